@@ -1,0 +1,104 @@
+/**
+ * The HTTP side, put together: what surrounds every request, the routes, and what becomes of an error. The
+ * order of the middleware is the order in which a request has to prove itself.
+ */
+import { HTTPException } from "hono/http-exception";
+import type { Config } from "./config.ts";
+import { type Deps, describe, OutOfReach } from "./deps.ts";
+import { ApiError, errorBody, errorHeaders, errorStatus } from "./errors.ts";
+import { adminKeys } from "./routes/admin/keys.ts";
+import { adminTenants } from "./routes/admin/tenants.ts";
+import { authenticate, authenticateAdmin } from "./routes/authenticate.ts";
+import { type Api, type AppContext, createApi } from "./routes/context.ts";
+import { cors } from "./routes/cors.ts";
+import { createImage } from "./routes/create-image.ts";
+import { getImage } from "./routes/get-image.ts";
+import { getTask } from "./routes/get-task.ts";
+import { healthz, readyz } from "./routes/health.ts";
+import { observe } from "./routes/observe.ts";
+import { openApiDocument } from "./routes/openapi.ts";
+
+/** The gateway's HTTP API. Make it once per isolate; `depsFor` is called for each request. */
+export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => Deps): Api {
+  const api = createApi();
+  api.use(observe(depsFor));
+  for (const path of ["/v1/*", "/images/*"]) api.use(path, cors);
+  api.use("/v1/*", authenticate);
+  api.use("/admin/api/*", authenticateAdmin);
+
+  healthz(api);
+  readyz(api);
+  createImage(api, config);
+  getTask(api);
+  getImage(api);
+  adminTenants(api);
+  adminKeys(api);
+  openApiDocument(api);
+
+  refuseOtherMethods(api);
+  api.notFound(() => {
+    throw new ApiError("not_found", "There is no such route.");
+  });
+  api.onError(replyToError);
+  return api;
+}
+
+/** Serves `/healthz` only: everything else says which values are missing or malformed. */
+export function createMisconfiguredApp(variables: string[]): Pick<Api, "fetch"> {
+  const api = createApi();
+  healthz(api);
+  api.onError((error, c) => {
+    const requestId = crypto.randomUUID();
+    const known = error instanceof ApiError ? error : new ApiError("internal_error", "Something went wrong.");
+    return c.json(errorBody(known, requestId), 500, { ...errorHeaders(known), "x-request-id": requestId });
+  });
+  api.all("*", () => {
+    throw new ApiError("misconfigured", `Missing or malformed configuration: ${variables.join(", ")}.`);
+  });
+  return api;
+}
+
+/** Behind all routes: a path that has some, but not for this method. */
+function refuseOtherMethods(api: Api): void {
+  const routes = api.routes.filter((route) => route.method !== "ALL");
+  for (const [path, group] of Map.groupBy(routes, (route) => route.path)) {
+    const methods = new Set(group.map((route) => route.method));
+    if (methods.has("GET")) methods.add("HEAD");
+    const allow = [...methods].join(", ");
+    api.all(path, () => {
+      throw new ApiError("method_not_allowed", `This route takes ${allow}.`, { headers: { allow } });
+    });
+  }
+}
+
+function replyToError(thrown: Error, c: AppContext): Response {
+  const deps = c.get("deps");
+  const error = knownError(thrown);
+  if (error.code === "internal_error" || error.code === "unavailable") {
+    deps.log({
+      event: "request_failed",
+      level: "error",
+      request: c.get("requestId"),
+      problem: describe(thrown),
+    });
+  }
+  c.set("errorCode", error.code);
+  return c.json(errorBody(error, c.get("requestId")), errorStatus(error.code), errorHeaders(error));
+}
+
+function knownError(thrown: Error): ApiError {
+  if (thrown instanceof ApiError) return thrown;
+  if (thrown instanceof OutOfReach) {
+    return new ApiError(
+      "unavailable",
+      "The gateway cannot decide right now. Nothing was charged; try again.",
+      {
+        headers: { "retry-after": "1" },
+      },
+    );
+  }
+  if (thrown instanceof HTTPException && thrown.status === 400) {
+    return new ApiError("invalid_request", "The request is malformed.");
+  }
+  return new ApiError("internal_error", "Something went wrong inside the gateway.");
+}

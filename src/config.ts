@@ -1,0 +1,61 @@
+/**
+ * The only reader of environment values: vars and secrets in, a checked `Config` out. Wrangler hands vars
+ * over as strings, or as numbers, booleans and objects when they are written so in `wrangler.toml`; both are
+ * taken. A bad value is reported by its name, never by what it holds.
+ */
+import * as z from "zod";
+import { models } from "./domain/models.ts";
+
+// The runtime refuses code generation from strings, where Zod's faster path would be one.
+z.config({ jitless: true });
+
+const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const secret = (minCharacters: number) => z.string().min(minCharacters).max(1_024);
+const optional = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
+const origin = z
+  .url({ protocol: /^https?$/ })
+  .refine((text) => !text.endsWith("/") && new URL(text).search === "" && new URL(text).hash === "");
+const json = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((value) => (typeof value === "string" ? parseJson(value) : value), schema);
+
+const configSchema = z.object({
+  UPSTREAM_API_KEY: secret(1),
+  ADMIN_API_KEY: secret(32),
+  ADMIN_READ_KEY: optional(secret(1)),
+  KEY_SIGNING_SECRET: secret(32),
+  KEY_SIGNING_SECRET_PREVIOUS: optional(secret(1)),
+  UPSTREAM_BASE_URL: optional(origin).transform((url) => url ?? "https://api.evolink.ai"),
+  PUBLIC_BASE_URL: optional(origin).transform((url) => url ?? null),
+  PUBLIC_IMAGE_BASE_URL: optional(origin).transform((url) => url ?? null),
+  UPSTREAM_TIMEOUT_MS: whole(1, 600_000).default(30_000),
+  TASK_DEADLINE_SECONDS: whole(1, 86_400).default(3_600),
+  POLL_ROUND_SECONDS: whole(0, 60).default(2),
+  /** The upper bound is what a Worker's 128 MB can hold beside its other work. */
+  ARCHIVE_MAX_BYTES: whole(1, 67_108_864).default(33_554_432),
+  PRICES: json(z.record(z.enum(models), whole(0, 1_000_000))).default({
+    "wan-2.7-image": 30,
+    "wan-2.7-image-pro": 75,
+  }),
+  MODEL_ALIASES: json(z.record(z.string().min(1), z.enum(models))).default({}),
+  ALLOW_PRIVATE_NETWORK: z
+    .preprocess((value) => String(value ?? "false"), z.enum(["true", "false"]))
+    .transform((text) => text === "true"),
+});
+
+export type Config = Readonly<z.output<typeof configSchema>>;
+
+/** Reads the configuration, or names the variables that are missing or malformed. */
+export function readConfig(env: object): { config: Config } | { misconfigured: string[] } {
+  const parsed = configSchema.safeParse(env);
+  if (parsed.success) return { config: parsed.data };
+  return { misconfigured: [...new Set(parsed.error.issues.map((issue) => String(issue.path[0])))] };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

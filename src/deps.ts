@@ -1,0 +1,193 @@
+/**
+ * What flows and routes reach the outside through: the only clock, randomness, global fetch and bindings.
+ * Made anew for each request and each tick, so that what it counts belongs to that one alone.
+ */
+import type { Config } from "./config.ts";
+import { formatId, type IdKind, randomBytesFor } from "./domain/ids.ts";
+import { createSigner, type Signer } from "./domain/signing.ts";
+import type { LinkBases } from "./domain/task.ts";
+import { meterDatabase } from "./store/meter.ts";
+import type { Tenant } from "./tenant/object.ts";
+import { createUpstream, type Upstream } from "./upstream/evolink.ts";
+
+export type TimedStep = "auth" | "admit" | "db" | "upstream";
+
+export interface LogEntry {
+  event: string;
+  level?: "error";
+  [field: string]: unknown;
+}
+
+/** Work of a tick that runs in an invocation of its own, so that what hangs there holds up nothing here. */
+export interface Lanes {
+  /** Sends what is queued, until nothing is due or `untilMs`. */
+  send(untilMs: number): Promise<void>;
+  /** Stores finished pictures, until nothing is due or `untilMs`. */
+  store(untilMs: number): Promise<void>;
+}
+
+export interface Deps {
+  config: Config;
+  /** Unix milliseconds. */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+  newId(kind: IdKind): string;
+  randomBytes(count: number): Uint8Array;
+  /** 0 ≤ x < 1, for jitter only. */
+  random(): number;
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  /** Writes one JSON line. */
+  log(entry: LogEntry): void;
+  /** Lets work go on beside the reply; its failure is logged, never thrown. */
+  defer(name: string, work: () => Promise<unknown>): void;
+  db: D1Database;
+  bucket: R2Bucket;
+  tenant(id: string): TenantStub;
+  upstream: Upstream;
+  /** For tenant keys: the current secret's, then the previous one's. */
+  keySigners: readonly Signer[];
+  lanes: Lanes;
+  spent: Spent;
+}
+
+/** The tenant's object, as far as a Worker calls it. */
+export type TenantStub = {
+  admit(...args: Parameters<Tenant["admit"]>): ReturnType<Tenant["admit"]>;
+  configure(...args: Parameters<Tenant["configure"]>): Promise<ReturnType<Tenant["configure"]>>;
+  ping(): Promise<boolean>;
+};
+
+/** What a request or a tick has used so far. */
+export interface Spent {
+  rowsRead: number;
+  rowsWritten: number;
+  /** Milliseconds by step. */
+  ms: Partial<Record<TimedStep, number>>;
+}
+
+/** Measures one step of a request; steps of one name add up. */
+export async function timed<T>(
+  deps: Pick<Deps, "now" | "spent">,
+  step: TimedStep,
+  work: () => Promise<T>,
+): Promise<T> {
+  const startMs = deps.now();
+  try {
+    return await work();
+  } finally {
+    deps.spent.ms[step] = (deps.spent.ms[step] ?? 0) + deps.now() - startMs;
+  }
+}
+
+/** What the platform gives; tests hand in others where they need a clock, faults or a simulator. */
+export interface Platform {
+  env: Env;
+  waitUntil(work: Promise<unknown>): void;
+  lanes: Lanes;
+  now?: () => number;
+  sleep?: (ms: number) => Promise<void>;
+  fetch?: Deps["fetch"];
+  log?: (line: string) => void;
+}
+
+export function createDeps(config: Config, platform: Platform): Deps {
+  const { env } = platform;
+  const now = platform.now ?? (() => Date.now());
+  const write = platform.log ?? ((line: string) => console.log(line));
+  const log = (entry: LogEntry) => write(JSON.stringify(entry));
+  const fetchAddress = platform.fetch ?? ((url: string, init: RequestInit) => fetch(url, init));
+  const spent: Spent = { rowsRead: 0, rowsWritten: 0, ms: {} };
+  const clock = { now, spent };
+  const randomBytes = (count: number) => crypto.getRandomValues(new Uint8Array(count));
+  return {
+    config,
+    now,
+    sleep: platform.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
+    newId: (kind) => formatId(kind, now(), randomBytes(randomBytesFor(kind))),
+    randomBytes,
+    random: () => (randomBytes(1)[0] ?? 0) / 256,
+    fetch: fetchAddress,
+    log,
+    defer: (name, work) => platform.waitUntil(logFailure(log, name, work)),
+    db: meterDatabase(
+      env.DB,
+      (call) => timed(clock, "db", () => reach("database", call)),
+      (cost) => {
+        spent.rowsRead += cost.rowsRead;
+        spent.rowsWritten += cost.rowsWritten;
+      },
+    ),
+    bucket: env.IMAGES,
+    tenant: (id) => tenantStub(env, clock, id),
+    upstream: createUpstream({
+      fetch: (url, init) => timed(clock, "upstream", () => fetchAddress(url, init)),
+      baseUrl: config.UPSTREAM_BASE_URL,
+      key: config.UPSTREAM_API_KEY,
+      timeoutMs: config.UPSTREAM_TIMEOUT_MS,
+      now,
+    }),
+    keySigners: keySigners(config),
+    lanes: platform.lanes,
+    spent,
+  };
+}
+
+/** A new stub for each call: after an exception an old one stays broken. */
+function tenantStub(env: Env, clock: Pick<Deps, "now" | "spent">, id: string): TenantStub {
+  const call = <T>(work: (stub: TenantStub) => Promise<T>) =>
+    timed(clock, "admit", () =>
+      reach("tenant", () => work(env.TENANTS.getByName(id) as unknown as TenantStub)),
+    );
+  return {
+    admit: (request) => call((stub) => stub.admit(request)),
+    configure: (config) => call((stub) => stub.configure(config)),
+    ping: () => call((stub) => stub.ping()),
+  };
+}
+
+/** The database or a tenant's object did not answer as it should: nothing may be concluded from it. */
+export class OutOfReach extends Error {
+  override name = "OutOfReach";
+}
+
+async function reach<T>(what: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw new OutOfReach(`${what}: ${error instanceof Error ? error.message : "failed"}`);
+  }
+}
+
+const signersOf = new WeakMap<Config, readonly Signer[]>();
+
+/** Deriving a signer costs more than using it, and depends on the configuration alone. */
+function keySigners(config: Config): readonly Signer[] {
+  const known = signersOf.get(config);
+  if (known) return known;
+  const secrets = [config.KEY_SIGNING_SECRET, config.KEY_SIGNING_SECRET_PREVIOUS].filter(
+    (s) => s !== undefined,
+  );
+  const signers = secrets.map((secret) => createSigner(secret, "tenant-key"));
+  signersOf.set(config, signers);
+  return signers;
+}
+
+async function logFailure(log: Deps["log"], name: string, work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    log({ event: "deferred_failed", level: "error", name, problem: describe(error) });
+  }
+}
+
+/** What may be logged of an error: its name and text without addresses and long words, which can be secrets. */
+export function describe(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const text = error.message.replace(/\w+:\/\/\S+/g, "[link]").replace(/[\w.-]{24,}/g, "[…]");
+  return `${error.name}: ${text}`.slice(0, 300);
+}
+
+/** Where the links of a task that came through `origin` point to. */
+export function linkBases(config: Config, origin: string): LinkBases {
+  return { api: config.PUBLIC_BASE_URL ?? origin, imageDomain: config.PUBLIC_IMAGE_BASE_URL };
+}

@@ -1,0 +1,65 @@
+/**
+ * Which addresses may be fetched, by this gateway or on its behalf. The URL parser has already turned every
+ * spelling of an IPv4 address (decimal, octal, hexadecimal, short) into dotted form, as WHATWG URL says;
+ * what is left is to let through public unicast addresses only and to refuse names that mean this network.
+ *
+ * A name that resolves to a private address passes: a Worker cannot pin DNS. Cloudflare's runtime does not
+ * route a Worker's fetch into private networks, which is the second lock.
+ */
+import ipaddr from "ipaddr.js";
+
+export interface AddressPolicy {
+  /** Local work and tests only: loopback and private addresses, and plain http. */
+  allowPrivate: boolean;
+  schemes: readonly ("http:" | "https:")[];
+}
+
+export const maxUrlCharacters = 2_048;
+
+/** Names under these never lead to a public host (RFC 6761, RFC 6762, RFC 8375, RFC 9476, ICANN's `internal`). */
+const privateSuffixes = [
+  "localhost",
+  "local",
+  "internal",
+  "home.arpa",
+  "lan",
+  "intranet",
+  "corp",
+  "alt",
+  "onion",
+];
+const privateNames = ["metadata", "instance-data", "kubernetes.default.svc"];
+
+/**
+ * Checks an address before it is fetched or handed on.
+ * @returns what is wrong with it, as the end of a sentence that starts with the field's name; or the parsed URL.
+ */
+export function checkAddress(text: string, policy: AddressPolicy): { url: URL } | { problem: string } {
+  if (text.length > maxUrlCharacters) return { problem: `must be at most ${maxUrlCharacters} characters` };
+  const url = URL.parse(text);
+  if (!url) return { problem: "must be an absolute URL" };
+  const schemes = policy.allowPrivate ? ["http:", "https:"] : policy.schemes;
+  if (!(schemes as readonly string[]).includes(url.protocol)) {
+    return { problem: `must be a URL with ${schemes.map((s) => s.slice(0, -1)).join(" or ")}` };
+  }
+  if (url.username || url.password) return { problem: "must not hold a user name or password" };
+  if (!policy.allowPrivate && !isPublicHost(url.hostname)) return { problem: "must be on a public address" };
+  return { url };
+}
+
+/** Whether a host, as the URL parser writes it, is a public address or may be a public name. */
+export function isPublicHost(hostname: string): boolean {
+  const host = hostname.replace(/\.+$/, "");
+  if (host.startsWith("[")) return isPublicIpv6(host.slice(1, -1));
+  if (ipaddr.IPv4.isValidFourPartDecimal(host)) return ipaddr.IPv4.parse(host).range() === "unicast";
+  if (!host.includes(".") || privateNames.includes(host)) return false;
+  return !privateSuffixes.some((suffix) => host === suffix || host.endsWith(`.${suffix}`));
+}
+
+function isPublicIpv6(text: string): boolean {
+  if (!ipaddr.IPv6.isValid(text)) return false;
+  const address = ipaddr.IPv6.parse(text);
+  // Only 2000::/3 is handed out as global unicast (RFC 4291); mapped, NAT64, 6to4 and Teredo forms hide an
+  // IPv4 address that nobody needs to write that way, so they are refused with the rest.
+  return address.range() === "unicast" && (address.parts[0] ?? 0) >> 13 === 1;
+}

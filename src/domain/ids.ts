@@ -1,0 +1,61 @@
+/**
+ * Every id that the gateway makes, from one table: a prefix that says what the id names, and random
+ * characters of Crockford's base 32 (5 bits each, no look-alikes, safe in URLs, headers and file names).
+ */
+
+export const idPrefixes = {
+  /** Starts with the time, so that ids sort by age; then 105 random bits. */
+  task: "task-",
+  /** 130 random bits: the only thing that protects a picture's URL. */
+  image: "img-",
+  key: "key-",
+  tenant: "t-",
+  request: "req-",
+} as const;
+
+export type IdKind = keyof typeof idPrefixes;
+
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
+const timeCharacters = 10;
+const randomCharacters: Record<IdKind, number> = { task: 21, image: 26, key: 16, tenant: 12, request: 20 };
+
+/** Characters of base 32 from random bytes, one byte a character, so that no bit is used twice. */
+export function base32(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += alphabet[byte & 31];
+  return text;
+}
+
+/** How many random bytes {@link formatId} needs for an id of this kind. */
+export function randomBytesFor(kind: IdKind): number {
+  return randomCharacters[kind];
+}
+
+/**
+ * Makes an id.
+ * @param nowMs Unix milliseconds; used by sortable kinds only.
+ * @param random Exactly {@link randomBytesFor} bytes from a cryptographic source.
+ */
+export function formatId(kind: IdKind, nowMs: number, random: Uint8Array): string {
+  const time = kind === "task" ? base32Time(nowMs) : "";
+  return idPrefixes[kind] + time + base32(random);
+}
+
+function base32Time(nowMs: number): string {
+  let text = "";
+  let rest = nowMs;
+  for (let i = 0; i < timeCharacters; i++) {
+    text = alphabet[rest % 32] + text;
+    rest = Math.floor(rest / 32);
+  }
+  return text;
+}
+
+/** The tenant ids that an operator may choose: 3 to 32 of a-z, 0-9 and "-". */
+export const tenantIdPattern = /^[a-z0-9-]{3,32}$/;
+
+/** What a task id looks like; anything else names no task. */
+export const taskIdPattern = /^task-[0-9a-z]{31}$/;
+
+/** What an image id looks like; anything else names no image. */
+export const imageIdPattern = /^img-[0-9a-z]{26}$/;

@@ -1,0 +1,69 @@
+/**
+ * Rate limits, as the generic cell rate algorithm (GCRA; ITU-T I.371) with a burst of one minute's worth,
+ * in its leaky-bucket form and in whole numbers only: one event fills {@link perEvent} units, and `limit`
+ * units drain every millisecond, so that a full bucket is exactly `limit` events and nothing is ever rounded.
+ */
+
+export const windowMs = 60_000;
+const perEvent = windowMs;
+
+/** The largest limit: keeps every product of a limit and a window below 2^53. */
+export const maxLimit = 1_000_000_000;
+
+/** How full a bucket was at a moment; `level` is in units of 1/60,000 event. */
+export interface Bucket {
+  level: number;
+  atMs: number;
+}
+
+export const emptyBucket: Bucket = { level: 0, atMs: 0 };
+
+export interface Take {
+  admitted: boolean;
+  /** The bucket afterwards: as it was, drained up to now, when not admitted. */
+  bucket: Bucket;
+  /** Whole events that would still be admitted now. */
+  remaining: number;
+  /** Milliseconds until the bucket is empty. */
+  resetMs: number;
+  /** Milliseconds after which the same take is admitted; 0 when admitted. */
+  retryMs: number;
+}
+
+/**
+ * Takes `events` out of a limit of `limit` a minute, or nothing.
+ * @param events Whole, 1 to `limit`: a larger one can never be admitted and is the caller's to refuse.
+ * @param nowMs Unix milliseconds. A clock that runs behind the bucket's drains nothing.
+ */
+export function takeFromBucket(bucket: Bucket, limit: number, events: number, nowMs: number): Take {
+  const elapsedMs = Math.min(Math.max(0, nowMs - bucket.atMs), windowMs);
+  const capacity = limit * windowMs;
+  // A limit that was lowered leaves a bucket that is full, never one that takes hours to drain.
+  const level = Math.max(0, Math.min(bucket.level, capacity) - elapsedMs * limit);
+  const wanted = level + events * perEvent;
+  const admitted = wanted <= capacity;
+  const after = admitted ? wanted : level;
+  return {
+    admitted,
+    bucket: { level: after, atMs: Math.max(nowMs, bucket.atMs) },
+    remaining: Math.max(0, Math.floor((capacity - after) / perEvent)),
+    resetMs: Math.ceil(after / limit),
+    retryMs: admitted ? 0 : Math.ceil((wanted - capacity) / limit),
+  };
+}
+
+/** A tenant's limits; null is none. */
+export interface Limits {
+  requests_per_minute: number | null;
+}
+
+export const defaultLimits: Limits = { requests_per_minute: 600 };
+
+/** One policy's state, for the RateLimit headers. */
+export interface PolicyState {
+  name: "requests";
+  limit: number;
+  windowSeconds: number;
+  remaining: number;
+  resetSeconds: number;
+}

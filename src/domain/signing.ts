@@ -1,0 +1,60 @@
+/**
+ * Check values and hashes. One configured secret serves several uses; each gets a key of its own through
+ * HKDF (RFC 5869), so that a value made for one use never verifies for another.
+ */
+import { base32 } from "./ids.ts";
+
+export type SigningUse = "tenant-key" | "client-token" | "signed-link";
+
+/** Signs and verifies texts for one use of one secret. */
+export interface Signer {
+  /** The check value of a text: 26 characters of base 32, 130 bits of HMAC-SHA-256. */
+  sign(text: string): Promise<string>;
+  /** Whether `check` is the check value of `text`; takes the same time wherever they differ. */
+  verify(text: string, check: string): Promise<boolean>;
+}
+
+const checkCharacters = 26;
+const encoder = new TextEncoder();
+
+/** Derives the signer for one use. The work is done once; keep the result. */
+export function createSigner(secret: string, use: SigningUse): Signer {
+  const key = deriveKey(secret, use);
+  const sign = async (text: string) => {
+    const mac = new Uint8Array(await crypto.subtle.sign("HMAC", await key, encoder.encode(text)));
+    return base32(mac.subarray(0, checkCharacters));
+  };
+  return { sign, verify: async (text, check) => sameText(await sign(text), check) };
+}
+
+async function deriveKey(secret: string, use: SigningUse): Promise<CryptoKey> {
+  const material = await crypto.subtle.importKey("raw", encoder.encode(secret), "HKDF", false, ["deriveKey"]);
+  return crypto.subtle.deriveKey(
+    { name: "HKDF", hash: "SHA-256", salt: encoder.encode("wan-gateway"), info: encoder.encode(use) },
+    material,
+    { name: "HMAC", hash: "SHA-256", length: 256 },
+    false,
+    ["sign"],
+  );
+}
+
+/** SHA-256 of bytes or of a text's UTF-8, as 64 hexadecimal digits. */
+export async function sha256Hex(data: string | Uint8Array<ArrayBuffer>): Promise<string> {
+  const bytes = typeof data === "string" ? encoder.encode(data) : data;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Compares two texts in time that depends on their lengths only, which are no secret for check values. */
+export function sameText(a: string, b: string): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
+  return difference === 0;
+}
+
+/** Compares two secrets of unknown length: their hashes, in constant time, so that not even the length leaks. */
+export async function sameSecret(a: string, b: string): Promise<boolean> {
+  const [hashA, hashB] = await Promise.all([sha256Hex(a), sha256Hex(b)]);
+  return sameText(hashA, hashB);
+}

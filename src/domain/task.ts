@@ -1,0 +1,216 @@
+/**
+ * A task: its states, the record of it, and how it is shown.
+ *
+ *   submitting ─► submitted ─► storing ─► completed
+ *        │  ▲         │           │
+ *        ▼  │         │           └─► failed        (no picture could be stored)
+ *      queued         └─► failed                    (the upstream failed it, or its deadline passed)
+ *        │
+ *        └─► failed, cancelled
+ */
+import type { TaskFailureCode } from "./failures.ts";
+import { taskFailures } from "./failures.ts";
+import type { Model } from "./models.ts";
+
+export const openStates = ["submitting", "queued", "submitted", "storing"] as const;
+export const endStates = ["completed", "failed", "cancelled"] as const;
+export type OpenState = (typeof openStates)[number];
+export type EndState = (typeof endStates)[number];
+export type TaskState = OpenState | EndState;
+
+export const presetSizes = [
+  "square_hd",
+  "square",
+  "portrait_4_3",
+  "portrait_16_9",
+  "landscape_4_3",
+  "landscape_16_9",
+] as const;
+export type ImageSize = (typeof presetSizes)[number] | { width: number; height: number };
+
+/** What the caller asked for, given defaults included; exactly this goes upstream, `callback_url` apart. */
+export interface TaskInput {
+  prompt: string;
+  image_urls?: string[] | undefined;
+  n: number;
+  size?: ImageSize | undefined;
+  negative_prompt?: string | undefined;
+  seed?: number | undefined;
+  enable_safety_checker?: boolean | undefined;
+  enable_prompt_expansion?: boolean | undefined;
+  callback_url?: string | undefined;
+}
+
+/** One picture of a task. Its id is recorded before its bytes are stored under it. */
+export interface TaskImage {
+  id: string;
+  /** The upstream's link, dropped when the task ends. */
+  source?: string;
+  /** `wanted`: still to be stored; `lost`: it cannot be, for good. */
+  state: "wanted" | "stored" | "lost";
+  stored?: StoredImage;
+}
+
+/** What is known of a stored picture, all of it read from its bytes. */
+export interface StoredImage {
+  contentType: ImageContentType;
+  width: number;
+  height: number;
+  bytes: number;
+  /** SHA-256, hexadecimal. */
+  sha256: string;
+}
+
+export const imageExtensions = { "image/png": "png", "image/jpeg": "jpg", "image/webp": "webp" } as const;
+export type ImageContentType = keyof typeof imageExtensions;
+
+/** A task as D1 holds it. */
+export interface Task {
+  id: string;
+  tenantId: string;
+  keyId: string;
+  requestId: string;
+  /** Scheme and host that the task was submitted through. */
+  origin: string;
+  state: TaskState;
+  /** Goes up with every change that a caller can see. */
+  version: number;
+  model: Model;
+  input: TaskInput;
+  metadata: Record<string, string>;
+  endUser: string | null;
+  /** Whole credits per image, as of the submission. */
+  priceCredits: number;
+  createdMs: number;
+  deadlineMs: number;
+  finishedMs: number | null;
+  /** Until when nobody else may take the task: the end of its taker's lease, or of its back-off. */
+  dueMs: number;
+  /** How often it was sent upstream (submitting, queued), or tried to be stored (storing). */
+  attempts: number;
+  /** A send ended without an answer: the upstream may have the task, so it can never be called off. */
+  uncertain: boolean;
+  upstreamId: string | null;
+  /** When the upstream took it. */
+  submittedMs: number | null;
+  /** When a reader last caused a look. */
+  refreshedMs: number;
+  /** Whether the upstream has said that it works on it. */
+  processing: boolean;
+  progress: number;
+  estimatedSeconds: number | null;
+  images: TaskImage[];
+  /** When the upstream's links stop working. */
+  linksDieMs: number | null;
+  errorCode: TaskFailureCode | null;
+  /** The refusal was told to the waiting caller: the row is for the operator, in no list of the tenant's. */
+  hidden: boolean;
+}
+
+export type TaskStatus = "pending" | "processing" | EndState;
+
+/** The word that callers see for a task's state. */
+export function taskStatus(task: Pick<Task, "state" | "processing">): TaskStatus {
+  switch (task.state) {
+    case "submitting":
+    case "queued":
+      return "pending";
+    case "submitted":
+      return task.processing ? "processing" : "pending";
+    case "storing":
+      return "processing";
+    case "completed":
+    case "failed":
+    case "cancelled":
+      return task.state;
+  }
+}
+
+export function isFinished(task: Pick<Task, "state">): boolean {
+  return (endStates as readonly string[]).includes(task.state);
+}
+
+/** Public addresses that a task's links are made of. */
+export interface LinkBases {
+  /** Origin of the API, without a trailing slash. */
+  api: string;
+  /** Origin of an R2 custom domain, or null for the gateway's own route. */
+  imageDomain: string | null;
+}
+
+/** The permanent URL of a stored picture. On an R2 custom domain the path is the object's key. */
+export function imageUrl(bases: LinkBases, id: string, contentType: ImageContentType): string {
+  if (bases.imageDomain !== null) return `${bases.imageDomain}/${imageKey(id)}`;
+  return `${bases.api}/images/${id}.${imageExtensions[contentType]}`;
+}
+
+/**
+ * Where a picture's bytes are in R2. Without an extension: the key is fixed before the bytes are known,
+ * so that two writers of one picture always meet at one key and a create-only put decides.
+ */
+export function imageKey(id: string): string {
+  return `images/${id}`;
+}
+
+/** The task as its owner sees it. */
+export function viewTask(task: Task, bases: LinkBases) {
+  const images = task.images.flatMap(({ id, stored }) =>
+    stored
+      ? [
+          {
+            url: imageUrl(bases, id, stored.contentType),
+            width: stored.width,
+            height: stored.height,
+            bytes: stored.bytes,
+            content_type: stored.contentType,
+          },
+        ]
+      : [],
+  );
+  const listed = task.state === "completed" ? images : [];
+  return {
+    id: task.id,
+    object: "image.generation.task" as const,
+    type: "image" as const,
+    model: task.model,
+    created: toSeconds(task.createdMs),
+    finished: task.finishedMs === null ? null : toSeconds(task.finishedMs),
+    status: taskStatus(task),
+    progress: task.progress,
+    results: listed.map((image) => image.url),
+    images: listed,
+    task_info: {
+      can_cancel: task.state === "queued",
+      estimated_time: task.estimatedSeconds,
+      queue_position: null,
+    },
+    usage: {
+      images: listed.length,
+      credits_held: isFinished(task) ? 0 : task.priceCredits * task.input.n,
+      credits_charged: task.priceCredits * listed.length,
+    },
+    input: task.input,
+    metadata: task.metadata,
+    end_user: task.endUser,
+    error: viewFailure(task.errorCode),
+    links: { self: `${bases.api}/v1/tasks/${task.id}` },
+  };
+}
+
+export type TaskView = ReturnType<typeof viewTask>;
+
+function viewFailure(code: TaskFailureCode | null) {
+  if (code === null) return null;
+  return {
+    code,
+    message: taskFailures[code].message,
+    type: "task_error" as const,
+    retryable: taskFailures[code].retryable,
+    charged: "no" as const,
+  };
+}
+
+/** Unix seconds, as every time on the wire. */
+export function toSeconds(ms: number): number {
+  return Math.floor(ms / 1000);
+}

@@ -1,0 +1,84 @@
+/**
+ * Every error that a caller can get, in one table: its status, type and whether a retry can help. The replies,
+ * the OpenAPI document and the tests are all made from it.
+ */
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+
+const errorTable = {
+  invalid_json: { status: 400, type: "invalid_request_error" },
+  invalid_request: { status: 400, type: "invalid_request_error" },
+  content_policy_violation: { status: 400, type: "invalid_request_error" },
+  invalid_parameters: { status: 400, type: "invalid_request_error" },
+  invalid_media_url: { status: 400, type: "invalid_request_error" },
+  missing_key: { status: 401, type: "authentication_error" },
+  invalid_key: { status: 401, type: "authentication_error" },
+  secret_key_in_browser: { status: 403, type: "permission_error" },
+  scope_denied: { status: 403, type: "permission_error" },
+  tenant_suspended: { status: 403, type: "permission_error" },
+  not_found: { status: 404, type: "invalid_request_error" },
+  task_not_found: { status: 404, type: "invalid_request_error" },
+  method_not_allowed: { status: 405, type: "invalid_request_error" },
+  range_not_satisfiable: { status: 416, type: "invalid_request_error" },
+  already_exists: { status: 409, type: "conflict_error" },
+  body_too_large: { status: 413, type: "invalid_request_error" },
+  unsupported_media_type: { status: 415, type: "invalid_request_error" },
+  rate_limited: { status: 429, type: "rate_limit_error", retryable: true },
+  internal_error: { status: 500, type: "api_error", retryable: true },
+  misconfigured: { status: 500, type: "api_error" },
+  upstream_rejected: { status: 502, type: "upstream_error" },
+  unavailable: { status: 503, type: "api_error", retryable: true },
+} as const satisfies Record<string, { status: ContentfulStatusCode; type: string; retryable?: true }>;
+
+export type ErrorCode = keyof typeof errorTable;
+export const errorCodes = Object.keys(errorTable) as ErrorCode[];
+
+/** Clients that retry by themselves are told not to: a second try cannot end otherwise, or would do harm. */
+const neverRetryStatuses = [402, 403, 502];
+
+export interface ErrorDetails {
+  /** Of the first field that breaks its rule. */
+  param?: string | null;
+  charged?: "no" | "held" | "yes";
+  headers?: Record<string, string>;
+}
+
+/** Thrown by routes and middleware only; flows return their refusals as values. */
+export class ApiError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message);
+    this.code = code;
+    this.details = details;
+  }
+}
+
+export function errorStatus(code: ErrorCode): ContentfulStatusCode {
+  return errorTable[code].status;
+}
+
+/** The envelope, which OpenAI's and the upstream's clients both read. */
+export function errorBody(error: ApiError, requestId: string) {
+  const row: { type: string; retryable?: true } = errorTable[error.code];
+  return {
+    error: {
+      code: error.code,
+      message: error.message,
+      type: row.type,
+      param: error.details.param ?? null,
+      retryable: row.retryable ?? false,
+      charged: error.details.charged ?? "no",
+    },
+    request_id: requestId,
+  };
+}
+
+export function errorHeaders(error: ApiError): Record<string, string> {
+  return {
+    "access-control-allow-origin": "*",
+    "cache-control": "no-store",
+    ...(neverRetryStatuses.includes(errorStatus(error.code)) ? { "x-should-retry": "false" } : {}),
+    ...error.details.headers,
+  };
+}

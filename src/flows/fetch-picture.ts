@@ -1,0 +1,94 @@
+/**
+ * Fetching a finished picture from wherever the upstream put it: hosts vary, may redirect and may lie. Every
+ * hop's address is checked, the upstream's key goes to none of them, and time and size are bounded.
+ */
+import type { Deps } from "../deps.ts";
+import { checkAddress } from "../domain/address.ts";
+import { userAgent } from "../upstream/evolink.ts";
+
+const maxRedirects = 5;
+/** Head and body together. */
+const pictureTimeoutMs = 30_000;
+
+export type Fetched =
+  | { kind: "bytes"; bytes: Uint8Array<ArrayBuffer> }
+  /** `final`: no later try can end otherwise. */
+  | { kind: "problem"; problem: string; final: boolean };
+
+const problem = (text: string, final = false): Fetched => ({ kind: "problem", problem: text, final });
+
+/** Fetches a picture's bytes, `ARCHIVE_MAX_BYTES` at the most. Never throws for what the other side does. */
+export async function fetchPicture(deps: Deps, link: string): Promise<Fetched> {
+  const signal = AbortSignal.timeout(pictureTimeoutMs);
+  try {
+    let address = link;
+    for (let hop = 0; hop <= maxRedirects; hop++) {
+      const checked = checkLink(deps, address);
+      if ("problem" in checked) return problem(`address ${checked.problem}`);
+      const headers = { accept: "image/*", "user-agent": userAgent };
+      const response = await deps.fetch(checked.url.href, { headers, redirect: "manual", signal });
+      if (response.status < 300 || response.status >= 400) return await readPicture(deps, response);
+      await response.body?.cancel();
+      const location = response.headers.get("location");
+      const next = location === null ? null : URL.parse(location, checked.url);
+      if (!next) return problem("redirect without a target");
+      address = next.href;
+    }
+    return problem("too many redirects");
+  } catch (error) {
+    return problem(error instanceof Error && error.name === "TimeoutError" ? "time-out" : "connection lost");
+  }
+}
+
+function checkLink(deps: Deps, address: string): ReturnType<typeof checkAddress> {
+  // The upstream's own origin is the operator's choice and needs no check.
+  const url = URL.parse(address);
+  if (url && url.origin === new URL(deps.config.UPSTREAM_BASE_URL).origin) return { url };
+  return checkAddress(address, {
+    allowPrivate: deps.config.ALLOW_PRIVATE_NETWORK,
+    schemes: ["https:", "http:"],
+  });
+}
+
+async function readPicture(deps: Deps, response: Response): Promise<Fetched> {
+  if (response.status !== 200 || !response.body) {
+    await response.body?.cancel();
+    return problem(`status ${response.status}`);
+  }
+  const maxBytes = deps.config.ARCHIVE_MAX_BYTES;
+  const declared = readLength(response.headers);
+  if (declared !== null && declared > maxBytes) {
+    await response.body.cancel();
+    return problem("too large", true);
+  }
+  const bytes = await readBounded(response.body, maxBytes);
+  if (!bytes) return problem("too large", true);
+  if (declared !== null && declared !== bytes.length) return problem("incomplete");
+  return { kind: "bytes", bytes };
+}
+
+/** The length that the body will have; unknown when the platform unpacks it on the way. */
+function readLength(headers: Headers): number | null {
+  const text = headers.get("content-length");
+  return text !== null && /^\d+$/.test(text) && !headers.has("content-encoding") ? Number(text) : null;
+}
+
+async function readBounded(
+  body: ReadableStream<Uint8Array>,
+  maxBytes: number,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.byteLength;
+    if (size > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return bytes;
+}

@@ -1,0 +1,93 @@
+/**
+ * Looking at tasks upstream and writing down what was found: for a round of cron, for a reader, and for a
+ * submit that was answered with a task already under way.
+ */
+import type { Deps } from "../deps.ts";
+import {
+  changeFrom,
+  type LookedAt,
+  linkLifeMs,
+  refreshIntervalMs,
+  type UpstreamTask,
+} from "../domain/look.ts";
+import type { Task } from "../domain/task.ts";
+import { claimRefresh, claimStores, type LookResult, writeLooks } from "../store/due.ts";
+import { coolDown } from "../store/leases.ts";
+import type { Ending } from "../store/tasks.ts";
+import { finish } from "./finish.ts";
+import { storeImages, storeLeaseMs } from "./store-images.ts";
+
+/** What one look leads to. */
+export type Found =
+  | { kind: "nothing" }
+  | { kind: "change"; result: LookResult }
+  | { kind: "end"; ending: Ending }
+  | { kind: "busy"; retryAfterMs: number | null };
+
+/** Looks at one task. A task past its deadline gets this one last look. */
+export async function lookAt(deps: Deps, task: LookedAt): Promise<Found> {
+  if (task.upstreamId === null) return { kind: "nothing" };
+  const outcome = await deps.upstream.read(task.upstreamId);
+  if (outcome.kind === "task") return resultOf(deps, task, outcome.seen);
+  if (deps.now() >= task.deadlineMs) return { kind: "end", ending: failed(task, "task_timeout") };
+  return outcome.kind === "busy" ? outcome : { kind: "nothing" };
+}
+
+/** What the upstream's word on a task leads to. */
+export function resultOf(deps: Pick<Deps, "now" | "newId">, task: LookedAt, seen: UpstreamTask): Found {
+  const change = changeFrom(task, seen);
+  switch (change.kind) {
+    case "failed":
+      return { kind: "end", ending: failed(task, change.code) };
+    case "done": {
+      const images = change.links.map((source) => ({
+        id: deps.newId("image"),
+        source,
+        state: "wanted" as const,
+      }));
+      const { id, estimatedSeconds } = task;
+      const linksDieMs = deps.now() + linkLifeMs;
+      return {
+        kind: "change",
+        result: { id, processing: true, progress: 99, estimatedSeconds, images, linksDieMs },
+      };
+    }
+    case "progress":
+    case "none":
+      if (deps.now() >= task.deadlineMs) return { kind: "end", ending: failed(task, "task_timeout") };
+      if (change.kind === "none") return { kind: "nothing" };
+      return { kind: "change", result: { ...change, id: task.id, images: null, linksDieMs: null } };
+  }
+}
+
+function failed(task: LookedAt, errorCode: Ending["errorCode"]): Ending {
+  return { id: task.id, from: ["submitted"], state: "failed", images: [], errorCode };
+}
+
+/** Writes down what a round found: one statement for the tasks that go on, one transaction for those that end. */
+export async function recordLooks(deps: Deps, found: Found[]): Promise<{ toStore: string[] }> {
+  const changes = found.flatMap((one) => (one.kind === "change" ? [one.result] : []));
+  const endings = found.flatMap((one) => (one.kind === "end" ? [one.ending] : []));
+  const pauses = found.flatMap((one) => (one.kind === "busy" ? [one.retryAfterMs ?? 30_000] : []));
+  if (changes.length > 0) await writeLooks(deps.db, changes, deps.now());
+  await finish(deps, endings);
+  if (pauses.length > 0) await coolDown(deps.db, deps.now() + Math.min(Math.max(...pauses, 1_000), 60_000));
+  return { toStore: changes.flatMap((change) => (change.images ? [change.id] : [])) };
+}
+
+/**
+ * Looks at a task because somebody reads it, at the pace of {@link refreshIntervalMs} however many read, and
+ * stores its pictures if they are ready. Runs beside the reply.
+ */
+export async function refresh(deps: Deps, task: Task): Promise<void> {
+  if (task.state !== "submitted" || task.submittedMs === null) return;
+  const intervalMs = refreshIntervalMs(deps.now() - task.submittedMs);
+  if (deps.now() - task.refreshedMs < intervalMs) return;
+  const claimed = await claimRefresh(deps.db, task.id, deps.now(), intervalMs);
+  if (!claimed) return;
+  const { toStore } = await recordLooks(deps, [await lookAt(deps, claimed)]);
+  for (const id of toStore) {
+    const [ready] = await claimStores(deps.db, deps.now(), deps.now() + storeLeaseMs, 1, id);
+    if (ready) await storeImages(deps, ready);
+  }
+}

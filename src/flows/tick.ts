@@ -1,0 +1,119 @@
+/**
+ * The cron tick. Cron fires once a minute at the most, and a picture takes seconds, so a tick goes on in rounds
+ * until just before the next one. Ticks may be late, doubled or overlap:
+ *
+ *   tick A                              tick B (doubled, or A runs late)
+ *   1. reads what is due
+ *                                       2. reads what is due: the same
+ *   3. takes the tick
+ *                                       4. cannot take it, ends
+ *   5. works, in rounds
+ *   (dies)                              next minute: the tick's lease is over, somebody else takes it
+ *
+ * With nothing due a round is one read, and the tick is not even taken.
+ */
+import type { Deps, Lanes } from "../deps.ts";
+import { type DueTask, selectDue } from "../store/due.ts";
+import { releaseTick, takeTick } from "../store/leases.ts";
+import { lookAt, recordLooks } from "./look.ts";
+import { connections, inParallel } from "./parallel.ts";
+import { pushLagging } from "./push-config.ts";
+import { sendDue } from "./send.ts";
+import { storeDue } from "./store-images.ts";
+
+const minuteMs = 60_000;
+/** The tick ends this long before the next one starts. */
+const marginMs = 1_500;
+/** Tasks in one read; sized for the paid plan's 10,000 subrequests in one invocation. */
+const pageSize = 300;
+/** A lane stays for so many empty rounds: one request may start at most 32 invocations. */
+const idleRounds = 5;
+const lanePauseMs = 1_000;
+
+/** Runs one tick to its end. */
+export async function runTick(deps: Deps): Promise<void> {
+  const startMs = deps.now();
+  const pauseMs = deps.config.POLL_ROUND_SECONDS * 1000;
+  const once = pauseMs === 0;
+  const endMs = once ? startMs + minuteMs : (Math.floor(startMs / minuteMs) + 1) * minuteMs - marginMs;
+  const work = new LaneWork(deps, once ? 0 : endMs);
+  let taken = false;
+  // A tick's first round looks at everything: no pace is slower than a minute.
+  let previousMs = startMs - minuteMs;
+  await pushLagging(deps);
+  for (;;) {
+    const roundMs = deps.now();
+    for await (const page of duePages(deps, roundMs, previousMs)) {
+      taken ||= await takeTick(deps.db, roundMs, endMs);
+      if (!taken) return;
+      await runPage(deps, page, work);
+    }
+    previousMs = roundMs;
+    if (once || deps.now() + pauseMs >= endMs) break;
+    await deps.sleep(pauseMs);
+  }
+  await work.done();
+  if (taken && once) await releaseTick(deps.db, deps.now(), endMs);
+}
+
+async function* duePages(deps: Deps, nowMs: number, previousMs: number): AsyncGenerator<DueTask[]> {
+  let after: DueTask | undefined;
+  do {
+    const page = await selectDue(deps.db, { nowMs, previousMs, limit: pageSize, after });
+    if (page.length > 0) yield page;
+    after = page.length === pageSize ? page.at(-1) : undefined;
+  } while (after);
+}
+
+/** Looks at what is to be looked at, and has the lanes do the rest beside it. */
+async function runPage(deps: Deps, page: DueTask[], work: LaneWork): Promise<void> {
+  if (page.some((task) => task.state === "queued" || task.state === "submitting")) work.start("send");
+  if (page.some((task) => task.state === "storing")) work.start("store");
+  const looks = page.filter((task) => task.state === "submitted");
+  const found = await inParallel(looks, connections, (task) => lookAt(deps, task));
+  const { toStore } = await recordLooks(deps, found);
+  if (toStore.length > 0) work.start("store");
+}
+
+/** The lanes that this tick has started: one of each at a time. */
+class LaneWork {
+  readonly #deps: Deps;
+  readonly #untilMs: number;
+  readonly #running = new Map<keyof Lanes, Promise<void>>();
+
+  constructor(deps: Deps, untilMs: number) {
+    this.#deps = deps;
+    this.#untilMs = untilMs;
+  }
+
+  start(lane: keyof Lanes): void {
+    if (this.#running.has(lane)) return;
+    const run = this.#deps.lanes[lane](this.#untilMs).finally(() => this.#running.delete(lane));
+    this.#running.set(lane, run);
+    // A lane that fails now is seen by `done`; until then it must not count as unhandled.
+    run.catch(() => undefined);
+  }
+
+  /** Waits for the lanes that still run. */
+  async done(): Promise<void> {
+    await Promise.all(this.#running.values());
+  }
+}
+
+/** Sends until `untilMs`, or until nothing has been due for a while. */
+export function sendLane(deps: Deps, untilMs: number): Promise<void> {
+  return runLane(deps, untilMs, () => sendDue(deps));
+}
+
+/** Stores until `untilMs`, or until nothing has been due for a while. */
+export function storeLane(deps: Deps, untilMs: number): Promise<void> {
+  return runLane(deps, untilMs, () => storeDue(deps));
+}
+
+async function runLane(deps: Deps, untilMs: number, work: () => Promise<boolean>): Promise<void> {
+  for (let idle = 0; idle < idleRounds; idle++) {
+    while (await work()) idle = 0;
+    if (deps.now() + lanePauseMs >= untilMs) return;
+    await deps.sleep(lanePauseMs);
+  }
+}

@@ -1,0 +1,61 @@
+/** The Worker: what the platform calls, and nothing else. */
+import { WorkerEntrypoint } from "cloudflare:workers";
+import { createApp, createMisconfiguredApp } from "./app.ts";
+import { type Config, readConfig } from "./config.ts";
+import { createDeps, type Deps, type Lanes } from "./deps.ts";
+import { runTick, sendLane, storeLane } from "./flows/tick.ts";
+
+export { Tenant } from "./tenant/object.ts";
+
+/** Lanes run in invocations of their own: a loop-back call gives each its own connections and time. */
+export class Lane extends WorkerEntrypoint<Env> implements Lanes {
+  send(untilMs: number): Promise<void> {
+    return sendLane(this.#deps(), untilMs);
+  }
+
+  store(untilMs: number): Promise<void> {
+    return storeLane(this.#deps(), untilMs);
+  }
+
+  #deps(): Deps {
+    return depsFor(configOf(this.env), this.env, this.ctx);
+  }
+}
+
+export default {
+  fetch(request, env, ctx) {
+    return appOf(env).fetch(request, env, ctx);
+  },
+  scheduled(_controller, env, ctx) {
+    return runTick(depsFor(configOf(env), env, ctx));
+  },
+} satisfies ExportedHandler<Env>;
+
+type App = { fetch(request: Request, env: Env, ctx: ExecutionContext): Response | Promise<Response> };
+
+/** Routes and configuration depend on `env` alone, which lives as long as its isolate. */
+const apps = new WeakMap<Env, App>();
+
+function appOf(env: Env): App {
+  let app = apps.get(env);
+  if (!app) {
+    const read = readConfig(env);
+    app =
+      "config" in read
+        ? createApp(read.config, (ctx) => depsFor(read.config, env, ctx))
+        : createMisconfiguredApp(read.misconfigured);
+    apps.set(env, app);
+  }
+  return app;
+}
+
+function configOf(env: Env): Config {
+  const read = readConfig(env);
+  if ("config" in read) return read.config;
+  throw new Error(`misconfigured: ${read.misconfigured.join(", ")}`);
+}
+
+function depsFor(config: Config, env: Env, ctx: ExecutionContext): Deps {
+  const lanes = (ctx.exports as unknown as { Lane: Lanes }).Lane;
+  return createDeps(config, { env, waitUntil: (work) => ctx.waitUntil(work), lanes });
+}

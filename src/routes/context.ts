@@ -1,0 +1,34 @@
+/** What the middleware hands to every handler. */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import type { Deps } from "../deps.ts";
+import type { Caller } from "../flows/submit.ts";
+import { invalidRequest } from "./validation.ts";
+
+export interface AppEnv {
+  Bindings: Env;
+  Variables: {
+    deps: Deps;
+    requestId: string;
+    /** Scheme and host that the request came through. */
+    origin: string;
+    /** Set behind `authenticate`. */
+    caller: Caller;
+    /** For the log line: what the request was about. */
+    tenantId?: string;
+    taskId?: string;
+    errorCode?: string;
+  };
+}
+
+export type AppContext = Context<AppEnv>;
+export type Api = OpenAPIHono<AppEnv>;
+
+/** An app whose every validation failure is the envelope's `invalid_request`. */
+export function createApi(): Api {
+  return new OpenAPIHono<AppEnv>({
+    defaultHook: (result) => {
+      if (!result.success) throw invalidRequest(result.error.issues);
+    },
+  });
+}

@@ -1,0 +1,41 @@
+/** CORS (Fetch standard, 3.2): a preflight is answered for any origin, without a key and without storage. */
+import { createMiddleware } from "hono/factory";
+import type { AppEnv } from "./context.ts";
+
+const exposed = [
+  "Location",
+  "Retry-After",
+  "ETag",
+  "RateLimit",
+  "RateLimit-Policy",
+  "x-ratelimit-limit-requests",
+  "x-ratelimit-remaining-requests",
+  "x-ratelimit-reset-requests",
+  "x-request-id",
+  "x-should-retry",
+  "x-task-id",
+  "Idempotency-Replayed",
+  "Preference-Applied",
+  "Server-Timing",
+].join(", ");
+
+export const cors = createMiddleware<AppEnv>(async (c, next) => {
+  if (c.req.method === "OPTIONS") {
+    return c.body(null, 204, {
+      "access-control-allow-origin": "*",
+      "access-control-allow-methods": "GET, HEAD, POST, DELETE, OPTIONS",
+      "access-control-allow-headers": c.req.header("access-control-request-headers") ?? "*",
+      "access-control-max-age": "7200",
+      vary: "Access-Control-Request-Headers",
+    });
+  }
+  await next();
+  const origin = c.req.header("origin");
+  // Errors and pictures have said `*` already.
+  if (origin !== undefined && !c.res.headers.has("access-control-allow-origin")) {
+    c.header("access-control-allow-origin", origin);
+    c.header("vary", "Origin", { append: true });
+  }
+  c.header("access-control-expose-headers", exposed);
+  return undefined;
+});

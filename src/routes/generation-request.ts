@@ -1,0 +1,133 @@
+/**
+ * The body of a generation, by the contract of the upstream's model page: one schema that validates, documents
+ * and types it. What it lets through goes upstream as it is, `callback_url`, `metadata` and `end_user` apart.
+ */
+import * as z from "zod";
+import { type AddressPolicy, checkAddress, maxUrlCharacters } from "../domain/address.ts";
+import { models } from "../domain/models.ts";
+import { presetSizes } from "../domain/task.ts";
+
+export const maxPromptCharacters = 2_000;
+export const maxNegativePromptCharacters = 500;
+export const maxReferences = 4;
+export const maxImages = 5;
+/** With reference images. */
+export const maxEditedImages = 4;
+export const maxSeed = 2_147_483_647;
+const maxMetadataPairs = 16;
+
+const side = z.int().min(64).max(4_096);
+
+/** Length in Unicode code points, which is what a person counts. */
+const codePoints = (text: string) => [...text].length;
+
+const text = (max: number) =>
+  z.string().refine((value) => codePoints(value) <= max, `must be at most ${max} characters`);
+
+/**
+ * The fields, each with its own rule.
+ * @param policy Where `image_urls` and `callback_url` may point to.
+ */
+function generationFields(policy: Pick<AddressPolicy, "allowPrivate">) {
+  const address = (schemes: AddressPolicy["schemes"]) =>
+    z
+      .string()
+      .superRefine((value, context) => {
+        const checked = checkAddress(value, { ...policy, schemes });
+        if ("problem" in checked) context.addIssue({ code: "custom", message: checked.problem });
+      })
+      .meta({ format: "uri", maxLength: maxUrlCharacters });
+
+  return {
+    model: z
+      .enum(models)
+      .meta({ description: "`wan-2.7-image` is the standard model, `-pro` the finer one." }),
+    prompt: z
+      .string()
+      .trim()
+      .refine((value) => value.length > 0, "must not be empty")
+      .refine(
+        (value) => codePoints(value) <= maxPromptCharacters,
+        `must be at most ${maxPromptCharacters} characters`,
+      )
+      .meta({
+        minLength: 1,
+        maxLength: maxPromptCharacters,
+        description:
+          "What to draw, in Chinese or English. With several references it names them `image 1`, `image 2`.",
+      }),
+    image_urls: z
+      .array(address(["https:", "http:"]))
+      .min(1)
+      .max(maxReferences)
+      .optional()
+      .meta({ description: "Reference images; their presence means editing. Their order matters." }),
+    n: z
+      .int()
+      .min(1)
+      .max(maxImages)
+      .default(1)
+      .meta({ description: "Number of images; at most 4 with `image_urls`." }),
+    size: z
+      .union([z.enum(presetSizes), z.strictObject({ width: side, height: side })], {
+        error: `must be one of ${presetSizes.join(", ")}, or {"width","height"} as integers from 64 to 4096`,
+      })
+      .optional()
+      .meta({ description: "A preset, or sides in pixels. The pixels of a preset are the model's choice." }),
+    negative_prompt: text(maxNegativePromptCharacters)
+      .optional()
+      .meta({ maxLength: maxNegativePromptCharacters }),
+    seed: z.int().min(0).max(maxSeed).optional(),
+    enable_safety_checker: z.boolean().optional(),
+    enable_prompt_expansion: z.boolean().optional().meta({ description: "Only with `image_urls`." }),
+    callback_url: address(["https:"]).optional().meta({ description: "Gets the finished task by POST." }),
+    metadata: z
+      .record(z.string().max(64), z.string().max(512))
+      .refine(
+        (pairs) => Object.keys(pairs).length <= maxMetadataPairs,
+        `must have at most ${maxMetadataPairs} pairs`,
+      )
+      .optional()
+      .meta({ description: "Up to 16 pairs of your own, kept with the task." }),
+    end_user: z
+      .string()
+      .max(128)
+      .optional()
+      .meta({ description: "Whom the task is for: a filter of lists." }),
+  };
+}
+
+/** The body that is taken. */
+export function generationBody(policy: Pick<AddressPolicy, "allowPrivate">) {
+  return z.strictObject(generationFields(policy)).superRefine(crossFieldRules);
+}
+
+const {
+  model: _model,
+  metadata: _metadata,
+  end_user: _endUser,
+  ...inputFields
+} = generationFields({ allowPrivate: true });
+
+/** The part of it that a task shows as its `input`. */
+export const taskInput = z.object(inputFields);
+
+interface CrossFields {
+  n: number;
+  image_urls?: string[] | undefined;
+  enable_prompt_expansion?: boolean | undefined;
+}
+
+function crossFieldRules(body: CrossFields, context: z.core.$RefinementCtx): void {
+  if (body.image_urls && body.n > maxEditedImages) {
+    context.addIssue({
+      code: "custom",
+      path: ["n"],
+      message: `must be at most ${maxEditedImages} with image_urls`,
+    });
+  }
+  if (!body.image_urls && body.enable_prompt_expansion !== undefined) {
+    const message = "is for editing only: give image_urls, or leave it out";
+    context.addIssue({ code: "custom", path: ["enable_prompt_expansion"], message });
+  }
+}

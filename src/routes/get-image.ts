@@ -1,0 +1,125 @@
+/**
+ * `GET /images/{id}.{ext}`: a stored picture, to anybody who has its URL. One read of R2, which also decides
+ * conditions and ranges; the bytes stream through.
+ */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { imageIdPattern } from "../domain/ids.ts";
+import { type ImageContentType, imageExtensions, imageKey } from "../domain/task.ts";
+import { ApiError } from "../errors.ts";
+import { matchesEtag } from "./conditional.ts";
+import type { Api, AppContext } from "./context.ts";
+import { errorReplies } from "./replies.ts";
+
+const contract = createRoute({
+  method: "get",
+  path: "/images/{file}",
+  operationId: "get-image",
+  tags: ["Images"],
+  summary: "Fetch a picture",
+  description:
+    "Permanent and public: the id's 130 random bits are the lock. `HEAD`, one `Range` and `If-None-Match` work.",
+  request: {
+    params: z.object({ file: z.string().meta({ examples: ["img-0123456789abcdefghjkmnpqrs.png"] }) }),
+    query: z.object({
+      download: z.enum(["1"]).optional().meta({ description: "`1`: to be saved, not shown." }),
+    }),
+  },
+  responses: {
+    200: { description: "The picture.", content: { "image/png": {}, "image/jpeg": {}, "image/webp": {} } },
+    206: { description: "The part that `Range` asked for." },
+    304: { description: "It is as `If-None-Match` has it." },
+    ...errorReplies("not_found", "invalid_request", "range_not_satisfiable", "unavailable"),
+  },
+});
+
+export function getImage(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const { file } = c.req.valid("param");
+    const dot = file.lastIndexOf(".");
+    const id = file.slice(0, dot);
+    const notFound = () => new ApiError("not_found", "There is no such picture.");
+    if (!imageIdPattern.test(id)) throw notFound();
+    const range = c.req.method === "HEAD" ? undefined : singleRange(c.req.header("range"));
+    const object = await readObject(c, imageKey(id), range);
+    const contentType = object?.httpMetadata?.contentType as ImageContentType | undefined;
+    if (!object || !contentType || imageExtensions[contentType] !== file.slice(dot + 1)) throw notFound();
+    const headers = imageHeaders(object, contentType, file, c.req.valid("query").download === "1");
+    if (matchesEtag(c.req.header("if-none-match"), object.httpEtag)) return c.body(null, 304, headers);
+    const body = "body" in object ? object.body : null;
+    if (!range) return new Response(body, { headers: { ...headers, "content-length": String(object.size) } });
+    const { offset, length } = servedPart(range, object.size);
+    return new Response(body, {
+      status: 206,
+      headers: {
+        ...headers,
+        "content-length": String(length),
+        "content-range": `bytes ${offset}-${offset + length - 1}/${object.size}`,
+      },
+    });
+  });
+}
+
+/** Reads the object, or the part that is asked for; not its bytes when nobody wants them. */
+async function readObject(
+  c: AppContext,
+  key: string,
+  range: R2Range | undefined,
+): Promise<R2Object | R2ObjectBody | null> {
+  const { bucket } = c.get("deps");
+  if (c.req.method === "HEAD") return bucket.head(key);
+  const etags = c.req.header("if-none-match");
+  const options: R2GetOptions = {};
+  if (range) options.range = range;
+  if (etags !== undefined) options.onlyIf = new Headers({ "if-none-match": etags });
+  try {
+    return await bucket.get(key, options);
+  } catch (error) {
+    const object = range ? await bucket.head(key) : undefined;
+    if (object === undefined) throw error;
+    if (object === null) return null;
+    throw new ApiError("range_not_satisfiable", "The picture does not reach that far.", {
+      headers: { "content-range": `bytes */${object.size}` },
+    });
+  }
+}
+
+/** One range of bytes (RFC 9110, 14.1.2). Several, or another unit: the field is ignored, as it may be. */
+function singleRange(header: string | undefined): R2Range | undefined {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header?.trim() ?? "");
+  const [, first = "", last = ""] = match ?? [];
+  if (!match || (first === "" && last === "")) return undefined;
+  if (first === "") return { suffix: Number(last) };
+  const offset = Number(first);
+  if (last === "") return { offset };
+  return Number(last) < offset ? undefined : { offset, length: Number(last) - offset + 1 };
+}
+
+/** Which bytes of an object of `size` a satisfiable range means. */
+function servedPart(range: R2Range, size: number): { offset: number; length: number } {
+  if ("suffix" in range) {
+    const length = Math.min(range.suffix, size);
+    return { offset: size - length, length };
+  }
+  const offset = range.offset ?? 0;
+  return { offset, length: Math.min(range.length ?? size, size - offset) };
+}
+
+function imageHeaders(
+  object: R2Object,
+  contentType: ImageContentType,
+  file: string,
+  download: boolean,
+): Record<string, string> {
+  return {
+    "content-type": contentType,
+    etag: object.httpEtag,
+    "cache-control": "public, max-age=31536000, immutable",
+    "accept-ranges": "bytes",
+    "access-control-allow-origin": "*",
+    "cross-origin-resource-policy": "cross-origin",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; sandbox",
+    ...(download ? { "content-disposition": `attachment; filename="${file}"` } : {}),
+  };
+}

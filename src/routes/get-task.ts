@@ -1,0 +1,55 @@
+/** `GET /v1/tasks/{id}`: reads a task. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { linkBases } from "../deps.ts";
+import { isFinished, viewTask } from "../domain/task.ts";
+import { ApiError } from "../errors.ts";
+import { readTask } from "../flows/read-task.ts";
+import { matchesEtag } from "./conditional.ts";
+import type { Api } from "./context.ts";
+import { keyRefused } from "./refusals.ts";
+import { errorReplies, json, keyErrors, taskReply } from "./replies.ts";
+
+const contract = createRoute({
+  method: "get",
+  path: "/v1/tasks/{id}",
+  operationId: "get-task",
+  tags: ["Tasks"],
+  summary: "Read a task",
+  description:
+    "Reading an unfinished task also has the gateway look at it, every 3 s at the most; the next read shows it.",
+  security: [{ key: [] }],
+  request: { params: z.object({ id: z.string() }) },
+  responses: {
+    200: json(taskReply, "The task."),
+    304: { description: "It is as `If-None-Match` has it." },
+    ...errorReplies(...keyErrors, "task_not_found"),
+  },
+});
+
+export function getTask(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const deps = c.get("deps");
+    const { id } = c.req.valid("param");
+    const result = await readTask(deps, c.get("caller"), id);
+    switch (result.kind) {
+      case "key_refused":
+        throw keyRefused(result.refusal);
+      case "not_found":
+        throw new ApiError("task_not_found", "There is no such task.");
+      case "task": {
+        const { task } = result;
+        c.set("taskId", task.id);
+        // Weak: the version names the task's content, not the bytes of its links.
+        const etag = `W/"${task.version}"`;
+        const headers = {
+          etag,
+          "cache-control": "no-store",
+          ...(isFinished(task) ? {} : { "retry-after": "3" }),
+        };
+        if (matchesEtag(c.req.header("if-none-match"), etag)) return c.body(null, 304, headers);
+        return c.json(viewTask(task, linkBases(deps.config, task.origin)), 200, headers);
+      }
+    }
+  });
+}

@@ -1,0 +1,120 @@
+/** What replies look like in the OpenAPI document, and the headers that several of them share. */
+import * as z from "zod";
+import { type TaskFailureCode, taskFailures } from "../domain/failures.ts";
+import type { PolicyState } from "../domain/limits.ts";
+import { models } from "../domain/models.ts";
+import { imageExtensions } from "../domain/task.ts";
+import { type ErrorCode, errorCodes, errorStatus } from "../errors.ts";
+import { taskInput } from "./generation-request.ts";
+
+const unixSeconds = z.int().meta({ description: "Unix seconds." });
+
+export const errorEnvelope = z
+  .object({
+    error: z.object({
+      code: z.enum(errorCodes as [ErrorCode, ...ErrorCode[]]),
+      message: z.string(),
+      type: z.string(),
+      param: z.string().nullable().meta({ description: "The first field that breaks its rule." }),
+      retryable: z.boolean(),
+      charged: z.enum(["no", "held", "yes"]),
+    }),
+    request_id: z.string(),
+  })
+  .meta({ id: "Error" });
+
+export const taskReply = z
+  .object({
+    id: z.string(),
+    object: z.literal("image.generation.task"),
+    type: z.literal("image"),
+    model: z.enum(models),
+    created: unixSeconds,
+    finished: unixSeconds.nullable(),
+    status: z.enum(["pending", "processing", "completed", "failed", "cancelled"]),
+    progress: z.int().min(0).max(100),
+    results: z.array(z.url()).meta({ description: "The images' permanent URLs." }),
+    images: z.array(
+      z.object({
+        url: z.url(),
+        width: z.int(),
+        height: z.int(),
+        bytes: z.int(),
+        content_type: z.enum(Object.keys(imageExtensions) as [keyof typeof imageExtensions]),
+      }),
+    ),
+    task_info: z.object({
+      can_cancel: z.boolean(),
+      estimated_time: z.number().nullable().meta({ description: "Seconds, as the model guesses." }),
+      queue_position: z.int().nullable(),
+    }),
+    usage: z.object({ images: z.int(), credits_held: z.int(), credits_charged: z.int() }),
+    input: taskInput.meta({ description: "What was asked, given defaults included." }),
+    metadata: z.record(z.string(), z.string()),
+    end_user: z.string().nullable(),
+    error: z
+      .object({
+        code: z.enum(Object.keys(taskFailures) as [TaskFailureCode]),
+        message: z.string(),
+        type: z.literal("task_error"),
+        retryable: z.boolean(),
+        charged: z.literal("no"),
+      })
+      .nullable(),
+    links: z.object({ self: z.url() }),
+  })
+  .meta({ id: "Task" });
+
+/** A page of a list. */
+export const listReply = <Item extends z.ZodType>(item: Item) =>
+  z.object({ object: z.literal("list"), data: z.array(item), next_cursor: z.string().nullable() });
+
+export const json = <Schema extends z.ZodType>(schema: Schema, description: string) => ({
+  description,
+  content: { "application/json": { schema } },
+});
+
+/** The error replies of an operation, for its contract: by status, naming the codes. */
+export function errorReplies(...codes: ErrorCode[]) {
+  const always: ErrorCode[] = ["internal_error", "misconfigured"];
+  const byStatus = Map.groupBy([...codes, ...always], errorStatus);
+  return Object.fromEntries(
+    [...byStatus].map(([status, group]) => [
+      status,
+      json(errorEnvelope, group.map((code) => `\`${code}\``).join(", ")),
+    ]),
+  );
+}
+
+/** Codes that every operation behind a tenant's key can answer with. */
+export const keyErrors = [
+  "missing_key",
+  "invalid_key",
+  "secret_key_in_browser",
+  "scope_denied",
+  "tenant_suspended",
+  "unavailable",
+] as const satisfies ErrorCode[];
+
+/** Codes that every operation with a JSON body can answer with. */
+export const bodyErrors = [
+  "invalid_json",
+  "invalid_request",
+  "body_too_large",
+  "unsupported_media_type",
+] as const satisfies ErrorCode[];
+
+/** The limits in force: `RateLimit` fields of draft-ietf-httpapi-ratelimit-headers, and the older ones. */
+export function limitHeaders(policies: readonly PolicyState[]): Record<string, string> {
+  if (policies.length === 0) return {};
+  const requests = policies.find((policy) => policy.name === "requests");
+  return {
+    "ratelimit-policy": policies.map((p) => `"${p.name}";q=${p.limit};w=${p.windowSeconds}`).join(", "),
+    ratelimit: policies.map((p) => `"${p.name}";r=${p.remaining};t=${p.resetSeconds}`).join(", "),
+    ...(requests && {
+      "x-ratelimit-limit-requests": String(requests.limit),
+      "x-ratelimit-remaining-requests": String(requests.remaining),
+      "x-ratelimit-reset-requests": String(requests.resetSeconds),
+    }),
+  };
+}

@@ -1,0 +1,85 @@
+/** Reading a request's body within its bounds, and telling what is wrong with it. */
+import { createMiddleware } from "hono/factory";
+import type * as z from "zod";
+import { ApiError } from "../errors.ts";
+
+export const maxJsonBytes = 65_536;
+/** A refused body is read on for so long, so that the reply is not lost to a connection reset. */
+const maxDrainBytes = 1_048_576;
+
+/** Lets JSON of at most 64 KiB through to the schema behind it. */
+export const jsonBody = createMiddleware(async (c, next) => {
+  const type = c.req.header("content-type") ?? "";
+  if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
+    await drain(c.req.raw.body);
+    throw new ApiError(
+      "unsupported_media_type",
+      "The body must be JSON, with Content-Type: application/json.",
+    );
+  }
+  const text = await readText(c.req.raw.body);
+  try {
+    JSON.parse(text);
+  } catch {
+    throw new ApiError("invalid_json", "The body is not valid JSON.");
+  }
+  const headers = new Headers(c.req.raw.headers);
+  // The validator reads JSON under this one name only.
+  headers.set("content-type", "application/json");
+  c.req.raw = new Request(c.req.raw, { body: text, headers });
+  await next();
+});
+
+async function readText(body: ReadableStream<Uint8Array> | null): Promise<string> {
+  if (!body) return "";
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const reader = body.getReader();
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    size += read.value.byteLength;
+    if (size > maxJsonBytes) {
+      reader.releaseLock();
+      await drain(body);
+      throw new ApiError("body_too_large", `The body must be at most ${maxJsonBytes} bytes of JSON.`);
+    }
+    chunks.push(read.value);
+  }
+  return new Blob(chunks).text();
+}
+
+async function drain(body: ReadableStream<Uint8Array> | null): Promise<void> {
+  if (!body) return;
+  const reader = body.getReader();
+  let size = 0;
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    size += read.value.byteLength;
+    if (size > maxDrainBytes) {
+      await reader.cancel();
+      return;
+    }
+  }
+}
+
+interface Problem {
+  field: string;
+  text: string;
+}
+
+/**
+ * Turns whatever breaks a schema into `invalid_request`: `param` is the first field, the text lists all.
+ * @param issues Zod's, or ones of the same shape from checks that need more than the body.
+ */
+export function invalidRequest(issues: readonly Pick<z.core.$ZodIssue, "path" | "message">[]): ApiError {
+  const problems = issues.flatMap(problemsOf);
+  const message = problems.map(({ field, text }) => (field ? `${field}: ${text}` : text)).join("; ");
+  return new ApiError("invalid_request", message, { param: problems[0]?.field.split(".")[0] || null });
+}
+
+function problemsOf(issue: Pick<z.core.$ZodIssue, "path" | "message"> & { keys?: string[] }): Problem[] {
+  const field = issue.path.map(String).join(".");
+  if (!issue.keys) return [{ field, text: issue.message }];
+  return issue.keys.map((key) => ({
+    field: field ? `${field}.${key}` : key,
+    text: "is not a field of this request",
+  }));
+}

@@ -1,0 +1,158 @@
+/**
+ * What is due, for cron: one read tells it all, each kind of work is then claimed by its own statement.
+ * A look is not written down: whether a task is due for one follows from its age and from when the last
+ * round ran.
+ */
+import { firstLookMs, type LookedAt, lookSchedule } from "../domain/look.ts";
+import type { Task, TaskImage } from "../domain/task.ts";
+import { type TaskRow, taskFromRow } from "./rows.ts";
+
+export interface DueTask extends LookedAt {
+  state: Task["state"];
+  createdMs: number;
+}
+
+export interface DuePage {
+  nowMs: number;
+  /** When the last round looked; at most a minute ago. */
+  previousMs: number;
+  limit: number;
+  /** The last task of the page before. */
+  after?: Pick<DueTask, "id" | "createdMs"> | undefined;
+}
+
+const everyMs = `CASE ${lookSchedule
+  .map(({ untilAgeMs, everyMs: pause }) => `WHEN ?1 - submitted_ms < ${untilAgeMs} THEN ${pause}`)
+  .join(" ")} END`;
+
+const lookColumns = `id, state, created_ms AS createdMs, upstream_id AS upstreamId, deadline_ms AS deadlineMs,
+  processing, progress, estimated_seconds AS estimatedSeconds, json_extract(input, '$.n') AS imagesAsked`;
+
+type DueRow = Omit<DueTask, "processing"> & { processing: number };
+const dueFromRow = (row: DueRow): DueTask => ({ ...row, processing: row.processing === 1 });
+
+/**
+ * Reads a page of open tasks with something due, oldest first, in one pass over the open tasks. While the
+ * upstream's account cools down, only storing is due.
+ */
+export async function selectDue(db: D1Database, page: DuePage): Promise<DueTask[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT ${lookColumns} FROM tasks INDEXED BY tasks_open
+       WHERE open = 1 AND (created_ms, id) > (?4, ?5) AND iif(state = 'submitted',
+         ?1 - refreshed_ms >= ${firstLookMs} AND (
+           ?1 >= deadline_ms OR (?1 - submitted_ms) / (${everyMs}) > (?2 - submitted_ms) / (${everyMs})),
+         due_ms <= ?1)
+         AND (state = 'storing' OR (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1)
+       ORDER BY created_ms, id LIMIT ?3`,
+    )
+    .bind(page.nowMs, page.previousMs, page.limit, page.after?.createdMs ?? 0, page.after?.id ?? "")
+    .all<DueRow>();
+  return results.map(dueFromRow);
+}
+
+/**
+ * Claims one look on behalf of readers: the first of them within `intervalMs` gets the task, the others
+ * undefined, as does everybody while the upstream's account cools down.
+ */
+export async function claimRefresh(
+  db: D1Database,
+  id: string,
+  nowMs: number,
+  intervalMs: number,
+): Promise<DueTask | undefined> {
+  const { results } = await db
+    .prepare(
+      `UPDATE tasks SET refreshed_ms = ?2
+       WHERE id = ?1 AND state = 'submitted' AND refreshed_ms <= ?2 - ?3
+         AND (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?2
+       RETURNING ${lookColumns}`,
+    )
+    .bind(id, nowMs, intervalMs)
+    .all<DueRow>();
+  return results[0] && dueFromRow(results[0]);
+}
+
+/** What looks found, for tasks that go on. `images`: the upstream is done, these are to be stored. */
+export interface LookResult {
+  id: string;
+  processing: boolean;
+  progress: number;
+  estimatedSeconds: number | null;
+  images: TaskImage[] | null;
+  linksDieMs: number | null;
+}
+
+/** Writes what a round of looks found, in one statement. Tasks whose pictures are ready are `storing`, due now. */
+export async function writeLooks(db: D1Database, found: LookResult[], nowMs: number): Promise<void> {
+  await db
+    .prepare(
+      `UPDATE tasks SET
+         state = iif(look.value ->> 'linksDieMs' IS NULL, state, 'storing'),
+         attempts = iif(look.value ->> 'linksDieMs' IS NULL, attempts, 0),
+         due_ms = iif(look.value ->> 'linksDieMs' IS NULL, due_ms, ?2),
+         images = coalesce(look.value ->> 'images', images),
+         links_die_ms = look.value ->> 'linksDieMs',
+         processing = look.value ->> 'processing',
+         progress = max(progress, look.value ->> 'progress'),
+         estimated_seconds = look.value ->> 'estimatedSeconds',
+         version = version + 1
+       FROM json_each(?1) AS look
+       WHERE tasks.id = look.value ->> 'id' AND tasks.state = 'submitted'`,
+    )
+    .bind(JSON.stringify(found), nowMs)
+    .run();
+}
+
+/** Claims tasks to be sent upstream. One that was `submitting` had a sender that never told how it went. */
+export async function claimSends(
+  db: D1Database,
+  nowMs: number,
+  leaseUntilMs: number,
+  limit: number,
+): Promise<Task[]> {
+  const { results } = await db
+    .prepare(
+      `UPDATE tasks SET state = 'submitting', uncertain = uncertain OR state = 'submitting',
+         attempts = attempts + 1, due_ms = ?2
+       WHERE id IN (SELECT id FROM tasks INDEXED BY tasks_open
+         WHERE open = 1 AND state IN ('queued', 'submitting') AND due_ms <= ?1
+           AND (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1
+         ORDER BY due_ms LIMIT ?3)
+       RETURNING *`,
+    )
+    .bind(nowMs, leaseUntilMs, limit)
+    .all<TaskRow>();
+  return results.map(taskFromRow);
+}
+
+/** Claims tasks whose pictures are to be stored, those first whose links die first; only `id`, if given. */
+export async function claimStores(
+  db: D1Database,
+  nowMs: number,
+  leaseUntilMs: number,
+  limit: number,
+  id: string | null = null,
+): Promise<Task[]> {
+  const { results } = await db
+    .prepare(
+      `UPDATE tasks SET attempts = attempts + 1, due_ms = ?2
+       WHERE id IN (SELECT id FROM tasks INDEXED BY tasks_open
+         WHERE open = 1 AND state = 'storing' AND due_ms <= ?1 AND (?4 IS NULL OR id = ?4)
+         ORDER BY links_die_ms LIMIT ?3)
+       RETURNING *`,
+    )
+    .bind(nowMs, leaseUntilMs, limit, id)
+    .all<TaskRow>();
+  return results.map(taskFromRow);
+}
+
+/** How long the open task that is longest past its deadline has been so, in milliseconds; 0 when none is. */
+export async function oldestOverdueMs(db: D1Database, nowMs: number): Promise<number> {
+  const { results } = await db
+    .prepare(
+      "SELECT min(deadline_ms) AS oldest FROM tasks INDEXED BY tasks_open WHERE open = 1 AND state <> 'storing'",
+    )
+    .all<{ oldest: number | null }>();
+  return Math.max(0, nowMs - (results[0]?.oldest ?? nowMs));
+}

@@ -1,0 +1,138 @@
+/**
+ * The client of EvoLink's task API. The only place that knows the upstream's paths and holds its key; the
+ * key goes to the one configured origin and never along a redirect. Nothing of a reply leaves this folder
+ * but the few facts that the gateway needs, in its own words.
+ */
+import type { UpstreamTask } from "../domain/look.ts";
+import type { Model } from "../domain/models.ts";
+import type { TaskInput } from "../domain/task.ts";
+import type { RefusalCode } from "./errors.ts";
+import { readRefusal, readRetryAfterMs } from "./errors.ts";
+import { parseAcceptance, parseTask } from "./replies.ts";
+
+export type SubmitOutcome =
+  /** The upstream has the task. It may be terminal already. */
+  | { kind: "accepted"; upstreamId: string; seen: UpstreamTask }
+  /** It definitely has not, and will not take it. */
+  | { kind: "refused"; code: RefusalCode }
+  /** It definitely has not, and may take it later. */
+  | { kind: "busy"; retryAfterMs: number | null }
+  /** It may or may not have it: the same request, under the same idempotency key, finds out. */
+  | { kind: "unknown"; reason: string };
+
+export type ReadOutcome =
+  | { kind: "task"; seen: UpstreamTask }
+  | { kind: "missing" }
+  | { kind: "busy"; retryAfterMs: number | null }
+  | { kind: "unknown"; reason: string };
+
+export interface Upstream {
+  /**
+   * Submits a task.
+   * @param idempotencyKey 16 to 96 of `[A-Za-z0-9._-]`; the same one always means the same task.
+   */
+  submit(model: Model, input: TaskInput, idempotencyKey: string): Promise<SubmitOutcome>;
+  /** Reads a task by the upstream's own id. */
+  read(upstreamId: string): Promise<ReadOutcome>;
+}
+
+export interface UpstreamOptions {
+  fetch: (url: string, init: RequestInit) => Promise<Response>;
+  /** Without a trailing slash. */
+  baseUrl: string;
+  key: string;
+  /** One call, its body included. */
+  timeoutMs: number;
+  now: () => number;
+}
+
+/** No reply that the gateway needs is anywhere near this. */
+const maxReplyBytes = 1_048_576;
+
+export const userAgent = "wan-gateway/1.0";
+
+export function createUpstream(options: UpstreamOptions): Upstream {
+  const call = async (path: string, init: RequestInit): Promise<Reply> => {
+    const response = await options.fetch(`${options.baseUrl}${path}`, {
+      ...init,
+      redirect: "manual",
+      signal: AbortSignal.timeout(options.timeoutMs),
+      headers: {
+        ...init.headers,
+        authorization: `Bearer ${options.key}`,
+        accept: "application/json",
+        "user-agent": userAgent,
+      },
+    });
+    return { status: response.status, headers: response.headers, body: await readJson(response) };
+  };
+
+  return {
+    async submit(model, input, idempotencyKey) {
+      const { callback_url: _kept, ...sent } = input;
+      const reply = await attempt(() =>
+        call("/v1/images/generations", {
+          method: "POST",
+          headers: { "content-type": "application/json", "idempotency-key": idempotencyKey },
+          body: JSON.stringify({ model, ...sent }),
+        }),
+      );
+      if ("lost" in reply) return { kind: "unknown", reason: reply.lost };
+      if (reply.status === 429) {
+        return { kind: "busy", retryAfterMs: readRetryAfterMs(reply.headers, options.now()) };
+      }
+      if (reply.status >= 200 && reply.status < 300) {
+        const accepted = parseAcceptance(reply.body);
+        return accepted ? { kind: "accepted", ...accepted } : { kind: "unknown", reason: "no task id" };
+      }
+      const code = readRefusal(reply.status, reply.body);
+      return code ? { kind: "refused", code } : { kind: "unknown", reason: `status ${reply.status}` };
+    },
+
+    async read(upstreamId) {
+      const reply = await attempt(() =>
+        call(`/v1/tasks/${encodeURIComponent(upstreamId)}`, { method: "GET" }),
+      );
+      if ("lost" in reply) return { kind: "unknown", reason: reply.lost };
+      if (reply.status === 429) {
+        return { kind: "busy", retryAfterMs: readRetryAfterMs(reply.headers, options.now()) };
+      }
+      if (reply.status === 404) return { kind: "missing" };
+      const seen = reply.status === 200 ? parseTask(reply.body) : undefined;
+      return seen ? { kind: "task", seen } : { kind: "unknown", reason: `status ${reply.status}` };
+    },
+  };
+}
+
+interface Reply {
+  status: number;
+  headers: Headers;
+  /** Parsed JSON, or undefined when the body is none. */
+  body: unknown;
+}
+
+/** Whatever breaks on the way (time-out, reset, refused connection) leaves the outcome open. */
+async function attempt(call: () => Promise<Reply>): Promise<Reply | { lost: string }> {
+  try {
+    return await call();
+  } catch (error) {
+    return { lost: error instanceof Error && error.name === "TimeoutError" ? "time-out" : "connection lost" };
+  }
+}
+
+async function readJson(response: Response): Promise<unknown> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  if (response.body) {
+    for await (const chunk of response.body) {
+      size += chunk.byteLength;
+      if (size > maxReplyBytes) return undefined;
+      chunks.push(chunk);
+    }
+  }
+  try {
+    return JSON.parse(await new Blob(chunks).text());
+  } catch {
+    return undefined;
+  }
+}

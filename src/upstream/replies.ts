@@ -1,0 +1,73 @@
+/**
+ * The upstream's replies, parsed as tolerantly as its documents are thin: only what the gateway needs is
+ * looked at, and a field of another type counts as absent.
+ */
+import * as z from "zod";
+import type { UpstreamTask } from "../domain/look.ts";
+import { readFailure } from "./errors.ts";
+
+const idSchema = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/);
+const linkHolder = z.object({
+  image_url: z.string().optional().catch(undefined),
+  url: z.string().optional().catch(undefined),
+});
+
+const taskSchema = z.object({
+  status: z.string().optional().catch(undefined),
+  progress: z.number().min(0).max(100).nullable().catch(null).default(null),
+  results: z.array(z.unknown()).nullable().catch(null).default(null),
+  result_data: z.unknown(),
+  error: z
+    .object({ code: z.union([z.string(), z.number()]).nullable().catch(null).default(null) })
+    .nullable()
+    .catch(null)
+    .default(null),
+  task_info: z
+    .object({ estimated_time: z.number().min(0).nullable().catch(null).default(null) })
+    .nullable()
+    .catch(null)
+    .default(null),
+});
+
+/** Reads a 2xx reply to a submit; undefined when it names no task, so that its outcome is open. */
+export function parseAcceptance(body: unknown): { upstreamId: string; seen: UpstreamTask } | undefined {
+  const id = z.object({ id: idSchema }).safeParse(body);
+  const seen = parseTask(body);
+  return id.success && seen ? { upstreamId: id.data.id, seen } : undefined;
+}
+
+/** Reads a task; undefined when the body is not an object with a status. */
+export function parseTask(body: unknown): UpstreamTask | undefined {
+  const parsed = taskSchema.safeParse(body);
+  if (!parsed.success) return undefined;
+  const { status, progress, results, result_data, error, task_info } = parsed.data;
+  const word = readStatus(status);
+  return {
+    status: word,
+    progress,
+    estimatedSeconds: task_info?.estimated_time === undefined ? null : task_info.estimated_time,
+    links: readLinks(results ?? [], result_data),
+    failure: word === "failed" ? readFailure(isCancelled(status) ? "request_cancelled" : error?.code) : null,
+  };
+}
+
+function isCancelled(status: string | undefined): boolean {
+  return status === "cancelled" || status === "canceled";
+}
+
+function readStatus(status: string | undefined): UpstreamTask["status"] {
+  if (status === "completed" || status === "failed" || status === "processing") return status;
+  return isCancelled(status) ? "failed" : "pending";
+}
+
+/** Links are in `results`, or only in `result_data`, which is an object or an array of objects. */
+function readLinks(results: unknown[], resultData: unknown): string[] {
+  const holders = results.length > 0 ? results : Array.isArray(resultData) ? resultData : [resultData];
+  const links = holders.flatMap((holder) => {
+    if (typeof holder === "string") return [holder];
+    const parsed = linkHolder.safeParse(holder);
+    const link = parsed.success ? (parsed.data.image_url ?? parsed.data.url) : undefined;
+    return link ? [link] : [];
+  });
+  return [...new Set(links)].filter((link) => URL.canParse(link));
+}

@@ -1,0 +1,9 @@
+/** Bindings that only tests inside workerd have. */
+/// <reference types="@cloudflare/vitest-pool-workers/types" />
+
+declare namespace Cloudflare {
+  interface Env {
+    MIGRATIONS: import("cloudflare:test").D1Migration[];
+    PICTURES: Fetcher;
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Two kinds of tests: those that run inside workerd beside the sources (real D1, R2 and Durable Objects), and
+ * those that run in Node and talk HTTP to the built Worker. Pictures are drawn in Node, since the library that
+ * draws them is native; inside workerd they come through the service binding PICTURES.
+ */
+import { fileURLToPath } from "node:url";
+import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
+import { defineConfig } from "vitest/config";
+import { makePicture } from "./simulator/pictures.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+async function drawPicture(request: Request): Promise<Response> {
+  const { format, width, height, seed } = Object.fromEntries(new URL(request.url).searchParams);
+  const spec = { format: format as "png", width: Number(width), height: Number(height), seed: Number(seed) };
+  return new Response((await makePicture(spec)) as Uint8Array<ArrayBuffer>);
+}
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        root,
+        plugins: [
+          cloudflareTest(async () => ({
+            main: "src/index.ts",
+            remoteBindings: false,
+            wrangler: { configPath: `${root}wrangler.toml` },
+            miniflare: {
+              bindings: {
+                UPSTREAM_API_KEY: "sk-upstream-test-key-0123456789abcdef",
+                ADMIN_API_KEY: "admin-test-key-0123456789abcdef-0123456789",
+                KEY_SIGNING_SECRET: "signing-test-secret-0123456789abcdef-0123",
+                MIGRATIONS: await readD1Migrations(`${root}src/store/migrations`),
+              },
+              serviceBindings: { PICTURES: drawPicture },
+            },
+          })),
+        ],
+        test: {
+          name: "workerd",
+          include: ["test/{domain,tenant,store,flows,upstream,routes}/**/*.test.ts"],
+          setupFiles: ["test/setup.ts"],
+        },
+      },
+      {
+        root,
+        test: {
+          name: "node",
+          include: ["test/{e2e,simulator}/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
