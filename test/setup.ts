@@ -2,4 +2,9 @@
 import { applyD1Migrations } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 
-await applyD1Migrations(env.DB, env.MIGRATIONS);
+/** For tests that drop everything in between. */
+export async function applyMigrations(): Promise<void> {
+  await applyD1Migrations(env.DB, env.MIGRATIONS);
+}
+
+await applyMigrations();

@@ -47,6 +47,7 @@ export async function send(deps: Deps, task: Task): Promise<SendResult> {
     case "busy":
       return busy(deps, task, outcome.retryAfterMs);
     case "unknown":
+      deps.log({ event: "send_unknown", task: task.id, attempt: task.attempts, reason: outcome.reason });
       return unknown(deps, task);
     case "refused":
       if (outcome.code === "upstream_rejected")
@@ -99,7 +100,7 @@ function refused(task: Task, code: RefusalCode): SendResult {
 
 /** Exponential from 2 s to a minute, between half and the whole of it, so that retries spread. */
 export function retryPauseMs(attempts: number, random: number): number {
-  return Math.min(maxPauseMs, 2 ** Math.min(attempts, 10) * 1000) * (0.5 + random / 2);
+  return Math.round(Math.min(maxPauseMs, 2 ** Math.min(attempts, 10) * 1000) * (0.5 + random / 2));
 }
 
 /** Claims and sends what is due, once; true when there may be more. */

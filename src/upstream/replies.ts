@@ -16,7 +16,7 @@ const taskSchema = z.object({
   status: z.string().optional().catch(undefined),
   progress: z.number().min(0).max(100).nullable().catch(null).default(null),
   results: z.array(z.unknown()).nullable().catch(null).default(null),
-  result_data: z.unknown(),
+  result_data: z.unknown().optional(),
   error: z
     .object({ code: z.union([z.string(), z.number()]).nullable().catch(null).default(null) })
     .nullable()
@@ -45,7 +45,7 @@ export function parseTask(body: unknown): UpstreamTask | undefined {
   return {
     status: word,
     progress,
-    estimatedSeconds: task_info?.estimated_time === undefined ? null : task_info.estimated_time,
+    estimatedSeconds: task_info?.estimated_time ?? null,
     links: readLinks(results ?? [], result_data),
     failure: word === "failed" ? readFailure(isCancelled(status) ? "request_cancelled" : error?.code) : null,
   };

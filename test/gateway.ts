@@ -1,0 +1,202 @@
+/**
+ * A gateway inside workerd for tests: the real app over real D1, R2 and Durable Objects, a simulator in place
+ * of the upstream, and one clock that only moves when a test moves it.
+ */
+import { env } from "cloudflare:workers";
+import { createApp } from "../src/app.ts";
+import { type Config, readConfig } from "../src/config.ts";
+import { createDeps, type Deps } from "../src/deps.ts";
+import type { ImageContentType } from "../src/domain/task.ts";
+import { runTick, sendLane, storeLane } from "../src/flows/tick.ts";
+import { meterDatabase } from "../src/store/meter.ts";
+import { createSimulator, type PictureSpec, type Simulator } from "./simulator/app.ts";
+
+export const origin = "https://gateway.example";
+export const upstreamOrigin = "https://upstream.example";
+export const filesOrigin = "https://files.upstream.example";
+
+/** Runs a call to a binding or to the network; a test's faults go in here. `name` says which call it is. */
+export type Around = <T>(name: string, call: () => Promise<T>) => Promise<T>;
+
+export interface TestGateway {
+  config: Config;
+  simulator: Simulator;
+  now(): number;
+  advance(ms: number): void;
+  /** Sends a request; work beside the reply is done when it returns. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Like `fetch`, with a JSON body. */
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
+  admin(method: string, path: string, body?: unknown): Promise<Response>;
+  /** Runs one cron tick and whatever it leaves beside it. */
+  tick(): Promise<void>;
+  /** Deps as a request gets them, for tests that call flows. */
+  deps(): Deps;
+  /** Everything that was logged, a parsed line each. */
+  logs: Record<string, unknown>[];
+  makeTenant(body?: object): Promise<{ id: string; key: string; keyId: string }>;
+}
+
+export interface GatewayOptions {
+  /** Values over those of wrangler.toml. */
+  vars?: Record<string, unknown>;
+  around?: Around;
+  /** Another gateway whose clock and simulator this one shares. */
+  beside?: TestGateway;
+}
+
+const plain: Around = (_name, call) => call();
+
+export function startGateway({ vars = {}, around = plain, beside }: GatewayOptions = {}): TestGateway {
+  const config = testConfig(vars);
+  let nowMs = 1_900_000_000_000;
+  const now = beside ? beside.now : () => nowMs;
+  const simulator =
+    beside?.simulator ??
+    createSimulator({ apiKey: config.UPSTREAM_API_KEY, now, picture: drawPicture, filesOrigin });
+  const logs: Record<string, unknown>[] = [];
+  const pending: Promise<unknown>[] = [];
+
+  const deps = (): Deps => {
+    const made: Deps = createDeps(config, {
+      env: faultyEnv(around),
+      now,
+      sleep: async (ms) => advance(ms),
+      fetch: (url, init) => around(`fetch ${init.method ?? "GET"}`, () => simulator.fetch(new Request(url, init))),
+      log: (line) => logs.push(JSON.parse(line) as Record<string, unknown>),
+      waitUntil: (work) => pending.push(work),
+      // The real lanes, in this invocation: a test wants to know when they are done.
+      lanes: { send: (untilMs) => sendLane(made, untilMs), store: (untilMs) => storeLane(made, untilMs) },
+    });
+    return made;
+  };
+  const advance = (ms: number) => {
+    if (beside) beside.advance(ms);
+    else nowMs += ms;
+  };
+  const settle = async () => {
+    while (pending.length > 0) await pending.shift();
+  };
+  const app = createApp(config, deps);
+  const gateway: TestGateway = {
+    config,
+    simulator,
+    now,
+    advance,
+    logs,
+    deps,
+    async fetch(path, init) {
+      const response = await app.fetch(new Request(`${origin}${path}`, init), env, {} as ExecutionContext);
+      await settle();
+      return response;
+    },
+    post: (path, body, headers = {}) => gateway.fetch(path, jsonRequest("POST", body, headers)),
+    admin(method, path, body) {
+      const headers = { authorization: `Bearer ${config.ADMIN_API_KEY}` };
+      return gateway.fetch(`/admin/api${path}`, jsonRequest(method, body, headers));
+    },
+    async tick() {
+      await runTick(deps());
+      await settle();
+    },
+    async makeTenant(body = {}) {
+      const tenant = await made<{ id: string }>(await gateway.admin("POST", "/tenants", { name: "Test", ...body }));
+      const key = await made<{ id: string; key: string }>(
+        await gateway.admin("POST", `/tenants/${tenant.id}/keys`, { name: "test", kind: "secret" }),
+      );
+      return { id: tenant.id, key: key.key, keyId: key.id };
+    },
+  };
+  return gateway;
+}
+
+function testConfig(vars: Record<string, unknown>): Config {
+  const read = readConfig({ ...env, UPSTREAM_BASE_URL: upstreamOrigin, POLL_ROUND_SECONDS: 0, ...vars });
+  if ("config" in read) return read.config;
+  throw new Error(`the test's configuration is wrong: ${read.misconfigured.join(", ")}`);
+}
+
+function jsonRequest(method: string, body: unknown, headers: Record<string, string>): RequestInit {
+  if (body === undefined) return { method, headers };
+  return { method, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
+}
+
+async function made<T>(response: Response): Promise<T> {
+  if (response.status !== 201) throw new Error(`not made: ${response.status} ${await response.text()}`);
+  return (await response.json()) as T;
+}
+
+/** The bindings, with `around` around each call to one. */
+function faultyEnv(around: Around): Env {
+  const bucket = {
+    put: (...args: Parameters<R2Bucket["put"]>) => around("R2 put", () => env.IMAGES.put(...args)),
+    get: (...args: Parameters<R2Bucket["get"]>) => around("R2 get", () => env.IMAGES.get(...args)),
+    head: (key: string) => around("R2 head", () => env.IMAGES.head(key)),
+  } as R2Bucket;
+  const tenants = {
+    getByName(name: string) {
+      const stub = env.TENANTS.getByName(name) as unknown as Record<string, (input: unknown) => Promise<unknown>>;
+      const call = (method: string) => (input: unknown) => around(`object ${method}`, async () => stub[method]?.(input));
+      return { admit: call("admit"), configure: call("configure"), ping: call("ping") };
+    },
+  } as unknown as Env["TENANTS"];
+  const database = meterDatabase(env.DB, (call) => around("D1", call), () => undefined);
+  return { ...env, DB: database, IMAGES: bucket, TENANTS: tenants };
+}
+
+/** Draws with the library that runs in Node, through the test runner's service binding. */
+async function drawPicture({ format, width, height, seed }: PictureSpec): Promise<Uint8Array> {
+  const query = new URLSearchParams({ format, width: `${width}`, height: `${height}`, seed: `${seed}` });
+  const response = await env.PICTURES.fetch(`http://pictures/?${query}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** A task as callers get it. */
+export interface ShownTask {
+  id: string;
+  status: string;
+  progress: number;
+  results: string[];
+  images: { url: string; width: number; height: number; bytes: number; content_type: ImageContentType }[];
+  usage: { images: number; credits_held: number; credits_charged: number };
+  error: { code: string } | null;
+  [field: string]: unknown;
+}
+
+export const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+
+/** Submits a generation and expects it to be taken. */
+export async function submitTask(gateway: TestGateway, key: string, body: object = {}): Promise<ShownTask> {
+  const asked = { model: "wan-2.7-image", prompt: "a lighthouse at dusk", size: "square", ...body };
+  const response = await gateway.post("/v1/images/generations", asked, bearer(key));
+  if (response.status !== 200) throw new Error(`refused: ${response.status} ${await response.text()}`);
+  return (await response.json()) as ShownTask;
+}
+
+export async function readTask(gateway: TestGateway, key: string, id: string): Promise<ShownTask> {
+  const response = await gateway.fetch(`/v1/tasks/${id}`, { headers: bearer(key) });
+  if (response.status !== 200) throw new Error(`not read: ${response.status} ${await response.text()}`);
+  return (await response.json()) as ShownTask;
+}
+
+/** Advances the clock and ticks until a task has ended, for at most `minutes`. */
+export async function finishTask(
+  gateway: TestGateway,
+  key: string,
+  id: string,
+  minutes = 10,
+): Promise<ShownTask> {
+  for (let i = 0; i < minutes * 4; i++) {
+    gateway.advance(15_000);
+    await gateway.tick();
+    const task = await readTask(gateway, key, id);
+    if (!["pending", "processing"].includes(task.status)) return task;
+  }
+  throw new Error(`task ${id} has not ended after ${minutes} minutes`);
+}
+
+/** Keys of all stored objects. */
+export async function storedKeys(): Promise<string[]> {
+  const { objects } = await env.IMAGES.list();
+  return objects.map((object) => object.key);
+}
