@@ -49,7 +49,8 @@ const plain: Around = (_name, call) => call();
 
 export function startGateway({ vars = {}, around = plain, beside }: GatewayOptions = {}): TestGateway {
   const config = testConfig(vars);
-  let nowMs = 1_900_000_000_000;
+  // A full minute, so that a tick has all of it.
+  let nowMs = 1_900_000_020_000;
   const now = beside ? beside.now : () => nowMs;
   const simulator =
     beside?.simulator ??
@@ -62,7 +63,8 @@ export function startGateway({ vars = {}, around = plain, beside }: GatewayOptio
       env: faultyEnv(around),
       now,
       sleep: async (ms) => advance(ms),
-      fetch: (url, init) => around(`fetch ${init.method ?? "GET"}`, () => simulator.fetch(new Request(url, init))),
+      fetch: (url, init) =>
+        around(`fetch ${init.method ?? "GET"}`, () => simulator.fetch(new Request(url, init))),
       log: (line) => logs.push(JSON.parse(line) as Record<string, unknown>),
       waitUntil: (work) => pending.push(work),
       // The real lanes, in this invocation: a test wants to know when they are done.
@@ -100,7 +102,9 @@ export function startGateway({ vars = {}, around = plain, beside }: GatewayOptio
       await settle();
     },
     async makeTenant(body = {}) {
-      const tenant = await made<{ id: string }>(await gateway.admin("POST", "/tenants", { name: "Test", ...body }));
+      const tenant = await made<{ id: string }>(
+        await gateway.admin("POST", "/tenants", { name: "Test", ...body }),
+      );
       const key = await made<{ id: string; key: string }>(
         await gateway.admin("POST", `/tenants/${tenant.id}/keys`, { name: "test", kind: "secret" }),
       );
@@ -135,12 +139,20 @@ function faultyEnv(around: Around): Env {
   } as R2Bucket;
   const tenants = {
     getByName(name: string) {
-      const stub = env.TENANTS.getByName(name) as unknown as Record<string, (input: unknown) => Promise<unknown>>;
-      const call = (method: string) => (input: unknown) => around(`object ${method}`, async () => stub[method]?.(input));
+      const stub = env.TENANTS.getByName(name) as unknown as Record<
+        string,
+        (input: unknown) => Promise<unknown>
+      >;
+      const call = (method: string) => (input: unknown) =>
+        around(`object ${method}`, async () => stub[method]?.(input));
       return { admit: call("admit"), configure: call("configure"), ping: call("ping") };
     },
   } as unknown as Env["TENANTS"];
-  const database = meterDatabase(env.DB, (call) => around("D1", call), () => undefined);
+  const database = meterDatabase(
+    env.DB,
+    (call) => around("D1", call),
+    () => undefined,
+  );
   return { ...env, DB: database, IMAGES: bucket, TENANTS: tenants };
 }
 
@@ -193,6 +205,14 @@ export async function finishTask(
     if (!["pending", "processing"].includes(task.status)) return task;
   }
   throw new Error(`task ${id} has not ended after ${minutes} minutes`);
+}
+
+/** Ends whatever an earlier test of the same file has left open; cron would go on with it. */
+export async function clearTasks(): Promise<void> {
+  await env.DB.batch([
+    env.DB.prepare("DELETE FROM tasks"),
+    env.DB.prepare("UPDATE leases SET until_ms = 0"),
+  ]);
 }
 
 /** Keys of all stored objects. */

@@ -43,6 +43,8 @@ export type LookedAt = Pick<
   "id" | "upstreamId" | "deadlineMs" | "processing" | "progress" | "estimatedSeconds"
 > & {
   imagesAsked: number;
+  /** Somebody reads it, so that how far it is matters; else only what moves it on is worth a write. */
+  watched: boolean;
 };
 
 export type Change =
@@ -63,9 +65,6 @@ export function changeFrom(task: LookedAt, seen: UpstreamTask): Change {
   const processing = task.processing || seen.status !== "pending";
   const progress = Math.max(task.progress, Math.min(99, Math.floor(seen.progress ?? 0)));
   const estimatedSeconds = seen.estimatedSeconds ?? task.estimatedSeconds;
-  const changed =
-    processing !== task.processing ||
-    progress !== task.progress ||
-    estimatedSeconds !== task.estimatedSeconds;
+  const changed = processing !== task.processing || (task.watched && progress !== task.progress);
   return changed ? { kind: "progress", processing, progress, estimatedSeconds } : { kind: "none" };
 }

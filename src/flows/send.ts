@@ -64,7 +64,8 @@ function accepted(deps: Deps, task: Task, outcome: SubmitOutcome & { kind: "acce
   const write = async () => {
     const won = await markSubmitted(deps.db, task.id, submitted);
     // The upstream may answer with a task that is terminal already.
-    if (won) await recordLooks(deps, [resultOf(deps, { ...now, imagesAsked: task.input.n }, seen)]);
+    if (won)
+      await recordLooks(deps, [resultOf(deps, { ...now, imagesAsked: task.input.n, watched: false }, seen)]);
   };
   return { kind: "pending", task: now, write };
 }

@@ -69,14 +69,9 @@ async function storeImage(deps: Deps, task: Task, image: TaskImage): Promise<Tas
 }
 
 function notStored(deps: Deps, task: Task, image: TaskImage, problem: string, final: boolean): TaskImage {
-  deps.log({
-    event: "picture_not_stored",
-    task: task.id,
-    image: image.id,
-    attempt: task.attempts,
-    problem,
-    final,
-  });
+  // Which picture, by number: its id is the key to its URL.
+  const picture = task.images.indexOf(image);
+  deps.log({ event: "picture_not_stored", task: task.id, picture, attempt: task.attempts, problem, final });
   return final ? { ...image, state: "lost" } : image;
 }
 

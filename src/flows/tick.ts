@@ -12,10 +12,10 @@
  *
  * With nothing due a round is one read, and the tick is not even taken.
  */
-import type { Deps, Lanes } from "../deps.ts";
+import { type Deps, describe, type Lanes } from "../deps.ts";
 import { type DueTask, selectDue } from "../store/due.ts";
 import { releaseTick, takeTick } from "../store/leases.ts";
-import { lookAt, recordLooks } from "./look.ts";
+import { type Found, lookAt, recordLooks } from "./look.ts";
 import { connections, inParallel } from "./parallel.ts";
 import { pushLagging } from "./push-config.ts";
 import { sendDue } from "./send.ts";
@@ -30,30 +30,59 @@ const pageSize = 300;
 const idleRounds = 5;
 const lanePauseMs = 1_000;
 
-/** Runs one tick to its end. */
+/** Runs one tick to its end. A round that fails is logged, and the next one goes on. */
 export async function runTick(deps: Deps): Promise<void> {
   const startMs = deps.now();
   const pauseMs = deps.config.POLL_ROUND_SECONDS * 1000;
   const once = pauseMs === 0;
   const endMs = once ? startMs + minuteMs : (Math.floor(startMs / minuteMs) + 1) * minuteMs - marginMs;
-  const work = new LaneWork(deps, once ? 0 : endMs);
-  let taken = false;
-  // A tick's first round looks at everything: no pace is slower than a minute.
-  let previousMs = startMs - minuteMs;
+  const tick: Tick = { endMs, taken: false, work: new LaneWork(deps, once ? 0 : endMs) };
   await pushLagging(deps);
-  for (;;) {
+  // The first round looks at everything: no pace is slower than a minute.
+  let previousMs = startMs - minuteMs;
+  let rounds = 0;
+  for (let goOn = true; goOn; ) {
     const roundMs = deps.now();
-    for await (const page of duePages(deps, roundMs, previousMs)) {
-      taken ||= await takeTick(deps.db, roundMs, endMs);
-      if (!taken) return;
-      await runPage(deps, page, work);
-    }
+    goOn = await runRound(deps, tick, roundMs, previousMs);
+    rounds++;
     previousMs = roundMs;
     if (once || deps.now() + pauseMs >= endMs) break;
-    await deps.sleep(pauseMs);
+    if (goOn) await deps.sleep(pauseMs);
   }
-  await work.done();
-  if (taken && once) await releaseTick(deps.db, deps.now(), endMs);
+  await tick.work.done();
+  if (tick.taken && once) await releaseTick(deps.db, deps.now(), endMs);
+  const { rowsRead, rowsWritten } = deps.spent;
+  const ms = deps.now() - startMs;
+  deps.log({ event: "tick", rounds, taken: tick.taken, ms, rows_read: rowsRead, rows_written: rowsWritten });
+}
+
+interface Tick {
+  endMs: number;
+  taken: boolean;
+  work: LaneWork;
+}
+
+/** @returns false when another tick is at work, so that this one has to end. */
+async function runRound(deps: Deps, tick: Tick, roundMs: number, previousMs: number): Promise<boolean> {
+  const before = { ...deps.spent };
+  let due = 0;
+  try {
+    for await (const page of duePages(deps, roundMs, previousMs)) {
+      tick.taken ||= await takeTick(deps.db, roundMs, tick.endMs);
+      if (!tick.taken) return false;
+      await runPage(deps, page, tick.work);
+      due += page.length;
+    }
+  } catch (error) {
+    deps.log({ event: "round_failed", level: "error", problem: describe(error) });
+  }
+  // An idle round costs one read, and no line either.
+  if (due > 0) {
+    const rows_read = deps.spent.rowsRead - before.rowsRead;
+    const rows_written = deps.spent.rowsWritten - before.rowsWritten;
+    deps.log({ event: "round", due, ms: deps.now() - roundMs, rows_read, rows_written });
+  }
+  return true;
 }
 
 async function* duePages(deps: Deps, nowMs: number, previousMs: number): AsyncGenerator<DueTask[]> {
@@ -70,7 +99,14 @@ async function runPage(deps: Deps, page: DueTask[], work: LaneWork): Promise<voi
   if (page.some((task) => task.state === "queued" || task.state === "submitting")) work.start("send");
   if (page.some((task) => task.state === "storing")) work.start("store");
   const looks = page.filter((task) => task.state === "submitted");
-  const found = await inParallel(looks, connections, (task) => lookAt(deps, task));
+  let busy = false;
+  const found = await inParallel(looks, connections, async (task): Promise<Found> => {
+    // Once the upstream has asked for a pause, the rest of the page waits for it.
+    if (busy) return { kind: "nothing" };
+    const one = await lookAt(deps, task);
+    busy ||= one.kind === "busy";
+    return one;
+  });
   const { toStore } = await recordLooks(deps, found);
   if (toStore.length > 0) work.start("store");
 }
@@ -88,10 +124,12 @@ class LaneWork {
 
   start(lane: keyof Lanes): void {
     if (this.#running.has(lane)) return;
-    const run = this.#deps.lanes[lane](this.#untilMs).finally(() => this.#running.delete(lane));
+    const run = this.#deps.lanes[lane](this.#untilMs)
+      .catch((error: unknown) => {
+        this.#deps.log({ event: "lane_failed", level: "error", lane, problem: describe(error) });
+      })
+      .finally(() => this.#running.delete(lane));
     this.#running.set(lane, run);
-    // A lane that fails now is seen by `done`; until then it must not count as unhandled.
-    run.catch(() => undefined);
   }
 
   /** Waits for the lanes that still run. */

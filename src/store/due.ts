@@ -21,6 +21,9 @@ export interface DuePage {
   after?: Pick<DueTask, "id" | "createdMs"> | undefined;
 }
 
+/** D1 binds every number as a float, whose division would not round down. */
+const whole = (parameter: number) => `CAST(?${parameter} AS INTEGER)`;
+
 const everyMs = `CASE ${lookSchedule
   .map(({ untilAgeMs, everyMs: pause }) => `WHEN ?1 - submitted_ms < ${untilAgeMs} THEN ${pause}`)
   .join(" ")} END`;
@@ -28,8 +31,12 @@ const everyMs = `CASE ${lookSchedule
 const lookColumns = `id, state, created_ms AS createdMs, upstream_id AS upstreamId, deadline_ms AS deadlineMs,
   processing, progress, estimated_seconds AS estimatedSeconds, json_extract(input, '$.n') AS imagesAsked`;
 
-type DueRow = Omit<DueTask, "processing"> & { processing: number };
-const dueFromRow = (row: DueRow): DueTask => ({ ...row, processing: row.processing === 1 });
+type DueRow = Omit<DueTask, "processing" | "watched"> & { processing: number };
+const dueFromRow = (row: DueRow, watched: boolean): DueTask => ({
+  ...row,
+  processing: row.processing === 1,
+  watched,
+});
 
 /**
  * Reads a page of open tasks with something due, oldest first, in one pass over the open tasks. While the
@@ -41,14 +48,14 @@ export async function selectDue(db: D1Database, page: DuePage): Promise<DueTask[
       `SELECT ${lookColumns} FROM tasks INDEXED BY tasks_open
        WHERE open = 1 AND (created_ms, id) > (?4, ?5) AND iif(state = 'submitted',
          ?1 - refreshed_ms >= ${firstLookMs} AND (
-           ?1 >= deadline_ms OR (?1 - submitted_ms) / (${everyMs}) > (?2 - submitted_ms) / (${everyMs})),
+           ?1 >= deadline_ms OR (${whole(1)} - submitted_ms) / (${everyMs}) > (${whole(2)} - submitted_ms) / (${everyMs})),
          due_ms <= ?1)
          AND (state = 'storing' OR (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1)
        ORDER BY created_ms, id LIMIT ?3`,
     )
     .bind(page.nowMs, page.previousMs, page.limit, page.after?.createdMs ?? 0, page.after?.id ?? "")
     .all<DueRow>();
-  return results.map(dueFromRow);
+  return results.map((row) => dueFromRow(row, false));
 }
 
 /**
@@ -70,7 +77,7 @@ export async function claimRefresh(
     )
     .bind(id, nowMs, intervalMs)
     .all<DueRow>();
-  return results[0] && dueFromRow(results[0]);
+  return results[0] && dueFromRow(results[0], true);
 }
 
 /** What looks found, for tasks that go on. `images`: the upstream is done, these are to be stored. */

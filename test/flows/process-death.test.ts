@@ -6,11 +6,12 @@
  * Cron comes again in a new process and must bring the task to the same end: one upstream task, one stored
  * object per picture, charged once. Only a request that died before its row was written leaves nothing at all.
  */
-import { env } from "cloudflare:workers";
+
 import { reset } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
-import { applyMigrations } from "../setup.ts";
 import { type Around, bearer, readTask, startGateway, storedKeys, submitTask } from "../gateway.ts";
+import { applyMigrations } from "../setup.ts";
 
 beforeEach(async () => {
   await reset();
@@ -86,9 +87,9 @@ describe.each(["before", "after"] as const)("a process that dies %s call", (side
     }
     expect(rows).toEqual([{ id: expect.any(String), state: "completed", open: 0 }]);
     expect(upstreamTasks).toHaveLength(1);
-    expect(upstreamTasks[0]?.idempotencyKey).toBe(rows[0]?.["id"]);
+    expect(upstreamTasks[0]?.idempotencyKey).toBe(rows[0]?.id);
 
-    const task = await readTask(survivor, tenant.key, String(rows[0]?.["id"]));
+    const task = await readTask(survivor, tenant.key, String(rows[0]?.id));
     expect(task).toMatchObject({ status: "completed", progress: 100, error: null });
     expect(task.usage).toEqual({ images: 2, credits_held: 0, credits_charged: 60 });
     expect(await storedKeys()).toHaveLength(2);
@@ -112,12 +113,17 @@ describe("a tick that dies after the pictures were put", () => {
       if (name === "R2 put") puts++;
       return result;
     };
-    await startGateway({ around, beside: survivor }).tick().catch(() => undefined);
+    await startGateway({ around, beside: survivor })
+      .tick()
+      .catch(() => undefined);
     expect(await storedKeys()).toHaveLength(2);
     survivor.advance(23 * 3_600_000);
     survivor.simulator.control.script({ on: "picture", do: { kind: "error", status: 410, code: "gone" } });
     await survivor.tick();
-    expect(await readTask(survivor, tenant.key, id)).toMatchObject({ status: "completed", usage: { images: 2 } });
+    expect(await readTask(survivor, tenant.key, id)).toMatchObject({
+      status: "completed",
+      usage: { images: 2 },
+    });
     const response = await survivor.fetch(`/v1/tasks/${id}`, { headers: bearer(tenant.key) });
     expect(response.status).toBe(200);
   });

@@ -1,0 +1,185 @@
+/**
+ * The whole system on one machine: the upstream (simulated, or the real one if its key is given), the Worker
+ * under `wrangler dev`, its database and bucket, a cron ticker, and a tenant with a key. `npm run dev` keeps it,
+ * `npm run demo` uses it once.
+ *
+ * `wrangler dev` runs inside this process and not as a child of it: a child that is told to end leaves its own
+ * child, workerd, to nobody.
+ */
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseEnv } from "node:util";
+import { unstable_dev as wranglerDev } from "wrangler";
+import { startSimulator } from "../simulator/server.ts";
+
+export const root = fileURLToPath(new URL("../..", import.meta.url));
+
+export interface StackOptions {
+  /** 0: any free one. */
+  port: number;
+  /** Where database, bucket and local secrets are kept, below `.wrangler`. */
+  folder: string;
+  /** Shows the Worker's log lines. */
+  verbose: boolean;
+  /** Told before each step. */
+  onStep: (step: string) => void;
+}
+
+export interface Stack {
+  url: string;
+  /** The simulator's, or the real upstream's. */
+  upstreamUrl: string;
+  simulated: boolean;
+  adminKey: string;
+  tenantId: string;
+  key: string;
+  /** Ends everything that was started. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const folder = join(root, ".wrangler", options.folder);
+  mkdirSync(folder, { recursive: true });
+  const closers: (() => Promise<void>)[] = [];
+  const close = async () => {
+    for (let end = closers.pop(); end; end = closers.pop()) await end();
+  };
+  try {
+    readDevVars();
+    const simulated = !process.env.UPSTREAM_API_KEY;
+    options.onStep(simulated ? "starting the simulated upstream" : "using the real upstream");
+    const upstreamUrl = simulated ? await startUpstream(closers) : realUpstreamUrl();
+    const adminKey = makeUpSecrets(folder);
+    options.onStep("creating the database's tables");
+    await migrate(folder);
+    options.onStep("starting the gateway");
+    const url = await startWorker(options, folder, upstreamUrl, closers);
+    closers.push(startTicker(url));
+    options.onStep("making a tenant and a key");
+    const tenantId = "demo";
+    const key = await makeKey(url, adminKey, tenantId);
+    return { url, upstreamUrl, simulated, adminKey, tenantId, key, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Values of `.dev.vars` count as if they were in the environment, which is where wrangler looks for secrets. */
+function readDevVars(): void {
+  const file = join(root, ".dev.vars");
+  if (!existsSync(file)) return;
+  for (const [name, value] of Object.entries(parseEnv(readFileSync(file, "utf8"))))
+    process.env[name] ??= value;
+}
+
+async function startUpstream(closers: (() => Promise<void>)[]): Promise<string> {
+  const apiKey = "simulated-upstream-key";
+  process.env.UPSTREAM_API_KEY = apiKey;
+  const simulator = await startSimulator({ apiKey });
+  closers.push(() => simulator.close());
+  return simulator.url;
+}
+
+function realUpstreamUrl(): string {
+  return process.env.UPSTREAM_BASE_URL || "https://api.evolink.ai";
+}
+
+/** Secrets that nobody gave: made up once and kept, so that keys survive a restart. */
+function makeUpSecrets(folder: string): string {
+  const file = join(folder, "secrets.env");
+  const kept = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
+  for (const name of ["ADMIN_API_KEY", "KEY_SIGNING_SECRET"]) {
+    kept[name] ??= `local-${randomBytes(24).toString("base64url")}`;
+    process.env[name] ??= kept[name];
+  }
+  const lines = Object.entries(kept).map(([name, value]) => `${name}=${value}\n`);
+  writeFileSync(file, lines.join(""), { mode: 0o600 });
+  return process.env.ADMIN_API_KEY ?? "";
+}
+
+async function migrate(folder: string): Promise<void> {
+  const script = join(root, "node_modules", "wrangler", "bin", "wrangler.js");
+  const args = [script, "d1", "migrations", "apply", "DB", "--local", "--persist-to", folder];
+  // `CI` answers its question with yes.
+  const child = spawn(process.execPath, args, { cwd: root, env: { ...process.env, CI: "true" } });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+  }
+  const code = await new Promise((resolve) => child.once("close", resolve));
+  if (code !== 0) throw new Error(`the tables could not be created:\n${output}`);
+}
+
+async function startWorker(
+  { port, verbose }: StackOptions,
+  folder: string,
+  upstreamUrl: string,
+  closers: (() => Promise<void>)[],
+): Promise<string> {
+  process.chdir(root);
+  // Neither is any use on a machine that may be offline.
+  process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false";
+  process.env.WRANGLER_SEND_METRICS = "false";
+  const worker = await wranglerDev("src/index.ts", {
+    config: "wrangler.toml",
+    ip: "127.0.0.1",
+    port,
+    inspectorPort: 0,
+    persistTo: folder,
+    logLevel: verbose ? "log" : "error",
+    vars: { UPSTREAM_BASE_URL: upstreamUrl, ALLOW_PRIVATE_NETWORK: "true" },
+    experimental: { disableExperimentalWarning: true, showInteractiveDevSession: false, watch: verbose },
+  });
+  closers.push(() => worker.stop());
+  return `http://127.0.0.1:${worker.port}`;
+}
+
+/** Locally no cron fires by itself: does it now, and at each full minute. */
+function startTicker(url: string): () => Promise<void> {
+  const stop = new AbortController();
+  let timer: NodeJS.Timeout;
+  const tick = () => {
+    timer = setTimeout(tick, 60_000 - (Date.now() % 60_000));
+    fetch(`${url}/cdn-cgi/local/scheduled?cron=*+*+*+*+*`, { signal: stop.signal }).catch(
+      (error: unknown) => {
+        if (!stop.signal.aborted) console.error("the cron tick failed:", error);
+      },
+    );
+  };
+  tick();
+  return async () => {
+    clearTimeout(timer);
+    stop.abort();
+  };
+}
+
+/** Makes the tenant if it is not there, and a new key; earlier ones of this kind are revoked. */
+async function makeKey(url: string, adminKey: string, tenantId: string): Promise<string> {
+  const call = async (method: string, path: string, body?: object) => {
+    const response = await fetch(`${url}/admin/api/tenants${path}`, {
+      method,
+      headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json" },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    const reply = response.status === 204 ? {} : ((await response.json()) as Record<string, unknown>);
+    if (!response.ok && response.status !== 409)
+      throw new Error(`${method} ${path}: ${JSON.stringify(reply)}`);
+    return reply;
+  };
+  await call("POST", "", { id: tenantId, name: "Demo" });
+  const name = "local";
+  const { data } = (await call("GET", `/${tenantId}/keys?limit=100`)) as {
+    data: { id: string; name: string; revoked_at: number | null }[];
+  };
+  for (const old of data.filter((key) => key.name === name && key.revoked_at === null)) {
+    await call("DELETE", `/${tenantId}/keys/${old.id}`);
+  }
+  const { key } = await call("POST", `/${tenantId}/keys`, { name, kind: "secret" });
+  return String(key);
+}
