@@ -4,7 +4,7 @@
  */
 import { HTTPException } from "hono/http-exception";
 import type { Config } from "./config.ts";
-import { type Deps, describe, OutOfReach } from "./deps.ts";
+import { type Deps, describe, newId, OutOfReach } from "./deps.ts";
 import { ApiError, errorBody, errorHeaders, errorStatus } from "./errors.ts";
 import { adminKeys } from "./routes/admin/keys.ts";
 import { adminTenants } from "./routes/admin/tenants.ts";
@@ -17,6 +17,8 @@ import { getTask } from "./routes/get-task.ts";
 import { healthz, readyz } from "./routes/health.ts";
 import { observe } from "./routes/observe.ts";
 import { openApiDocument } from "./routes/openapi.ts";
+
+export type { Api } from "./routes/context.ts";
 
 /** The gateway's HTTP API. Make it once per isolate; `depsFor` is called for each request. */
 export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => Deps): Api {
@@ -48,7 +50,7 @@ export function createMisconfiguredApp(variables: string[]): Pick<Api, "fetch"> 
   const api = createApi();
   healthz(api);
   api.onError((error, c) => {
-    const requestId = crypto.randomUUID();
+    const requestId = newId("request", 0);
     const known = error instanceof ApiError ? error : new ApiError("internal_error", "Something went wrong.");
     return c.json(errorBody(known, requestId), 500, { ...errorHeaders(known), "x-request-id": requestId });
   });

@@ -98,12 +98,11 @@ export function createDeps(config: Config, platform: Platform): Deps {
   const fetchAddress = platform.fetch ?? ((url: string, init: RequestInit) => fetch(url, init));
   const spent: Spent = { rowsRead: 0, rowsWritten: 0, ms: {} };
   const clock = { now, spent };
-  const randomBytes = (count: number) => crypto.getRandomValues(new Uint8Array(count));
   return {
     config,
     now,
     sleep: platform.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
-    newId: (kind) => formatId(kind, now(), randomBytes(randomBytesFor(kind))),
+    newId: (kind) => newId(kind, now()),
     randomBytes,
     random: () => (randomBytes(1)[0] ?? 0) / 256,
     fetch: fetchAddress,
@@ -130,6 +129,15 @@ export function createDeps(config: Config, platform: Platform): Deps {
     lanes: platform.lanes,
     spent,
   };
+}
+
+function randomBytes(count: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(count));
+}
+
+/** A new id; `nowMs` is when, for ids that sort by age. */
+export function newId(kind: IdKind, nowMs: number): string {
+  return formatId(kind, nowMs, randomBytes(randomBytesFor(kind)));
 }
 
 /** A new stub for each call: after an exception an old one stays broken. */

@@ -1,6 +1,6 @@
 /** The Worker: what the platform calls, and nothing else. */
 import { WorkerEntrypoint } from "cloudflare:workers";
-import { createApp, createMisconfiguredApp } from "./app.ts";
+import { type Api, createApp, createMisconfiguredApp } from "./app.ts";
 import { type Config, readConfig } from "./config.ts";
 import { createDeps, type Deps, type Lanes } from "./deps.ts";
 import { runTick, sendLane, storeLane } from "./flows/tick.ts";
@@ -31,12 +31,10 @@ export default {
   },
 } satisfies ExportedHandler<Env>;
 
-type App = { fetch(request: Request, env: Env, ctx: ExecutionContext): Response | Promise<Response> };
-
 /** Routes and configuration depend on `env` alone, which lives as long as its isolate. */
-const apps = new WeakMap<Env, App>();
+const apps = new WeakMap<Env, Pick<Api, "fetch">>();
 
-function appOf(env: Env): App {
+function appOf(env: Env): Pick<Api, "fetch"> {
   let app = apps.get(env);
   if (!app) {
     const read = readConfig(env);

@@ -39,15 +39,19 @@ export default defineConfig({
         ],
         test: {
           name: "workerd",
-          include: ["test/{domain,tenant,store,flows,upstream,routes}/**/*.test.ts"],
+          include: [
+            "test/{domain,tenant,store,flows,upstream,routes}/**/*.test.ts",
+            "test/{config,errors}.test.ts",
+          ],
           setupFiles: ["test/setup.ts"],
+          testTimeout: 30_000,
         },
       },
       {
         root,
         test: {
           name: "node",
-          include: ["test/{e2e,simulator}/**/*.test.ts"],
+          include: ["test/{e2e,simulator}/**/*.test.ts", "test/architecture.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

@@ -65,21 +65,67 @@ interface Problem {
   text: string;
 }
 
+type Issue = Pick<z.core.$ZodIssue, "path" | "message"> & Partial<Record<keyof RuleFacts, unknown>>;
+
+/** What Zod's issues may carry, beside path and message. */
+interface RuleFacts {
+  code: string;
+  expected: string;
+  origin: string;
+  minimum: number;
+  maximum: number;
+  values: unknown[];
+  keys: string[];
+}
+
 /**
  * Turns whatever breaks a schema into `invalid_request`: `param` is the first field, the text lists all.
  * @param issues Zod's, or ones of the same shape from checks that need more than the body.
  */
-export function invalidRequest(issues: readonly Pick<z.core.$ZodIssue, "path" | "message">[]): ApiError {
+export function invalidRequest(issues: readonly Issue[]): ApiError {
   const problems = issues.flatMap(problemsOf);
   const message = problems.map(({ field, text }) => (field ? `${field}: ${text}` : text)).join("; ");
   return new ApiError("invalid_request", message, { param: problems[0]?.field.split(".")[0] || null });
 }
 
-function problemsOf(issue: Pick<z.core.$ZodIssue, "path" | "message"> & { keys?: string[] }): Problem[] {
+function problemsOf(issue: Issue): Problem[] {
   const field = issue.path.map(String).join(".");
-  if (!issue.keys) return [{ field, text: issue.message }];
-  return issue.keys.map((key) => ({
+  const facts = issue as Partial<RuleFacts>;
+  if (!facts.keys) return [{ field, text: ruleOf(facts, issue.message) }];
+  return facts.keys.map((key) => ({
     field: field ? `${field}.${key}` : key,
     text: "is not a field of this request",
   }));
+}
+
+const nouns: Record<string, string> = {
+  int: "an integer",
+  number: "a number",
+  string: "a string",
+  boolean: "true or false",
+  array: "an array",
+  object: "an object",
+  record: "an object",
+};
+
+/** The rule that is broken, as the end of a sentence that starts with the field's name. */
+function ruleOf(
+  { code, expected = "", origin = "", minimum, maximum, values }: Partial<RuleFacts>,
+  message: string,
+) {
+  const unit = origin === "string" ? " characters" : origin === "array" ? " items" : "";
+  switch (code) {
+    case "invalid_type":
+      return message.endsWith("received undefined")
+        ? "is required"
+        : `must be ${nouns[expected] ?? expected}`;
+    case "invalid_value":
+      return `must be ${(values?.length ?? 0) > 1 ? "one of " : ""}${values?.join(", ")}`;
+    case "too_small":
+      return `must be at least ${minimum}${unit}`;
+    case "too_big":
+      return `must be at most ${maximum}${unit}`;
+    default:
+      return message;
+  }
 }

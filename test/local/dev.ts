@@ -13,16 +13,19 @@ const stack = await startStack({
 
 console.log(`
   gateway    ${stack.url}
-  upstream   ${stack.upstreamUrl}${stack.simulated ? " (simulated; prompts may hold [sim:…] scripts)" : ""}
+  upstream   ${stack.upstreamUrl}${stack.simulated ? " (simulated)" : ""}
   tenant     ${stack.tenantId}
-  key        ${stack.key}
-  admin key  ${stack.adminKey}
 
-  curl -s ${stack.url}/v1/images/generations \\
-    -H 'authorization: Bearer ${stack.key}' -H 'content-type: application/json' \\
-    -d '{"model":"wan-2.7-image","prompt":"a lighthouse at dusk"}'
+Paste this into another terminal, and then the commands of the README:
 
-  Ctrl-C ends all of it.
+  export GATEWAY=${stack.url}
+  export KEY=${stack.key}
+  export ADMIN_KEY=${stack.adminKey}
+
+  curl -s "$GATEWAY/v1/images/generations" -H "authorization: Bearer $KEY" \\
+    -H 'content-type: application/json' -d '{"model":"wan-2.7-image","prompt":"a lighthouse at dusk"}'
+
+Ctrl-C ends all of it.
 `);
 
 let closing = false;
