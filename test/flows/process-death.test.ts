@@ -24,7 +24,7 @@ type Side = "before" | "after";
 
 /** Counts calls; the process is dead from the given side of the given call on. */
 function mortal(dieAt = 0, side: Side = "before") {
-  const process = { steps: [] as string[], dead: false };
+  const process: { steps: string[]; dead: boolean } = { steps: [], dead: false };
   const die = (): never => {
     process.dead = true;
     throw new Died();

@@ -1,0 +1,168 @@
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, it } from "vitest";
+import { imageKey } from "../../src/domain/task.ts";
+import { storeImages } from "../../src/flows/store-images.ts";
+import { runTick } from "../../src/flows/tick.ts";
+import { claimStores } from "../../src/store/due.ts";
+import { clearTasks, finishTask, readTask, startGateway, submitTask, type TestGateway } from "../gateway.ts";
+import type { Rule } from "../simulator/app.ts";
+
+beforeEach(clearTasks);
+
+type PictureFault = Extract<Rule, { on: "picture" }>["do"];
+
+/** A task whose pictures are ready and not yet stored. */
+async function readyTask(gateway: TestGateway, body: object = {}) {
+  const { key } = await gateway.makeTenant();
+  const { id } = await submitTask(gateway, key, body);
+  return { key, id };
+}
+
+const faults: [string, PictureFault][] = [
+  ["HTML with 200", { kind: "reply", status: 200, html: "<h1>soon</h1>" }],
+  ["404", { kind: "error", status: 404, code: "not_found" }],
+  ["a broken connection", { kind: "reset" }],
+  ["half of it, with an honest length", { kind: "serve", keepShare: 0.5, length: "sent" }],
+  ["half of it, with the length of the whole", { kind: "serve", keepShare: 0.5, length: "whole" }],
+  ["half of it, without a length", { kind: "serve", keepShare: 0.5, length: "absent" }],
+  ["nothing", { kind: "serve", keepBytes: 0 }],
+  ["a redirect without an end", { kind: "redirect", form: "loop" }],
+  ["six redirects", { kind: "redirect", hops: 6 }],
+  ["a redirect to a private address", { kind: "redirect", form: "private" }],
+];
+
+describe("a picture that comes wrong once", () => {
+  it.each(faults)("is never stored like that, and stored when it comes right: %s", async (_case, fault) => {
+    const gateway = startGateway();
+    const { key, id } = await readyTask(gateway);
+    gateway.simulator.control.script({ on: "picture", times: 1, do: fault });
+    gateway.advance(15_000);
+    await gateway.tick();
+    expect(await readTask(gateway, key, id)).toMatchObject({ status: "processing", images: [] });
+    const done = await finishTask(gateway, key, id);
+    expect(done).toMatchObject({ status: "completed", images: [{ width: 512, height: 512 }] });
+  });
+});
+
+describe("what is stored", () => {
+  it.each([
+    ["a JPEG under .png", { kind: "serve", format: "jpeg", type: "image/png" }, "image/jpeg"],
+    ["a WebP without a type", { kind: "serve", format: "webp", type: null }, "image/webp"],
+    ["a PNG as bytes", { kind: "serve", type: "application/octet-stream" }, "image/png"],
+    ["a PNG without a length", { kind: "serve", length: "absent" }, "image/png"],
+    ["a PNG behind five redirects", { kind: "redirect", hops: 5 }, "image/png"],
+  ] satisfies [string, PictureFault, string][])(
+    "is typed by its bytes: %s",
+    async (_case, serve, contentType) => {
+      const gateway = startGateway();
+      const { key, id } = await readyTask(gateway);
+      gateway.simulator.control.script({ on: "picture", do: serve });
+      const done = await finishTask(gateway, key, id);
+      expect(done).toMatchObject({ status: "completed", images: [{ content_type: contentType }] });
+      const response = await gateway.fetch(new URL(done.results[0] ?? "").pathname);
+      expect(response.headers.get("content-type")).toBe(contentType);
+      await response.body?.cancel();
+    },
+  );
+
+  it("has the size that the bytes have, whatever was asked", async () => {
+    const gateway = startGateway();
+    const { key, id } = await readyTask(gateway);
+    gateway.simulator.control.script({ on: "picture", do: { kind: "serve", width: 640, height: 480 } });
+    expect(await finishTask(gateway, key, id)).toMatchObject({ images: [{ width: 640, height: 480 }] });
+  });
+
+  it("is what came, byte for byte, with its hash beside it", async () => {
+    const gateway = startGateway();
+    const { key, id } = await readyTask(gateway);
+    await finishTask(gateway, key, id);
+    const { results } = await env.DB.prepare("SELECT images FROM tasks WHERE id = ?").bind(id).all();
+    const [image] = JSON.parse(String(results[0]?.images)) as { id: string; stored: { sha256: string } }[];
+    const object = await env.IMAGES.get(imageKey(image?.id ?? ""));
+    const digest = await crypto.subtle.digest("SHA-256", (await object?.arrayBuffer()) as ArrayBuffer);
+    const hex = [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    expect(image?.stored.sha256).toBe(hex);
+  });
+});
+
+describe("pictures that cannot be stored", () => {
+  it("are left out, and only those that came are listed and charged", async () => {
+    const gateway = startGateway();
+    const { key, id } = await readyTask(gateway, { n: 3 });
+    gateway.simulator.control.script({
+      on: "picture",
+      match: { image: 1 },
+      do: { kind: "serve", padToBytes: 5_000_000 },
+    });
+    const small = startGateway({ beside: gateway, vars: { ARCHIVE_MAX_BYTES: 4_000_000 } });
+    const done = await finishTask(small, key, id);
+    expect(done).toMatchObject({
+      status: "completed",
+      usage: { images: 2, credits_charged: 60, credits_held: 0 },
+    });
+    expect(done.images).toHaveLength(2);
+  });
+
+  it("are tried until their links die, and then the task fails with nothing charged", async () => {
+    const gateway = startGateway();
+    const { key, id } = await readyTask(gateway);
+    gateway.simulator.control.script({
+      on: "picture",
+      do: { kind: "error", status: 404, code: "not_found" },
+    });
+    gateway.advance(15_000);
+    for (let hour = 0; hour < 24; hour++) {
+      await gateway.tick();
+      expect(await readTask(gateway, key, id)).toMatchObject({ status: "processing" });
+      gateway.advance(3_590_000);
+    }
+    const failed = await finishTask(gateway, key, id, 20);
+    expect(failed).toMatchObject({ status: "failed", error: { code: "storage_failed" } });
+    expect(failed.usage).toEqual({ images: 0, credits_held: 0, credits_charged: 0 });
+  });
+
+  it("do not keep those of other tasks waiting", async () => {
+    const gateway = startGateway();
+    const bad = await readyTask(gateway);
+    const good = await readyTask(gateway);
+    gateway.simulator.control.script({
+      on: "picture",
+      match: { task: gateway.simulator.control.tasks()[0]?.id ?? "" },
+      do: { kind: "error", status: 500, code: "internal_error" },
+    });
+    gateway.advance(15_000);
+    await gateway.tick();
+    expect(await readTask(gateway, bad.key, bad.id)).toMatchObject({ status: "processing" });
+    expect(await readTask(gateway, good.key, good.id)).toMatchObject({ status: "completed" });
+  });
+});
+
+describe("two storers of one task", () => {
+  it("leave one object per picture and end the task once", async () => {
+    const gateway = startGateway();
+    const { key, id } = await readyTask(gateway, { n: 2 });
+    gateway.advance(15_000);
+    const lazy = startGateway({ beside: gateway });
+    // Its lanes never run: the pictures are ready and nobody has stored them.
+    const deps = lazy.deps();
+    deps.lanes = { send: async () => undefined, store: async () => undefined };
+    await runTick(deps);
+    const claim = async () => {
+      gateway.advance(600_000);
+      const [task] = await claimStores(env.DB, gateway.now(), gateway.now() + 120_000, 1);
+      if (!task) throw new Error("not claimed");
+      return task;
+    };
+    const late = await claim();
+    const current = await claim();
+    const objectsBefore = (await env.IMAGES.list()).objects.length;
+    await Promise.all([storeImages(gateway.deps(), late), storeImages(gateway.deps(), current)]);
+    await storeImages(gateway.deps(), late);
+    const done = await readTask(gateway, key, id);
+    expect(done).toMatchObject({ status: "completed", usage: { images: 2, credits_charged: 60 } });
+    expect((await env.IMAGES.list()).objects.length - objectsBefore).toBe(2);
+    const { results } = await env.DB.prepare("SELECT version FROM tasks WHERE id = ?").bind(id).all();
+    // Written, submitted, ready, ended.
+    expect(results[0]?.version).toBe(4);
+  });
+});
