@@ -72,10 +72,7 @@ export function firstTask(result: D1Result | undefined): Task | undefined {
   return row === undefined ? undefined : taskFromRow(row as TaskRow);
 }
 
-/**
- * Notes that the upstream has the task. From `queued` as well: a sender whose lease ran out may hear of it
- * after another put the task back.
- */
+/** Notes that the upstream has the task; any of its senders may, since all hear of the same upstream task. */
 export async function markSubmitted(
   db: D1Database,
   id: string,
@@ -85,7 +82,7 @@ export async function markSubmitted(
     .prepare(
       `UPDATE tasks SET state = 'submitted', upstream_id = ?2, submitted_ms = ?3, refreshed_ms = ?3,
          estimated_seconds = ?4, version = version + 1
-       WHERE id = ?1 AND state IN ('submitting', 'queued')`,
+       WHERE id = ?1 AND state = 'submitting'`,
     )
     .bind(id, submitted.upstreamId, submitted.submittedMs, submitted.estimatedSeconds)
     .run();

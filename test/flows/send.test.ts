@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Task } from "../../src/domain/task.ts";
 import { finish } from "../../src/flows/finish.ts";
 import { retryPauseMs, type SendResult, send } from "../../src/flows/send.ts";
@@ -163,6 +163,43 @@ describe("two senders of one task", () => {
       expect(await readTask(gateway, key, id)).toMatchObject({ task_info: { can_cancel: false } });
       expect(gateway.simulator.control.tasks().length).toBeLessThanOrEqual(1);
     }
+  });
+
+  it("keep to the lease: the one that lost it does not move the other's", async () => {
+    const gateway = startGateway();
+    const { late, id } = await twoSenders(gateway, ["busy", "accept"]);
+    const leaseOf = async () =>
+      (await env.DB.prepare("SELECT due_ms FROM tasks WHERE id = ?").bind(id).all()).results;
+    const before = await leaseOf();
+    await write(gateway, late);
+    expect(await leaseOf()).toEqual(before);
+  });
+
+  it("of which the first died without a word: the task cannot be called off even if the second finds it busy", async () => {
+    const gateway = startGateway();
+    const { key } = await gateway.makeTenant();
+    const dying = startGateway({
+      beside: gateway,
+      around: async (name, call) => {
+        const result = await call();
+        if (name === "fetch POST") await new Promise(() => undefined);
+        return result;
+      },
+    });
+    void submitTask(dying, key).catch(() => undefined);
+    await vi.waitUntil(() => gateway.simulator.control.tasks().length === 1);
+    script(gateway, "busy");
+    gateway.advance(120_000);
+    await gateway.tick();
+    const { results } = await env.DB.prepare("SELECT id, state FROM tasks").all<{
+      id: string;
+      state: string;
+    }>();
+    expect(results).toEqual([{ id: expect.any(String), state: "submitting" }]);
+    const id = results[0]?.id ?? "";
+    expect(await readTask(gateway, key, id)).toMatchObject({ task_info: { can_cancel: false } });
+    expect(await finishTask(gateway, key, id)).toMatchObject({ status: "completed" });
+    expect(gateway.simulator.control.tasks()).toHaveLength(1);
   });
 
   it("whose outcomes are written twice end it once", async () => {

@@ -4,7 +4,16 @@ import { imageKey } from "../../src/domain/task.ts";
 import { storeImages } from "../../src/flows/store-images.ts";
 import { runTick } from "../../src/flows/tick.ts";
 import { claimStores } from "../../src/store/due.ts";
-import { clearTasks, finishTask, readTask, startGateway, submitTask, type TestGateway } from "../gateway.ts";
+import {
+  clearTasks,
+  filesOrigin,
+  finishTask,
+  readTask,
+  startGateway,
+  submitTask,
+  type TestGateway,
+  upstreamOrigin,
+} from "../gateway.ts";
 import type { Rule } from "../simulator/app.ts";
 
 beforeEach(clearTasks);
@@ -39,6 +48,8 @@ describe("a picture that comes wrong once", () => {
     gateway.advance(15_000);
     await gateway.tick();
     expect(await readTask(gateway, key, id)).toMatchObject({ status: "processing", images: [] });
+    const origins = new Set(gateway.simulator.control.calls().map((call) => call.origin));
+    expect([...origins].sort()).toEqual([filesOrigin, upstreamOrigin].sort());
     const done = await finishTask(gateway, key, id);
     expect(done).toMatchObject({ status: "completed", images: [{ width: 512, height: 512 }] });
   });
@@ -164,5 +175,11 @@ describe("two storers of one task", () => {
     const { results } = await env.DB.prepare("SELECT version FROM tasks WHERE id = ?").bind(id).all();
     // Written, submitted, ready, ended.
     expect(results[0]?.version).toBe(4);
+
+    // And one that comes with other bytes, from a link that now leads elsewhere, changes no picture either.
+    gateway.simulator.control.script({ on: "picture", do: { kind: "serve", width: 640, height: 480 } });
+    await storeImages(gateway.deps(), late);
+    const response = await gateway.fetch(new URL(done.results[0] ?? "").pathname);
+    expect((await response.arrayBuffer()).byteLength).toBe(done.images[0]?.bytes);
   });
 });
