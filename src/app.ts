@@ -8,7 +8,7 @@ import { type Deps, describe, newId, OutOfReach } from "./deps.ts";
 import { ApiError, errorBody, errorHeaders, errorStatus } from "./errors.ts";
 import { adminKeys } from "./routes/admin/keys.ts";
 import { adminTenants } from "./routes/admin/tenants.ts";
-import { authenticate, authenticateAdmin } from "./routes/authenticate.ts";
+import { authenticate, authenticateAdmin, nameTenant } from "./routes/authenticate.ts";
 import { type Api, type AppContext, createApi } from "./routes/context.ts";
 import { cors } from "./routes/cors.ts";
 import { createImage } from "./routes/create-image.ts";
@@ -27,6 +27,7 @@ export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => De
   for (const path of ["/v1/*", "/images/*"]) api.use(path, cors);
   api.use("/v1/*", authenticate);
   api.use("/admin/api/*", authenticateAdmin);
+  api.use("/admin/api/tenants/:id/*", nameTenant);
 
   healthz(api);
   readyz(api);
@@ -38,25 +39,25 @@ export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => De
   openApiDocument(api);
 
   refuseOtherMethods(api);
-  api.notFound(() => {
-    throw new ApiError("not_found", "There is no such route.");
-  });
+  // Thrown, it would pass by the middleware around it.
+  api.notFound((c) => replyToError(new ApiError("not_found", "There is no such route."), c));
   api.onError(replyToError);
   return api;
 }
 
 /** Serves `/healthz` only: everything else says which values are missing or malformed. */
-export function createMisconfiguredApp(variables: string[]): Pick<Api, "fetch"> {
+export function createMisconfiguredApp(variables: string[], log: Deps["log"]): Pick<Api, "fetch"> {
   const api = createApi();
+  api.use(async (c, next) => {
+    const request = newId("request", 0);
+    c.set("requestId", request);
+    await next();
+    c.header("x-request-id", request);
+    log({ event: "request", request, method: c.req.method, status: c.res.status, code: c.get("errorCode") });
+  });
   healthz(api);
-  api.onError((error, c) => {
-    const requestId = newId("request", 0);
-    const known = error instanceof ApiError ? error : new ApiError("internal_error", "Something went wrong.");
-    return c.json(errorBody(known, requestId), 500, { ...errorHeaders(known), "x-request-id": requestId });
-  });
-  api.all("*", () => {
-    throw new ApiError("misconfigured", `Missing or malformed configuration: ${variables.join(", ")}.`);
-  });
+  const message = `Missing or malformed configuration: ${variables.join(", ")}.`;
+  api.all("*", (c) => replyToError(new ApiError("misconfigured", message), c));
   return api;
 }
 
@@ -74,10 +75,9 @@ function refuseOtherMethods(api: Api): void {
 }
 
 function replyToError(thrown: Error, c: AppContext): Response {
-  const deps = c.get("deps");
   const error = knownError(thrown);
   if (error.code === "internal_error" || error.code === "unavailable") {
-    deps.log({
+    c.get("deps").log({
       event: "request_failed",
       level: "error",
       request: c.get("requestId"),

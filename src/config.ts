@@ -9,13 +9,19 @@ import { models } from "./domain/models.ts";
 // The runtime refuses code generation from strings, where Zod's faster path would be one.
 z.config({ jitless: true });
 
-const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+/** A whole number, or its decimal digits; nothing else that JavaScript would take for one. */
+const whole = (min: number, max: number) =>
+  z.preprocess(
+    (value) => (typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value),
+    z.int().min(min).max(max),
+  );
 const secret = (minCharacters: number) => z.string().min(minCharacters).max(1_024);
 const optional = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
-const origin = z
-  .url({ protocol: /^https?$/ })
-  .refine((text) => !text.endsWith("/") && new URL(text).search === "" && new URL(text).hash === "");
+const baseUrl = z.string().refine((text) => {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) && !text.endsWith("/") && !url.search && !url.hash;
+});
 const json = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value) => (typeof value === "string" ? parseJson(value) : value), schema);
 
@@ -25,15 +31,15 @@ const configSchema = z.object({
   ADMIN_READ_KEY: optional(secret(1)),
   KEY_SIGNING_SECRET: secret(32),
   KEY_SIGNING_SECRET_PREVIOUS: optional(secret(1)),
-  UPSTREAM_BASE_URL: optional(origin).transform((url) => url ?? "https://api.evolink.ai"),
-  PUBLIC_BASE_URL: optional(origin).transform((url) => url ?? null),
-  PUBLIC_IMAGE_BASE_URL: optional(origin).transform((url) => url ?? null),
+  UPSTREAM_BASE_URL: optional(baseUrl).transform((url) => url ?? "https://api.evolink.ai"),
+  PUBLIC_BASE_URL: optional(baseUrl).transform((url) => url ?? null),
+  PUBLIC_IMAGE_BASE_URL: optional(baseUrl).transform((url) => url ?? null),
   UPSTREAM_TIMEOUT_MS: whole(1, 600_000).default(30_000),
   TASK_DEADLINE_SECONDS: whole(1, 86_400).default(3_600),
   POLL_ROUND_SECONDS: whole(0, 60).default(2),
   /** The upper bound is what a Worker's 128 MB can hold beside its other work. */
   ARCHIVE_MAX_BYTES: whole(1, 67_108_864).default(33_554_432),
-  PRICES: json(z.record(z.enum(models), whole(0, 1_000_000))).default({
+  PRICES: json(z.record(z.enum(models), z.int().min(0).max(1_000_000))).default({
     "wan-2.7-image": 30,
     "wan-2.7-image-pro": 75,
   }),

@@ -87,14 +87,13 @@ export interface Platform {
   now?: () => number;
   sleep?: (ms: number) => Promise<void>;
   fetch?: Deps["fetch"];
-  log?: (line: string) => void;
+  log?: Deps["log"];
 }
 
 export function createDeps(config: Config, platform: Platform): Deps {
   const { env } = platform;
   const now = platform.now ?? (() => Date.now());
-  const write = platform.log ?? ((line: string) => console.log(line));
-  const log = (entry: LogEntry) => write(JSON.stringify(entry));
+  const log = platform.log ?? writeLog;
   const fetchAddress = platform.fetch ?? ((url: string, init: RequestInit) => fetch(url, init));
   const spent: Spent = { rowsRead: 0, rowsWritten: 0, ms: {} };
   const clock = { now, spent };
@@ -129,6 +128,11 @@ export function createDeps(config: Config, platform: Platform): Deps {
     lanes: platform.lanes,
     spent,
   };
+}
+
+/** Writes one JSON line, which is what the platform collects. */
+export function writeLog(entry: LogEntry): void {
+  console.log(JSON.stringify(entry));
 }
 
 function randomBytes(count: number): Uint8Array {

@@ -2,7 +2,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { type Api, createApp, createMisconfiguredApp } from "./app.ts";
 import { type Config, readConfig } from "./config.ts";
-import { createDeps, type Deps, type Lanes } from "./deps.ts";
+import { createDeps, type Deps, type Lanes, writeLog } from "./deps.ts";
 import { runTick, sendLane, storeLane } from "./flows/tick.ts";
 
 export { Tenant } from "./tenant/object.ts";
@@ -41,7 +41,7 @@ function appOf(env: Env): Pick<Api, "fetch"> {
     app =
       "config" in read
         ? createApp(read.config, (ctx) => depsFor(read.config, env, ctx))
-        : createMisconfiguredApp(read.misconfigured);
+        : createMisconfiguredApp(read.misconfigured, writeLog);
     apps.set(env, app);
   }
   return app;

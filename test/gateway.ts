@@ -65,7 +65,7 @@ export function startGateway({ vars = {}, around = plain, beside }: GatewayOptio
       sleep: async (ms) => advance(ms),
       fetch: (url, init) =>
         around(`fetch ${init.method ?? "GET"}`, () => simulator.fetch(new Request(url, init))),
-      log: (line) => logs.push(JSON.parse(line) as Record<string, unknown>),
+      log: (entry) => logs.push(JSON.parse(JSON.stringify(entry)) as Record<string, unknown>),
       waitUntil: (work) => pending.push(work),
       // The real lanes, in this invocation: a test wants to know when they are done.
       lanes: { send: (untilMs) => sendLane(made, untilMs), store: (untilMs) => storeLane(made, untilMs) },
@@ -209,10 +209,7 @@ export async function finishTask(
 
 /** Ends whatever an earlier test of the same file has left open; cron would go on with it. */
 export async function clearTasks(): Promise<void> {
-  await env.DB.batch([
-    env.DB.prepare("DELETE FROM tasks"),
-    env.DB.prepare("UPDATE leases SET until_ms = 0"),
-  ]);
+  await env.DB.batch([env.DB.prepare("DELETE FROM tasks"), env.DB.prepare("UPDATE leases SET until_ms = 0")]);
 }
 
 /** Keys of all stored objects. */

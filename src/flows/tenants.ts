@@ -6,7 +6,13 @@ import type { Deps } from "../deps.ts";
 import { formatKey, keySecretBytes, type StoredKey } from "../domain/keys.ts";
 import { sha256Hex } from "../domain/signing.ts";
 import { insertKey, type ListedKey, listKeys, revokeKey } from "../store/keys.ts";
-import { bumpConfigVersion, insertTenant, type Tenant, updateTenant } from "../store/tenants.ts";
+import {
+  bumpConfigVersion,
+  insertTenant,
+  type Tenant,
+  type TenantChange,
+  updateTenant,
+} from "../store/tenants.ts";
 import { pushConfig } from "./push-config.ts";
 
 /** @returns false when the id is taken, or ever was. */
@@ -16,9 +22,15 @@ export async function createTenant(deps: Deps, tenant: Tenant): Promise<boolean>
   return true;
 }
 
-export async function changeTenant(deps: Deps, tenant: Tenant): Promise<void> {
-  await updateTenant(deps.db, tenant);
-  await pushConfig(deps, tenant.id);
+/** @returns the tenant as it is now, or undefined when there is none of that id. */
+export async function changeTenant(
+  deps: Deps,
+  id: string,
+  change: TenantChange,
+): Promise<Tenant | undefined> {
+  const tenant = await updateTenant(deps.db, id, change);
+  if (tenant) await pushConfig(deps, id);
+  return tenant;
 }
 
 /** Makes a key; undefined when there is no such tenant. The key's text is in the result and nowhere else. */

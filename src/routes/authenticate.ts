@@ -1,6 +1,7 @@
 /** Whose request is this? Answered without touching storage, so that a forged key costs one HMAC. */
 import { createMiddleware } from "hono/factory";
 import { timed } from "../deps.ts";
+import { tenantIdPattern } from "../domain/ids.ts";
 import { readKey } from "../domain/keys.ts";
 import { sameSecret, sha256Hex } from "../domain/signing.ts";
 import { ApiError } from "../errors.ts";
@@ -27,6 +28,7 @@ export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
   const key = bearer(c);
   const claims = await timed(deps, "auth", () => readKey(deps.keySigners, key));
   if (!claims) throw invalidKey();
+  c.set("authenticated", true);
   c.set("tenantId", claims.tenantId);
   const origin = c.req.header("origin");
   if (origin !== undefined && !isOwnOrigin(c, origin)) {
@@ -52,8 +54,16 @@ export const authenticateAdmin = createMiddleware<AppEnv>(async (c, next) => {
     Promise.all([sameSecret(key, config.ADMIN_API_KEY), sameSecret(key, config.ADMIN_READ_KEY ?? "")]),
   );
   if (!isAdmin && !(isReader && config.ADMIN_READ_KEY)) throw invalidKey();
+  c.set("authenticated", true);
   if (!isAdmin && c.req.method !== "GET" && c.req.method !== "HEAD") {
     throw new ApiError("scope_denied", "This admin key only reads.");
   }
+  await next();
+});
+
+/** For the log line: the tenant that the operator's call is about. */
+export const nameTenant = createMiddleware<AppEnv>(async (c, next) => {
+  const id = c.req.param("id") ?? "";
+  if (tenantIdPattern.test(id)) c.set("tenantId", id);
   await next();
 });

@@ -14,6 +14,10 @@ export interface AppEnv {
     origin: string;
     /** Set behind `authenticate`. */
     caller: Caller;
+    /** The body as it came, set behind `jsonBody`. */
+    body?: unknown;
+    /** Set once a key was found to be this gateway's. */
+    authenticated?: boolean;
     /** For the log line: what the request was about. */
     tenantId?: string;
     taskId?: string;

@@ -99,7 +99,18 @@ function generationFields(policy: Pick<AddressPolicy, "allowPrivate">) {
 
 /** The body that is taken. */
 export function generationBody(policy: Pick<AddressPolicy, "allowPrivate">) {
-  return z.strictObject(generationFields(policy)).superRefine(crossFieldRules);
+  return z
+    .strictObject(generationFields(policy))
+    .refine(fewEnoughForEditing, {
+      path: ["n"],
+      error: `must be at most ${maxEditedImages} with image_urls`,
+      when: always,
+    })
+    .refine(expandsOnlyEdits, {
+      path: ["enable_prompt_expansion"],
+      error: "is for editing only: give image_urls, or leave it out",
+      when: always,
+    });
 }
 
 const {
@@ -112,22 +123,17 @@ const {
 /** The part of it that a task shows as its `input`. */
 export const taskInput = z.object(inputFields);
 
-interface CrossFields {
-  n: number;
-  image_urls?: string[] | undefined;
-  enable_prompt_expansion?: boolean | undefined;
+/** What goes together is checked even when a field is wrong by itself, so that the caller hears of all at once. */
+const always = () => true;
+
+/** The body as it came: any of it may be of another type. */
+type Unchecked = { n?: unknown; image_urls?: unknown; enable_prompt_expansion?: unknown } | null | undefined;
+
+function fewEnoughForEditing(body: Unchecked): boolean {
+  const tooMany = typeof body?.n === "number" && body.n > maxEditedImages && body.n <= maxImages;
+  return !tooMany || body.image_urls === undefined;
 }
 
-function crossFieldRules(body: CrossFields, context: z.core.$RefinementCtx): void {
-  if (body.image_urls && body.n > maxEditedImages) {
-    context.addIssue({
-      code: "custom",
-      path: ["n"],
-      message: `must be at most ${maxEditedImages} with image_urls`,
-    });
-  }
-  if (!body.image_urls && body.enable_prompt_expansion !== undefined) {
-    const message = "is for editing only: give image_urls, or leave it out";
-    context.addIssue({ code: "custom", path: ["enable_prompt_expansion"], message });
-  }
+function expandsOnlyEdits(body: Unchecked): boolean {
+  return body?.enable_prompt_expansion === undefined || body.image_urls !== undefined;
 }

@@ -7,7 +7,7 @@ import * as z from "zod";
 import { imageIdPattern } from "../domain/ids.ts";
 import { type ImageContentType, imageExtensions, imageKey } from "../domain/task.ts";
 import { ApiError } from "../errors.ts";
-import { matchesEtag } from "./conditional.ts";
+import { entityTags, matchesEtag } from "./conditional.ts";
 import type { Api, AppContext } from "./context.ts";
 import { errorReplies } from "./replies.ts";
 
@@ -40,15 +40,20 @@ export function getImage(api: Api): void {
     const id = file.slice(0, dot);
     const notFound = () => new ApiError("not_found", "There is no such picture.");
     if (!imageIdPattern.test(id)) throw notFound();
-    const range = c.req.method === "HEAD" ? undefined : singleRange(c.req.header("range"));
-    const object = await readObject(c, imageKey(id), range);
-    const contentType = object?.httpMetadata?.contentType as ImageContentType | undefined;
-    if (!object || !contentType || imageExtensions[contentType] !== file.slice(dot + 1)) throw notFound();
+    const read = await readObject(c, imageKey(id));
+    const contentType = read?.object.httpMetadata?.contentType as ImageContentType | undefined;
+    if (!read || !contentType || imageExtensions[contentType] !== file.slice(dot + 1)) throw notFound();
+    const { object, range } = read;
     const headers = imageHeaders(object, contentType, file, c.req.valid("query").download === "1");
     if (matchesEtag(c.req.header("if-none-match"), object.httpEtag)) return c.body(null, 304, headers);
     const body = "body" in object ? object.body : null;
     if (!range) return new Response(body, { headers: { ...headers, "content-length": String(object.size) } });
     const { offset, length } = servedPart(range, object.size);
+    if (length === 0) {
+      throw new ApiError("range_not_satisfiable", "The picture does not reach that far.", {
+        headers: { "content-range": `bytes */${object.size}` },
+      });
+    }
     return new Response(body, {
       status: 206,
       headers: {
@@ -60,28 +65,43 @@ export function getImage(api: Api): void {
   });
 }
 
+interface ReadObject {
+  object: R2Object | R2ObjectBody;
+  /** The range that counts; that it reaches into the object is not said. */
+  range?: R2Range | undefined;
+}
+
 /** Reads the object, or the part that is asked for; not its bytes when nobody wants them. */
-async function readObject(
-  c: AppContext,
-  key: string,
-  range: R2Range | undefined,
-): Promise<R2Object | R2ObjectBody | null> {
+async function readObject(c: AppContext, key: string): Promise<ReadObject | undefined> {
   const { bucket } = c.get("deps");
-  if (c.req.method === "HEAD") return bucket.head(key);
-  const etags = c.req.header("if-none-match");
+  const head = async (range?: R2Range) => {
+    const object = await bucket.head(key);
+    return object ? { object, range } : undefined;
+  };
+  if (c.req.method === "HEAD") return head();
+  const range = await wantedRange(c, bucket, key);
   const options: R2GetOptions = {};
   if (range) options.range = range;
+  const etags = entityTags(c.req.header("if-none-match"));
   if (etags !== undefined) options.onlyIf = new Headers({ "if-none-match": etags });
   try {
-    return await bucket.get(key, options);
+    const object = await bucket.get(key, options);
+    return object ? { object, range } : undefined;
   } catch (error) {
-    const object = range ? await bucket.head(key) : undefined;
-    if (object === undefined) throw error;
-    if (object === null) return null;
-    throw new ApiError("range_not_satisfiable", "The picture does not reach that far.", {
-      headers: { "content-range": `bytes */${object.size}` },
-    });
+    const found = range && (await head(range));
+    // R2 throws for a range beyond the end; anything else is a failure of its own.
+    if (found && servedPart(range, found.object.size).length > 0) throw error;
+    if (!range) throw error;
+    return found;
   }
+}
+
+/** The range that is asked for, unless `If-Range` (RFC 9110, 13.1.5) is about another version of the picture. */
+async function wantedRange(c: AppContext, bucket: R2Bucket, key: string): Promise<R2Range | undefined> {
+  const range = singleRange(c.req.header("range"));
+  const ifRange = c.req.header("if-range");
+  if (!range || ifRange === undefined) return range;
+  return (await bucket.head(key))?.httpEtag === ifRange.trim() ? range : undefined;
 }
 
 /** One range of bytes (RFC 9110, 14.1.2). Several, or another unit: the field is ignored, as it may be. */
@@ -95,14 +115,14 @@ function singleRange(header: string | undefined): R2Range | undefined {
   return Number(last) < offset ? undefined : { offset, length: Number(last) - offset + 1 };
 }
 
-/** Which bytes of an object of `size` a satisfiable range means. */
+/** Which bytes of an object of `size` a range means; none when it lies beyond the end. */
 function servedPart(range: R2Range, size: number): { offset: number; length: number } {
   if ("suffix" in range) {
     const length = Math.min(range.suffix, size);
     return { offset: size - length, length };
   }
   const offset = range.offset ?? 0;
-  return { offset, length: Math.min(range.length ?? size, size - offset) };
+  return { offset, length: Math.max(0, Math.min(range.length ?? size, size - offset)) };
 }
 
 function imageHeaders(

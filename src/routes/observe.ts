@@ -16,7 +16,7 @@ export function observe(depsFor: (ctx: ExecutionContext) => Deps) {
     const totalMs = deps.now() - startMs;
     c.header("x-request-id", c.get("requestId"));
     // Only a caller who has shown a key learns where the time went.
-    if (deps.spent.ms.auth !== undefined) {
+    if (c.get("authenticated")) {
       const steps = Object.entries({ ...deps.spent.ms, total: totalMs });
       c.header("server-timing", steps.map(([name, ms]) => `${name};dur=${ms}`).join(", "));
     }

@@ -2,13 +2,14 @@
 import { createMiddleware } from "hono/factory";
 import type * as z from "zod";
 import { ApiError } from "../errors.ts";
+import type { AppEnv } from "./context.ts";
 
 export const maxJsonBytes = 65_536;
 /** A refused body is read on for so long, so that the reply is not lost to a connection reset. */
 const maxDrainBytes = 1_048_576;
 
 /** Lets JSON of at most 64 KiB through to the schema behind it. */
-export const jsonBody = createMiddleware(async (c, next) => {
+export const jsonBody = createMiddleware<AppEnv>(async (c, next) => {
   const type = c.req.header("content-type") ?? "";
   if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
     await drain(c.req.raw.body);
@@ -18,17 +19,37 @@ export const jsonBody = createMiddleware(async (c, next) => {
     );
   }
   const text = await readText(c.req.raw.body);
-  try {
-    JSON.parse(text);
-  } catch {
-    throw new ApiError("invalid_json", "The body is not valid JSON.");
-  }
+  const body = parseJson(text);
+  c.set("body", body);
+  const lossy = lossyParts(body, []);
+  if (lossy.length > 0) throw invalidRequest(lossy);
   const headers = new Headers(c.req.raw.headers);
   // The validator reads JSON under this one name only.
   headers.set("content-type", "application/json");
   c.req.raw = new Request(c.req.raw, { body: text, headers });
   await next();
 });
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError("invalid_json", "The body is not valid JSON.");
+  }
+}
+
+/** What JSON can say and no database keeps: half a surrogate pair, and a key that JavaScript takes for itself. */
+function lossyParts(value: unknown, path: string[]): Issue[] {
+  if (typeof value === "string") {
+    return value.isWellFormed() ? [] : [{ path, message: "must be well-formed Unicode" }];
+  }
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const wrong = key === "__proto__" || !key.isWellFormed();
+    if (wrong) return [{ path: [...path, key], message: "is not a name that can be kept" }];
+    return lossyParts(inner, [...path, key]);
+  });
+}
 
 async function readText(body: ReadableStream<Uint8Array> | null): Promise<string> {
   if (!body) return "";
@@ -44,7 +65,13 @@ async function readText(body: ReadableStream<Uint8Array> | null): Promise<string
     }
     chunks.push(read.value);
   }
-  return new Blob(chunks).text();
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(
+      await new Blob(chunks).arrayBuffer(),
+    );
+  } catch {
+    throw new ApiError("invalid_json", "The body is not valid UTF-8.");
+  }
 }
 
 async function drain(body: ReadableStream<Uint8Array> | null): Promise<void> {
@@ -65,7 +92,7 @@ interface Problem {
   text: string;
 }
 
-type Issue = Pick<z.core.$ZodIssue, "path" | "message"> & Partial<Record<keyof RuleFacts, unknown>>;
+export type Issue = Pick<z.core.$ZodIssue, "path" | "message"> & Partial<Record<keyof RuleFacts, unknown>>;
 
 /** What Zod's issues may carry, beside path and message. */
 interface RuleFacts {

@@ -53,18 +53,36 @@ export async function listTenants(db: D1Database, afterId: string, limit: number
   return results.map(fromRow);
 }
 
-/** Writes a tenant's changed settings; false when there is no such tenant. */
+/** What may be changed of a tenant; what is absent stays as it is. */
+export interface TenantChange {
+  name?: string | undefined;
+  status?: TenantStatus | undefined;
+  limits?: Partial<Limits> | undefined;
+}
+
+/** Changes a tenant in one statement, so that of several changes at once none is lost; undefined when there is none. */
 export async function updateTenant(
   db: D1Database,
-  { id, name, status, limits }: Pick<Tenant, "id" | "name" | "status" | "limits">,
-): Promise<boolean> {
-  const { meta } = await db
+  id: string,
+  change: TenantChange,
+): Promise<Tenant | undefined> {
+  const limits = Object.entries(change.limits ?? {});
+  // `json_set`, since `json_patch` takes null for "remove".
+  const { results } = await db
     .prepare(
-      "UPDATE tenants SET name = ?2, status = ?3, limits = ?4, config_version = config_version + 1 WHERE id = ?1",
+      `UPDATE tenants SET name = coalesce(?2, name), status = coalesce(?3, status),
+         limits = json_set(limits${limits.map((_, index) => `, ?${2 * index + 4}, ?${2 * index + 5}`).join("")}),
+         config_version = config_version + 1
+       WHERE id = ?1 RETURNING *`,
     )
-    .bind(id, name, status, JSON.stringify(limits))
-    .run();
-  return meta.changes > 0;
+    .bind(
+      id,
+      change.name ?? null,
+      change.status ?? null,
+      ...limits.flatMap(([name, value]) => [`$.${name}`, value]),
+    )
+    .all<TenantRow>();
+  return results[0] && fromRow(results[0]);
 }
 
 /** The statement that marks a tenant's copy as out of date; goes into one batch with a change of its keys. */

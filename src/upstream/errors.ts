@@ -103,7 +103,8 @@ export function readRetryAfterMs(headers: Headers, nowMs: number): number | null
   const text = headers.get("retry-after")?.trim();
   if (!text) return null;
   if (/^\d+$/.test(text)) return Number(text) * 1000;
-  const atMs = Date.parse(text);
+  // Only dates as HTTP writes them: the parser would make a year of "-5".
+  const atMs = /^[A-Z][a-z]+,? .*GMT$/.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs);
 }
 

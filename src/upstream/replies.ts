@@ -66,8 +66,8 @@ function readLinks(results: unknown[], resultData: unknown): string[] {
   const links = holders.flatMap((holder) => {
     if (typeof holder === "string") return [holder];
     const parsed = linkHolder.safeParse(holder);
-    const link = parsed.success ? (parsed.data.image_url ?? parsed.data.url) : undefined;
+    const link = parsed.success ? parsed.data.image_url || parsed.data.url : undefined;
     return link ? [link] : [];
   });
-  return [...new Set(links)].filter((link) => URL.canParse(link));
+  return [...new Set(links)].filter((link) => /^https?:$/.test(URL.parse(link)?.protocol ?? ""));
 }

@@ -2,7 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { tenantIdPattern } from "../../domain/ids.ts";
-import { defaultLimits, type Limits, maxLimit } from "../../domain/limits.ts";
+import { defaultLimits, maxLimit } from "../../domain/limits.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import { changeTenant, createTenant } from "../../flows/tenants.ts";
@@ -14,7 +14,7 @@ import { adminErrors, pageQuery, toPage } from "./pages.ts";
 
 const limit = z.int().min(1).max(maxLimit).nullable();
 const limits = z.strictObject({
-  requests_per_minute: limit.optional().meta({ description: "Default 600. Null: none." }),
+  requests_per_minute: limit.exactOptional().meta({ description: "Default 600. Null: none." }),
 });
 const name = z.string().trim().min(1).max(200);
 const status = z.enum(["active", "suspended"]);
@@ -106,7 +106,7 @@ export function adminTenants(api: Api): void {
       id: body.id ?? deps.newId("tenant"),
       name: body.name,
       status: "active",
-      limits: withLimits(defaultLimits, body.limits),
+      limits: { ...defaultLimits, ...body.limits },
       createdMs: deps.now(),
     };
     if (!(await createTenant(deps, tenant))) {
@@ -128,28 +128,14 @@ export function adminTenants(api: Api): void {
   });
 
   api.openapi(change, async (c) => {
-    const deps = c.get("deps");
-    const body = c.req.valid("json");
-    const current = await findTenant(deps.db, c.req.valid("param").id);
-    if (!current) throw noSuchTenant();
-    const changed: Tenant = {
-      ...current,
-      name: body.name ?? current.name,
-      status: body.status ?? current.status,
-      limits: withLimits(current.limits, body.limits),
-    };
-    await changeTenant(deps, changed);
+    const changed = await changeTenant(c.get("deps"), c.req.valid("param").id, c.req.valid("json"));
+    if (!changed) throw noSuchTenant();
     return c.json(view(changed), 200);
   });
 }
 
 export function noSuchTenant(): ApiError {
   return new ApiError("not_found", "There is no such tenant.");
-}
-
-function withLimits(base: Limits, given: z.output<typeof limits> | undefined): Limits {
-  const { requests_per_minute = base.requests_per_minute } = given ?? {};
-  return { requests_per_minute };
 }
 
 function view(tenant: Tenant): z.output<typeof tenantReply> {
