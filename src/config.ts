@@ -18,10 +18,9 @@ const whole = (min: number, max: number) =>
 const secret = (minCharacters: number) => z.string().min(minCharacters).max(1_024);
 const optional = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
-const baseUrl = z.string().refine((text) => {
-  const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) && !text.endsWith("/") && !url.search && !url.hash;
-});
+const baseUrl = z
+  .string()
+  .refine((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? "") && !/[?#]|\/$/.test(text));
 const json = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value) => (typeof value === "string" ? parseJson(value) : value), schema);
 

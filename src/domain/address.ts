@@ -44,17 +44,18 @@ export function checkAddress(text: string, policy: AddressPolicy): { url: URL } 
     return { problem: `must be a URL with ${schemes.map((s) => s.slice(0, -1)).join(" or ")}` };
   }
   if (url.username || url.password) return { problem: "must not hold a user name or password" };
-  if (!policy.allowPrivate && !isPublicHost(hostOf(url))) return { problem: "must be on a public address" };
+  if (!policy.allowPrivate && !isPublicHost(url.hostname)) return { problem: "must be on a public address" };
   return { url };
 }
 
-/** A host without the dots that DNS allows at the end, so that one host has one spelling. */
+/** A URL's host without the dots that DNS allows at the end, so that one host has one spelling. */
 export function hostOf(url: URL): string {
   return url.hostname.replace(/\.+$/, "");
 }
 
-/** Whether a host is a public address or may be a public name. */
-export function isPublicHost(host: string): boolean {
+/** Whether a host, as the URL parser writes it, is a public address or may be a public name. */
+export function isPublicHost(hostname: string): boolean {
+  const host = hostname.replace(/\.+$/, "");
   if (host.startsWith("[")) return isPublicIpv6(host.slice(1, -1));
   if (ipaddr.IPv4.isValidFourPartDecimal(host)) return ipaddr.IPv4.parse(host).range() === "unicast";
   if (!host.includes(".") || privateNames.includes(host)) return false;

@@ -103,9 +103,15 @@ export function readRetryAfterMs(headers: Headers, nowMs: number): number | null
   const text = headers.get("retry-after")?.trim();
   if (!text) return null;
   if (/^\d+$/.test(text)) return Number(text) * 1000;
-  // Only dates as HTTP writes them: the parser would make a year of "-5".
-  const atMs = /^[A-Z][a-z]+,? .*GMT$/.test(text) ? Date.parse(text) : Number.NaN;
+  const atMs = parseHttpDate(text);
   return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs);
+}
+
+/** A date in one of HTTP's three forms (RFC 9110, 5.6.7), and in no other: `Date.parse` takes "-5" for a year. */
+function parseHttpDate(text: string): number {
+  if (/^[A-Z][a-z]+, .+ GMT$/.test(text)) return Date.parse(text);
+  const isAsctime = /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}$/.test(text);
+  return isAsctime ? Date.parse(`${text} GMT`) : Number.NaN;
 }
 
 function byWord<Code extends string>(words: Partial<Record<Code, string[]>>): Map<string, Code> {
