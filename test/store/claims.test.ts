@@ -1,0 +1,207 @@
+/** Whatever cron or a reader does is claimed first: each task goes to one of those who ask, however many ask at once. */
+import { beforeEach, describe, expect, it } from "vitest";
+import { endStates, openStates, type TaskState } from "../../src/domain/task.ts";
+import { claimRefresh, claimSends, claimStores, writeLooks } from "../../src/store/due.ts";
+import { coolDown } from "../../src/store/leases.ts";
+import { postponeSend, postponeStoring } from "../../src/store/tasks.ts";
+import { clearTasks } from "../gateway.ts";
+import {
+  db,
+  doneLook,
+  hourMs,
+  insertIn,
+  insertQueued,
+  insertStoring,
+  insertSubmitted,
+  insertSubmitting,
+  leaseMs,
+  t0,
+  taskOf,
+} from "./seed.ts";
+
+beforeEach(clearTasks);
+
+const states: TaskState[] = [...openStates, ...endStates];
+const nowMs = t0 + hourMs;
+const leaseUntilMs = nowMs + leaseMs;
+
+const sends = (limit: number, at = nowMs) => claimSends(db, at, at + leaseMs, limit);
+const stores = (limit: number, at = nowMs) => claimStores(db, at, at + leaseMs, limit);
+const ids = (tasks: { id: string }[]) => tasks.map((task) => task.id);
+const sorted = (texts: string[]) => texts.toSorted((a, b) => (a < b ? -1 : 1));
+
+/** One task of every state, all of them due; and which ones a claim took. */
+async function claimedStates(claim: () => Promise<{ id: string }[]>): Promise<TaskState[]> {
+  const made = new Map<string, TaskState>();
+  for (const state of states) made.set((await insertIn(state)).id, state);
+  const taken = new Set(ids(await claim()));
+  return [...made].filter(([id]) => taken.has(id)).map(([, state]) => state);
+}
+
+describe("claiming tasks to send", () => {
+  it("takes those that wait and those whose sender never told, and no others", async () => {
+    expect(await claimedStates(() => sends(100))).toEqual(["submitting", "queued"]);
+  });
+
+  it("counts the try, takes the lease, and knows whose first send may have gone through", async () => {
+    const [queued, submitting] = [await insertQueued(), await insertSubmitting()];
+    const claimed = await sends(10);
+    expect(new Map(claimed.map((task) => [task.id, task]))).toEqual(
+      new Map([
+        [queued.id, { ...queued, state: "submitting", attempts: 1, dueMs: leaseUntilMs }],
+        [submitting.id, { ...submitting, attempts: 2, uncertain: true, dueMs: leaseUntilMs }],
+      ]),
+    );
+    for (const task of claimed) expect(await taskOf(task.id)).toEqual(task);
+  });
+
+  it("leaves what is not due, to the millisecond", async () => {
+    const { id } = await insertQueued({}, t0 + 30_000);
+    expect(await sends(10, t0 + 29_999)).toEqual([]);
+    expect(ids(await sends(10, t0 + 30_000))).toEqual([id]);
+  });
+
+  it("leaves everything while the upstream's account cools down", async () => {
+    await insertQueued();
+    await coolDown(db, nowMs + 1);
+    expect(await sends(10)).toEqual([]);
+    expect(await sends(10, nowMs + 1)).toHaveLength(1);
+  });
+
+  it("takes those first that have been due for longest", async () => {
+    const late = await insertQueued({}, t0 + 9_000);
+    const early = await insertQueued({}, t0 + 1_000);
+    const middle = await insertQueued({}, t0 + 5_000);
+    expect(sorted(ids(await sends(2)))).toEqual(sorted([early.id, middle.id]));
+    expect(ids(await sends(2))).toEqual([late.id]);
+  });
+
+  it("hands each task out once, to however many ask at once", async () => {
+    const made: string[] = [];
+    for (let i = 0; i < 20; i++) made.push((await (i % 2 ? insertQueued() : insertSubmitting())).id);
+    const claims = await Promise.all(Array.from({ length: 12 }, () => sends(3)));
+    expect(sorted(claims.flatMap(ids))).toEqual(sorted(made));
+    for (const claim of claims) expect(claim.length).toBeLessThanOrEqual(3);
+    expect(await sends(100)).toEqual([]);
+  });
+
+  it("hands a task out again when its taker does not come back, and the late one has no lease left", async () => {
+    await insertQueued();
+    const [first] = await sends(1);
+    const [second] = await sends(1, leaseUntilMs);
+    expect(second).toMatchObject({ id: first?.id, attempts: 2, uncertain: true });
+    if (!first || !second) throw new Error("not claimed");
+    expect(await postponeSend(db, first, leaseUntilMs + 1, false)).toBe(false);
+    expect(await postponeSend(db, second, leaseUntilMs + 1, false)).toBe(true);
+    // The first send may have gone through, so it does not become `queued`, where it could be called off.
+    expect(await taskOf(first.id)).toMatchObject({ state: "submitting" });
+  });
+});
+
+describe("claiming tasks to store", () => {
+  it("takes those whose pictures are ready, and no others", async () => {
+    expect(await claimedStates(() => stores(100))).toEqual(["storing"]);
+  });
+
+  it("counts the try and takes the lease", async () => {
+    const task = await insertStoring();
+    expect(await stores(10)).toEqual([{ ...task, attempts: 1, dueMs: leaseUntilMs }]);
+    expect(await stores(10)).toEqual([]);
+  });
+
+  it("takes those first whose links die first", async () => {
+    const made: string[] = [];
+    for (const hours of [5, 1, 3]) {
+      const { id } = await insertSubmitted();
+      await writeLooks(db, [doneLook(id, { linksDieMs: t0 + hours * hourMs })], t0);
+      made.push(id);
+    }
+    const order = [ids(await stores(1)), ids(await stores(1)), ids(await stores(1))].flat();
+    expect(order).toEqual([made[1], made[2], made[0]]);
+  });
+
+  it("goes on while the upstream's account cools down: the pictures are there", async () => {
+    const { id } = await insertStoring();
+    await coolDown(db, nowMs + hourMs);
+    expect(ids(await stores(1))).toEqual([id]);
+  });
+
+  it("takes one task alone when one is asked for, and only if it is due", async () => {
+    const [a, b] = [await insertStoring(), await insertStoring({}, nowMs + 1)];
+    expect(ids(await claimStores(db, nowMs, leaseUntilMs, 1, b.id))).toEqual([]);
+    expect(ids(await claimStores(db, nowMs, leaseUntilMs, 1, a.id))).toEqual([a.id]);
+    expect(ids(await claimStores(db, nowMs, leaseUntilMs, 1, a.id))).toEqual([]);
+    expect(ids(await claimStores(db, nowMs, leaseUntilMs, 1, "task-unknown"))).toEqual([]);
+  });
+
+  it("hands each task out once, to however many ask at once", async () => {
+    const made: string[] = [];
+    for (let i = 0; i < 12; i++) made.push((await insertStoring()).id);
+    const claims = await Promise.all([
+      ...Array.from({ length: 8 }, () => stores(2)),
+      ...made.map((id) => claimStores(db, nowMs, leaseUntilMs, 1, id)),
+    ]);
+    expect(sorted(claims.flatMap(ids))).toEqual(sorted(made));
+  });
+
+  it("hands a task out again when its taker does not come back, and the late one has no lease left", async () => {
+    await insertStoring();
+    const [first] = await stores(1);
+    const [second] = await stores(1, leaseUntilMs);
+    if (!first || !second) throw new Error("not claimed");
+    expect(second.attempts).toBe(2);
+    expect(await postponeStoring(db, first, [], leaseUntilMs + 1)).toBe(false);
+    expect((await taskOf(first.id)).images).toEqual(first.images);
+  });
+});
+
+describe("claiming a look for a reader", () => {
+  it("is possible only while the upstream has the task", async () => {
+    const taken: TaskState[] = [];
+    for (const state of states) {
+      const { id } = await insertIn(state);
+      const before = await taskOf(id);
+      if (await claimRefresh(db, id, nowMs, 3_000)) taken.push(state);
+      else expect(await taskOf(id)).toEqual(before);
+    }
+    expect(taken).toEqual(["submitted"]);
+  });
+
+  it("tells what a look needs, and that somebody watches", async () => {
+    const task = await insertSubmitted();
+    expect(await claimRefresh(db, task.id, nowMs, 3_000)).toEqual({
+      id: task.id,
+      state: "submitted",
+      createdMs: t0,
+      upstreamId: task.upstreamId,
+      deadlineMs: t0 + hourMs,
+      processing: false,
+      progress: 0,
+      estimatedSeconds: 45,
+      imagesAsked: 2,
+      watched: true,
+    });
+    expect(await taskOf(task.id)).toEqual({ ...task, refreshedMs: nowMs });
+  });
+
+  it("goes to one of all who read within the interval", async () => {
+    const { id } = await insertSubmitted();
+    const claims = await Promise.all(Array.from({ length: 20 }, () => claimRefresh(db, id, nowMs, 3_000)));
+    expect(claims.filter(Boolean)).toHaveLength(1);
+    expect(await claimRefresh(db, id, nowMs + 2_999, 3_000)).toBeUndefined();
+    expect(await claimRefresh(db, id, nowMs + 3_000, 3_000)).toBeDefined();
+  });
+
+  it("waits for an interval after the upstream took the task", async () => {
+    const { id } = await insertSubmitted();
+    expect(await claimRefresh(db, id, t0 + 2_999, 3_000)).toBeUndefined();
+    expect(await claimRefresh(db, id, t0 + 3_000, 3_000)).toBeDefined();
+  });
+
+  it("waits while the upstream's account cools down", async () => {
+    const { id } = await insertSubmitted();
+    await coolDown(db, nowMs + 1);
+    expect(await claimRefresh(db, id, nowMs, 3_000)).toBeUndefined();
+    expect(await claimRefresh(db, id, nowMs + 1, 3_000)).toBeDefined();
+  });
+});
