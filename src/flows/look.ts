@@ -10,6 +10,7 @@ import {
   refreshIntervalMs,
   type UpstreamTask,
 } from "../domain/look.ts";
+import { accountPauseMs } from "../domain/pauses.ts";
 import type { Task } from "../domain/task.ts";
 import { claimRefresh, claimStores, type LookResult, writeLooks } from "../store/due.ts";
 import { coolDown } from "../store/leases.ts";
@@ -68,10 +69,10 @@ function failed(task: LookedAt, errorCode: Ending["errorCode"]): Ending {
 export async function recordLooks(deps: Deps, found: Found[]): Promise<{ toStore: string[] }> {
   const changes = found.flatMap((one) => (one.kind === "change" ? [one.result] : []));
   const endings = found.flatMap((one) => (one.kind === "end" ? [one.ending] : []));
-  const pauses = found.flatMap((one) => (one.kind === "busy" ? [one.retryAfterMs ?? 30_000] : []));
+  const pauses = found.flatMap((one) => (one.kind === "busy" ? [accountPauseMs(one.retryAfterMs)] : []));
   if (changes.length > 0) await writeLooks(deps.db, changes, deps.now());
   await finish(deps, endings);
-  if (pauses.length > 0) await coolDown(deps.db, deps.now() + Math.min(Math.max(...pauses, 1_000), 60_000));
+  if (pauses.length > 0) await coolDown(deps.db, deps.now() + Math.max(...pauses));
   return { toStore: changes.flatMap((change) => (change.images ? [change.id] : [])) };
 }
 

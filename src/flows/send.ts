@@ -12,6 +12,7 @@
  *   4a. refused → ends it               4b. accepted → changes nothing; the caller was told of the refusal
  */
 import type { Deps } from "../deps.ts";
+import { accountPauseMs, retryPauseMs } from "../domain/pauses.ts";
 import type { Task } from "../domain/task.ts";
 import { claimSends } from "../store/due.ts";
 import { coolDown } from "../store/leases.ts";
@@ -21,10 +22,6 @@ import type { SubmitOutcome } from "../upstream/evolink.ts";
 import { finish } from "./finish.ts";
 import { recordLooks, resultOf } from "./look.ts";
 import { connections, inParallel } from "./parallel.ts";
-
-const maxPauseMs = 60_000;
-/** The whole account waits for so long after a 429 that names no time. */
-const coolDownMs = 30_000;
 
 /** How long a sender may keep a task to itself: one call, and time to write down how it went. */
 export function sendLeaseMs(deps: Pick<Deps, "config">): number {
@@ -71,8 +68,7 @@ function accepted(deps: Deps, task: Task, outcome: SubmitOutcome & { kind: "acce
 }
 
 function busy(deps: Deps, task: Task, retryAfterMs: number | null): SendResult {
-  const pauseMs = Math.min(Math.max(retryAfterMs ?? coolDownMs, 1_000), maxPauseMs);
-  const dueMs = deps.now() + pauseMs;
+  const dueMs = deps.now() + accountPauseMs(retryAfterMs);
   const write = async () => {
     await coolDown(deps.db, dueMs);
     await postponeSend(deps.db, task, dueMs, false);
@@ -97,11 +93,6 @@ function refused(task: Task, code: RefusalCode): SendResult {
     code,
     ending: { id: task.id, from: ["submitting"], state: "failed", images: [], errorCode },
   };
-}
-
-/** Exponential from 2 s to a minute, between half and the whole of it, so that retries spread. */
-export function retryPauseMs(attempts: number, random: number): number {
-  return Math.round(Math.min(maxPauseMs, 2 ** Math.min(attempts, 10) * 1000) * (0.5 + random / 2));
 }
 
 /** Claims and sends what is due, once; true when there may be more. */

@@ -69,7 +69,6 @@ describe("an address on a name of this host or network", () => {
     "http://router./",
     "http://db:5432/",
     "http://com/",
-    "https:///path/only",
     // Metadata services by name.
     "http://metadata/computeMetadata/v1/",
     "http://metadata.google.internal/computeMetadata/v1/",

@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Task } from "../../src/domain/task.ts";
 import { finish } from "../../src/flows/finish.ts";
-import { retryPauseMs, type SendResult, send } from "../../src/flows/send.ts";
+import { type SendResult, send } from "../../src/flows/send.ts";
 import { claimSends } from "../../src/store/due.ts";
 import {
   bearer,
@@ -212,14 +212,5 @@ describe("two senders of one task", () => {
     await write(gateway, current);
     const response = await gateway.fetch(`/v1/tasks/${id}`, { headers: bearer(key) });
     expect(await response.json()).toEqual(first);
-  });
-});
-
-describe("the pause before a retry", () => {
-  it("doubles up to a minute, between half and the whole of it", () => {
-    expect([1, 2, 3, 4, 5, 6, 60].map((attempt) => retryPauseMs(attempt, 1))).toEqual([
-      2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000,
-    ]);
-    expect(retryPauseMs(3, 0)).toBe(4_000);
   });
 });
