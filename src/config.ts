@@ -18,9 +18,11 @@ const whole = (min: number, max: number) =>
 const secret = (minCharacters: number) => z.string().min(minCharacters).max(1_024);
 const optional = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value) => (value === "" ? undefined : value), schema.optional());
-const baseUrl = z
-  .string()
-  .refine((text) => /^https?:$/.test(URL.parse(text)?.protocol ?? "") && !/[?#]|\/$/.test(text));
+const baseUrl = z.string().refine((text) => {
+  const url = URL.parse(text);
+  if (!url || url.username || url.password) return false;
+  return /^https?:$/.test(url.protocol) && !/[?#\s]|\/$/.test(text);
+});
 const json = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value) => (typeof value === "string" ? parseJson(value) : value), schema);
 

@@ -32,12 +32,18 @@ const privateSuffixes = [
 const privateNames = ["metadata", "instance-data", "kubernetes.default.svc"];
 
 /**
+ * Spellings that this parser takes and others read differently: back slashes, characters that it drops, and not
+ * exactly two slashes. The upstream gets an address as it was typed, and must not find another host in it.
+ */
+const ambiguous = /[\\\p{Cc}]|^\s|\s$|^https?:(?!\/\/[^/])/iu;
+
+/**
  * Checks an address before it is fetched or handed on.
  * @returns what is wrong with it, as the end of a sentence that starts with the field's name; or the parsed URL.
  */
 export function checkAddress(text: string, policy: AddressPolicy): { url: URL } | { problem: string } {
   if (text.length > maxUrlCharacters) return { problem: `must be at most ${maxUrlCharacters} characters` };
-  const url = URL.parse(text);
+  const url = ambiguous.test(text) ? null : URL.parse(text);
   if (!url) return { problem: "must be an absolute URL" };
   const schemes = policy.allowPrivate ? ["http:", "https:"] : policy.schemes;
   if (!(schemes as readonly string[]).includes(url.protocol)) {

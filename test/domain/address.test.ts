@@ -92,12 +92,15 @@ describe("an address on a name of this host or network", () => {
 });
 
 describe("an address that parsers read differently", () => {
-  it.each(["http:\\\\localhost\\", "http:localhost/", "ht\ntp://local\thost/", "  http://localhost/  "])(
-    "does not lead to this host: %j",
-    (address) => {
-      expect(accepts(address)).toBe(false);
-    },
-  );
+  it.each([
+    "http:\\\\localhost\\",
+    "http:localhost/",
+    "ht\ntp://local\thost/",
+    "  http://localhost/  ",
+    "https:///path/only",
+  ])("does not lead to this host: %j", (address) => {
+    expect(accepts(address)).toBe(false);
+  });
 });
 
 describe("an address", () => {
