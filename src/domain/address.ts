@@ -29,7 +29,9 @@ const privateSuffixes = [
   "alt",
   "onion",
 ];
-const privateNames = ["metadata", "instance-data", "kubernetes.default.svc"];
+const privateNames = ["metadata.goog", "metadata.tencentyun.com", "kubernetes.default.svc"];
+/** A public address that means the cloud platform underneath: Azure's metadata service. */
+const platformAddresses = ["168.63.129.16"];
 
 /**
  * Spellings that this parser takes and others read differently: back slashes, characters that it drops, and not
@@ -63,7 +65,9 @@ export function hostOf(url: URL): string {
 export function isPublicHost(hostname: string): boolean {
   const host = hostname.replace(/\.+$/, "");
   if (host.startsWith("[")) return isPublicIpv6(host.slice(1, -1));
-  if (ipaddr.IPv4.isValidFourPartDecimal(host)) return ipaddr.IPv4.parse(host).range() === "unicast";
+  if (ipaddr.IPv4.isValidFourPartDecimal(host)) {
+    return ipaddr.IPv4.parse(host).range() === "unicast" && !platformAddresses.includes(host);
+  }
   if (!host.includes(".") || privateNames.includes(host)) return false;
   return !privateSuffixes.some((suffix) => host === suffix || host.endsWith(`.${suffix}`));
 }

@@ -23,7 +23,9 @@ const taskSchema = z.object({
     .catch(null)
     .default(null),
   task_info: z
-    .object({ estimated_time: z.number().min(0).nullable().catch(null).default(null) })
+    .object({
+      estimated_time: z.number().min(0).max(86_400).transform(Math.ceil).nullable().catch(null).default(null),
+    })
     .nullable()
     .catch(null)
     .default(null),
@@ -62,12 +64,15 @@ function readStatus(status: string | undefined): UpstreamTask["status"] {
 
 /** Links are in `results`, or only in `result_data`, which is an object or an array of objects. */
 function readLinks(results: unknown[], resultData: unknown): string[] {
-  const holders = results.length > 0 ? results : Array.isArray(resultData) ? resultData : [resultData];
-  const links = holders.flatMap((holder) => {
-    if (typeof holder === "string") return [holder];
+  const links = usableLinks(results);
+  return links.length > 0 ? links : usableLinks(Array.isArray(resultData) ? resultData : [resultData]);
+}
+
+function usableLinks(holders: unknown[]): string[] {
+  const links = holders.map((holder) => {
+    if (typeof holder === "string") return holder;
     const parsed = linkHolder.safeParse(holder);
-    const link = parsed.success ? parsed.data.image_url || parsed.data.url : undefined;
-    return link ? [link] : [];
+    return parsed.success ? parsed.data.image_url || parsed.data.url || "" : "";
   });
   return [...new Set(links)].filter((link) => /^https?:$/.test(URL.parse(link)?.protocol ?? ""));
 }

@@ -71,6 +71,8 @@ describe("an address on a name of this host or network", () => {
     "http://com/",
     // Metadata services by name.
     "http://metadata/computeMetadata/v1/",
+    "http://metadata.goog/computeMetadata/v1/",
+    "http://168.63.129.16/metadata/",
     "http://metadata.google.internal/computeMetadata/v1/",
     "http://METADATA.GOOGLE.INTERNAL./",
     "http://instance-data/latest/meta-data/",

@@ -91,6 +91,8 @@ describe("a read", () => {
   it.each([
     [{ estimated_time: 45 }, 45],
     [{ estimated_time: 0 }, 0],
+    [{ estimated_time: 7.2 }, 8],
+    [{ estimated_time: 1e9 }, null],
     [{ estimated_time: -1 }, null],
     [{ estimated_time: "45" }, null],
     [{ estimated_time: null }, null],

@@ -87,6 +87,10 @@ describe("the links of a completed task", () => {
     expect(await linksOf({ results: [link, a] })).toEqual([a]);
   });
 
+  it("are those of result_data when results hold none that could be fetched", async () => {
+    expect(await linksOf({ results: [null, "", "about:blank"], result_data: [{ url: a }] })).toEqual([a]);
+  });
+
   it.each([undefined, null, [], {}, "", "none", 7, { image_url: null }])(
     "are none when result_data is %j and results are missing",
     async (...given) => {
