@@ -93,7 +93,7 @@ function knownError(thrown: Error): ApiError {
   if (thrown instanceof OutOfReach) {
     return new ApiError(
       "unavailable",
-      "The gateway cannot decide right now. Nothing was charged; try again.",
+      "The gateway cannot answer right now. Nothing was charged; try again.",
       {
         headers: { "retry-after": "1" },
       },

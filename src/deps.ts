@@ -157,12 +157,13 @@ function tenantStub(env: Env, clock: Pick<Deps, "now" | "spent">, id: string): T
   };
 }
 
-/** The database or a tenant's object did not answer as it should: nothing may be concluded from it. */
+/** The database, the bucket or a tenant's object did not answer as it should: nothing may be concluded from it. */
 export class OutOfReach extends Error {
   override name = "OutOfReach";
 }
 
-async function reach<T>(what: string, call: () => Promise<T>): Promise<T> {
+/** Makes whatever a binding throws an {@link OutOfReach}. */
+export async function reach<T>(what: string, call: () => Promise<T>): Promise<T> {
   try {
     return await call();
   } catch (error) {

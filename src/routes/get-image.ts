@@ -4,6 +4,7 @@
  */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { reach } from "../deps.ts";
 import { imageIdPattern } from "../domain/ids.ts";
 import { type ImageContentType, imageExtensions, imageKey } from "../domain/task.ts";
 import { ApiError } from "../errors.ts";
@@ -40,7 +41,7 @@ export function getImage(api: Api): void {
     const id = file.slice(0, dot);
     const notFound = () => new ApiError("not_found", "There is no such picture.");
     if (!imageIdPattern.test(id)) throw notFound();
-    const read = await readObject(c, imageKey(id));
+    const read = await reach("storage", () => readObject(c, imageKey(id)));
     const contentType = read?.object.httpMetadata?.contentType as ImageContentType | undefined;
     if (!read || !contentType || imageExtensions[contentType] !== file.slice(dot + 1)) throw notFound();
     const { object, range } = read;

@@ -145,10 +145,10 @@ describe("while the bucket is down", () => {
       const response = await gateway.fetch(path, { headers });
       const text = await response.clone().text();
       expectNoRawWords(text);
-      await expectError(response, text.includes("unavailable") ? "unavailable" : "internal_error");
+      await expectError(response, "unavailable");
     }
     const head = await gateway.fetch(path, { method: "HEAD" });
-    expect(head.status).toBeGreaterThanOrEqual(500);
+    expect(head.status).toBe(503);
     watch.broken.clear();
     expect((await gateway.fetch(path)).status).toBe(200);
   });
@@ -158,7 +158,7 @@ describe("while the bucket is down", () => {
     const { path } = await storePicture(gateway, key, "webp");
     watch.broken.add("R2 get");
     const response = await gateway.fetch(path, { headers: { range: "bytes=0-9" } });
-    expect(response.status).toBeGreaterThanOrEqual(500);
+    await expectError(response, "unavailable");
   });
 
   it("submits and reads work, and the task ends once it is back", async () => {
