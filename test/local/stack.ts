@@ -9,6 +9,7 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseEnv } from "node:util";
@@ -122,6 +123,7 @@ async function startWorker(
   upstreamUrl: string,
   closers: (() => Promise<void>)[],
 ): Promise<string> {
+  await expectFree(port);
   process.chdir(root);
   // Neither is any use on a machine that may be offline.
   process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false";
@@ -138,6 +140,18 @@ async function startWorker(
   });
   closers.push(() => worker.stop());
   return `http://127.0.0.1:${worker.port}`;
+}
+
+/** Wrangler would wait for ever for a port that is taken. */
+async function expectFree(port: number): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", () =>
+      reject(new Error(`port ${port} is taken; choose another: PORT=8788 npm run dev`)),
+    );
+    server.listen(port, "127.0.0.1", resolve);
+  });
+  await new Promise((resolve) => server.close(resolve));
 }
 
 /** Locally no cron fires by itself: does it now, and at each full minute. */
