@@ -21,8 +21,8 @@ export const jsonBody = createMiddleware<AppEnv>(async (c, next) => {
   const text = await readText(c.req.raw.body);
   const body = parseJson(text);
   c.set("body", body);
-  const lossy = lossyParts(body, []);
-  if (lossy.length > 0) throw invalidRequest(lossy);
+  const lossy = lossyPart(body, []);
+  if (lossy) throw invalidRequest([lossy]);
   const headers = new Headers(c.req.raw.headers);
   // The validator reads JSON under this one name only.
   headers.set("content-type", "application/json");
@@ -38,17 +38,26 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** What JSON can say and no database keeps: half a surrogate pair, and a key that JavaScript takes for itself. */
-function lossyParts(value: unknown, path: string[]): Issue[] {
+/** No field of any request is nested deeper than a few levels. */
+const maxDepth = 16;
+
+/**
+ * What JSON can say and no database keeps: half a surrogate pair, and a key that JavaScript takes for itself.
+ * @returns the first such place; one is enough, and a body full of them must not become a reply full of them.
+ */
+function lossyPart(value: unknown, path: string[]): Issue | undefined {
   if (typeof value === "string") {
-    return value.isWellFormed() ? [] : [{ path, message: "must be well-formed Unicode" }];
+    return value.isWellFormed() ? undefined : { path, message: "must be well-formed Unicode" };
   }
-  if (typeof value !== "object" || value === null) return [];
-  return Object.entries(value).flatMap(([key, inner]) => {
+  if (typeof value !== "object" || value === null) return undefined;
+  if (path.length > maxDepth) return { path: path.slice(0, 1), message: "is nested too deeply" };
+  for (const [key, inner] of Object.entries(value)) {
     const wrong = key === "__proto__" || !key.isWellFormed();
-    if (wrong) return [{ path: [...path, key], message: "is not a name that can be kept" }];
-    return lossyParts(inner, [...path, key]);
-  });
+    if (wrong) return { path: [...path, key], message: "is not a name that can be kept" };
+    const found = lossyPart(inner, [...path, key]);
+    if (found) return found;
+  }
+  return undefined;
 }
 
 async function readText(body: ReadableStream<Uint8Array> | null): Promise<string> {
@@ -87,6 +96,10 @@ async function drain(body: ReadableStream<Uint8Array> | null): Promise<void> {
   }
 }
 
+/** A reply stays small, whatever came. */
+const maxProblems = 20;
+const maxFieldCharacters = 200;
+
 interface Problem {
   field: string;
   text: string;
@@ -111,8 +124,14 @@ interface RuleFacts {
  */
 export function invalidRequest(issues: readonly Issue[]): ApiError {
   const problems = issues.flatMap(problemsOf);
-  const message = problems.map(({ field, text }) => (field ? `${field}: ${text}` : text)).join("; ");
-  return new ApiError("invalid_request", message, { param: problems[0]?.field.split(".")[0] || null });
+  const told = problems
+    .slice(0, maxProblems)
+    .map(({ field, text }) => (field ? `${field.slice(0, maxFieldCharacters)}: ${text}` : text));
+  const rest = problems.length - told.length;
+  const message = [...told, ...(rest > 0 ? [`and ${rest} more`] : [])].join("; ");
+  return new ApiError("invalid_request", message, {
+    param: problems[0]?.field.split(".")[0]?.slice(0, maxFieldCharacters) || null,
+  });
 }
 
 function problemsOf(issue: Issue): Problem[] {
