@@ -42,15 +42,16 @@ export interface Stack {
 }
 
 export async function startStack(options: StackOptions): Promise<Stack> {
-  const folder = join(root, ".wrangler", options.folder);
+  readDevVars();
+  const simulated = !process.env.UPSTREAM_API_KEY;
+  // A folder for each upstream: a task that waits for the simulator must never be sent for real money.
+  const folder = join(root, ".wrangler", simulated ? options.folder : `${options.folder}-real`);
   mkdirSync(folder, { recursive: true });
   const closers: (() => Promise<void>)[] = [];
   const close = async () => {
     for (let end = closers.pop(); end; end = closers.pop()) await end();
   };
   try {
-    readDevVars();
-    const simulated = !process.env.UPSTREAM_API_KEY;
     options.onStep(simulated ? "starting the simulated upstream" : "using the real upstream");
     const upstreamUrl = simulated ? await startUpstream(closers) : realUpstreamUrl();
     const adminKey = makeUpSecrets(folder);
