@@ -10,6 +10,9 @@ import { makePicture } from "./simulator/pictures.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
+// Wrangler would say for each test file that there is no file with secrets: they are given below.
+process.env.WRANGLER_LOG ??= "error";
+
 async function drawPicture(request: Request): Promise<Response> {
   const { format, width, height, seed } = Object.fromEntries(new URL(request.url).searchParams);
   const spec = { format: format as "png", width: Number(width), height: Number(height), seed: Number(seed) };

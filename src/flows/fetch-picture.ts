@@ -9,17 +9,31 @@ import { userAgent } from "../upstream/evolink.ts";
 const maxRedirects = 5;
 /** Head and body together. */
 const pictureTimeoutMs = 30_000;
+/** A host that has not begun to answer by then is left for a later try, so that it keeps nobody waiting. */
+const firstHeadTimeoutMs = 5_000;
 
 export type Fetched =
   | { kind: "bytes"; bytes: Uint8Array<ArrayBuffer> }
-  /** `final`: no later try can end otherwise. */
-  | { kind: "problem"; problem: string; final: boolean };
+  /** `final`: no later try can end otherwise. `dead`: this link is gone, another one may work. */
+  | { kind: "problem"; problem: string; final: boolean; dead: boolean };
 
-const problem = (text: string, final = false): Fetched => ({ kind: "problem", problem: text, final });
+const problem = (text: string, { final = false, dead = false } = {}): Fetched => ({
+  kind: "problem",
+  problem: text,
+  final,
+  dead,
+});
 
-/** Fetches a picture's bytes, `ARCHIVE_MAX_BYTES` at the most. Never throws for what the other side does. */
-export async function fetchPicture(deps: Deps, link: string): Promise<Fetched> {
-  const signal = AbortSignal.timeout(pictureTimeoutMs);
+/**
+ * Fetches a picture's bytes, `ARCHIVE_MAX_BYTES` at the most. Never throws for what the other side does.
+ * @param firstTry whether the link has never been tried: less patience with a host that does not answer.
+ */
+export async function fetchPicture(deps: Deps, link: string, firstTry: boolean): Promise<Fetched> {
+  const stop = new AbortController();
+  let answered = false;
+  abortAfter(stop, pictureTimeoutMs);
+  if (firstTry) abortAfter(stop, firstHeadTimeoutMs, () => !answered);
+  const { signal } = stop;
   try {
     let address = link;
     for (let hop = 0; hop <= maxRedirects; hop++) {
@@ -27,7 +41,10 @@ export async function fetchPicture(deps: Deps, link: string): Promise<Fetched> {
       if ("problem" in checked) return problem(`address ${checked.problem}`);
       const headers = { accept: "image/*", "user-agent": userAgent };
       const response = await deps.fetch(checked.url.href, { headers, redirect: "manual", signal });
-      if (response.status < 300 || response.status >= 400) return await readPicture(deps, response);
+      if (response.status < 300 || response.status >= 400) {
+        answered = true;
+        return await readPicture(deps, response);
+      }
       await response.body?.cancel();
       const location = response.headers.get("location");
       const next = location === null ? null : URL.parse(location, checked.url);
@@ -40,6 +57,11 @@ export async function fetchPicture(deps: Deps, link: string): Promise<Fetched> {
   }
 }
 
+function abortAfter(stop: AbortController, ms: number, stillWanted = () => true): void {
+  const timeout = AbortSignal.timeout(ms);
+  timeout.addEventListener("abort", () => stillWanted() && stop.abort(timeout.reason), { once: true });
+}
+
 function checkLink(deps: Deps, address: string): ReturnType<typeof checkAddress> {
   // The upstream's own origin is the operator's choice and needs no check.
   const url = URL.parse(address);
@@ -50,19 +72,22 @@ function checkLink(deps: Deps, address: string): ReturnType<typeof checkAddress>
   });
 }
 
+/** What file hosts say of a link that has run out or was never signed for what it asks. */
+const deadStatuses = [401, 403, 404, 410];
+
 async function readPicture(deps: Deps, response: Response): Promise<Fetched> {
   if (response.status !== 200 || !response.body) {
     await response.body?.cancel();
-    return problem(`status ${response.status}`);
+    return problem(`status ${response.status}`, { dead: deadStatuses.includes(response.status) });
   }
   const maxBytes = deps.config.ARCHIVE_MAX_BYTES;
   const declared = readLength(response.headers);
   if (declared !== null && declared > maxBytes) {
     await response.body.cancel();
-    return problem("too large", true);
+    return problem("too large", { final: true });
   }
   const bytes = await readBounded(response.body, maxBytes);
-  if (!bytes) return problem("too large", true);
+  if (!bytes) return problem("too large", { final: true });
   if (declared !== null && declared !== bytes.length) return problem("incomplete");
   return { kind: "bytes", bytes };
 }

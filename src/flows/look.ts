@@ -12,7 +12,7 @@ import {
 } from "../domain/look.ts";
 import { accountPauseMs } from "../domain/pauses.ts";
 import type { Task } from "../domain/task.ts";
-import { claimRefresh, claimStores, type LookResult, writeLooks } from "../store/due.ts";
+import { claimRefresh, claimStore, type LookResult, writeLooks } from "../store/due.ts";
 import { coolDown } from "../store/leases.ts";
 import type { Ending } from "../store/tasks.ts";
 import { finish } from "./finish.ts";
@@ -88,7 +88,7 @@ export async function refresh(deps: Deps, task: Task): Promise<void> {
   if (!claimed) return;
   const { toStore } = await recordLooks(deps, [await lookAt(deps, claimed)]);
   for (const id of toStore) {
-    const [ready] = await claimStores(deps.db, deps.now(), deps.now() + storeLeaseMs, 1, id);
+    const ready = await claimStore(deps.db, deps.now(), deps.now() + storeLeaseMs, { id });
     if (ready) await storeImages(deps, ready);
   }
 }

@@ -20,22 +20,25 @@ import {
   type Task,
   type TaskImage,
 } from "../domain/task.ts";
-import { claimStores } from "../store/due.ts";
+import { claimStore } from "../store/due.ts";
 import { postponeStoring } from "../store/tasks.ts";
 import { fetchPicture } from "./fetch-picture.ts";
 import { finish } from "./finish.ts";
 import { inParallel } from "./parallel.ts";
 
-/** Longer than three waves of fetches, each with its own time limit. */
-export const storeLeaseMs = 120_000;
-/** Pictures of one task under way, and tasks of one lane: together they bound the memory. */
+/** Longer than three waves of fetches and one more for fresh links, each with its own time limit. */
+export const storeLeaseMs = 240_000;
+/** Pictures of one task under way; with the lane's slots they bound the memory. */
 const picturesAtOnce = 2;
-const tasksAtOnce = 2;
 const maxPauseMs = 600_000;
 
 /** Stores what is still wanted of a task that the caller holds the lease of, and ends it when nothing is. */
 export async function storeImages(deps: Deps, task: Task): Promise<void> {
-  const images = await inParallel(task.images, picturesAtOnce, (image) => storeImage(deps, task, image));
+  const dead = new Set<string>();
+  let images = await storeWanted(deps, task, task.images, dead);
+  // The upstream may hand out better links than those that it gave when it was done.
+  const fresh = dead.size > 0 ? await readFreshLinks(deps, task, dead) : undefined;
+  if (fresh) images = await storeWanted(deps, task, withLinks(images, fresh), new Set());
   const open = images.some((image) => image.state === "wanted") && deps.now() < (task.linksDieMs ?? 0);
   if (open) {
     const pauseMs = Math.min(maxPauseMs, 2 ** Math.min(task.attempts, 12) * 1000);
@@ -47,15 +50,39 @@ export async function storeImages(deps: Deps, task: Task): Promise<void> {
   await finish(deps, [{ id: task.id, from: ["storing"], images: stored, ...ended }]);
 }
 
+/** @param dead takes the links that turned out to be gone. */
+function storeWanted(deps: Deps, task: Task, images: TaskImage[], dead: Set<string>): Promise<TaskImage[]> {
+  return inParallel(images, picturesAtOnce, (image) => storeImage(deps, task, image, dead));
+}
+
+/** Reads the task upstream again: its links in order, when they are for the same pictures and not the dead ones. */
+async function readFreshLinks(deps: Deps, task: Task, dead: Set<string>): Promise<string[] | undefined> {
+  if (task.upstreamId === null) return undefined;
+  const outcome = await deps.upstream.read(task.upstreamId);
+  if (outcome.kind !== "task" || outcome.seen.status !== "completed") return undefined;
+  const links = outcome.seen.links.slice(0, task.input.n);
+  return links.length === task.images.length && !links.every((link) => dead.has(link)) ? links : undefined;
+}
+
+function withLinks(images: TaskImage[], links: string[]): TaskImage[] {
+  return images.map((image, index) => {
+    const source = links[index];
+    return image.state === "wanted" && source !== undefined ? { ...image, source } : image;
+  });
+}
+
 const failure = { state: "failed", errorCode: "storage_failed" } as const;
 
-async function storeImage(deps: Deps, task: Task, image: TaskImage): Promise<TaskImage> {
+async function storeImage(deps: Deps, task: Task, image: TaskImage, dead: Set<string>): Promise<TaskImage> {
   if (image.state !== "wanted" || !image.source) return image;
   // An earlier try may have put it and died before it could say so.
   const found = task.attempts > 1 ? await readStored(deps, image.id) : undefined;
   if (found) return { ...image, state: "stored", stored: found };
-  const fetched = await fetchPicture(deps, image.source);
-  if (fetched.kind === "problem") return notStored(deps, task, image, fetched.problem, fetched.final);
+  const fetched = await fetchPicture(deps, image.source, task.attempts <= 1);
+  if (fetched.kind === "problem") {
+    if (fetched.dead) dead.add(image.source);
+    return notStored(deps, task, image, fetched.problem, fetched.final);
+  }
   const facts = readImage(fetched.bytes);
   if (!facts) return notStored(deps, task, image, "no PNG, JPEG or WebP", false);
   if (!isComplete(fetched.bytes, facts.contentType)) return notStored(deps, task, image, "incomplete", false);
@@ -70,7 +97,7 @@ async function storeImage(deps: Deps, task: Task, image: TaskImage): Promise<Tas
 
 function notStored(deps: Deps, task: Task, image: TaskImage, problem: string, final: boolean): TaskImage {
   // Which picture, by number: its id is the key to its URL.
-  const picture = task.images.indexOf(image);
+  const picture = task.images.findIndex(({ id }) => id === image.id);
   deps.log({ event: "picture_not_stored", task: task.id, picture, attempt: task.attempts, problem, final });
   return final ? { ...image, state: "lost" } : image;
 }
@@ -106,9 +133,12 @@ async function readStored(deps: Deps, id: string): Promise<StoredImage | undefin
   };
 }
 
-/** Claims and stores what is due, once; true when there may be more. */
-export async function storeDue(deps: Deps): Promise<boolean> {
-  const claimed = await claimStores(deps.db, deps.now(), deps.now() + storeLeaseMs, tasksAtOnce);
-  await inParallel(claimed, tasksAtOnce, (task) => storeImages(deps, task));
-  return claimed.length > 0;
+/**
+ * Claims and stores one task, if one is due; true when there may be more.
+ * @param which `new`: one that was never tried; `any`: the one whose links die first.
+ */
+export async function storeNext(deps: Deps, which: "new" | "any"): Promise<boolean> {
+  const task = await claimStore(deps.db, deps.now(), deps.now() + storeLeaseMs, which);
+  if (task) await storeImages(deps, task);
+  return task !== undefined;
 }

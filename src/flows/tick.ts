@@ -19,7 +19,7 @@ import { type Found, lookAt, recordLooks } from "./look.ts";
 import { connections, inParallel } from "./parallel.ts";
 import { pushLagging } from "./push-config.ts";
 import { sendDue } from "./send.ts";
-import { storeDue } from "./store-images.ts";
+import { storeNext } from "./store-images.ts";
 
 const minuteMs = 60_000;
 /** The tick ends this long before the next one starts. */
@@ -143,9 +143,13 @@ export function sendLane(deps: Deps, untilMs: number): Promise<void> {
   return runLane(deps, untilMs, () => sendDue(deps));
 }
 
-/** Stores until `untilMs`, or until nothing has been due for a while. */
-export function storeLane(deps: Deps, untilMs: number): Promise<void> {
-  return runLane(deps, untilMs, () => storeDue(deps));
+/**
+ * Stores until `untilMs`, or until nothing has been due for a while. Two slots that never wait for each other:
+ * pictures on hosts that hang come back as retries, and those cannot take the slot of new ones.
+ */
+export async function storeLane(deps: Deps, untilMs: number): Promise<void> {
+  const slots = ["new", "any"] as const;
+  await Promise.all(slots.map((which) => runLane(deps, untilMs, () => storeNext(deps, which))));
 }
 
 async function runLane(deps: Deps, untilMs: number, work: () => Promise<boolean>): Promise<void> {

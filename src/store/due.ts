@@ -133,25 +133,30 @@ export async function claimSends(
   return results.map(taskFromRow);
 }
 
-/** Claims tasks whose pictures are to be stored, those first whose links die first; only `id`, if given. */
-export async function claimStores(
+/**
+ * Claims a task whose pictures are to be stored, the one whose links die first.
+ * @param which `new`: only one that was never tried; or one task by its id, if it is due.
+ */
+export async function claimStore(
   db: D1Database,
   nowMs: number,
   leaseUntilMs: number,
-  limit: number,
-  id: string | null = null,
-): Promise<Task[]> {
+  which: "new" | "any" | { id: string },
+): Promise<Task | undefined> {
+  const id = typeof which === "object" ? which.id : null;
+  const newOnly = which === "new" ? 1 : 0;
   const { results } = await db
     .prepare(
       `UPDATE tasks SET attempts = attempts + 1, due_ms = ?2
        WHERE id IN (SELECT id FROM tasks INDEXED BY tasks_open
-         WHERE open = 1 AND state = 'storing' AND due_ms <= ?1 AND (?4 IS NULL OR id = ?4)
-         ORDER BY links_die_ms LIMIT ?3)
+         WHERE open = 1 AND state = 'storing' AND due_ms <= ?1
+           AND (?3 IS NULL OR id = ?3) AND (?4 = 0 OR attempts = 0)
+         ORDER BY links_die_ms LIMIT 1)
        RETURNING *`,
     )
-    .bind(nowMs, leaseUntilMs, limit, id)
+    .bind(nowMs, leaseUntilMs, id, newOnly)
     .all<TaskRow>();
-  return results.map(taskFromRow);
+  return results[0] && taskFromRow(results[0]);
 }
 
 /** How long the open task that is longest past its deadline has been so, in milliseconds; 0 when none is. */

@@ -1,10 +1,11 @@
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { imageKey } from "../../src/domain/task.ts";
 import { storeImages } from "../../src/flows/store-images.ts";
-import { runTick } from "../../src/flows/tick.ts";
-import { claimStores } from "../../src/store/due.ts";
+import { runTick, storeLane } from "../../src/flows/tick.ts";
+import { claimStore } from "../../src/store/due.ts";
 import {
+  type Around,
   clearTasks,
   filesOrigin,
   finishTask,
@@ -148,6 +149,67 @@ describe("pictures that cannot be stored", () => {
   });
 });
 
+describe("links that are dead", () => {
+  it.each([401, 403, 404, 410])(
+    "are replaced by those that the upstream hands out now: %i",
+    async (status) => {
+      const gateway = startGateway();
+      gateway.simulator.control.script({ on: "submit", do: { kind: "plan", links: "fresh" } });
+      gateway.simulator.control.script({ on: "picture", do: { kind: "stale_link", status } });
+      const { key, id } = await readyTask(gateway, { n: 2 });
+      gateway.advance(15_000);
+      await gateway.tick();
+      expect(await readTask(gateway, key, id)).toMatchObject({ status: "completed", usage: { images: 2 } });
+      const reads = gateway.simulator.control.calls().filter((call) => call.path.startsWith("/v1/tasks/"));
+      expect(reads).toHaveLength(2);
+    },
+  );
+
+  it("keep those pictures that were stored before", async () => {
+    const gateway = startGateway();
+    gateway.simulator.control.script({ on: "submit", do: { kind: "plan", links: "fresh" } });
+    gateway.simulator.control.script({ on: "picture", match: { image: 1 }, do: { kind: "stale_link" } });
+    const { key, id } = await readyTask(gateway, { n: 3 });
+    gateway.advance(15_000);
+    const before = (await env.IMAGES.list()).objects.length;
+    await gateway.tick();
+    expect(await readTask(gateway, key, id)).toMatchObject({ status: "completed", usage: { images: 3 } });
+    expect((await env.IMAGES.list()).objects.length - before).toBe(3);
+  });
+});
+
+describe("a picture whose host hangs", () => {
+  it("holds up no other task's in the same lane", async () => {
+    const gateway = startGateway();
+    const made = [];
+    for (let i = 0; i < 4; i++) made.push(await readyTask(gateway));
+    gateway.advance(15_000);
+    // Its lanes never run: the pictures are ready and nobody has stored them.
+    const idle = gateway.deps();
+    idle.lanes = { send: async () => undefined, store: async () => undefined };
+    await runTick(idle);
+
+    let release = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    let asked = 0;
+    const around: Around = async (name, call) => {
+      if (name === "fetch GET" && ++asked === 1) await released;
+      return call();
+    };
+    const lane = storeLane(startGateway({ beside: gateway, around }).deps(), 0);
+    const completed = async () => {
+      const tasks = await Promise.all(made.map(({ key, id }) => readTask(gateway, key, id)));
+      return tasks.filter((task) => task.status === "completed").length;
+    };
+    await vi.waitUntil(async () => (await completed()) === 3);
+    release();
+    await lane;
+    expect(await completed()).toBe(4);
+  });
+});
+
 describe("two storers of one task", () => {
   it("leave one object per picture and end the task once", async () => {
     const gateway = startGateway();
@@ -160,7 +222,7 @@ describe("two storers of one task", () => {
     await runTick(deps);
     const claim = async () => {
       gateway.advance(600_000);
-      const [task] = await claimStores(env.DB, gateway.now(), gateway.now() + 120_000, 1);
+      const task = await claimStore(env.DB, gateway.now(), gateway.now() + 120_000, "any");
       if (!task) throw new Error("not claimed");
       return task;
     };

@@ -1,6 +1,6 @@
 /** What tasks cost in D1, by its own meter: rows are what is paid for, and what a primary can do in a second. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { claimSends, claimStores, oldestOverdueMs, selectDue, writeLooks } from "../../src/store/due.ts";
+import { claimSends, claimStore, oldestOverdueMs, selectDue, writeLooks } from "../../src/store/due.ts";
 import { type D1Cost, meterDatabase } from "../../src/store/meter.ts";
 import { endTask, insertTask, markSubmitted, selectTask } from "../../src/store/tasks.ts";
 import { listUnpushed } from "../../src/store/tenants.ts";
@@ -67,7 +67,7 @@ async function live(metered: D1Database): Promise<void> {
   });
   await writeLooks(metered, [runningLook(task.id)], t0 + 6_000);
   await writeLooks(metered, [doneLook(task.id)], t0 + 30_000);
-  const [claimed] = await claimStores(metered, t0 + 30_000, t0 + 90_000, 1, task.id);
+  const claimed = await claimStore(metered, t0 + 30_000, t0 + 90_000, task);
   if (!claimed) throw new Error("not claimed");
   const ending = { id: task.id, from: ["storing"] as const, state: "completed" as const };
   await endTask(metered, { ...ending, images: claimed.images, errorCode: null }, t0 + 31_000).run();
@@ -129,8 +129,11 @@ describe("a round of cron, among thousands of tasks that have ended", () => {
 
   it("claims without reading what has ended", async () => {
     const nowMs = t0 + hourMs / 2;
-    for (const claim of [claimSends, claimStores]) {
-      const cost = await costOf((metered) => claim(metered, nowMs, nowMs + leaseMs, 6));
+    for (const claim of [
+      (metered: D1Database) => claimSends(metered, nowMs, nowMs + leaseMs, 6),
+      (metered: D1Database) => claimStore(metered, nowMs, nowMs + leaseMs, "any"),
+    ]) {
+      const cost = await costOf(claim);
       expect(cost.rowsRead).toBeLessThan(finished / 10);
     }
     expect((await costOf((metered) => oldestOverdueMs(metered, nowMs))).rowsRead).toBeLessThan(finished / 10);

@@ -1,7 +1,7 @@
 /** Whatever cron or a reader does is claimed first: each task goes to one of those who ask, however many ask at once. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { endStates, openStates, type TaskState } from "../../src/domain/task.ts";
-import { claimRefresh, claimSends, claimStores, writeLooks } from "../../src/store/due.ts";
+import { claimRefresh, claimSends, claimStore, writeLooks } from "../../src/store/due.ts";
 import { coolDown } from "../../src/store/leases.ts";
 import { postponeSend, postponeStoring } from "../../src/store/tasks.ts";
 import { clearTasks } from "../gateway.ts";
@@ -26,7 +26,7 @@ const nowMs = t0 + hourMs;
 const leaseUntilMs = nowMs + leaseMs;
 
 const sends = (limit: number, at = nowMs) => claimSends(db, at, at + leaseMs, limit);
-const stores = (limit: number, at = nowMs) => claimStores(db, at, at + leaseMs, limit);
+const store = (which: "new" | "any" = "any", at = nowMs) => claimStore(db, at, at + leaseMs, which);
 const ids = (tasks: { id: string }[]) => tasks.map((task) => task.id);
 const sorted = (texts: string[]) => texts.toSorted((a, b) => (a < b ? -1 : 1));
 
@@ -100,13 +100,19 @@ describe("claiming tasks to send", () => {
 
 describe("claiming tasks to store", () => {
   it("takes those whose pictures are ready, and no others", async () => {
-    expect(await claimedStates(() => stores(100))).toEqual(["storing"]);
+    expect(
+      await claimedStates(async () => {
+        const claimed = [];
+        for (let task = await store(); task; task = await store()) claimed.push(task);
+        return claimed;
+      }),
+    ).toEqual(["storing"]);
   });
 
   it("counts the try and takes the lease", async () => {
     const task = await insertStoring();
-    expect(await stores(10)).toEqual([{ ...task, attempts: 1, dueMs: leaseUntilMs }]);
-    expect(await stores(10)).toEqual([]);
+    expect(await store()).toEqual({ ...task, attempts: 1, dueMs: leaseUntilMs });
+    expect(await store()).toBeUndefined();
   });
 
   it("takes those first whose links die first", async () => {
@@ -116,38 +122,48 @@ describe("claiming tasks to store", () => {
       await writeLooks(db, [doneLook(id, { linksDieMs: t0 + hours * hourMs })], t0);
       made.push(id);
     }
-    const order = [ids(await stores(1)), ids(await stores(1)), ids(await stores(1))].flat();
+    const order = [await store(), await store(), await store()].map((task) => task?.id);
     expect(order).toEqual([made[1], made[2], made[0]]);
+  });
+
+  it("takes only those that were never tried when asked for new ones, whatever is older", async () => {
+    const tried = await insertStoring();
+    await claimStore(db, nowMs - leaseMs, nowMs, tried);
+    expect(await store("new")).toBeUndefined();
+    const untried = await insertStoring();
+    expect((await store("new"))?.id).toBe(untried.id);
+    expect((await store())?.id).toBe(tried.id);
   });
 
   it("goes on while the upstream's account cools down: the pictures are there", async () => {
     const { id } = await insertStoring();
     await coolDown(db, nowMs + hourMs);
-    expect(ids(await stores(1))).toEqual([id]);
+    expect((await store())?.id).toBe(id);
   });
 
   it("takes one task alone when one is asked for, and only if it is due", async () => {
     const [a, b] = [await insertStoring(), await insertStoring({}, nowMs + 1)];
-    expect(ids(await claimStores(db, nowMs, leaseUntilMs, 1, b.id))).toEqual([]);
-    expect(ids(await claimStores(db, nowMs, leaseUntilMs, 1, a.id))).toEqual([a.id]);
-    expect(ids(await claimStores(db, nowMs, leaseUntilMs, 1, a.id))).toEqual([]);
-    expect(ids(await claimStores(db, nowMs, leaseUntilMs, 1, "task-unknown"))).toEqual([]);
+    const claim = (which: { id: string }) => claimStore(db, nowMs, leaseUntilMs, which);
+    expect(await claim(b)).toBeUndefined();
+    expect((await claim(a))?.id).toBe(a.id);
+    expect(await claim(a)).toBeUndefined();
+    expect(await claim({ id: "task-unknown" })).toBeUndefined();
   });
 
   it("hands each task out once, to however many ask at once", async () => {
     const made: string[] = [];
     for (let i = 0; i < 12; i++) made.push((await insertStoring()).id);
     const claims = await Promise.all([
-      ...Array.from({ length: 8 }, () => stores(2)),
-      ...made.map((id) => claimStores(db, nowMs, leaseUntilMs, 1, id)),
+      ...Array.from({ length: 8 }, (_, index) => store(index % 2 ? "new" : "any")),
+      ...made.map((id) => claimStore(db, nowMs, leaseUntilMs, { id })),
     ]);
-    expect(sorted(claims.flatMap(ids))).toEqual(sorted(made));
+    expect(sorted(claims.flatMap((task) => task?.id ?? []))).toEqual(sorted(made));
   });
 
   it("hands a task out again when its taker does not come back, and the late one has no lease left", async () => {
     await insertStoring();
-    const [first] = await stores(1);
-    const [second] = await stores(1, leaseUntilMs);
+    const first = await store();
+    const second = await store("any", leaseUntilMs);
     if (!first || !second) throw new Error("not claimed");
     expect(second.attempts).toBe(2);
     expect(await postponeStoring(db, first, [], leaseUntilMs + 1)).toBe(false);

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { endStates, openStates, type Task } from "../../src/domain/task.ts";
-import { claimStores, writeLooks } from "../../src/store/due.ts";
+import { claimStore, writeLooks } from "../../src/store/due.ts";
 import { type Ending, endTask, markSubmitted, postponeStoring } from "../../src/store/tasks.ts";
 import { clearTasks } from "../gateway.ts";
 import { db, hourMs, insertIn, insertSubmitted, picture, runningLook, t0, taskOf } from "./seed.ts";
@@ -83,7 +83,7 @@ describe("ending a task", () => {
 
   it("leaves nothing due, and takes the task from whoever still holds it", async () => {
     const { id } = await insertIn("storing");
-    const [held] = await claimStores(db, t0, t0 + 60_000, 1);
+    const held = await claimStore(db, t0, t0 + 60_000, "any");
     expect(held?.id).toBe(id);
     await end(id);
     expect(await postponeStoring(db, held as Task, [], t0 + 90_000)).toBe(false);
