@@ -181,7 +181,7 @@ export function viewTask(task: Task, bases: LinkBases) {
     images: listed,
     task_info: {
       can_cancel: task.state === "queued",
-      estimated_time: task.estimatedSeconds,
+      estimated_time: isFinished(task) ? null : task.estimatedSeconds,
       queue_position: null,
     },
     usage: {

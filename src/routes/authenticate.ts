@@ -9,15 +9,20 @@ import type { AppContext, AppEnv } from "./context.ts";
 
 const challenge = { "www-authenticate": "Bearer" };
 
-/** The key of `Authorization: Bearer …`. */
+/** The key of `Authorization: Bearer …`: empty when there is none, null when the header says something else. */
+export function bearerKey(header = ""): string | null {
+  if (/^(?:bearer)?$/i.test(header.trim())) return "";
+  return /^bearer +(\S+)$/i.exec(header.trim())?.[1] ?? null;
+}
+
 function bearer(c: AppContext): string {
-  const header = c.req.header("authorization");
-  if (header === undefined || header.trim() === "") {
+  const key = bearerKey(c.req.header("authorization"));
+  if (key === "") {
     throw new ApiError("missing_key", "Send your key as Authorization: Bearer <key>.", {
       headers: challenge,
     });
   }
-  return /^Bearer +(\S+)\s*$/i.exec(header)?.[1] ?? "";
+  return key ?? "";
 }
 
 const invalidKey = () => new ApiError("invalid_key", "The key is not valid.", { headers: challenge });

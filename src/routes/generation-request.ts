@@ -40,7 +40,7 @@ function generationFields(policy: Pick<AddressPolicy, "allowPrivate">) {
 
   return {
     model: z
-      .enum(models)
+      .enum(models, { error: ({ input }) => (input === undefined ? "is required" : undefined) })
       .meta({ description: "`wan-2.7-image` is the standard model, `-pro` the finer one." }),
     prompt: z
       .string()
@@ -80,7 +80,9 @@ function generationFields(policy: Pick<AddressPolicy, "allowPrivate">) {
     seed: z.int().min(0).max(maxSeed).optional(),
     enable_safety_checker: z.boolean().optional(),
     enable_prompt_expansion: z.boolean().optional().meta({ description: "Only with `image_urls`." }),
-    callback_url: address(["https:"]).optional().meta({ description: "Gets the finished task by POST." }),
+    callback_url: address(["https:"])
+      .optional()
+      .meta({ description: "Kept with the task. `https`, and not the gateway itself." }),
     metadata: z
       .record(z.string().max(64), z.string().max(512))
       .refine(
@@ -88,12 +90,8 @@ function generationFields(policy: Pick<AddressPolicy, "allowPrivate">) {
         `must have at most ${maxMetadataPairs} pairs`,
       )
       .optional()
-      .meta({ description: "Up to 16 pairs of your own, kept with the task." }),
-    end_user: z
-      .string()
-      .max(128)
-      .optional()
-      .meta({ description: "Whom the task is for: a filter of lists." }),
+      .meta({ maxProperties: maxMetadataPairs, description: "Pairs of your own, kept with the task." }),
+    end_user: z.string().max(128).optional().meta({ description: "Whom the task is for: kept with it." }),
   };
 }
 

@@ -4,6 +4,7 @@ import * as z from "zod";
 import type { Deps } from "../deps.ts";
 import { sameSecret } from "../domain/signing.ts";
 import { checkReadiness, type Readiness } from "../flows/readiness.ts";
+import { bearerKey } from "./authenticate.ts";
 import type { Api } from "./context.ts";
 import { errorReplies, json } from "./replies.ts";
 
@@ -59,8 +60,9 @@ export function readyz(api: Api): void {
 }
 
 async function isAdmin(deps: Deps, header: string | undefined): Promise<boolean> {
+  const given = bearerKey(header) ?? "";
   const { ADMIN_API_KEY, ADMIN_READ_KEY } = deps.config;
   const keys = [ADMIN_API_KEY, ADMIN_READ_KEY].filter((key) => key !== undefined);
-  const matches = await Promise.all(keys.map((key) => sameSecret(header ?? "", `Bearer ${key}`)));
+  const matches = await Promise.all(keys.map((key) => sameSecret(given, key)));
   return matches.includes(true);
 }

@@ -5,14 +5,16 @@ import { ApiError } from "../errors.ts";
 import type { AppEnv } from "./context.ts";
 
 export const maxJsonBytes = 65_536;
-/** A refused body is read on for so long, so that the reply is not lost to a connection reset. */
-const maxDrainBytes = 1_048_576;
+/** So much of a refused body is read on, so that the reply is not lost to a connection reset. */
+const maxDrainBytes = 16 * 1_048_576;
+/** A body that takes longer is given up. */
+const maxBodyMs = 30_000;
 
 /** Lets JSON of at most 64 KiB through to the schema behind it. */
 export const jsonBody = createMiddleware<AppEnv>(async (c, next) => {
   const type = c.req.header("content-type") ?? "";
   if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
-    await drain(c.req.raw.body);
+    await readAll(c.req.raw.body, maxDrainBytes);
     throw new ApiError(
       "unsupported_media_type",
       "The body must be JSON, with Content-Type: application/json.",
@@ -61,18 +63,14 @@ function lossyPart(value: unknown, path: string[]): Issue | undefined {
 }
 
 async function readText(body: ReadableStream<Uint8Array> | null): Promise<string> {
-  if (!body) return "";
   const chunks: Uint8Array[] = [];
   let size = 0;
-  const reader = body.getReader();
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    size += read.value.byteLength;
-    if (size > maxJsonBytes) {
-      reader.releaseLock();
-      await drain(body);
-      throw new ApiError("body_too_large", `The body must be at most ${maxJsonBytes} bytes of JSON.`);
-    }
-    chunks.push(read.value);
+  await readAll(body, maxDrainBytes, (chunk) => {
+    size += chunk.byteLength;
+    if (size <= maxJsonBytes) chunks.push(chunk);
+  });
+  if (size > maxJsonBytes) {
+    throw new ApiError("body_too_large", `The body must be at most ${maxJsonBytes} bytes of JSON.`);
   }
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(
@@ -83,17 +81,31 @@ async function readText(body: ReadableStream<Uint8Array> | null): Promise<string
   }
 }
 
-async function drain(body: ReadableStream<Uint8Array> | null): Promise<void> {
+/** Reads a body to its end, within bounds of size and time. */
+async function readAll(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+  take: (chunk: Uint8Array) => void = () => undefined,
+): Promise<void> {
   if (!body) return;
   const reader = body.getReader();
+  const late = AbortSignal.timeout(maxBodyMs);
+  late.addEventListener("abort", () => void reader.cancel().catch(() => undefined), { once: true });
   let size = 0;
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    size += read.value.byteLength;
-    if (size > maxDrainBytes) {
-      await reader.cancel();
-      return;
+  try {
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      take(read.value);
+      size += read.value.byteLength;
+      if (size > maxBytes) {
+        await reader.cancel();
+        return;
+      }
     }
+  } catch {
+    // Nobody may be there to hear it, but it is no fault of the gateway's.
+    throw new ApiError("invalid_request", "The body broke off before its end.");
   }
+  if (late.aborted) throw new ApiError("invalid_request", `The body took longer than ${maxBodyMs / 1000} s.`);
 }
 
 /** A reply stays small, whatever came. */
@@ -101,6 +113,8 @@ const maxProblems = 20;
 const maxFieldCharacters = 200;
 
 interface Problem {
+  /** The top-level field that `param` names. */
+  root: string;
   field: string;
   text: string;
 }
@@ -130,15 +144,17 @@ export function invalidRequest(issues: readonly Issue[]): ApiError {
   const rest = problems.length - told.length;
   const message = [...told, ...(rest > 0 ? [`and ${rest} more`] : [])].join("; ");
   return new ApiError("invalid_request", message, {
-    param: problems[0]?.field.split(".")[0]?.slice(0, maxFieldCharacters) || null,
+    param: problems[0]?.root.slice(0, maxFieldCharacters) || null,
   });
 }
 
 function problemsOf(issue: Issue): Problem[] {
-  const field = issue.path.map(String).join(".");
+  const path = issue.path.map(String);
+  const field = path.join(".");
   const facts = issue as Partial<RuleFacts>;
-  if (!facts.keys) return [{ field, text: ruleOf(facts, issue.message) }];
+  if (!facts.keys) return [{ root: path[0] ?? "", field, text: ruleOf(facts, issue.message) }];
   return facts.keys.map((key) => ({
+    root: path[0] ?? key,
     field: field ? `${field}.${key}` : key,
     text: "is not a field of this request",
   }));
@@ -154,17 +170,18 @@ const nouns: Record<string, string> = {
   record: "an object",
 };
 
+const required = "is required";
+
 /** The rule that is broken, as the end of a sentence that starts with the field's name. */
 function ruleOf(
   { code, expected = "", origin = "", minimum, maximum, values }: Partial<RuleFacts>,
   message: string,
 ) {
+  if (message === required) return required;
   const unit = origin === "string" ? " characters" : origin === "array" ? " items" : "";
   switch (code) {
     case "invalid_type":
-      return message.endsWith("received undefined")
-        ? "is required"
-        : `must be ${nouns[expected] ?? expected}`;
+      return message.endsWith("received undefined") ? required : `must be ${nouns[expected] ?? expected}`;
     case "invalid_value":
       return `must be ${(values?.length ?? 0) > 1 ? "one of " : ""}${values?.join(", ")}`;
     case "too_small":

@@ -117,6 +117,8 @@ describe("a task as its owner sees it", () => {
   it("shows the upstream's estimate once there is one", () => {
     const view = viewTask(aTask({ state: "submitted", estimatedSeconds: 45 }), own);
     expect(view.task_info.estimated_time).toBe(45);
+    const ended = viewTask(aTask({ state: "completed", estimatedSeconds: 45 }), own);
+    expect(ended.task_info.estimated_time).toBeNull();
   });
 
   it("shows its progress as it was written, and 100 when completed", () => {

@@ -181,7 +181,7 @@ describe("links that are dead", () => {
 describe("a picture whose host hangs", () => {
   it("holds up no other task's in the same lane", async () => {
     const gateway = startGateway();
-    const made = [];
+    const made: { key: string; id: string }[] = [];
     for (let i = 0; i < 4; i++) made.push(await readyTask(gateway));
     gateway.advance(15_000);
     // Its lanes never run: the pictures are ready and nobody has stored them.

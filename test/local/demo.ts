@@ -1,5 +1,5 @@
 /** `npm run demo`: one picture, from a tenant's key to a permanent URL, in front of your eyes. */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Presets, SingleBar } from "cli-progress";
 import { root, type Stack, startStack } from "./stack.ts";
@@ -18,7 +18,14 @@ interface ShownTask {
 
 async function main(): Promise<void> {
   const limit = setTimeout(() => fail(new Error(`not done after ${timeLimitMs / 1000} s`)), timeLimitMs);
-  stack = await startStack({ port: 0, folder, verbose: false, onStep: (step) => console.log(`· ${step}`) });
+  starting = startStack({
+    port: 0,
+    folder,
+    temporary: true,
+    verbose: false,
+    onStep: (step) => console.log(`· ${step}`),
+  });
+  stack = await starting;
   console.log(`· submitting "${prompt}" with the key of tenant ${stack.tenantId}`);
   const submitted = await call<ShownTask>("POST", "/v1/images/generations", {
     model: "wan-2.7-image",
@@ -37,12 +44,16 @@ async function main(): Promise<void> {
   permanent URL  ${image.url}
   picture        ${image.width} × ${image.height}, ${image.bytes} bytes, ${image.content_type}
   saved to       ${file}
+
+The URL is the local gateway's, which ends now; "npm run dev" keeps one running.
 `);
   }
   clearTimeout(limit);
 }
 
+let starting: Promise<Stack> | undefined;
 let stack: Stack | undefined;
+let ending: Promise<never> | undefined;
 
 /** Reads the task until it has ended, and draws how far it is. */
 async function follow(task: ShownTask): Promise<ShownTask> {
@@ -79,10 +90,17 @@ function save(taskId: string, contentType: string, bytes: Uint8Array): string {
   return file;
 }
 
-async function end(code: number): Promise<never> {
-  await stack?.close();
-  rmSync(join(root, ".wrangler", folder), { recursive: true, force: true });
-  process.exit(code);
+/** Ends everything, once, whatever asks for it and however often. */
+function end(code: number): Promise<never> {
+  ending ??= (async () => {
+    // What has only begun to start is ended when it is there.
+    await starting?.then(
+      (started) => started.close(),
+      () => undefined,
+    );
+    process.exit(code);
+  })();
+  return ending;
 }
 
 function fail(error: unknown): Promise<never> {

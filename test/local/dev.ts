@@ -1,9 +1,16 @@
 /** `npm run dev`: the whole system until Ctrl-C. */
 import { startStack } from "./stack.ts";
 
+const port = Number(process.env.PORT?.trim() || 8787);
+if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+  console.error(`PORT must be a number from 1 to 65535, not "${process.env.PORT}".`);
+  process.exit(1);
+}
+
 const stack = await startStack({
-  port: Number(process.env.PORT ?? 8787),
-  folder: "dev",
+  port,
+  // A folder for each port: two systems at once must not share a database.
+  folder: port === 8787 ? "dev" : `dev-${port}`,
   verbose: true,
   onStep: (step) => console.log(`· ${step}`),
 }).catch((error: unknown) => {

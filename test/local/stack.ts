@@ -8,7 +8,7 @@
  */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,6 +25,8 @@ export interface StackOptions {
   folder: string;
   /** Shows the Worker's log lines. */
   verbose: boolean;
+  /** The folder goes with the process. */
+  temporary?: boolean;
   /** Told before each step. */
   onStep: (step: string) => void;
 }
@@ -46,8 +48,11 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const simulated = !process.env.UPSTREAM_API_KEY;
   // A folder for each upstream: a task that waits for the simulator must never be sent for real money.
   const folder = join(root, ".wrangler", simulated ? options.folder : `${options.folder}-real`);
+  await expectFree(options.port);
   mkdirSync(folder, { recursive: true });
   const closers: (() => Promise<void>)[] = [];
+  // At the very end: wrangler's own handler of a signal leaves no time for anything that waits.
+  if (options.temporary) process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
   const close = async () => {
     for (let end = closers.pop(); end; end = closers.pop()) await end();
   };
@@ -62,7 +67,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     closers.push(startTicker(url));
     options.onStep("making a tenant and a key");
     const tenantId = "demo";
-    const key = await makeKey(url, adminKey, tenantId);
+    const key = await keepKey(folder, url, adminKey, tenantId);
     return { url, upstreamUrl, simulated, adminKey, tenantId, key, close };
   } catch (error) {
     await close();
@@ -124,7 +129,6 @@ async function startWorker(
   upstreamUrl: string,
   closers: (() => Promise<void>)[],
 ): Promise<string> {
-  await expectFree(port);
   process.chdir(root);
   // Neither is any use on a machine that may be offline.
   process.env.CLOUDFLARE_CF_FETCH_ENABLED = "false";
@@ -172,6 +176,20 @@ function startTicker(url: string): () => Promise<void> {
     clearTimeout(timer);
     stop.abort();
   };
+}
+
+/** The key of the last run if it still works, so that what was pasted somewhere stays true; else a new one. */
+async function keepKey(folder: string, url: string, adminKey: string, tenantId: string): Promise<string> {
+  const file = join(folder, "tenant.key");
+  if (existsSync(file)) {
+    const kept = readFileSync(file, "utf8").trim();
+    const response = await fetch(`${url}/v1/tasks/none`, { headers: { authorization: `Bearer ${kept}` } });
+    await response.body?.cancel();
+    if (response.status === 404) return kept;
+  }
+  const key = await makeKey(url, adminKey, tenantId);
+  writeFileSync(file, `${key}\n`, { mode: 0o600 });
+  return key;
 }
 
 /** Makes the tenant if it is not there, and a new key; earlier ones of this kind are revoked. */

@@ -46,24 +46,21 @@ describe("a request without a usable key", () => {
     expect(watch.calls).toEqual([]);
   });
 
-  it.each([
-    "",
-    "Bearer",
-    "Bearer ",
-    "Basic dXNlcjpwYXNz",
-    "Token wsk_x",
-    "wsk_x",
-    "Bearer a b",
-    "Bearer a, Bearer b",
-  ])("is refused whatever else its Authorization says: %j", async (authorization) => {
-    const reply = await gateway.post(generations, goodBody, { authorization });
-    expect(reply.status).toBe(401);
-    expect(reply.headers.get("www-authenticate")).toMatch(/^Bearer\b/);
-    expect(await reply.json()).toMatchObject({
-      error: { code: expect.stringMatching(/^(missing|invalid)_key$/) },
-    });
-    expect(watch.calls).toEqual([]);
-  });
+  it.each(["", " ", "Bearer", "bearer ", "Bearer  "])(
+    "is told so when its Authorization has none: %j",
+    async (authorization) => {
+      await expectRefused({ authorization }, "missing_key");
+      expect(watch.calls).toEqual([]);
+    },
+  );
+
+  it.each(["Basic dXNlcjpwYXNz", "Token wsk_x", "wsk_x", "Bearer a b", "Bearer a, Bearer b"])(
+    "is refused whatever else its Authorization says: %j",
+    async (authorization) => {
+      await expectRefused({ authorization }, "invalid_key");
+      expect(watch.calls).toEqual([]);
+    },
+  );
 
   it("is refused even with the key where it does not belong", async () => {
     await expectRefused({ "x-api-key": tenant.key, cookie: tenant.key }, "missing_key");

@@ -41,6 +41,18 @@ function streamOf(pieces: string[]): ReadableStream {
   });
 }
 
+describe("a body that breaks off", () => {
+  it("is the caller's fault, and no error of the gateway's", async () => {
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue(encoder.encode(good.slice(0, 20)));
+        controller.error(new Error("connection lost"));
+      },
+    });
+    await expectRefused(() => send(body), "invalid_request");
+  });
+});
+
 describe("a body that is not the JSON of an object", () => {
   it.each([
     "{",
@@ -111,6 +123,11 @@ describe("a field that is not one", () => {
       expect(await expectRefused(ask, "invalid_request", name)).toMatch(naming(name));
     },
   );
+
+  it.each(["a.b", "image_urls.0", " "])("is named whole: %j", async (name) => {
+    const ask = () => send(JSON.stringify({ ...goodBody, [name]: 1 }));
+    await expectRefused(ask, "invalid_request", name);
+  });
 
   it("is refused by its name even when it is __proto__", async () => {
     const ask = () => send(good.replace("{", '{"__proto__":{"n":5},'));

@@ -113,6 +113,11 @@ describe("a submit that breaks a field's rule", () => {
     expect(await countTasks()).toBe(0);
   });
 
+  it.each(["model", "prompt"])("is told of one that is missing: %s", async (field) => {
+    const response = await submit(gateway, key, { [field]: undefined });
+    expect(await expectError(response, "invalid_request", field)).toBe(`${field}: is required`);
+  });
+
   it.each([
     { what: "n of 5 with image_urls", field: "n", body: { ...editing, n: 5 } },
     {
