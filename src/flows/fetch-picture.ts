@@ -9,8 +9,8 @@ import { userAgent } from "../upstream/evolink.ts";
 const maxRedirects = 5;
 /** Head and body together. */
 const pictureTimeoutMs = 30_000;
-/** A host that has not begun to answer by then is left for a later try, so that it keeps nobody waiting. */
-const firstHeadTimeoutMs = 5_000;
+/** A host that sends nothing for so long is left for a later try, so that it keeps nobody waiting. */
+const patienceMs = { firstTry: 5_000, later: 15_000 };
 
 export type Fetched =
   | { kind: "bytes"; bytes: Uint8Array<ArrayBuffer> }
@@ -29,11 +29,8 @@ const problem = (text: string, { final = false, dead = false } = {}): Fetched =>
  * @param firstTry whether the link has never been tried: less patience with a host that does not answer.
  */
 export async function fetchPicture(deps: Deps, link: string, firstTry: boolean): Promise<Fetched> {
-  const stop = new AbortController();
-  let answered = false;
-  abortAfter(stop, pictureTimeoutMs);
-  if (firstTry) abortAfter(stop, firstHeadTimeoutMs, () => !answered);
-  const { signal } = stop;
+  const silence = watchSilence(firstTry ? patienceMs.firstTry : patienceMs.later);
+  const signal = AbortSignal.any([AbortSignal.timeout(pictureTimeoutMs), silence.signal]);
   try {
     let address = link;
     for (let hop = 0; hop <= maxRedirects; hop++) {
@@ -41,10 +38,8 @@ export async function fetchPicture(deps: Deps, link: string, firstTry: boolean):
       if ("problem" in checked) return problem(`address ${checked.problem}`);
       const headers = { accept: "image/*", "user-agent": userAgent };
       const response = await deps.fetch(checked.url.href, { headers, redirect: "manual", signal });
-      if (response.status < 300 || response.status >= 400) {
-        answered = true;
-        return await readPicture(deps, response);
-      }
+      silence.heard();
+      if (response.status < 300 || response.status >= 400) return await readPicture(deps, response, silence);
       await response.body?.cancel();
       const location = response.headers.get("location");
       const next = location === null ? null : URL.parse(location, checked.url);
@@ -54,13 +49,26 @@ export async function fetchPicture(deps: Deps, link: string, firstTry: boolean):
     return problem("too many redirects");
   } catch (error) {
     return problem(error instanceof Error && error.name === "TimeoutError" ? "time-out" : "connection lost");
+  } finally {
+    silence.end();
   }
 }
 
-function abortAfter(stop: AbortController, ms: number, stillWanted = () => true): void {
-  const timeout = AbortSignal.timeout(ms);
-  timeout.addEventListener("abort", () => stillWanted() && stop.abort(timeout.reason), { once: true });
+/** Aborts once nothing has been heard for `ms`. */
+function watchSilence(ms: number) {
+  const stop = new AbortController();
+  const late = () => stop.abort(new DOMException("nothing was heard", "TimeoutError"));
+  let timer = setTimeout(late, ms);
+  return {
+    signal: stop.signal,
+    heard() {
+      clearTimeout(timer);
+      timer = setTimeout(late, ms);
+    },
+    end: () => clearTimeout(timer),
+  };
 }
+type Silence = Pick<ReturnType<typeof watchSilence>, "heard">;
 
 function checkLink(deps: Deps, address: string): ReturnType<typeof checkAddress> {
   // The upstream's own origin is the operator's choice and needs no check.
@@ -75,7 +83,7 @@ function checkLink(deps: Deps, address: string): ReturnType<typeof checkAddress>
 /** What file hosts say of a link that has run out or was never signed for what it asks. */
 const deadStatuses = [401, 403, 404, 410];
 
-async function readPicture(deps: Deps, response: Response): Promise<Fetched> {
+async function readPicture(deps: Deps, response: Response, silence: Silence): Promise<Fetched> {
   if (response.status !== 200 || !response.body) {
     await response.body?.cancel();
     return problem(`status ${response.status}`, { dead: deadStatuses.includes(response.status) });
@@ -86,7 +94,7 @@ async function readPicture(deps: Deps, response: Response): Promise<Fetched> {
     await response.body.cancel();
     return problem("too large", { final: true });
   }
-  const bytes = await readBounded(response.body, maxBytes);
+  const bytes = await readBounded(response.body, maxBytes, silence);
   if (!bytes) return problem("too large", { final: true });
   if (declared !== null && declared !== bytes.length) return problem("incomplete");
   return { kind: "bytes", bytes };
@@ -101,10 +109,12 @@ function readLength(headers: Headers): number | null {
 async function readBounded(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
+  silence: Silence,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
+    silence.heard();
     size += chunk.byteLength;
     if (size > maxBytes) return undefined;
     chunks.push(chunk);

@@ -152,9 +152,11 @@ export async function storeLane(deps: Deps, untilMs: number): Promise<void> {
   await Promise.all(slots.map((which) => runLane(deps, untilMs, () => storeNext(deps, which))));
 }
 
+/** @param untilMs 0: once through whatever is due. */
 async function runLane(deps: Deps, untilMs: number, work: () => Promise<boolean>): Promise<void> {
+  const hasTime = () => untilMs === 0 || deps.now() < untilMs;
   for (let idle = 0; idle < idleRounds; idle++) {
-    while (await work()) idle = 0;
+    while (hasTime() && (await work())) idle = 0;
     if (deps.now() + lanePauseMs >= untilMs) return;
     await deps.sleep(lanePauseMs);
   }

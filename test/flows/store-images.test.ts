@@ -36,6 +36,7 @@ const faults: [string, PictureFault][] = [
   ["half of it, with the length of the whole", { kind: "serve", keepShare: 0.5, length: "whole" }],
   ["half of it, without a length", { kind: "serve", keepShare: 0.5, length: "absent" }],
   ["nothing", { kind: "serve", keepBytes: 0 }],
+  ["half of it, and then silence", { kind: "serve", keepShare: 0.5, length: "whole", ending: "stall" }],
   ["a redirect without an end", { kind: "redirect", form: "loop" }],
   ["six redirects", { kind: "redirect", hops: 6 }],
   ["a redirect to a private address", { kind: "redirect", form: "private" }],
