@@ -3,6 +3,7 @@
  * Made anew for each request and each tick, so that what it counts belongs to that one alone.
  */
 import type { Config } from "./config.ts";
+import { addressGroup } from "./domain/address.ts";
 import { formatId, type IdKind, randomBytesFor } from "./domain/ids.ts";
 import { createSigner, type Signer } from "./domain/signing.ts";
 import type { LinkBases } from "./domain/task.ts";
@@ -24,6 +25,8 @@ export interface Lanes {
   send(untilMs: number): Promise<void>;
   /** Stores finished pictures, until nothing is due or `untilMs`. */
   store(untilMs: number): Promise<void>;
+  /** Settles the holds of ended tasks, until nothing is due or `untilMs`. */
+  settle(untilMs: number): Promise<void>;
 }
 
 export interface Deps {
@@ -44,18 +47,41 @@ export interface Deps {
   bucket: R2Bucket;
   tenant(id: string): TenantStub;
   upstream: Upstream;
-  /** For tenant keys: the current secret's, then the previous one's. */
-  keySigners: readonly Signer[];
+  signers: Signers;
+  /** Whether one more from this address is too many; never for an unknown address. Lenient: counted by data centre. */
+  tooMany(what: IpLimit, ip: string | null): Promise<boolean>;
   lanes: Lanes;
   spent: Spent;
 }
 
-/** The tenant's object, as far as a Worker calls it. */
+const tenantMethods = [
+  "admit",
+  "settle",
+  "credit",
+  "setBalance",
+  "summary",
+  "ledger",
+  "configure",
+  "ping",
+] as const;
+type TenantMethod = (typeof tenantMethods)[number];
+
+/** The tenant's object, as far as a Worker calls it. Every call may throw {@link OutOfReach}. */
 export type TenantStub = {
-  admit(...args: Parameters<Tenant["admit"]>): ReturnType<Tenant["admit"]>;
-  configure(...args: Parameters<Tenant["configure"]>): Promise<ReturnType<Tenant["configure"]>>;
-  ping(): Promise<boolean>;
+  [Method in TenantMethod]: (
+    ...args: Parameters<Tenant[Method]>
+  ) => Promise<Awaited<ReturnType<Tenant[Method]>>>;
 };
+
+export interface Signers {
+  /** For tenant keys: the current secret's, then the previous one's. */
+  keys: readonly Signer[];
+  /** For client tokens: the current secret's alone. */
+  tokens: Signer;
+}
+
+/** What is limited by network address, at the edge. */
+export type IpLimit = "submissions" | "failures";
 
 /** What a request or a tick has used so far. */
 export interface Spent {
@@ -124,7 +150,8 @@ export function createDeps(config: Config, platform: Platform): Deps {
       timeoutMs: config.UPSTREAM_TIMEOUT_MS,
       now,
     }),
-    keySigners: keySigners(config),
+    signers: signersFor(config),
+    tooMany: (what, ip) => tooMany(env, what, ip),
     lanes: platform.lanes,
     spent,
   };
@@ -146,15 +173,16 @@ export function newId(kind: IdKind, nowMs: number): string {
 
 /** A new stub for each call: after an exception an old one stays broken. */
 function tenantStub(env: Env, clock: Pick<Deps, "now" | "spent">, id: string): TenantStub {
-  const call = <T>(work: (stub: TenantStub) => Promise<T>) =>
-    timed(clock, "admit", () =>
-      reach("tenant", () => work(env.TENANTS.getByName(id) as unknown as TenantStub)),
-    );
-  return {
-    admit: (request) => call((stub) => stub.admit(request)),
-    configure: (config) => call((stub) => stub.configure(config)),
-    ping: () => call((stub) => stub.ping()),
-  };
+  type Call = (...args: unknown[]) => Promise<unknown>;
+  const call =
+    (method: TenantMethod): Call =>
+    (...args) =>
+      timed(clock, "admit", () =>
+        reach("tenant", () =>
+          (env.TENANTS.getByName(id) as unknown as Record<TenantMethod, Call>)[method](...args),
+        ),
+      );
+  return Object.fromEntries(tenantMethods.map((method) => [method, call(method)])) as unknown as TenantStub;
 }
 
 /** The database, the bucket or a tenant's object did not answer as it should: nothing may be concluded from it. */
@@ -171,18 +199,27 @@ export async function reach<T>(what: string, call: () => Promise<T>): Promise<T>
   }
 }
 
-const signersOf = new WeakMap<Config, readonly Signer[]>();
+const signersOf = new WeakMap<Config, Signers>();
 
 /** Deriving a signer costs more than using it, and depends on the configuration alone. */
-function keySigners(config: Config): readonly Signer[] {
+function signersFor(config: Config): Signers {
   const known = signersOf.get(config);
   if (known) return known;
-  const secrets = [config.KEY_SIGNING_SECRET, config.KEY_SIGNING_SECRET_PREVIOUS].filter(
-    (s) => s !== undefined,
-  );
-  const signers = secrets.map((secret) => createSigner(secret, "tenant-key"));
+  const { KEY_SIGNING_SECRET: current, KEY_SIGNING_SECRET_PREVIOUS: previous } = config;
+  const secrets = [current, ...(previous === undefined ? [] : [previous])];
+  const signers = {
+    keys: secrets.map((secret) => createSigner(secret, "tenant-key")),
+    tokens: createSigner(current, "client-token"),
+  };
   signersOf.set(config, signers);
   return signers;
+}
+
+async function tooMany(env: Env, what: IpLimit, ip: string | null): Promise<boolean> {
+  if (ip === null) return false;
+  const limiter = what === "submissions" ? env.SUBMISSIONS_BY_IP : env.FAILURES_BY_IP;
+  const { success } = await limiter.limit({ key: addressGroup(ip) });
+  return !success;
 }
 
 async function logFailure(log: Deps["log"], name: string, work: () => Promise<unknown>): Promise<void> {

@@ -12,16 +12,26 @@ const errorTable = {
   invalid_media_url: { status: 400, type: "invalid_request_error" },
   missing_key: { status: 401, type: "authentication_error" },
   invalid_key: { status: 401, type: "authentication_error" },
+  insufficient_balance: { status: 402, type: "insufficient_quota" },
+  origin_not_allowed: { status: 403, type: "permission_error" },
   secret_key_in_browser: { status: 403, type: "permission_error" },
   scope_denied: { status: 403, type: "permission_error" },
+  model_not_allowed: { status: 403, type: "permission_error" },
   tenant_suspended: { status: 403, type: "permission_error" },
+  token_spent: { status: 403, type: "permission_error" },
   not_found: { status: 404, type: "invalid_request_error" },
   task_not_found: { status: 404, type: "invalid_request_error" },
   method_not_allowed: { status: 405, type: "invalid_request_error" },
   range_not_satisfiable: { status: 416, type: "invalid_request_error" },
+  idempotency_in_progress: { status: 409, type: "conflict_error", retryable: true },
+  task_not_finished: { status: 409, type: "conflict_error" },
+  balance_held: { status: 409, type: "conflict_error" },
   already_exists: { status: 409, type: "conflict_error" },
   body_too_large: { status: 413, type: "invalid_request_error" },
   unsupported_media_type: { status: 415, type: "invalid_request_error" },
+  idempotency_key_reused: { status: 422, type: "invalid_request_error" },
+  too_many_tasks: { status: 429, type: "rate_limit_error", retryable: true },
+  quota_exceeded: { status: 429, type: "rate_limit_error" },
   rate_limited: { status: 429, type: "rate_limit_error", retryable: true },
   internal_error: { status: 500, type: "api_error", retryable: true },
   misconfigured: { status: 500, type: "api_error" },
@@ -34,6 +44,8 @@ export const errorCodes = Object.keys(errorTable) as ErrorCode[];
 
 /** Clients that retry by themselves are told not to: a second try cannot end otherwise, or would do harm. */
 const neverRetryStatuses = [402, 403, 502];
+const neverRetry = (code: ErrorCode) =>
+  code === "quota_exceeded" || neverRetryStatuses.includes(errorStatus(code));
 
 export interface ErrorDetails {
   /** Of the first field that breaks its rule. */
@@ -78,7 +90,7 @@ export function errorHeaders(error: ApiError): Record<string, string> {
   return {
     "access-control-allow-origin": "*",
     "cache-control": "no-store",
-    ...(neverRetryStatuses.includes(errorStatus(error.code)) ? { "x-should-retry": "false" } : {}),
+    ...(neverRetry(error.code) ? { "x-should-retry": "false" } : {}),
     ...error.details.headers,
   };
 }

@@ -3,7 +3,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { type Api, createApp, createMisconfiguredApp } from "./app.ts";
 import { type Config, readConfig } from "./config.ts";
 import { createDeps, type Deps, type Lanes, writeLog } from "./deps.ts";
-import { runTick, sendLane, storeLane } from "./flows/tick.ts";
+import { runTick, sendLane, settleLane, storeLane } from "./flows/tick.ts";
 
 export { Tenant } from "./tenant/object.ts";
 
@@ -15,6 +15,10 @@ export class Lane extends WorkerEntrypoint<Env> implements Lanes {
 
   store(untilMs: number): Promise<void> {
     return storeLane(this.#deps(), untilMs);
+  }
+
+  settle(untilMs: number): Promise<void> {
+    return settleLane(this.#deps(), untilMs);
   }
 
   #deps(): Deps {

@@ -57,9 +57,10 @@ describe("an error", () => {
 
   it("is worth a retry only where the same request may end otherwise", () => {
     const retryable = errorCodes.filter((code) => bodyOf(code).error.retryable);
-    for (const code of retryable) expect([429, 500, 503]).toContain(errorStatus(code));
+    for (const code of retryable) expect([409, 429, 500, 503]).toContain(errorStatus(code));
     expect(retryable).toEqual(expect.arrayContaining(["rate_limited", "unavailable", "internal_error"]));
-    expect(retryable).not.toContain("misconfigured");
+    for (const code of ["misconfigured", "quota_exceeded", "already_exists"])
+      expect(retryable).not.toContain(code);
   });
 });
 

@@ -7,7 +7,7 @@ import { createApp } from "../src/app.ts";
 import { type Config, readConfig } from "../src/config.ts";
 import { createDeps, type Deps } from "../src/deps.ts";
 import type { ImageContentType } from "../src/domain/task.ts";
-import { runTick, sendLane, storeLane } from "../src/flows/tick.ts";
+import { runTick, sendLane, settleLane, storeLane } from "../src/flows/tick.ts";
 import { meterDatabase } from "../src/store/meter.ts";
 import { createSimulator, type PictureSpec, type Simulator } from "./simulator/app.ts";
 
@@ -68,7 +68,11 @@ export function startGateway({ vars = {}, around = plain, beside }: GatewayOptio
       log: (entry) => logs.push(JSON.parse(JSON.stringify(entry)) as Record<string, unknown>),
       waitUntil: (work) => pending.push(work),
       // The real lanes, in this invocation: a test wants to know when they are done.
-      lanes: { send: (untilMs) => sendLane(made, untilMs), store: (untilMs) => storeLane(made, untilMs) },
+      lanes: {
+        send: (untilMs) => sendLane(made, untilMs),
+        store: (untilMs) => storeLane(made, untilMs),
+        settle: (untilMs) => settleLane(made, untilMs),
+      },
     });
     return made;
   };
@@ -139,13 +143,14 @@ function faultyEnv(around: Around): Env {
   } as R2Bucket;
   const tenants = {
     getByName(name: string) {
-      const stub = env.TENANTS.getByName(name) as unknown as Record<
-        string,
-        (input: unknown) => Promise<unknown>
-      >;
-      const call = (method: string) => (input: unknown) =>
-        around(`object ${method}`, async () => stub[method]?.(input));
-      return { admit: call("admit"), configure: call("configure"), ping: call("ping") };
+      type Calls = Record<string, (...args: unknown[]) => Promise<unknown>>;
+      const stub = env.TENANTS.getByName(name) as unknown as Calls;
+      return new Proxy({} as Calls, {
+        get:
+          (_none, method: string) =>
+          (...args: unknown[]) =>
+            around(`object ${method}`, async () => stub[method]?.(...args)),
+      });
     },
   } as unknown as Env["TENANTS"];
   const database = meterDatabase(

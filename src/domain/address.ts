@@ -79,3 +79,12 @@ function isPublicIpv6(text: string): boolean {
   // IPv4 address that nobody needs to write that way, so they are refused with the rest.
   return address.range() === "unicast" && (address.parts[0] ?? 0) >> 13 === 1;
 }
+
+/** What is limited as one: an IPv4 address, or the /64 that one IPv6 subscriber has. */
+export function addressGroup(ip: string): string {
+  if (!ipaddr.isValid(ip)) return ip.slice(0, 64);
+  const address = ipaddr.process(ip);
+  if (address.kind() === "ipv4") return address.toString();
+  const parts = (address as ipaddr.IPv6).parts.slice(0, 4);
+  return `${parts.map((part) => part.toString(16)).join(":")}::/64`;
+}

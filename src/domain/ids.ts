@@ -11,13 +11,26 @@ export const idPrefixes = {
   key: "key-",
   tenant: "t-",
   request: "req-",
+  /** Of client tokens. */
+  token: "tok-",
+  /** Of the operator's and the tenants' changes; sorts by age. */
+  act: "act-",
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
 
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz";
 const timeCharacters = 10;
-const randomCharacters: Record<IdKind, number> = { task: 21, image: 26, key: 16, tenant: 12, request: 20 };
+const randomCharacters: Record<IdKind, number> = {
+  task: 21,
+  image: 26,
+  key: 16,
+  tenant: 12,
+  request: 20,
+  token: 20,
+  act: 16,
+};
+const sortable: readonly IdKind[] = ["task", "act"];
 
 /** Characters of base 32 from random bytes, one byte a character, so that no bit is used twice. */
 export function base32(bytes: Uint8Array): string {
@@ -37,7 +50,7 @@ export function randomBytesFor(kind: IdKind): number {
  * @param random Exactly {@link randomBytesFor} bytes from a cryptographic source.
  */
 export function formatId(kind: IdKind, nowMs: number, random: Uint8Array): string {
-  const time = kind === "task" ? base32Time(nowMs) : "";
+  const time = sortable.includes(kind) ? base32Time(nowMs) : "";
   return idPrefixes[kind] + time + base32(random);
 }
 

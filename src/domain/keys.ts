@@ -2,17 +2,21 @@
  * Tenant keys. A key names its kind, tenant and id, and carries a check value over all of it: a forged or
  * mistyped one costs one HMAC and no storage call, and the tenant's object is found without a look-up.
  *
- *   wsk_<tenant>_<id>_<secret>_<check>
+ *   wsk_<tenant>_<id>_<secret>_<check>      secret: the tenant's server
+ *   wbk_<tenant>_<id>_<secret>_<check>      browser: a page, so everybody who opens it
  */
+import type { Limits } from "./admission.ts";
 import { base32 } from "./ids.ts";
+import type { Model } from "./models.ts";
 import type { Signer } from "./signing.ts";
 
-export type KeyKind = "secret";
+export const keyKinds = ["secret", "browser"] as const;
+export type KeyKind = (typeof keyKinds)[number];
 export type KeyScope = "images" | "manage";
 export const keyScopes: readonly KeyScope[] = ["images", "manage"];
 
-const kindPrefixes: Record<string, KeyKind> = { wsk: "secret" };
-const keyPattern = /^(wsk)_([a-z0-9-]{3,32})_([0-9a-z]{16})_[0-9a-z]{32}_([0-9a-z]{26})$/;
+const prefixes: Record<KeyKind, string> = { secret: "wsk", browser: "wbk" };
+const keyPattern = /^(wsk|wbk)_([a-z0-9-]{3,32})_([0-9a-z]{16})_[0-9a-z]{32}_([0-9a-z]{26})$/;
 
 /** What a key says of itself once its check value has been verified. */
 export interface KeyClaims {
@@ -30,7 +34,8 @@ export const keySecretBytes = 32;
  * @param random {@link keySecretBytes} random bytes: 160 bits.
  */
 export async function formatKey(signer: Signer, claims: KeyClaims, random: Uint8Array): Promise<string> {
-  const signed = `wsk_${claims.tenantId}_${claims.keyId.slice("key-".length)}_${base32(random)}`;
+  const id = claims.keyId.slice("key-".length);
+  const signed = `${prefixes[claims.kind]}_${claims.tenantId}_${id}_${base32(random)}`;
   return `${signed}_${await signer.sign(signed)}`;
 }
 
@@ -44,13 +49,18 @@ export async function readKey(signers: readonly Signer[], text: string): Promise
   const match = keyPattern.exec(text);
   const [, prefix, tenantId, id, check] = match ?? [];
   if (!prefix || !tenantId || !id || !check) return undefined;
-  const kind = kindPrefixes[prefix];
-  if (!kind) return undefined;
+  const kind = prefix === prefixes.browser ? "browser" : "secret";
   const signed = text.slice(0, -check.length - 1);
   for (const signer of signers) {
     if (await signer.verify(signed, check)) return { kind, tenantId, keyId: `key-${id}` };
   }
   return undefined;
+}
+
+/** What client tokens that a browser key mints are given. */
+export interface TokenSettings {
+  ttlSeconds: number;
+  maxImages: number;
 }
 
 /** What is stored of a key, beside its name. */
@@ -60,6 +70,21 @@ export interface StoredKey {
   /** SHA-256 of the whole key, hexadecimal. */
   hash: string;
   scopes: KeyScope[];
+  /** Of browser keys only. */
+  allowedOrigins: string[];
+  /** Null: all of the tenant's. */
+  models: Model[] | null;
+  /** On top of the tenant's. */
+  limits: Partial<Limits>;
+  /** Of browser keys only. */
+  token: TokenSettings;
   expiresMs: number | null;
   revokedMs: number | null;
 }
+
+export const defaultTokenSettings: TokenSettings = { ttlSeconds: 600, maxImages: 10 };
+
+/** Everybody who opens the page holds the key, so it is capped unless its maker says otherwise. */
+export const browserKeyLimits = { images_per_day: 100, images_per_minute: 10 } as const;
+/** Images that one submission by a browser key or a client token may ask for. */
+export const browserMaxImages = 4;

@@ -51,19 +51,3 @@ export function takeFromBucket(bucket: Bucket, limit: number, events: number, no
     retryMs: admitted ? 0 : Math.ceil((wanted - capacity) / limit),
   };
 }
-
-/** A tenant's limits; null is none. */
-export interface Limits {
-  requests_per_minute: number | null;
-}
-
-export const defaultLimits: Limits = { requests_per_minute: 600 };
-
-/** One policy's state, for the RateLimit headers. */
-export interface PolicyState {
-  name: "requests";
-  limit: number;
-  windowSeconds: number;
-  remaining: number;
-  resetSeconds: number;
-}

@@ -105,6 +105,8 @@ export interface Task {
   errorCode: TaskFailureCode | null;
   /** The refusal was told to the waiting caller: the row is for the operator, in no list of the tenant's. */
   hidden: boolean;
+  /** The number of its hold in the tenant's object; null for one that was admitted before there were holds. */
+  hold: number | null;
 }
 
 export type TaskStatus = "pending" | "processing" | EndState;
@@ -152,8 +154,11 @@ export function imageKey(id: string): string {
   return `images/${id}`;
 }
 
-/** The task as its owner sees it. */
-export function viewTask(task: Task, bases: LinkBases) {
+/**
+ * The task as its owner sees it.
+ * @param withCredits Browser keys and tokens, which strangers hold, see none.
+ */
+export function viewTask(task: Task, bases: LinkBases, withCredits: boolean) {
   const images = task.images.flatMap(({ id, stored }) =>
     stored
       ? [
@@ -186,8 +191,10 @@ export function viewTask(task: Task, bases: LinkBases) {
     },
     usage: {
       images: listed.length,
-      credits_held: isFinished(task) ? 0 : task.priceCredits * task.input.n,
-      credits_charged: task.priceCredits * listed.length,
+      ...(withCredits && {
+        credits_held: isFinished(task) ? 0 : task.priceCredits * task.input.n,
+        credits_charged: task.priceCredits * listed.length,
+      }),
     },
     input: task.input,
     metadata: task.metadata,

@@ -6,7 +6,7 @@ import { listUnpushed, loadTenantConfig, markPushed } from "../store/tenants.ts"
 export async function pushConfig(deps: Deps, tenantId: string): Promise<void> {
   const config = await loadTenantConfig(deps.db, tenantId, deps.now());
   if (!config) return;
-  await markPushed(deps.db, tenantId, await deps.tenant(tenantId).configure(config));
+  await markPushed(deps.db, tenantId, await deps.tenant(tenantId).configure(config, deps.now()));
 }
 
 const tenantsATick = 20;

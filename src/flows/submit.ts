@@ -2,27 +2,26 @@
  * Submitting a task: admit, write the row, send. Whatever dies in between leaves either nothing or a row that
  * cron finishes:
  *
- *   dies after                          what cron finds
- *   1. admission                        nothing: one request was counted
- *   2. the row (`submitting`, leased)   the lease runs out: it sends, under the task's id
+ *   dies after                          what is found
+ *   1. admission                        a hold without a row: the object's alarm voids the task and releases it
+ *   2. the row (`submitting`, leased)   the lease runs out: cron sends it, under the task's id
  *   3. the upstream took it             the same; the upstream answers with the task it has
- *   4. the row says `submitted`         it looks
+ *   4. the row says `submitted`         cron looks
+ *
+ * Of two equal requests under one idempotency key one is admitted; the other finds its hold and answers with
+ * its task, or that it is in progress while the row is not there yet.
  */
-import type { Deps } from "../deps.ts";
-import type { KeyClaims } from "../domain/keys.ts";
-import type { PolicyState } from "../domain/limits.ts";
+import { type Deps, OutOfReach } from "../deps.ts";
+import type { Caller, KeyRefusal } from "../domain/access.ts";
+import type { PolicyState } from "../domain/admission.ts";
 import type { Model } from "../domain/models.ts";
 import type { Task, TaskInput } from "../domain/task.ts";
-import type { KeyRefusal } from "../domain/tenant.ts";
-import { insertTask } from "../store/tasks.ts";
+import { firstTask, insertTask, selectTask } from "../store/tasks.ts";
+import type { Refused } from "../tenant/decide.ts";
 import type { RefusalCode } from "../upstream/errors.ts";
-import { finish } from "./finish.ts";
+import { finishNow } from "./finish.ts";
+import { type Repetition, replayOf } from "./replay-key.ts";
 import { send, sendLeaseMs } from "./send.ts";
-
-/** Who asks: what the key says of itself, and its hash. */
-export interface Caller extends KeyClaims {
-  keyHash: string;
-}
 
 export interface Submission {
   caller: Caller;
@@ -32,30 +31,37 @@ export interface Submission {
   input: TaskInput;
   metadata: Record<string, string>;
   endUser: string | null;
+  repetition: Repetition;
 }
 
 export type SubmitResult =
   | { kind: "accepted"; task: Task; policies: PolicyState[] }
+  /** The same request came before: its task. */
+  | { kind: "replayed"; task: Task; policies: PolicyState[] }
+  | { kind: "in_progress"; policies: PolicyState[] }
   | { kind: "key_refused"; refusal: KeyRefusal }
-  | { kind: "rate_limited"; policy: PolicyState["name"]; retryAfterMs: number; policies: PolicyState[] }
+  | (Refused & { policies: PolicyState[] })
   | { kind: "upstream_refused"; code: RefusalCode; policies: PolicyState[] };
 
 /** @throws OutOfReach when the object or the database does not answer; nothing was sent upstream then. */
 export async function submit(deps: Deps, submission: Submission): Promise<SubmitResult> {
-  const { caller } = submission;
+  const { caller, model, input, metadata, endUser } = submission;
+  const taskId = deps.newId("task");
   const decision = await deps.tenant(caller.tenantId).admit({
-    tenantId: caller.tenantId,
-    keyId: caller.keyId,
-    keyHash: caller.keyHash,
-    scope: "images",
+    caller,
+    taskId,
+    model,
+    images: input.n,
+    price: deps.config.PRICES[model],
+    replay: await replayOf(caller, { model, input, metadata, endUser }, submission.repetition),
     nowMs: deps.now(),
   });
-  if (!decision.admitted) {
-    if (decision.refusal === "rate_limited") return { kind: "rate_limited", ...decision };
-    return { kind: "key_refused", refusal: decision.refusal };
-  }
+  if (decision.kind === "replay") return answerReplay(deps, caller, decision);
+  if (decision.kind !== "admitted") return decision;
+
   const { policies } = decision;
-  const task = await writeTask(deps, submission);
+  if (decision.balanceLow) deps.log({ event: "balance_low", tenant: caller.tenantId });
+  const task = await writeTask(deps, submission, taskId, decision);
   if (task.state === "queued") return { kind: "accepted", task, policies };
 
   const sent = await send(deps, task);
@@ -64,7 +70,7 @@ export async function submit(deps: Deps, submission: Submission): Promise<Submit
     return { kind: "accepted", task: sent.task, policies };
   }
   try {
-    await finish(deps, [{ ...sent.ending, hidden: true }]);
+    await finishNow(deps, { ...sent.ending, hidden: true });
   } catch {
     // The row still says `submitting`, so cron will send it again: the task lives, and the caller must know.
     return { kind: "accepted", task, policies };
@@ -72,17 +78,31 @@ export async function submit(deps: Deps, submission: Submission): Promise<Submit
   return { kind: "upstream_refused", code: sent.code, policies };
 }
 
-async function writeTask(deps: Deps, submission: Submission): Promise<Task> {
-  const { caller, ...asked } = submission;
+async function answerReplay(
+  deps: Deps,
+  caller: Caller,
+  { taskId, policies }: { taskId: string; policies: PolicyState[] },
+): Promise<SubmitResult> {
+  const [found] = await deps.db.batch([selectTask(deps.db, caller.tenantId, taskId)]);
+  const task = firstTask(found);
+  return task ? { kind: "replayed", task, policies } : { kind: "in_progress", policies };
+}
+
+async function writeTask(
+  deps: Deps,
+  { caller, repetition: _repetition, ...asked }: Submission,
+  id: string,
+  { hold, price }: { hold: number; price: number },
+): Promise<Task> {
   const createdMs = deps.now();
   const task: Task = {
     ...asked,
-    id: deps.newId("task"),
+    id,
     tenantId: caller.tenantId,
     keyId: caller.keyId,
     state: "submitting",
     version: 1,
-    priceCredits: deps.config.PRICES[submission.model],
+    priceCredits: price,
     createdMs,
     deadlineMs: createdMs + deps.config.TASK_DEADLINE_SECONDS * 1000,
     finishedMs: null,
@@ -99,6 +119,10 @@ async function writeTask(deps: Deps, submission: Submission): Promise<Task> {
     linksDieMs: null,
     errorCode: null,
     hidden: false,
+    hold,
   };
-  return { ...task, ...(await insertTask(deps.db, task, task.dueMs)) };
+  const written = await insertTask(deps.db, task, task.dueMs);
+  // The hold was given up meanwhile: this request was out of it for minutes.
+  if (!written) throw new OutOfReach("the task was given up before it was written");
+  return { ...task, ...written };
 }

@@ -1,11 +1,13 @@
 /**
  * Making and changing tenants and keys. D1 is the truth; the tenant's object decides by a copy. A change is
- * answered once both have it, and where the push fails cron repeats it.
+ * answered once both have it, and where the push fails cron repeats it. Each is one transaction with the line
+ * that says who did it.
  */
 import type { Deps } from "../deps.ts";
 import { formatKey, keySecretBytes, type StoredKey } from "../domain/keys.ts";
 import { sha256Hex } from "../domain/signing.ts";
-import { insertKey, type ListedKey, listKeys, revokeKey } from "../store/keys.ts";
+import { type Act, insertAct } from "../store/acts.ts";
+import { expireKey, findKey, insertKey, type ListedKey, revokeKey } from "../store/keys.ts";
 import {
   bumpConfigVersion,
   insertTenant,
@@ -13,58 +15,131 @@ import {
   type TenantChange,
   updateTenant,
 } from "../store/tenants.ts";
+import type { CreditResult } from "../tenant/object.ts";
 import { pushConfig } from "./push-config.ts";
 
+/** Who changes something: the operator, or a tenant by one of its keys. */
+export interface Actor {
+  /** "admin", or a key's id. */
+  actor: string;
+  requestId: string;
+}
+
+function act(deps: Deps, by: Actor, what: Omit<Act, keyof Actor | "id" | "atMs">): D1PreparedStatement {
+  return insertAct(deps.db, { ...by, ...what, id: deps.newId("act"), atMs: deps.now() });
+}
+
 /** @returns false when the id is taken, or ever was. */
-export async function createTenant(deps: Deps, tenant: Tenant): Promise<boolean> {
+export async function createTenant(deps: Deps, by: Actor, tenant: Tenant): Promise<boolean> {
   if (!(await insertTenant(deps.db, tenant))) return false;
+  const details = { name: tenant.name };
+  await act(deps, by, { act: "tenant.create", tenantId: tenant.id, subject: tenant.id, details }).run();
   await pushConfig(deps, tenant.id);
   return true;
 }
 
-/** @returns the tenant as it is now, or undefined when there is none of that id. */
+export type ChangeResult =
+  | { kind: "changed"; tenant: Tenant }
+  | { kind: "no_tenant" }
+  | Extract<CreditResult, { kind: "balance_held" }>;
+
+/** Changes a tenant. @param balance What its balance is to be; the difference is an adjustment in its ledger. */
 export async function changeTenant(
   deps: Deps,
+  by: Actor,
   id: string,
   change: TenantChange,
-): Promise<Tenant | undefined> {
+  balance?: number,
+): Promise<ChangeResult> {
+  if (balance !== undefined) {
+    const set = await deps.tenant(id).setBalance(id, balance, `set by ${by.requestId}`, deps.now());
+    if (set.kind === "no_tenant") return set;
+    if (set.kind === "balance_held") return set;
+  }
   const tenant = await updateTenant(deps.db, id, change);
-  if (tenant) await pushConfig(deps, id);
-  return tenant;
+  if (!tenant) return { kind: "no_tenant" };
+  const { turnstileSecret, ...shown } = change;
+  const details = { ...shown, balance, turnstileSecret: turnstileSecret === undefined ? undefined : "…" };
+  await act(deps, by, { act: "tenant.change", tenantId: id, subject: id, details }).run();
+  await pushConfig(deps, id);
+  return { kind: "changed", tenant };
 }
 
-/** Makes a key; undefined when there is no such tenant. The key's text is in the result and nowhere else. */
+/** What a new key is to be. */
+export type WantedKey = Omit<ListedKey, "id" | "hash" | "createdMs" | "revokedMs">;
+export interface MadeKey {
+  /** The key's text, which is here and nowhere else. */
+  key: string;
+  stored: ListedKey;
+}
+
+/** Makes a key; undefined when there is no such tenant. */
 export async function createKey(
   deps: Deps,
+  by: Actor,
   tenantId: string,
-  wanted: Pick<StoredKey, "kind" | "scopes" | "expiresMs"> & { name: string },
-): Promise<{ key: string; stored: ListedKey } | undefined> {
-  const [signer] = deps.keySigners;
+  wanted: WantedKey,
+): Promise<MadeKey | undefined> {
+  const made = await makeKey(deps, tenantId, wanted);
+  const { id, name, kind } = made.stored;
+  const [inserted] = await deps.db.batch([
+    insertKey(deps.db, tenantId, made.stored),
+    bumpConfigVersion(deps.db, tenantId),
+    act(deps, by, { act: "key.create", tenantId, subject: id, details: { name, kind } }),
+  ]);
+  if (!inserted?.meta.changes) return undefined;
+  await pushConfig(deps, tenantId);
+  return made;
+}
+
+async function makeKey(deps: Deps, tenantId: string, wanted: WantedKey): Promise<MadeKey> {
+  const [signer] = deps.signers.keys;
   if (!signer) throw new Error("no signing secret");
   const id = deps.newId("key");
   const claims = { kind: wanted.kind, tenantId, keyId: id };
   const key = await formatKey(signer, claims, deps.randomBytes(keySecretBytes));
-  const stored = { ...wanted, id, hash: await sha256Hex(key), createdMs: deps.now(), revokedMs: null };
-  const [inserted] = await deps.db.batch([
-    insertKey(deps.db, tenantId, stored),
+  const hash = await sha256Hex(key);
+  return { key, stored: { ...wanted, id, hash, createdMs: deps.now(), revokedMs: null } };
+}
+
+/**
+ * Replaces a key: the new one is as the old one was, which works on for the overlap.
+ * @returns undefined when there is no such key, or it works no more.
+ */
+export async function rotateKey(
+  deps: Deps,
+  by: Actor,
+  tenantId: string,
+  keyId: string,
+  overlapMs: number,
+): Promise<MadeKey | undefined> {
+  const old = await findKey(deps.db, tenantId, keyId);
+  if (!old || !isLive(old, deps.now())) return undefined;
+  const { id: _id, hash: _hash, createdMs: _createdMs, revokedMs: _revokedMs, ...wanted } = old;
+  const made = await makeKey(deps, tenantId, wanted);
+  const details = { new_key: made.stored.id, overlap_seconds: overlapMs / 1000 };
+  await deps.db.batch([
+    insertKey(deps.db, tenantId, made.stored),
+    expireKey(deps.db, tenantId, keyId, deps.now() + overlapMs),
     bumpConfigVersion(deps.db, tenantId),
+    act(deps, by, { act: "key.rotate", tenantId, subject: keyId, details }),
   ]);
-  if (!inserted?.meta.changes) return undefined;
   await pushConfig(deps, tenantId);
-  return { key, stored };
+  return made;
+}
+
+function isLive(key: StoredKey, nowMs: number): boolean {
+  return key.revokedMs === null && (key.expiresMs === null || key.expiresMs > nowMs);
 }
 
 /** Revokes a key from now on; false when there is none of that id. A second time changes nothing. */
-export async function dropKey(deps: Deps, tenantId: string, keyId: string): Promise<boolean> {
-  const [revoked] = await deps.db.batch([
+export async function dropKey(deps: Deps, by: Actor, tenantId: string, keyId: string): Promise<boolean> {
+  if (!(await findKey(deps.db, tenantId, keyId))) return false;
+  await deps.db.batch([
     revokeKey(deps.db, tenantId, keyId, deps.now()),
     bumpConfigVersion(deps.db, tenantId),
+    act(deps, by, { act: "key.revoke", tenantId, subject: keyId, details: {} }),
   ]);
   await pushConfig(deps, tenantId);
-  return (revoked?.meta.changes ?? 0) > 0 || (await keyExists(deps, tenantId, keyId));
-}
-
-async function keyExists(deps: Deps, tenantId: string, keyId: string): Promise<boolean> {
-  const [key] = await listKeys(deps.db, tenantId, keyId.slice(0, -1), 1);
-  return key?.id === keyId;
+  return true;
 }

@@ -13,8 +13,10 @@
  * With nothing due a round is one read, and the tick is not even taken.
  */
 import { type Deps, describe, type Lanes } from "../deps.ts";
+import { isFinished } from "../domain/task.ts";
 import { type DueTask, selectDue } from "../store/due.ts";
 import { releaseTick, takeTick } from "../store/leases.ts";
+import { settleDue } from "./finish.ts";
 import { type Found, lookAt, recordLooks } from "./look.ts";
 import { connections, inParallel } from "./parallel.ts";
 import { pushLagging } from "./push-config.ts";
@@ -98,6 +100,7 @@ async function* duePages(deps: Deps, nowMs: number, previousMs: number): AsyncGe
 async function runPage(deps: Deps, page: DueTask[], work: LaneWork): Promise<void> {
   if (page.some((task) => task.state === "queued" || task.state === "submitting")) work.start("send");
   if (page.some((task) => task.state === "storing")) work.start("store");
+  if (page.some((task) => isFinished(task))) work.start("settle");
   const looks = page.filter((task) => task.state === "submitted");
   let busy = false;
   const found = await inParallel(looks, connections, async (task): Promise<Found> => {
@@ -150,6 +153,11 @@ export function sendLane(deps: Deps, untilMs: number): Promise<void> {
 export async function storeLane(deps: Deps, untilMs: number): Promise<void> {
   const slots = ["new", "any"] as const;
   await Promise.all(slots.map((which) => runLane(deps, untilMs, () => storeNext(deps, which))));
+}
+
+/** Settles what whoever ended it did not. */
+export function settleLane(deps: Deps, untilMs: number): Promise<void> {
+  return runLane(deps, untilMs, () => settleDue(deps));
 }
 
 /** @param untilMs 0: once through whatever is due. */

@@ -1,9 +1,11 @@
 /** Whose request is this? Answered without touching storage, so that a forged key costs one HMAC. */
 import { createMiddleware } from "hono/factory";
 import { timed } from "../deps.ts";
+import type { Caller, Page } from "../domain/access.ts";
 import { tenantIdPattern } from "../domain/ids.ts";
 import { readKey } from "../domain/keys.ts";
 import { sameSecret, sha256Hex } from "../domain/signing.ts";
+import { readToken } from "../domain/tokens.ts";
 import { ApiError } from "../errors.ts";
 import type { AppContext, AppEnv } from "./context.ts";
 
@@ -27,25 +29,56 @@ function bearer(c: AppContext): string {
 
 const invalidKey = () => new ApiError("invalid_key", "The key is not valid.", { headers: challenge });
 
-/** Opens `/v1` to tenant keys. Whether the key is still live is decided with the request itself. */
+/** Opens `/v1` to tenants' keys and tokens. Whether they are still live is decided with the request itself. */
 export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
   const deps = c.get("deps");
-  const key = bearer(c);
-  const claims = await timed(deps, "auth", () => readKey(deps.keySigners, key));
-  if (!claims) throw invalidKey();
+  const text = bearer(c);
+  const caller = await timed(deps, "auth", () => callerOf(c, text));
+  if (!caller) {
+    if (await deps.tooMany("failures", networkAddress(c))) throw tooManyFrom();
+    throw invalidKey();
+  }
   c.set("authenticated", true);
-  c.set("tenantId", claims.tenantId);
-  const origin = c.req.header("origin");
-  if (origin !== undefined && !isOwnOrigin(c, origin)) {
+  c.set("tenantId", caller.tenantId);
+  const { origin } = caller.page;
+  if (caller.kind === "secret" && origin !== null && !isOwnOrigin(c, origin)) {
     throw new ApiError(
       "secret_key_in_browser",
       "A secret key was sent from a web page of another origin, where everybody can read it. Revoke it and use a " +
         "browser key or a client token. If this is your server's proxy, have it drop the Origin header.",
     );
   }
-  c.set("caller", { ...claims, keyHash: await sha256Hex(key) });
+  c.set("caller", caller);
   await next();
 });
+
+/** Who asks, by the key's or token's own check value; undefined for whatever this gateway did not make. */
+async function callerOf(c: AppContext, text: string): Promise<Caller | undefined> {
+  const { signers } = c.get("deps");
+  const page: Page = {
+    origin: c.req.header("origin") ?? null,
+    sameOrigin: c.req.header("sec-fetch-site") === "same-origin",
+  };
+  if (text.startsWith("wct_")) {
+    const token = await readToken(signers.tokens, text);
+    return (
+      token && { kind: "token", tenantId: token.tenantId, keyId: token.keyId, keyHash: null, token, page }
+    );
+  }
+  const claims = await readKey(signers.keys, text);
+  return claims && { ...claims, keyHash: await sha256Hex(text), token: null, page };
+}
+
+/** The caller's network address, as Cloudflare tells it; null where it does not, as on one's own machine. */
+export function networkAddress(c: AppContext): string | null {
+  return c.req.header("cf-connecting-ip") ?? null;
+}
+
+export function tooManyFrom(): ApiError {
+  return new ApiError("rate_limited", "Too many requests from this network address: try again in a minute.", {
+    headers: { "retry-after": "60" },
+  });
+}
 
 function isOwnOrigin(c: AppContext, origin: string): boolean {
   return origin === c.get("origin") || origin === c.get("deps").config.PUBLIC_BASE_URL;
@@ -58,7 +91,10 @@ export const authenticateAdmin = createMiddleware<AppEnv>(async (c, next) => {
   const [isAdmin, isReader] = await timed(c.get("deps"), "auth", () =>
     Promise.all([sameSecret(key, config.ADMIN_API_KEY), sameSecret(key, config.ADMIN_READ_KEY ?? "")]),
   );
-  if (!isAdmin && !(isReader && config.ADMIN_READ_KEY)) throw invalidKey();
+  if (!isAdmin && !(isReader && config.ADMIN_READ_KEY)) {
+    if (await c.get("deps").tooMany("failures", networkAddress(c))) throw tooManyFrom();
+    throw invalidKey();
+  }
   c.set("authenticated", true);
   if (!isAdmin && c.req.method !== "GET" && c.req.method !== "HEAD") {
     throw new ApiError("scope_denied", "This admin key only reads.");

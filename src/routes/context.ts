@@ -2,7 +2,7 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Deps } from "../deps.ts";
-import type { Caller } from "../flows/submit.ts";
+import type { Caller } from "../domain/access.ts";
 import { invalidRequest } from "./validation.ts";
 
 export interface AppEnv {

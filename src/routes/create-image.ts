@@ -1,16 +1,30 @@
 /** `POST /v1/images/generations`: submits a task. */
 import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
 import type { Config } from "../config.ts";
 import { linkBases } from "../deps.ts";
 import { hostOf } from "../domain/address.ts";
-import { isFinished, viewTask } from "../domain/task.ts";
+import { browserMaxImages } from "../domain/keys.ts";
+import { isFinished, type Task, viewTask } from "../domain/task.ts";
 import { ApiError } from "../errors.ts";
 import { submit } from "../flows/submit.ts";
-import type { Api } from "./context.ts";
+import { networkAddress, tooManyFrom } from "./authenticate.ts";
+import type { Api, AppContext } from "./context.ts";
 import { generationBody } from "./generation-request.ts";
-import { keyRefused, upstreamRefused } from "./refusals.ts";
+import { keyRefused, submissionRefused } from "./refusals.ts";
 import { bodyErrors, errorReplies, json, keyErrors, limitHeaders, taskReply } from "./replies.ts";
 import { type Issue, invalidRequest, jsonBody } from "./validation.ts";
+
+/** Visible ASCII. */
+const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
+
+const submissionHeaders = z.object({
+  "idempotency-key": z
+    .string()
+    .regex(idempotencyKeyPattern, "must be 1 to 255 visible ASCII characters")
+    .optional()
+    .meta({ description: "The same key and body within 24 hours answer with the same task." }),
+});
 
 const contract = (config: Config) =>
   createRoute({
@@ -22,6 +36,7 @@ const contract = (config: Config) =>
     security: [{ key: [] }],
     middleware: [jsonBody] as const,
     request: {
+      headers: submissionHeaders,
       body: {
         required: true,
         ...json(generationBody({ allowPrivate: config.ALLOW_PRIVATE_NETWORK }), "What to make."),
@@ -32,7 +47,13 @@ const contract = (config: Config) =>
       ...errorReplies(
         ...bodyErrors,
         ...keyErrors,
-        "rate_limited",
+        "model_not_allowed",
+        "token_spent",
+        "insufficient_balance",
+        "too_many_tasks",
+        "quota_exceeded",
+        "idempotency_in_progress",
+        "idempotency_key_reused",
         "content_policy_violation",
         "invalid_parameters",
         "invalid_media_url",
@@ -46,46 +67,67 @@ export function createImage(api: Api, config: Config): void {
     contract(config),
     async (c) => {
       const deps = c.get("deps");
-      const { model, metadata = {}, end_user: endUser = null, ...input } = c.req.valid("json");
-      const bases = linkBases(config, c.get("origin"));
-      const submission = {
+      const caller = c.get("caller");
+      const { model, metadata = {}, end_user = null, ...input } = c.req.valid("json");
+      if (caller.kind !== "secret") {
+        refuseToPublic(input);
+        if (await deps.tooMany("submissions", networkAddress(c))) throw tooManyFrom();
+      }
+      const result = await submit(deps, {
+        caller,
         requestId: c.get("requestId"),
         origin: c.get("origin"),
         model,
         input,
         metadata,
-        endUser,
-      };
-      const result = await submit(deps, { caller: c.get("caller"), ...submission });
+        endUser: caller.token?.endUser ?? end_user,
+        repetition: repetitionOf(c, c.req.valid("header")["idempotency-key"] ?? null),
+      });
       if (result.kind === "key_refused") throw keyRefused(result.refusal);
       const headers = limitHeaders(result.policies);
-      switch (result.kind) {
-        case "rate_limited": {
-          const seconds = Math.ceil(result.retryAfterMs / 1000);
-          throw new ApiError("rate_limited", `Too many requests: try again in ${seconds} s.`, {
-            headers: { ...headers, "retry-after": String(seconds) },
-          });
-        }
-        case "upstream_refused":
-          throw upstreamRefused(result.code, headers);
-        case "accepted": {
-          c.set("taskId", result.task.id);
-          const task = viewTask(result.task, bases);
-          return c.json(task, 200, {
-            ...headers,
-            ...(isFinished(result.task) ? {} : { "retry-after": "3" }),
-            location: `/v1/tasks/${task.id}`,
-            "cache-control": "no-store",
-          });
-        }
-      }
+      if (result.kind !== "accepted" && result.kind !== "replayed") throw submissionRefused(result, headers);
+      const { task, kind } = result;
+      c.set("taskId", task.id);
+      const replayed: Record<string, string> = kind === "replayed" ? { "idempotency-replayed": "true" } : {};
+      const view = viewTask(task, linkBases(config, task.origin), caller.kind === "secret");
+      return c.json(view, 200, { ...headers, ...taskHeaders(task), ...replayed });
     },
     (result, c) => {
+      // Headers are validated first, and have nothing to do with the body's faults.
+      if (result.target !== "json") {
+        if (!result.success) throw invalidRequest(result.error.issues);
+        return;
+      }
       const own = [linkBases(config, c.get("origin")).api, c.get("origin")];
       const issues = [...(result.success ? [] : result.error.issues), ...ownCallback(c.get("body"), own)];
       if (issues.length > 0) throw invalidRequest(issues);
     },
   );
+}
+
+function taskHeaders(task: Task): Record<string, string> {
+  return {
+    ...(isFinished(task) ? {} : { "retry-after": "3" }),
+    location: `/v1/tasks/${task.id}`,
+    "cache-control": "no-store",
+  };
+}
+
+/** What nobody may ask for from a page. */
+function refuseToPublic(input: { n: number; callback_url?: unknown }): void {
+  if (input.callback_url !== undefined) {
+    const text = "callback_url: is for secret keys only";
+    throw new ApiError("scope_denied", text, { param: "callback_url" });
+  }
+  if (input.n > browserMaxImages) {
+    const message = `must be at most ${browserMaxImages} with a browser key or client token`;
+    throw invalidRequest([{ path: ["n"], message }]);
+  }
+}
+
+function repetitionOf(c: AppContext, key: string | null) {
+  const retries = Number(c.req.header("x-stainless-retry-count") ?? 0);
+  return { key, retries: Number.isInteger(retries) && retries > 0 ? retries : 0, ip: networkAddress(c) };
 }
 
 /** A callback to the gateway itself would be a loop. Looked for in the body as it came, beside its other faults. */

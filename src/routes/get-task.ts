@@ -48,7 +48,11 @@ export function getTask(api: Api): void {
           ...(isFinished(task) ? {} : { "retry-after": "3" }),
         };
         if (matchesEtag(c.req.header("if-none-match"), etag)) return c.body(null, 304, headers);
-        return c.json(viewTask(task, linkBases(deps.config, task.origin)), 200, headers);
+        return c.json(
+          viewTask(task, linkBases(deps.config, task.origin), c.get("caller").kind === "secret"),
+          200,
+          headers,
+        );
       }
     }
   });

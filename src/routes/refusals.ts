@@ -1,6 +1,8 @@
 /** Refusals as flows return them, turned into the errors that callers get. A new kind does not compile until it is here. */
-import type { KeyRefusal } from "../domain/tenant.ts";
+import type { KeyRefusal } from "../domain/access.ts";
+import type { LimitRefusal } from "../domain/admission.ts";
 import { ApiError } from "../errors.ts";
+import type { SubmitResult } from "../flows/submit.ts";
 import type { RefusalCode } from "../upstream/errors.ts";
 
 export function keyRefused(refusal: KeyRefusal): ApiError {
@@ -12,12 +14,72 @@ export function keyRefused(refusal: KeyRefusal): ApiError {
     case "tenant_suspended":
       return new ApiError("tenant_suspended", "This tenant is suspended.");
     case "scope_denied":
-      return new ApiError("scope_denied", "This key's scopes do not allow this.");
+      return new ApiError("scope_denied", "This key may not do this.");
+    case "origin_not_allowed":
+      return new ApiError("origin_not_allowed", "This key or token may not be used from this page's origin.");
+    case "model_not_allowed":
+      return new ApiError("model_not_allowed", "This key or token may not use this model.", {
+        param: "model",
+      });
   }
 }
 
+type Refusal = Exclude<SubmitResult, { kind: "accepted" | "replayed" | "key_refused" }>;
+
+/** @param headers The limits' state. */
+export function submissionRefused(refusal: Refusal, headers: Record<string, string>): ApiError {
+  switch (refusal.kind) {
+    case "limited":
+      return limited(refusal, headers);
+    case "never_fits":
+      return new ApiError(
+        "invalid_request",
+        `n: must be at most ${refusal.most}, which is the limit ${refusal.limit}`,
+        {
+          param: "n",
+          headers,
+        },
+      );
+    case "token_spent":
+      return new ApiError("token_spent", `This token's ${refusal.most} images are used up.`, { headers });
+    case "insufficient_balance":
+      return new ApiError(
+        "insufficient_balance",
+        `This costs ${refusal.needed} credits, and ${refusal.available} are available.`,
+        { headers },
+      );
+    case "other_body":
+      return new ApiError(
+        "idempotency_key_reused",
+        "This Idempotency-Key was used for another request. Use a new one for each request.",
+        { headers },
+      );
+    case "in_progress":
+      return new ApiError(
+        "idempotency_in_progress",
+        "A request with this Idempotency-Key is being admitted. Try again in a moment.",
+        { headers: { ...headers, "retry-after": "1" } },
+      );
+    case "upstream_refused":
+      return upstreamRefused(refusal.code, headers);
+  }
+}
+
+const limitTexts = {
+  rate_limited: "Too many requests",
+  too_many_tasks: "Too many tasks are in flight",
+  quota_exceeded: "The quota is used up",
+} as const;
+
+function limited({ code, limit, retryAfterMs }: LimitRefusal, headers: Record<string, string>): ApiError {
+  const seconds = Math.ceil(retryAfterMs / 1000);
+  return new ApiError(code, `${limitTexts[code]} (${limit}): try again in ${seconds} s.`, {
+    headers: { ...headers, "retry-after": String(seconds) },
+  });
+}
+
 /** @param headers The limits' state: the request was counted. */
-export function upstreamRefused(code: RefusalCode, headers: Record<string, string>): ApiError {
+function upstreamRefused(code: RefusalCode, headers: Record<string, string>): ApiError {
   switch (code) {
     case "content_policy_violation":
       return new ApiError(

@@ -1,7 +1,7 @@
 /** What replies look like in the OpenAPI document, and the headers that several of them share. */
 import * as z from "zod";
+import type { PolicyState } from "../domain/admission.ts";
 import { type TaskFailureCode, taskFailures } from "../domain/failures.ts";
-import type { PolicyState } from "../domain/limits.ts";
 import { models } from "../domain/models.ts";
 import { imageExtensions } from "../domain/task.ts";
 import { type ErrorCode, errorCodes, errorStatus } from "../errors.ts";
@@ -48,7 +48,9 @@ export const taskReply = z
       estimated_time: z.number().nullable().meta({ description: "Seconds, as the model guesses." }),
       queue_position: z.int().nullable(),
     }),
-    usage: z.object({ images: z.int(), credits_held: z.int(), credits_charged: z.int() }),
+    usage: z
+      .object({ images: z.int(), credits_held: z.int().optional(), credits_charged: z.int().optional() })
+      .meta({ description: "Browser keys and tokens see no credits." }),
     input: taskInput.meta({ description: "What was asked, given defaults included." }),
     metadata: z.record(z.string(), z.string()),
     end_user: z.string().nullable(),
@@ -91,8 +93,10 @@ export const keyErrors = [
   "missing_key",
   "invalid_key",
   "secret_key_in_browser",
+  "origin_not_allowed",
   "scope_denied",
   "tenant_suspended",
+  "rate_limited",
   "unavailable",
 ] as const satisfies ErrorCode[];
 
@@ -104,17 +108,26 @@ export const bodyErrors = [
   "unsupported_media_type",
 ] as const satisfies ErrorCode[];
 
-/** The limits in force: `RateLimit` fields of draft-ietf-httpapi-ratelimit-headers, and the older ones. */
+/**
+ * The limits in force: the fields of draft-ietf-httpapi-ratelimit-headers-10, as structured fields (RFC 9651), and
+ * the older names that OpenAI's clients read. Tasks in flight have no window.
+ */
 export function limitHeaders(policies: readonly PolicyState[]): Record<string, string> {
   if (policies.length === 0) return {};
   const requests = policies.find((policy) => policy.name === "requests");
+  const parameter = (name: string, value: number | undefined) =>
+    value === undefined ? "" : `;${name}=${value}`;
   return {
-    "ratelimit-policy": policies.map((p) => `"${p.name}";q=${p.limit};w=${p.windowSeconds}`).join(", "),
-    ratelimit: policies.map((p) => `"${p.name}";r=${p.remaining};t=${p.resetSeconds}`).join(", "),
+    "ratelimit-policy": policies
+      .map(({ name, limit, windowSeconds }) => `"${name}";q=${limit}${parameter("w", windowSeconds)}`)
+      .join(", "),
+    ratelimit: policies
+      .map(({ name, remaining, resetSeconds }) => `"${name}";r=${remaining}${parameter("t", resetSeconds)}`)
+      .join(", "),
     ...(requests && {
       "x-ratelimit-limit-requests": String(requests.limit),
       "x-ratelimit-remaining-requests": String(requests.remaining),
-      "x-ratelimit-reset-requests": String(requests.resetSeconds),
+      "x-ratelimit-reset-requests": String(requests.resetSeconds ?? 0),
     }),
   };
 }

@@ -40,7 +40,7 @@ const dueFromRow = (row: DueRow, watched: boolean): DueTask => ({
 
 /**
  * Reads a page of open tasks with something due, oldest first, in one pass over the open tasks. While the
- * upstream's account cools down, only storing is due.
+ * upstream's account cools down, only storing and settling are due.
  */
 export async function selectDue(db: D1Database, page: DuePage): Promise<DueTask[]> {
   const { results } = await db
@@ -50,7 +50,7 @@ export async function selectDue(db: D1Database, page: DuePage): Promise<DueTask[
          ?1 - refreshed_ms >= ${firstLookMs} AND (
            ?1 >= deadline_ms OR (${whole(1)} - submitted_ms) / (${everyMs}) > (${whole(2)} - submitted_ms) / (${everyMs})),
          due_ms <= ?1)
-         AND (state = 'storing' OR (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1)
+         AND (state NOT IN ('queued', 'submitting', 'submitted') OR (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1)
        ORDER BY created_ms, id LIMIT ?3`,
     )
     .bind(page.nowMs, page.previousMs, page.limit, page.after?.createdMs ?? 0, page.after?.id ?? "")
@@ -163,7 +163,7 @@ export async function claimStore(
 export async function oldestOverdueMs(db: D1Database, nowMs: number): Promise<number> {
   const { results } = await db
     .prepare(
-      "SELECT min(deadline_ms) AS oldest FROM tasks INDEXED BY tasks_open WHERE open = 1 AND state <> 'storing'",
+      "SELECT min(deadline_ms) AS oldest FROM tasks INDEXED BY tasks_open WHERE open = 1 AND state IN ('queued', 'submitting', 'submitted')",
     )
     .all<{ oldest: number | null }>();
   return Math.max(0, nowMs - (results[0]?.oldest ?? nowMs));

@@ -1,6 +1,8 @@
 /** Tenants' keys: their hashes and what they may do. */
-import type { KeyKind, KeyScope, StoredKey } from "../domain/keys.ts";
-import type { TenantStatus } from "../domain/tenant.ts";
+import type { Gate } from "../domain/access.ts";
+import { defaultTokenSettings, type KeyKind, type KeyScope, type StoredKey } from "../domain/keys.ts";
+import type { Model } from "../domain/models.ts";
+import type { Prices } from "../domain/tenant.ts";
 
 export interface KeyRow {
   id: string;
@@ -8,6 +10,7 @@ export interface KeyRow {
   name: string;
   hash: string;
   scopes: string;
+  settings: string;
   created_ms: number;
   expires_ms: number | null;
   revoked_ms: number | null;
@@ -19,6 +22,15 @@ export interface ListedKey extends StoredKey {
   createdMs: number;
 }
 
+type KeySettings = Pick<StoredKey, "allowedOrigins" | "models" | "limits" | "token">;
+
+const plainSettings: KeySettings = {
+  allowedOrigins: [],
+  models: null,
+  limits: {},
+  token: defaultTokenSettings,
+};
+
 export function keyFromRow(row: KeyRow): ListedKey {
   return {
     id: row.id,
@@ -26,6 +38,8 @@ export function keyFromRow(row: KeyRow): ListedKey {
     name: row.name,
     hash: row.hash,
     scopes: JSON.parse(row.scopes) as KeyScope[],
+    ...plainSettings,
+    ...(JSON.parse(row.settings) as Partial<KeySettings>),
     createdMs: row.created_ms,
     expiresMs: row.expires_ms,
     revokedMs: row.revoked_ms,
@@ -34,10 +48,11 @@ export function keyFromRow(row: KeyRow): ListedKey {
 
 /** The statement that writes a new key, provided that its tenant exists. */
 export function insertKey(db: D1Database, tenantId: string, key: ListedKey): D1PreparedStatement {
+  const { allowedOrigins, models, limits, token } = key;
   return db
     .prepare(
-      `INSERT INTO keys (tenant_id, id, kind, name, hash, scopes, created_ms, expires_ms)
-       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM tenants WHERE id = ?1`,
+      `INSERT INTO keys (tenant_id, id, kind, name, hash, scopes, settings, created_ms, expires_ms)
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM tenants WHERE id = ?1`,
     )
     .bind(
       tenantId,
@@ -46,6 +61,7 @@ export function insertKey(db: D1Database, tenantId: string, key: ListedKey): D1P
       key.name,
       key.hash,
       JSON.stringify(key.scopes),
+      JSON.stringify({ allowedOrigins, models, limits, token } satisfies KeySettings),
       key.createdMs,
       key.expiresMs,
     );
@@ -72,17 +88,61 @@ export async function listKeys(
   return results.map(keyFromRow);
 }
 
-/** The statement that reads a key with its tenant's status; its result goes through {@link firstKey}. */
+/** The statement that has a key run out at `expiresMs`, if it would live longer. */
+export function expireKey(
+  db: D1Database,
+  tenantId: string,
+  id: string,
+  expiresMs: number,
+): D1PreparedStatement {
+  return db
+    .prepare(
+      `UPDATE keys SET expires_ms = min(coalesce(expires_ms, ?3), ?3)
+       WHERE tenant_id = ?1 AND id = ?2 AND revoked_ms IS NULL`,
+    )
+    .bind(tenantId, id, expiresMs);
+}
+
+export async function findKey(db: D1Database, tenantId: string, id: string): Promise<ListedKey | undefined> {
+  const { results } = await db
+    .prepare("SELECT * FROM keys WHERE tenant_id = ?1 AND id = ?2")
+    .bind(tenantId, id)
+    .all<KeyRow>();
+  return results[0] && keyFromRow(results[0]);
+}
+
+/** The statement that reads a key with its tenant; its result goes through {@link firstKey}. */
 export function selectKey(db: D1Database, tenantId: string, id: string): D1PreparedStatement {
   return db
     .prepare(
-      `SELECT keys.*, tenants.status FROM keys JOIN tenants ON tenants.id = keys.tenant_id
+      `SELECT keys.*, tenants.status, tenants.models, tenants.prices, tenants.turnstile_secret
+       FROM keys JOIN tenants ON tenants.id = keys.tenant_id
        WHERE keys.tenant_id = ?1 AND keys.id = ?2`,
     )
     .bind(tenantId, id);
 }
 
-export function firstKey(result: D1Result | undefined): { key: StoredKey; status: TenantStatus } | undefined {
-  const row = result?.results[0] as (KeyRow & { status: TenantStatus }) | undefined;
-  return row && { key: keyFromRow(row), status: row.status };
+/** A key, and as much of its tenant as lets it in. */
+export interface KnownKey {
+  key: StoredKey;
+  tenant: Gate & { prices: Prices; turnstileSecret: string | null };
+}
+
+type KnownRow = KeyRow & {
+  status: Gate["status"];
+  models: string | null;
+  prices: string;
+  turnstile_secret: string | null;
+};
+
+export function firstKey(result: D1Result | undefined): KnownKey | undefined {
+  const row = result?.results[0] as KnownRow | undefined;
+  if (!row) return undefined;
+  const tenant = {
+    status: row.status,
+    models: row.models === null ? null : (JSON.parse(row.models) as Model[]),
+    prices: JSON.parse(row.prices) as Prices,
+    turnstileSecret: row.turnstile_secret,
+  };
+  return { key: keyFromRow(row), tenant };
 }

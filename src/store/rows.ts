@@ -32,6 +32,7 @@ export interface TaskRow {
   links_die_ms: number | null;
   error_code: TaskFailureCode | null;
   hidden: number;
+  hold: number | null;
 }
 
 export function taskFromRow(row: TaskRow): Task {
@@ -64,5 +65,6 @@ export function taskFromRow(row: TaskRow): Task {
     linksDieMs: row.links_die_ms,
     errorCode: row.error_code,
     hidden: row.hidden === 1,
+    hold: row.hold,
   };
 }

@@ -18,6 +18,7 @@ export type NewTask = Pick<
   | "metadata"
   | "endUser"
   | "priceCredits"
+  | "hold"
   | "createdMs"
   | "deadlineMs"
 >;
@@ -25,20 +26,20 @@ export type NewTask = Pick<
 /**
  * Writes the row that makes a task durable, before anything is sent upstream. While the upstream's account
  * cools down the task starts `queued`, due when the pause is over; else `submitting`, with a lease.
- * @returns the state and due time that it was written with.
+ * @returns the state and due time that it was written with; undefined when the task was given up as void.
  */
 export async function insertTask(
   db: D1Database,
   task: NewTask,
   leaseUntilMs: number,
-): Promise<Pick<Task, "state" | "dueMs" | "attempts">> {
+): Promise<Pick<Task, "state" | "dueMs" | "attempts"> | undefined> {
   const { results } = await db
     .prepare(
       `INSERT INTO tasks (id, tenant_id, key_id, request_id, origin, state, model, input, metadata, end_user,
-         price_credits, created_ms, deadline_ms, due_ms, attempts)
+         price_credits, created_ms, deadline_ms, due_ms, attempts, hold)
        SELECT ?1, ?2, ?3, ?4, ?5, iif(until_ms > ?11, 'queued', 'submitting'), ?6, ?7, ?8, ?9,
-         ?10, ?11, ?12, iif(until_ms > ?11, until_ms, ?13), iif(until_ms > ?11, 0, 1)
-       FROM leases WHERE name = 'cool_down'
+         ?10, ?11, ?12, iif(until_ms > ?11, until_ms, ?13), iif(until_ms > ?11, 0, 1), ?14
+       FROM leases WHERE name = 'cool_down' AND NOT EXISTS (SELECT 1 FROM voids WHERE id = ?1)
        RETURNING state, due_ms AS dueMs, attempts`,
     )
     .bind(
@@ -55,11 +56,10 @@ export async function insertTask(
       task.createdMs,
       task.deadlineMs,
       leaseUntilMs,
+      task.hold,
     )
     .all<Pick<Task, "state" | "dueMs" | "attempts">>();
-  const written = results[0];
-  if (!written) throw new Error("the task was not written");
-  return written;
+  return results[0];
 }
 
 /** The statement that reads a task of a tenant; its result goes through {@link firstTask}. */
@@ -134,13 +134,34 @@ export interface Ending {
   hidden?: boolean;
 }
 
-/** The statement that ends a task; no row changes when it has ended already. Only `finish` uses it. */
-export function endTask(db: D1Database, ending: Ending, nowMs: number): D1PreparedStatement {
+/** What the tenant's object is told of an ended task. */
+export interface EndedTask {
+  id: string;
+  tenantId: string;
+  hold: number | null;
+  state: EndState;
+  images: number;
+  errorCode: TaskFailureCode | null;
+  hidden: boolean;
+}
+
+/**
+ * The statement that ends a task; no row changes when it has ended already. It stays open until the tenant's
+ * object has settled its hold. Only `finish` uses it, and reads its result with {@link endedTask}.
+ * @param settleMs When cron settles it, if nobody has by then.
+ */
+export function endTask(
+  db: D1Database,
+  ending: Ending,
+  nowMs: number,
+  settleMs: number,
+): D1PreparedStatement {
   return db
     .prepare(
-      `UPDATE tasks SET state = ?2, open = 0, version = version + 1, finished_ms = ?3, images = ?4,
-         error_code = ?5, hidden = ?6, progress = iif(?2 = 'completed', 100, progress)
-       WHERE id = ?1 AND state IN (SELECT value FROM json_each(?7))`,
+      `UPDATE tasks SET state = ?2, version = version + 1, finished_ms = ?3, images = ?4,
+         error_code = ?5, hidden = ?6, progress = iif(?2 = 'completed', 100, progress), due_ms = ?8
+       WHERE id = ?1 AND state IN (SELECT value FROM json_each(?7))
+       RETURNING ${endedColumns}`,
     )
     .bind(
       ending.id,
@@ -150,5 +171,47 @@ export function endTask(db: D1Database, ending: Ending, nowMs: number): D1Prepar
       ending.errorCode,
       ending.hidden ? 1 : 0,
       JSON.stringify(ending.from),
+      settleMs,
     );
+}
+
+const endedColumns = `id, tenant_id AS tenantId, hold, state, json_array_length(images) AS images,
+  error_code AS errorCode, hidden`;
+
+type EndedRow = Omit<EndedTask, "hidden"> & { hidden: number };
+const endedFromRow = (row: EndedRow): EndedTask => ({ ...row, hidden: row.hidden === 1 });
+
+export function endedTask(result: D1Result): EndedTask | undefined {
+  const [row] = result.results as EndedRow[];
+  return row && endedFromRow(row);
+}
+
+/** Claims ended tasks that nobody has settled, so that one whose object is out of reach holds up no other. */
+export async function claimUnsettled(
+  db: D1Database,
+  nowMs: number,
+  againMs: number,
+  limit: number,
+): Promise<EndedTask[]> {
+  const { results } = await db
+    .prepare(
+      `UPDATE tasks SET due_ms = ?2 WHERE id IN (SELECT id FROM tasks INDEXED BY tasks_open
+         WHERE open = 1 AND state IN ('completed', 'failed', 'cancelled') AND due_ms <= ?1
+         ORDER BY created_ms LIMIT ?3)
+       RETURNING ${endedColumns}`,
+    )
+    .bind(nowMs, againMs, limit)
+    .all<EndedRow>();
+  return results.map(endedFromRow);
+}
+
+/** Closes ended tasks whose holds are settled: nothing is left to do of them. */
+export async function closeTasks(db: D1Database, ids: string[]): Promise<void> {
+  await db
+    .prepare(
+      `UPDATE tasks SET open = 0 WHERE id IN (SELECT value FROM json_each(?1))
+         AND state IN ('completed', 'failed', 'cancelled')`,
+    )
+    .bind(JSON.stringify(ids))
+    .run();
 }

@@ -1,13 +1,14 @@
 /** Tenants, and the copy of a tenant that its object decides by. */
-import type { Limits } from "../domain/limits.ts";
-import type { TenantConfig, TenantStatus } from "../domain/tenant.ts";
+import { defaultLimits, type Limits } from "../domain/admission.ts";
+import type { Model } from "../domain/models.ts";
+import type { Prices, TenantConfig, TenantSettings, TenantStatus } from "../domain/tenant.ts";
 import { type KeyRow, keyFromRow } from "./keys.ts";
 
-export interface Tenant {
+export interface Tenant extends TenantSettings {
   id: string;
   name: string;
-  status: TenantStatus;
-  limits: Limits;
+  /** Of the Turnstile widget whose answers browser keys mint tokens for. */
+  turnstileSecret: string | null;
   createdMs: number;
 }
 
@@ -16,14 +17,30 @@ interface TenantRow {
   name: string;
   status: TenantStatus;
   limits: string;
+  prices: string;
+  models: string | null;
+  prepaid: number;
+  opening_balance: number;
+  low_balance: number | null;
+  turnstile_secret: string | null;
   created_ms: number;
 }
 
+const settingsFromRow = (row: TenantRow): TenantSettings => ({
+  status: row.status,
+  limits: { ...defaultLimits, ...(JSON.parse(row.limits) as Partial<Limits>) },
+  prices: JSON.parse(row.prices) as Prices,
+  models: row.models === null ? null : (JSON.parse(row.models) as Model[]),
+  prepaid: row.prepaid === 1,
+  openingBalance: row.opening_balance,
+  lowBalance: row.low_balance,
+});
+
 const fromRow = (row: TenantRow): Tenant => ({
+  ...settingsFromRow(row),
   id: row.id,
   name: row.name,
-  status: row.status,
-  limits: JSON.parse(row.limits) as Limits,
+  turnstileSecret: row.turnstile_secret,
   createdMs: row.created_ms,
 });
 
@@ -31,10 +48,23 @@ const fromRow = (row: TenantRow): Tenant => ({
 export async function insertTenant(db: D1Database, tenant: Tenant): Promise<boolean> {
   const { meta } = await db
     .prepare(
-      `INSERT INTO tenants (id, name, status, limits, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)
-       ON CONFLICT (id) DO NOTHING`,
+      `INSERT INTO tenants (id, name, status, limits, prices, models, prepaid, opening_balance, low_balance,
+         turnstile_secret, created_ms)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING`,
     )
-    .bind(tenant.id, tenant.name, tenant.status, JSON.stringify(tenant.limits), tenant.createdMs)
+    .bind(
+      tenant.id,
+      tenant.name,
+      tenant.status,
+      JSON.stringify(tenant.limits),
+      JSON.stringify(tenant.prices),
+      tenant.models && JSON.stringify(tenant.models),
+      tenant.prepaid ? 1 : 0,
+      tenant.openingBalance,
+      tenant.lowBalance,
+      tenant.turnstileSecret,
+      tenant.createdMs,
+    )
     .run();
   return meta.changes > 0;
 }
@@ -57,7 +87,14 @@ export async function listTenants(db: D1Database, afterId: string, limit: number
 export interface TenantChange {
   name?: string | undefined;
   status?: TenantStatus | undefined;
+  /** Limit by limit. */
   limits?: Partial<Limits> | undefined;
+  /** All of them. */
+  prices?: Prices | undefined;
+  models?: Model[] | null | undefined;
+  prepaid?: boolean | undefined;
+  lowBalance?: number | null | undefined;
+  turnstileSecret?: string | null | undefined;
 }
 
 /** Changes a tenant in one statement, so that of several changes at once none is lost; undefined when there is none. */
@@ -67,20 +104,25 @@ export async function updateTenant(
   change: TenantChange,
 ): Promise<Tenant | undefined> {
   const limits = Object.entries(change.limits ?? {});
-  // `json_set`, since `json_patch` takes null for "remove".
+  const columns: Record<string, string | number | null | undefined> = {
+    name: change.name,
+    status: change.status,
+    prices: change.prices && JSON.stringify(change.prices),
+    models: change.models && JSON.stringify(change.models),
+    prepaid: change.prepaid === undefined ? undefined : Number(change.prepaid),
+    low_balance: change.lowBalance,
+    turnstile_secret: change.turnstileSecret,
+  };
+  const given = Object.entries(columns).filter(([, value]) => value !== undefined);
+  const sets = [
+    "config_version = config_version + 1",
+    // `json_set`, since `json_patch` takes null for "remove".
+    `limits = json_set(limits${", ?, ?".repeat(limits.length)})`,
+    ...given.map(([column]) => `${column} = ?`),
+  ];
   const { results } = await db
-    .prepare(
-      `UPDATE tenants SET name = coalesce(?2, name), status = coalesce(?3, status),
-         limits = json_set(limits${limits.map((_, index) => `, ?${2 * index + 4}, ?${2 * index + 5}`).join("")}),
-         config_version = config_version + 1
-       WHERE id = ?1 RETURNING *`,
-    )
-    .bind(
-      id,
-      change.name ?? null,
-      change.status ?? null,
-      ...limits.flatMap(([name, value]) => [`$.${name}`, value]),
-    )
+    .prepare(`UPDATE tenants SET ${sets.join(", ")} WHERE id = ? RETURNING *`)
+    .bind(...limits.flatMap(([name, value]) => [`$.${name}`, value]), ...given.map(([, value]) => value), id)
     .all<TenantRow>();
   return results[0] && fromRow(results[0]);
 }
@@ -97,7 +139,7 @@ export async function loadTenantConfig(
   nowMs: number,
 ): Promise<TenantConfig | undefined> {
   const [tenants, keys] = await db.batch([
-    db.prepare("SELECT config_version AS version, status, limits FROM tenants WHERE id = ?1").bind(id),
+    db.prepare("SELECT * FROM tenants WHERE id = ?1").bind(id),
     db
       .prepare(
         `SELECT * FROM keys WHERE tenant_id = ?1
@@ -105,14 +147,10 @@ export async function loadTenantConfig(
       )
       .bind(id, nowMs),
   ]);
-  const row = tenants?.results[0] as { version: number; status: TenantStatus; limits: string } | undefined;
+  const row = tenants?.results[0] as (TenantRow & { config_version: number }) | undefined;
   if (!row) return undefined;
-  return {
-    version: row.version,
-    status: row.status,
-    limits: JSON.parse(row.limits) as Limits,
-    keys: ((keys?.results ?? []) as KeyRow[]).map(keyFromRow),
-  };
+  const stored = ((keys?.results ?? []) as KeyRow[]).map(keyFromRow);
+  return { ...settingsFromRow(row), version: row.config_version, keys: stored };
 }
 
 /** Notes that the tenant's object has the copy of this version. */

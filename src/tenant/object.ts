@@ -1,37 +1,74 @@
 /**
- * The tenant's object: the one place where it is decided whether a tenant's request may go ahead. Calls reach
- * it one after the other and each decides in one transaction, so that parallel requests cannot overrun a
- * limit; whatever counts is in its SQLite, so that an eviction neither forgets nor repeats anything.
+ * The tenant's object: the one place where it is decided whether a tenant's request may go ahead, and the one
+ * that keeps its money. Calls reach it one after the other and each decides in one transaction, so that
+ * parallel requests cannot overrun a limit; whatever counts is in its SQLite, so that an eviction neither
+ * forgets nor repeats anything.
  *
  * Refusals are values: a thrown error loses its shape between object and Worker.
+ *
+ * An admission whose Worker died before it wrote the task's row leaves a hold that nobody would ever settle:
+ *
+ *   Worker                                   the object's alarm, two minutes later
+ *   1. admit: the hold
+ *   2. (dies, or is slow)
+ *                                            3. asks D1 for a row; writes a void one where there is none
+ *                                            4. a void one went in: releases the hold
+ *   5. writes the row: the void one is
+ *      there, so it calls nobody: 503
  */
 import { DurableObject } from "cloudflare:workers";
-import type { KeyScope } from "../domain/keys.ts";
-import { type PolicyState, takeFromBucket, windowMs } from "../domain/limits.ts";
-import { checkKey, type KeyRefusal, type TenantConfig } from "../domain/tenant.ts";
+import { availableOf, balanceOf, credit, settle } from "../domain/account.ts";
+import { afterTask, type LimitName, type Limits, remainingOf } from "../domain/admission.ts";
+import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger.ts";
+import type { TenantConfig } from "../domain/tenant.ts";
 import { loadTenantConfig } from "../store/tenants.ts";
-import { migrate, readBucket, readKey, readSettings, writeBucket, writeConfig } from "./sql.ts";
+import { voidMissing } from "../store/voids.ts";
+import { type AdmitDecision, type AdmitRequest, confirmAfterMs, decide } from "./decide.ts";
+import { closeHold, findCredit, findHold, insertEntry, openHolds, readLedger } from "./ledger.ts";
+import {
+  type Book,
+  migrate,
+  readBook,
+  readKeyMeters,
+  readSettings,
+  returnTokenImages,
+  writeBook,
+  writeConfig,
+  writeKeyMeters,
+} from "./sql.ts";
 
-export interface AdmitRequest {
-  tenantId: string;
-  keyId: string;
-  /** SHA-256 of the key as it was presented. */
-  keyHash: string;
-  scope: KeyScope;
-  /** The Worker's clock, unix milliseconds. */
+export type { AdmitDecision, AdmitRequest } from "./decide.ts";
+
+/** How a task ended, for its hold. */
+export interface Settlement {
+  /** The number that the admission gave it. */
+  hold: number;
+  /** Images that were stored; each is charged at the price of the admission. */
+  images: number;
+  /** The upstream refused the content. */
+  refused: boolean;
+  /** The caller was told that there is no task: its idempotency key is free again. */
+  forget: boolean;
   nowMs: number;
 }
 
-export type AdmitDecision =
-  | { admitted: true; policies: PolicyState[] }
-  | { admitted: false; refusal: KeyRefusal }
-  | {
-      admitted: false;
-      refusal: "rate_limited";
-      policies: PolicyState[];
-      policy: PolicyState["name"];
-      retryAfterMs: number;
-    };
+export interface Summary {
+  /** Null: not prepaid, metered only. */
+  prepaid: boolean;
+  balance: number;
+  held: number;
+  available: number;
+  limits: Limits;
+  remaining: Record<LimitName, number | null>;
+}
+
+export type CreditResult =
+  | { kind: "done"; line: LedgerLine; repeated: boolean }
+  /** The account would have less than it holds. */
+  | { kind: "balance_held"; available: number }
+  /** The reference was used for something else. */
+  | { kind: "reference_taken" }
+  | { kind: "no_tenant" };
 
 export class Tenant extends DurableObject<Env> {
   readonly #storage: DurableObjectStorage;
@@ -43,23 +80,82 @@ export class Tenant extends DurableObject<Env> {
   }
 
   /**
-   * Decides on one request, and counts it when it is admitted; a refusal consumes nothing.
+   * Decides on one submission, and counts and holds it when it is admitted; a refusal consumes nothing.
    * @returns the decision, with the state of every limit in force once the key is known to be good.
    */
   async admit(request: AdmitRequest): Promise<AdmitDecision> {
-    if (!readSettings(this.#storage.sql)) await this.#load(request.tenantId, request.nowMs);
-    return this.#storage.transactionSync(() => this.#decide(request));
+    await this.#ready(request.caller.tenantId, request.nowMs);
+    const { sql } = this.#storage;
+    const hadAlarm = readBook(sql).alarmMs !== null;
+    const decision = this.#storage.transactionSync(() => decide(sql, request));
+    if (decision.kind === "admitted" && !hadAlarm) await this.#setAlarm();
+    return decision;
+  }
+
+  /**
+   * Ends a hold: charges what was stored, releases the rest, and takes the task out of the meters. The second
+   * time, and for a hold that there never was, it changes nothing.
+   */
+  settle(settlement: Settlement): void {
+    this.#storage.transactionSync(() => this.#settle(settlement));
+  }
+
+  /** Tops up, refunds or adjusts; once per `reference`. */
+  async credit(tenantId: string, wanted: Credit, nowMs: number): Promise<CreditResult> {
+    await this.#ready(tenantId, nowMs);
+    return this.#storage.transactionSync(() => this.#credit(wanted, nowMs));
+  }
+
+  /** Adjusts the balance to an amount, whatever it was. */
+  async setBalance(
+    tenantId: string,
+    balance: number,
+    reference: string,
+    nowMs: number,
+  ): Promise<CreditResult> {
+    await this.#ready(tenantId, nowMs);
+    return this.#storage.transactionSync(() => {
+      const { account } = readBook(this.#storage.sql);
+      // Whether or not the tenant is prepaid by now: it is about to be.
+      if (balance < account.held) return { kind: "balance_held", available: availableOf(account) };
+      const amount = balance - balanceOf(account);
+      return this.#credit({ type: "adjustment", amount, reference, note: null }, nowMs);
+    });
+  }
+
+  /** What the tenant has, holds and may still use. */
+  async summary(tenantId: string, nowMs: number): Promise<Summary | undefined> {
+    await this.#ready(tenantId, nowMs);
+    const { sql } = this.#storage;
+    const settings = readSettings(sql);
+    if (!settings) return undefined;
+    const { account, meters } = readBook(sql);
+    return {
+      prepaid: settings.prepaid,
+      balance: balanceOf(account),
+      held: account.held,
+      available: availableOf(account),
+      limits: settings.limits,
+      remaining: remainingOf(meters, settings.limits, nowMs),
+    };
+  }
+
+  /** Reads the ledger, newest first; a charge and its release are never torn apart. */
+  ledger(query: LedgerQuery): LedgerLine[] {
+    return readLedger(this.#storage.sql, query);
   }
 
   /**
    * Takes a copy of the tenant; an older one than it has is ignored.
    * @returns the version that it has afterwards.
    */
-  configure(config: TenantConfig): number {
+  configure(config: TenantConfig, nowMs: number): number {
     return this.#storage.transactionSync(() => {
-      const current = readSettings(this.#storage.sql);
+      const { sql } = this.#storage;
+      const current = readSettings(sql);
       if (current && current.version >= config.version) return current.version;
-      writeConfig(this.#storage.sql, config);
+      writeConfig(sql, config);
+      this.#open(config.openingBalance, nowMs);
       return config.version;
     });
   }
@@ -70,39 +166,112 @@ export class Tenant extends DurableObject<Env> {
     return true;
   }
 
-  async #load(tenantId: string, nowMs: number): Promise<void> {
-    const config = await loadTenantConfig(this.env.DB, tenantId, nowMs);
-    if (config) this.configure(config);
+  /** Sees to holds without a row. Runs at least once; what it could not do it does at the next one. */
+  override async alarm(): Promise<void> {
+    const { sql } = this.#storage;
+    const { confirmedSeq, alarmSeq, alarmMs } = readBook(sql);
+    const nowMs = alarmMs ?? 0;
+    const holds = openHolds(sql, confirmedSeq, alarmSeq);
+    let confirmed = alarmSeq;
+    try {
+      const voided = new Set(
+        await voidMissing(
+          this.env.DB,
+          holds.map(({ task }) => task),
+          nowMs,
+        ),
+      );
+      this.#storage.transactionSync(() => {
+        for (const { seq, task } of holds) {
+          if (voided.has(task)) this.#settle({ hold: seq, images: 0, refused: false, forget: true, nowMs });
+        }
+      });
+    } catch {
+      // D1 is out of reach: the same holds again, at the next alarm.
+      confirmed = confirmedSeq;
+    }
+    const book = readBook(sql);
+    const rest = confirmed < book.seq;
+    const last = Math.max(nowMs, findHold(sql, book.seq)?.atMs ?? 0);
+    const next = {
+      confirmedSeq: confirmed,
+      alarmSeq: book.seq,
+      alarmMs: rest ? last + confirmAfterMs : null,
+    };
+    writeBook(sql, { ...book, ...next });
+    if (rest) await this.#setAlarm();
   }
 
-  #decide(request: AdmitRequest): AdmitDecision {
+  /** Loads the tenant from D1 when there is no copy yet. */
+  async #ready(tenantId: string, nowMs: number): Promise<void> {
+    if (readSettings(this.#storage.sql)) return;
+    const config = await loadTenantConfig(this.env.DB, tenantId, nowMs);
+    if (config) this.configure(config, nowMs);
+  }
+
+  async #setAlarm(): Promise<void> {
+    const { alarmMs } = readBook(this.#storage.sql);
+    if (alarmMs !== null) await this.#storage.setAlarm(alarmMs);
+  }
+
+  /** Puts the credits that the tenant starts with into its account, once. */
+  #open(openingBalance: number, nowMs: number): void {
+    const book = readBook(this.#storage.sql);
+    if (book.opened) return;
+    writeBook(this.#storage.sql, { ...book, opened: true });
+    if (openingBalance > 0) {
+      this.#credit(
+        { type: "topup", amount: openingBalance, reference: "opening balance", note: null },
+        nowMs,
+      );
+    }
+  }
+
+  #settle({ hold: seq, images, refused, forget, nowMs }: Settlement): void {
+    const { sql } = this.#storage;
+    const hold = findHold(sql, seq);
+    if (!hold || !closeHold(sql, seq, forget)) return;
+    const amount = hold.images * hold.price;
+    const charged = Math.min(images, hold.images) * hold.price;
+    const ended = { date: hold.date, unmade: hold.images - Math.min(images, hold.images), refused };
+    const keyMeters = readKeyMeters(sql, hold.keyId);
+    if (keyMeters) writeKeyMeters(sql, hold.keyId, afterTask(keyMeters, ended, nowMs));
+    if (hold.tokenId !== null && ended.unmade > 0) returnTokenImages(sql, hold.tokenId, ended.unmade);
+    const book = readBook(sql);
+    const account = settle(book.account, amount, charged);
+    const entry = { type: "settle" as const, task: hold.task, amount: charged, released: amount - charged };
+    const after = { ...book, account, meters: afterTask(book.meters, ended, nowMs) };
+    this.#enter(after, { ...entry, reference: null, note: null }, nowMs);
+  }
+
+  #credit(wanted: Credit, nowMs: number): CreditResult {
     const { sql } = this.#storage;
     const settings = readSettings(sql);
-    if (!settings) return { admitted: false, refusal: "invalid_key" };
-    const presented = { hash: request.keyHash, scope: request.scope };
-    const refusal = checkKey(readKey(sql, request.keyId), settings.status, presented, request.nowMs);
-    if (refusal) return { admitted: false, refusal };
-
-    const limit = settings.limits.requests_per_minute;
-    if (limit === null) return { admitted: true, policies: [] };
-    const take = takeFromBucket(readBucket(sql, "requests"), limit, 1, request.nowMs);
-    const policy: PolicyState = {
-      name: "requests",
-      limit,
-      windowSeconds: windowMs / 1000,
-      remaining: take.remaining,
-      resetSeconds: Math.ceil(take.resetMs / 1000),
-    };
-    if (!take.admitted) {
-      return {
-        admitted: false,
-        refusal: "rate_limited",
-        policies: [policy],
-        policy: "requests",
-        retryAfterMs: take.retryMs,
-      };
+    if (!settings) return { kind: "no_tenant" };
+    const earlier = findCredit(sql, wanted.reference);
+    if (earlier) {
+      if (earlier.type !== wanted.type || earlier.amount !== wanted.amount)
+        return { kind: "reference_taken" };
+      return { kind: "done", line: { ...earlier, type: wanted.type }, repeated: true };
     }
-    writeBucket(sql, "requests", take.bucket);
-    return { admitted: true, policies: [policy] };
+    const book = readBook(sql);
+    const account = credit(book.account, wanted.amount, settings.prepaid);
+    if (!account) return { kind: "balance_held", available: availableOf(book.account) };
+    const entry = { ...wanted, task: null, released: 0 };
+    const { type: _type, ...line } = this.#enter({ ...book, account }, entry, nowMs);
+    return { kind: "done", line: { ...line, type: wanted.type }, repeated: false };
+  }
+
+  /** Writes an entry and the book that it leads to, numbered from one sequence. */
+  #enter(book: Book, entry: NewEntry, nowMs: number) {
+    const { sql } = this.#storage;
+    const seq = book.seq + 1;
+    const { account } = book;
+    const written = { ...entry, seq, atMs: nowMs, balance: balanceOf(account), held: account.held };
+    writeBook(sql, { ...book, seq });
+    insertEntry(sql, written);
+    return written;
   }
 }
+
+type NewEntry = Omit<Parameters<typeof insertEntry>[1], "seq" | "atMs" | "balance" | "held">;

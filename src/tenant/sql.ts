@@ -1,15 +1,33 @@
 /**
- * The tables of a tenant's object, as steps that are only ever added to, and its statements by name. All of
+ * The tables of a tenant's object, as steps that are only ever added to, and what it keeps of its tenant. All of
  * it is synchronous: what runs between two awaits is one transaction.
  */
+import { type Account, emptyAccount } from "../domain/account.ts";
+import { emptyMeters, type Meters } from "../domain/admission.ts";
 import type { StoredKey } from "../domain/keys.ts";
-import { type Bucket, emptyBucket } from "../domain/limits.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 
 const steps = [
   `CREATE TABLE config (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL);
    CREATE TABLE keys (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
    CREATE TABLE buckets (name TEXT PRIMARY KEY, level INTEGER NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;`,
+  // Counters and sums are one row a scope, since each admission moves most of them. A hold and what becomes of
+  // it are never deleted: they are the ledger, and what a replay is found by.
+  `DROP TABLE buckets;
+   CREATE TABLE books (scope TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE holds (
+     seq INTEGER PRIMARY KEY, task TEXT NOT NULL, key_id TEXT NOT NULL, token_id TEXT, at_ms INTEGER NOT NULL,
+     date TEXT NOT NULL, images INTEGER NOT NULL, price INTEGER NOT NULL,
+     balance INTEGER NOT NULL, held INTEGER NOT NULL,
+     replay TEXT, fingerprint TEXT, answered INTEGER NOT NULL DEFAULT 0,
+     settled INTEGER NOT NULL DEFAULT 0);
+   CREATE INDEX holds_replay ON holds (replay) WHERE replay IS NOT NULL;
+   CREATE TABLE entries (
+     seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, type TEXT NOT NULL, task TEXT,
+     amount INTEGER NOT NULL, released INTEGER NOT NULL DEFAULT 0, reference TEXT, note TEXT,
+     balance INTEGER NOT NULL, held INTEGER NOT NULL);
+   CREATE UNIQUE INDEX entries_reference ON entries (reference) WHERE reference IS NOT NULL;
+   CREATE TABLE tokens (id TEXT PRIMARY KEY, images INTEGER NOT NULL, expires_ms INTEGER NOT NULL) WITHOUT ROWID;`,
 ];
 
 /** Brings the object's tables up to date; each step runs once. */
@@ -45,18 +63,82 @@ export function readKey(sql: SqlStorage, id: string): StoredKey | undefined {
   return row && (JSON.parse(row.body) as StoredKey);
 }
 
-export function readBucket(sql: SqlStorage, name: string): Bucket {
-  const [row] = sql
-    .exec<{ level: number; at_ms: number }>("SELECT level, at_ms FROM buckets WHERE name = ?", name)
-    .toArray();
-  return row ? { level: row.level, atMs: row.at_ms } : emptyBucket;
+/** What the object keeps of its tenant as a whole. */
+export interface Book {
+  meters: Meters;
+  account: Account;
+  /** The number of the latest hold or entry. */
+  seq: number;
+  /** Whether the opening balance is in the account. */
+  opened: boolean;
+  /** When the alarm is due, by the Workers' clock; null: none is set. */
+  alarmMs: number | null;
+  /** Holds up to here have a row in D1, or were released for want of one. */
+  confirmedSeq: number;
+  /** Up to here the alarm will look. */
+  alarmSeq: number;
 }
 
-export function writeBucket(sql: SqlStorage, name: string, bucket: Bucket): void {
+const newBook: Book = {
+  meters: emptyMeters,
+  account: emptyAccount,
+  seq: 0,
+  opened: false,
+  alarmMs: null,
+  confirmedSeq: 0,
+  alarmSeq: 0,
+};
+
+export function readBook(sql: SqlStorage): Book {
+  return readScope<Book>(sql, "") ?? newBook;
+}
+
+export function writeBook(sql: SqlStorage, book: Book): void {
+  writeScope(sql, "", book);
+}
+
+/** What a key with limits of its own has used. */
+export function readKeyMeters(sql: SqlStorage, keyId: string): Meters | undefined {
+  return readScope<Meters>(sql, keyId);
+}
+
+export function writeKeyMeters(sql: SqlStorage, keyId: string, meters: Meters): void {
+  writeScope(sql, keyId, meters);
+}
+
+function readScope<T>(sql: SqlStorage, scope: string): T | undefined {
+  const [row] = sql.exec<{ body: string }>("SELECT body FROM books WHERE scope = ?", scope).toArray();
+  return row && (JSON.parse(row.body) as T);
+}
+
+function writeScope(sql: SqlStorage, scope: string, body: object): void {
+  sql.exec("INSERT OR REPLACE INTO books (scope, body) VALUES (?, ?)", scope, JSON.stringify(body));
+}
+
+/** Images that a client token has used. */
+export function readTokenImages(sql: SqlStorage, id: string): number {
+  const [row] = sql.exec<{ images: number }>("SELECT images FROM tokens WHERE id = ?", id).toArray();
+  return row?.images ?? 0;
+}
+
+/** Adds to what a token has used. Tokens that have expired a day ago are forgotten on the way. */
+export function addTokenImages(
+  sql: SqlStorage,
+  token: { id: string; expiresMs: number },
+  images: number,
+  nowMs: number,
+): void {
+  sql.exec("DELETE FROM tokens WHERE expires_ms < ?", nowMs - 86_400_000);
   sql.exec(
-    "INSERT OR REPLACE INTO buckets (name, level, at_ms) VALUES (?, ?, ?)",
-    name,
-    bucket.level,
-    bucket.atMs,
+    `INSERT INTO tokens (id, images, expires_ms) VALUES (?1, ?2, ?3)
+     ON CONFLICT (id) DO UPDATE SET images = images + ?2`,
+    token.id,
+    images,
+    token.expiresMs,
   );
+}
+
+/** Gives images back to a token that is still known. */
+export function returnTokenImages(sql: SqlStorage, id: string, images: number): void {
+  sql.exec("UPDATE tokens SET images = max(0, images - ?) WHERE id = ?", images, id);
 }

@@ -34,6 +34,7 @@ export function aTask(over: Partial<Task> = {}): Task {
     linksDieMs: null,
     errorCode: null,
     hidden: false,
+    hold: null,
     ...over,
   };
 }

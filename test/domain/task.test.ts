@@ -36,7 +36,7 @@ describe("the status that callers see", () => {
 
   it.each(table)("of a task that is %s (upstream at work: %s) is %s", (state, processing, status) => {
     expect(taskStatus({ state, processing })).toBe(status);
-    expect(viewTask(aTask({ state, processing }), own).status).toBe(status);
+    expect(viewTask(aTask({ state, processing }), own, true).status).toBe(status);
   });
 
   it("covers every state, and exactly the end states are finished", () => {
@@ -48,7 +48,7 @@ describe("the status that callers see", () => {
 
 describe("a task as its owner sees it", () => {
   it("has the upstream's shape and the gateway's own id and link", () => {
-    expect(viewTask(aTask({ metadata: { order: "7" }, endUser: "u-1" }), own)).toEqual({
+    expect(viewTask(aTask({ metadata: { order: "7" }, endUser: "u-1" }), own, true)).toEqual({
       id: aTask().id,
       object: "image.generation.task",
       type: "image",
@@ -71,7 +71,7 @@ describe("a task as its owner sees it", () => {
 
   it("lists each stored picture by what its bytes are", () => {
     const images = [aPicture("img-1"), aPicture("img-2", { contentType: "image/webp", width: 1, bytes: 2 })];
-    const view = viewTask(completed({ images }), own);
+    const view = viewTask(completed({ images }), own, true);
     expect(view.images).toEqual([
       {
         url: "https://gateway.example/images/img-1.png",
@@ -93,13 +93,13 @@ describe("a task as its owner sees it", () => {
 
   it("lists only what is stored when some pictures were lost", () => {
     const lost = { id: "img-2", state: "lost" as const };
-    const view = viewTask(completed({ images: [aPicture("img-1"), lost] }), own);
+    const view = viewTask(completed({ images: [aPicture("img-1"), lost] }), own, true);
     expect(view.results).toEqual(["https://gateway.example/images/img-1.png"]);
     expect(view.usage).toEqual({ images: 1, credits_held: 0, credits_charged: 30 });
   });
 
   it.each([...openStates, "failed", "cancelled"] as const)("lists no picture while it is %s", (state) => {
-    const view = viewTask(aTask({ state, images: [aPicture("img-1")] }), own);
+    const view = viewTask(aTask({ state, images: [aPicture("img-1")] }), own, true);
     expect([view.results, view.images, view.usage.images, view.usage.credits_charged]).toEqual([
       [],
       [],
@@ -110,25 +110,25 @@ describe("a task as its owner sees it", () => {
 
   it("can be cancelled only while the upstream certainly does not have it", () => {
     for (const state of [...openStates, ...endStates]) {
-      expect(viewTask(aTask({ state }), own).task_info.can_cancel).toBe(state === "queued");
+      expect(viewTask(aTask({ state }), own, true).task_info.can_cancel).toBe(state === "queued");
     }
   });
 
   it("shows the upstream's estimate once there is one", () => {
-    const view = viewTask(aTask({ state: "submitted", estimatedSeconds: 45 }), own);
+    const view = viewTask(aTask({ state: "submitted", estimatedSeconds: 45 }), own, true);
     expect(view.task_info.estimated_time).toBe(45);
-    const ended = viewTask(aTask({ state: "completed", estimatedSeconds: 45 }), own);
+    const ended = viewTask(aTask({ state: "completed", estimatedSeconds: 45 }), own, true);
     expect(ended.task_info.estimated_time).toBeNull();
   });
 
   it("shows its progress as it was written, and 100 when completed", () => {
-    expect(viewTask(aTask({ state: "submitted", progress: 42 }), own).progress).toBe(42);
-    expect(viewTask(aTask({ state: "storing", progress: 99 }), own).progress).toBe(99);
-    expect(viewTask(completed(), own).progress).toBe(100);
+    expect(viewTask(aTask({ state: "submitted", progress: 42 }), own, true).progress).toBe(42);
+    expect(viewTask(aTask({ state: "storing", progress: 99 }), own, true).progress).toBe(99);
+    expect(viewTask(completed(), own, true).progress).toBe(100);
   });
 
   it("tells times in whole seconds, cut off and never rounded up", () => {
-    const view = viewTask(completed({ createdMs: t0 + 999 }), own);
+    const view = viewTask(completed({ createdMs: t0 + 999 }), own, true);
     expect([view.created, view.finished]).toEqual([t0 / 1000, t0 / 1000 + 31]);
     expect(toSeconds(1_999)).toBe(1);
   });
@@ -139,31 +139,31 @@ describe("a task as its owner sees it", () => {
       images: [aPicture("img-1", { sha256: "hidden" })],
     });
     expect(JSON.stringify(task)).toContain("hidden");
-    expect(JSON.stringify(viewTask(task, own))).not.toMatch(/hidden|unified|upstream/);
+    expect(JSON.stringify(viewTask(task, own, true))).not.toMatch(/hidden|unified|upstream/);
   });
 });
 
 describe("what a task's usage shows", () => {
   it.each(openStates)("while %s: every image asked for is held, none charged", (state) => {
-    const { usage } = viewTask(aTask({ state, priceCredits: 75 }), own);
+    const { usage } = viewTask(aTask({ state, priceCredits: 75 }), own, true);
     expect(usage).toEqual({ images: 0, credits_held: 225, credits_charged: 0 });
   });
 
   it("when completed: nothing held, and the stored images charged at the submission's price", () => {
     const images = [aPicture("img-1"), aPicture("img-2"), aPicture("img-3")];
-    const { usage } = viewTask(completed({ images, priceCredits: 75 }), own);
+    const { usage } = viewTask(completed({ images, priceCredits: 75 }), own, true);
     expect(usage).toEqual({ images: 3, credits_held: 0, credits_charged: 225 });
   });
 
   it.each(["failed", "cancelled"] as const)("when %s: nothing held, nothing charged", (state) => {
-    const { usage } = viewTask(aTask({ state, finishedMs: doneMs }), own);
+    const { usage } = viewTask(aTask({ state, finishedMs: doneMs }), own, true);
     expect(usage).toEqual({ images: 0, credits_held: 0, credits_charged: 0 });
   });
 });
 
 describe("a failed task", () => {
   it.each(Object.keys(taskFailures) as TaskFailureCode[])("with %s says why and that it is free", (code) => {
-    const { error } = viewTask(aTask({ state: "failed", errorCode: code }), own);
+    const { error } = viewTask(aTask({ state: "failed", errorCode: code }), own, true);
     const { message, retryable } = taskFailures[code];
     expect(error).toEqual({ code, message, type: "task_error", retryable, charged: "no" });
   });
@@ -187,7 +187,7 @@ describe("the URL of a picture", () => {
   });
 
   it("follows the bases that a task is shown with, and leaves its other links at the API", () => {
-    const view = viewTask(completed(), custom);
+    const view = viewTask(completed(), custom, true);
     expect(view.results).toEqual(["https://pictures.example/images/img-1"]);
     expect(view.links.self).toBe(`https://gateway.example/v1/tasks/${view.id}`);
   });

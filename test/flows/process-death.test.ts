@@ -68,7 +68,9 @@ const { steps } = await run(0, "before");
 
 it("goes through every kind of call on the way", () => {
   expect(steps.slice(0, 4)).toEqual(["object admit", "D1", "fetch POST", "D1"]);
-  expect(new Set(steps)).toEqual(new Set(["object admit", "D1", "fetch POST", "fetch GET", "R2 put"]));
+  expect(new Set(steps)).toEqual(
+    new Set(["object admit", "D1", "fetch POST", "fetch GET", "R2 put", "object settle"]),
+  );
   expect(steps.filter((step) => step === "R2 put")).toHaveLength(2);
 });
 

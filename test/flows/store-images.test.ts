@@ -19,6 +19,13 @@ import type { Rule } from "../simulator/app.ts";
 
 beforeEach(clearTasks);
 
+/** Lanes that never run: the pictures are ready and nobody has stored them. */
+const idleLanes = {
+  send: async () => undefined,
+  store: async () => undefined,
+  settle: async () => undefined,
+};
+
 type PictureFault = Extract<Rule, { on: "picture" }>["do"];
 
 /** A task whose pictures are ready and not yet stored. */
@@ -185,9 +192,8 @@ describe("a picture whose host hangs", () => {
     const made: { key: string; id: string }[] = [];
     for (let i = 0; i < 4; i++) made.push(await readyTask(gateway));
     gateway.advance(15_000);
-    // Its lanes never run: the pictures are ready and nobody has stored them.
     const idle = gateway.deps();
-    idle.lanes = { send: async () => undefined, store: async () => undefined };
+    idle.lanes = idleLanes;
     await runTick(idle);
 
     let release = () => {};
@@ -217,9 +223,8 @@ describe("two storers of one task", () => {
     const { key, id } = await readyTask(gateway, { n: 2 });
     gateway.advance(15_000);
     const lazy = startGateway({ beside: gateway });
-    // Its lanes never run: the pictures are ready and nobody has stored them.
     const deps = lazy.deps();
-    deps.lanes = { send: async () => undefined, store: async () => undefined };
+    deps.lanes = idleLanes;
     await runTick(deps);
     const claim = async () => {
       gateway.advance(600_000);

@@ -174,7 +174,7 @@ describe("a submit at the bounds of a field's rule", () => {
   const gateway = startGateway();
   let key = "";
   beforeAll(async () => {
-    ({ key } = await gateway.makeTenant());
+    ({ key } = await gateway.makeTenant({ limits: { concurrent_tasks: null, images_per_minute: null } }));
   });
 
   it.each(accepted)("is taken and reaches the upstream: $what", async ({ body }) => {

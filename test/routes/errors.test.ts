@@ -26,38 +26,30 @@ interface KnownRoute {
   who: () => Record<string, string>;
 }
 
-const routes: KnownRoute[] = [
-  { route: "/v1/images/generations", path: () => generations, allow: ["POST"], who: asTenant },
-  { route: "/v1/tasks/:id", path: () => `/v1/tasks/${taskId}`, allow: ["GET", "HEAD"], who: asTenant },
-  { route: "/images/:file", path: () => picture, allow: ["GET", "HEAD"], who: asNobody },
-  {
-    route: "/admin/api/tenants",
-    path: () => "/admin/api/tenants",
-    allow: ["GET", "HEAD", "POST"],
-    who: asOperator,
-  },
-  {
-    route: "/admin/api/tenants/:id",
-    path: () => `/admin/api/tenants/${tenant.id}`,
-    allow: ["GET", "HEAD", "PATCH"],
-    who: asOperator,
-  },
-  {
-    route: "/admin/api/tenants/:id/keys",
-    path: () => `/admin/api/tenants/${tenant.id}/keys`,
-    allow: ["GET", "HEAD", "POST"],
-    who: asOperator,
-  },
-  {
-    route: "/admin/api/tenants/:id/keys/:key",
-    path: () => `/admin/api/tenants/${tenant.id}/keys/${tenant.keyId}`,
-    allow: ["DELETE"],
-    who: asOperator,
-  },
-  { route: "/healthz", path: () => "/healthz", allow: ["GET", "HEAD"], who: asNobody },
-  { route: "/readyz", path: () => "/readyz", allow: ["GET", "HEAD"], who: asNobody },
-  { route: "/openapi.json", path: () => "/openapi.json", allow: ["GET", "HEAD"], who: asNobody },
-];
+const read = ["GET", "HEAD"];
+
+/** Every route that there is, with the methods that it takes. */
+const takes: Record<string, string[]> = {
+  "/v1/images/generations": ["POST"],
+  "/v1/tasks/:id": read,
+  "/images/:file": read,
+  "/admin/api/tenants": [...read, "POST"],
+  "/admin/api/tenants/:id": [...read, "PATCH"],
+  "/admin/api/tenants/:id/keys": [...read, "POST"],
+  "/admin/api/tenants/:id/keys/:key": ["DELETE"],
+  "/admin/api/tenants/:id/keys/:key/rotate": ["POST"],
+  "/healthz": read,
+  "/readyz": read,
+  "/openapi.json": read,
+};
+
+const routes = Object.entries(takes).map(([route, allow]): KnownRoute => {
+  const who = route.startsWith("/v1/") ? asTenant : route.startsWith("/admin/") ? asOperator : asNobody;
+  const id = () => (route.startsWith("/v1/tasks/") ? taskId : tenant.id);
+  const path = () =>
+    route === "/images/:file" ? picture : route.replace(":id", id()).replace(":key", tenant.keyId);
+  return { route, path, allow, who };
+});
 
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PROPFIND"];
 

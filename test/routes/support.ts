@@ -16,13 +16,23 @@ export const errorTable = {
   invalid_media_url: [400, "invalid_request_error"],
   missing_key: [401, "authentication_error"],
   invalid_key: [401, "authentication_error"],
+  insufficient_balance: [402, "insufficient_quota"],
+  origin_not_allowed: [403, "permission_error"],
   secret_key_in_browser: [403, "permission_error"],
+  model_not_allowed: [403, "permission_error"],
+  token_spent: [403, "permission_error"],
   scope_denied: [403, "permission_error"],
   tenant_suspended: [403, "permission_error"],
   not_found: [404, "invalid_request_error"],
   task_not_found: [404, "invalid_request_error"],
   method_not_allowed: [405, "invalid_request_error"],
   already_exists: [409, "conflict_error"],
+  balance_held: [409, "conflict_error"],
+  idempotency_in_progress: [409, "conflict_error"],
+  task_not_finished: [409, "conflict_error"],
+  idempotency_key_reused: [422, "invalid_request_error"],
+  too_many_tasks: [429, "rate_limit_error"],
+  quota_exceeded: [429, "rate_limit_error"],
   body_too_large: [413, "invalid_request_error"],
   unsupported_media_type: [415, "invalid_request_error"],
   range_not_satisfiable: [416, "invalid_request_error"],
@@ -35,7 +45,7 @@ export const errorTable = {
 
 export type Code = keyof typeof errorTable;
 
-const neverRetried = [402, 403, 502];
+const neverRetried = ["insufficient_balance", "quota_exceeded", "upstream_rejected"];
 
 /** Expects exactly this error: status, the whole envelope and the headers of every error. Gives its message. */
 export async function expectError(
@@ -60,7 +70,9 @@ export async function expectError(
   });
   expect(response.headers.get("content-type")).toMatch(/^application\/json\b/);
   expect(response.headers.get("access-control-allow-origin")).toBe("*");
-  expect(response.headers.get("x-should-retry")).toBe(neverRetried.includes(status) ? "false" : null);
+  expect(response.headers.get("x-should-retry")).toBe(
+    neverRetried.includes(code) || status === 403 ? "false" : null,
+  );
   return body.error.message;
 }
 

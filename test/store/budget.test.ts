@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { claimSends, claimStore, oldestOverdueMs, selectDue, writeLooks } from "../../src/store/due.ts";
 import { type D1Cost, meterDatabase } from "../../src/store/meter.ts";
-import { endTask, insertTask, markSubmitted, selectTask } from "../../src/store/tasks.ts";
+import { closeTasks, endTask, insertTask, markSubmitted, selectTask } from "../../src/store/tasks.ts";
 import { listUnpushed } from "../../src/store/tenants.ts";
 import { clearTasks } from "../gateway.ts";
 import {
@@ -70,7 +70,13 @@ async function live(metered: D1Database): Promise<void> {
   const claimed = await claimStore(metered, t0 + 30_000, t0 + 90_000, task);
   if (!claimed) throw new Error("not claimed");
   const ending = { id: task.id, from: ["storing"] as const, state: "completed" as const };
-  await endTask(metered, { ...ending, images: claimed.images, errorCode: null }, t0 + 31_000).run();
+  await endTask(
+    metered,
+    { ...ending, images: claimed.images, errorCode: null },
+    t0 + 31_000,
+    t0 + 61_000,
+  ).run();
+  await closeTasks(metered, [task.id]);
 }
 
 describe("the rows that one task of half a minute writes", () => {

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { endStates, openStates, type Task } from "../../src/domain/task.ts";
 import { claimStore, writeLooks } from "../../src/store/due.ts";
-import { type Ending, endTask, markSubmitted, postponeStoring } from "../../src/store/tasks.ts";
+import { closeTasks, type Ending, endTask, markSubmitted, postponeStoring } from "../../src/store/tasks.ts";
 import { clearTasks } from "../gateway.ts";
 import { db, hourMs, insertIn, insertSubmitted, picture, runningLook, t0, taskOf } from "./seed.ts";
 
@@ -13,7 +13,7 @@ const stored = { contentType: "image/png", width: 8, height: 6, bytes: 7, sha256
 /** Ends a task; whether this call did. */
 async function end(id: string, over: Partial<Ending> = {}, nowMs = doneMs): Promise<boolean> {
   const ending: Ending = { id, from: openStates, state: "completed", images: [], errorCode: null, ...over };
-  return (await endTask(db, ending, nowMs).run()).meta.changes > 0;
+  return (await endTask(db, ending, nowMs, nowMs + 30_000).run()).meta.changes > 0;
 }
 
 describe("ending a task", () => {
@@ -42,6 +42,7 @@ describe("ending a task", () => {
       state: "completed",
       version: before.version + 1,
       finishedMs: doneMs,
+      dueMs: doneMs + 30_000,
       progress: 100,
       images: [
         { id: "img-1", state: "stored", stored },
@@ -62,6 +63,7 @@ describe("ending a task", () => {
       state: "failed",
       version: before.version + 1,
       finishedMs: doneMs,
+      dueMs: doneMs + 30_000,
       errorCode: "task_timeout",
     });
   });
@@ -86,6 +88,7 @@ describe("ending a task", () => {
     const held = await claimStore(db, t0, t0 + 60_000, "any");
     expect(held?.id).toBe(id);
     await end(id);
+    await closeTasks(db, [id]);
     expect(await postponeStoring(db, held as Task, [], t0 + 90_000)).toBe(false);
     expect(await markSubmitted(db, id, { upstreamId: "x", submittedMs: t0, estimatedSeconds: null })).toBe(
       false,
@@ -100,6 +103,7 @@ describe("ending a task", () => {
       endTask(
         db,
         { id, from: ["submitted", "storing"], state: "failed", images: [], errorCode: null },
+        doneMs,
         doneMs,
       ),
     );

@@ -111,7 +111,7 @@ describe("a task is read", () => {
       errorCode: "invalid_parameters",
       hidden: true,
     };
-    await endTask(db, refused, t0).run();
+    await endTask(db, refused, t0, t0).run();
     expect(await readAs("acme", id)).toBeUndefined();
     expect(await taskOf(id)).toMatchObject({ state: "failed", hidden: true });
   });

@@ -73,6 +73,7 @@ describe("what a round of looks found", () => {
       db,
       { id, from: ["submitted"], state: "failed", images: [], errorCode: "task_timeout" },
       t0,
+      t0,
     ).run();
     await writeLooks(db, [doneLook(id)], nowMs);
     expect(await taskOf(id)).toMatchObject({ state: "failed", errorCode: "task_timeout", images: [] });

@@ -4,7 +4,7 @@ import type { Task, TaskImage, TaskState } from "../../src/domain/task.ts";
 import { type LookResult, writeLooks } from "../../src/store/due.ts";
 import { coolDown } from "../../src/store/leases.ts";
 import { type TaskRow, taskFromRow } from "../../src/store/rows.ts";
-import { endTask, insertTask, markSubmitted, type NewTask } from "../../src/store/tasks.ts";
+import { closeTasks, endTask, insertTask, markSubmitted, type NewTask } from "../../src/store/tasks.ts";
 
 export const db = env.DB;
 export const t0 = 1_900_000_000_000;
@@ -29,6 +29,7 @@ export function newTask(over: Partial<NewTask> = {}): NewTask {
     metadata: { order: "7" },
     endUser: "u-1",
     priceCredits: 30,
+    hold: null,
     createdMs,
     deadlineMs: createdMs + hourMs,
     ...over,
@@ -108,7 +109,8 @@ export async function insertIn(state: TaskState, over: Partial<NewTask> = {}): P
     case "cancelled": {
       const { id } = await insertStoring(over);
       const ending = { id, from: ["storing"] as const, state, images: [], errorCode: null };
-      await endTask(db, ending, t0 + 1_000).run();
+      await endTask(db, ending, t0 + 1_000, t0 + 31_000).run();
+      await closeTasks(db, [ending.id]);
       return taskOf(id);
     }
   }

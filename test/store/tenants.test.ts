@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
+import { keyLimits } from "../../src/domain/admission.ts";
 import { firstKey, insertKey, type ListedKey, listKeys, revokeKey, selectKey } from "../../src/store/keys.ts";
 import {
   bumpConfigVersion,
@@ -14,6 +15,7 @@ import {
 } from "../../src/store/tenants.ts";
 
 const db = env.DB;
+const limitsOf = keyLimits;
 const t0 = 1_900_000_000_000;
 
 beforeEach(async () => {
@@ -25,7 +27,13 @@ function tenantOf(id: string, over: Partial<Tenant> = {}): Tenant {
     id,
     name: `Tenant ${id}`,
     status: "active",
-    limits: { requests_per_minute: 37 },
+    limits: limitsOf({ requests_per_minute: 37 }),
+    prices: {},
+    models: null,
+    prepaid: false,
+    openingBalance: 0,
+    lowBalance: null,
+    turnstileSecret: null,
     createdMs: t0,
     ...over,
   };
@@ -38,6 +46,10 @@ function keyOf(id: string, over: Partial<ListedKey> = {}): ListedKey {
     name: "a key",
     hash: id.padEnd(64, "0"),
     scopes: ["images", "manage"],
+    allowedOrigins: [],
+    models: null,
+    limits: {},
+    token: { ttlSeconds: 600, maxImages: 10 },
     createdMs: t0,
     expiresMs: null,
     revokedMs: null,
@@ -51,7 +63,7 @@ const versionOf = async (id: string) => (await loadTenantConfig(db, id, t0))?.ve
 
 describe("a tenant", () => {
   it("is read as it was written", async () => {
-    const tenant = tenantOf("acme", { limits: { requests_per_minute: null }, name: "Ac'me — 灯" });
+    const tenant = tenantOf("acme", { limits: limitsOf({ requests_per_minute: null }), name: "Ac'me — 灯" });
     expect(await insertTenant(db, tenant)).toBe(true);
     expect(await findTenant(db, "acme")).toEqual(tenant);
     expect(await findTenant(db, "ACME")).toBeUndefined();
@@ -70,8 +82,12 @@ describe("a tenant", () => {
 
   it("is changed in what can be changed, by one version", async () => {
     await insertTenant(db, tenantOf("acme"));
-    const changed = tenantOf("acme", { name: "B", status: "suspended", limits: { requests_per_minute: 1 } });
-    const { id: _same, createdMs: _too, ...change } = changed;
+    const changed = tenantOf("acme", {
+      name: "B",
+      status: "suspended",
+      limits: limitsOf({ requests_per_minute: 1 }),
+    });
+    const { id: _same, createdMs: _too, openingBalance: _fixed, ...change } = changed;
     expect(await updateTenant(db, "acme", change)).toEqual(changed);
     expect(await findTenant(db, "acme")).toEqual(changed);
     expect(await versionOf("acme")).toBe(2);
@@ -86,7 +102,7 @@ describe("a tenant", () => {
       updateTenant(db, "acme", { status: "suspended" }),
       updateTenant(db, "acme", { limits: { requests_per_minute: 5 } }),
     ]);
-    const limits = { requests_per_minute: 5 };
+    const limits = limitsOf({ requests_per_minute: 5 });
     expect(await findTenant(db, "acme")).toEqual(
       tenantOf("acme", { name: "B", status: "suspended", limits }),
     );
@@ -96,8 +112,8 @@ describe("a tenant", () => {
   it("may lose a limit: null is none, and not left out", async () => {
     await insertTenant(db, tenantOf("acme"));
     const changed = await updateTenant(db, "acme", { limits: { requests_per_minute: null } });
-    expect(changed?.limits).toEqual({ requests_per_minute: null });
-    expect((await loadTenantConfig(db, "acme", t0))?.limits).toEqual({ requests_per_minute: null });
+    expect(changed?.limits).toEqual(limitsOf({}));
+    expect((await loadTenantConfig(db, "acme", t0))?.limits).toEqual(limitsOf({}));
   });
 
   it("is listed by its id, page by page", async () => {
@@ -124,9 +140,12 @@ describe("a key", () => {
   it("is read as it was written, with its tenant's status", async () => {
     const key = keyOf("key-1", { scopes: ["manage"], expiresMs: t0 + 1 });
     expect(await changes(insertKey(db, "acme", key))).toBe(true);
-    expect(await find("acme", "key-1")).toEqual({ key, status: "active" });
+    expect(await find("acme", "key-1")).toEqual({
+      key,
+      tenant: { status: "active", models: null, prices: {}, turnstileSecret: null },
+    });
     await updateTenant(db, "acme", { status: "suspended" });
-    expect(await find("acme", "key-1")).toMatchObject({ status: "suspended" });
+    expect(await find("acme", "key-1")).toMatchObject({ tenant: { status: "suspended" } });
   });
 
   it("is not written for a tenant that does not exist", async () => {

@@ -1,5 +1,7 @@
 /** A tenant's object as a Worker reaches it, and tenants and keys in D1 for it to load. */
 import { env } from "cloudflare:workers";
+import type { Caller } from "../../src/domain/access.ts";
+import { keyLimits, type Limits } from "../../src/domain/admission.ts";
 import type { TenantConfig } from "../../src/domain/tenant.ts";
 import { insertKey, type ListedKey } from "../../src/store/keys.ts";
 import { insertTenant, type Tenant as TenantRecord } from "../../src/store/tenants.ts";
@@ -7,17 +9,36 @@ import type { AdmitDecision, AdmitRequest, Tenant } from "../../src/tenant/objec
 
 export const t0 = 1_900_000_000_000;
 
-export interface Stub {
-  admit(request: AdmitRequest): Promise<AdmitDecision>;
-  configure(config: TenantConfig): Promise<number>;
-  ping(): Promise<boolean>;
-}
+/** The object's methods, which over RPC are all asynchronous. */
+export type Stub = {
+  [Method in "admit" | "settle" | "credit" | "setBalance" | "summary" | "ledger" | "configure" | "ping"]: (
+    ...args: Parameters<Tenant[Method]>
+  ) => Promise<Awaited<ReturnType<Tenant[Method]>>>;
+};
 
 const namespace = env.TENANTS as unknown as DurableObjectNamespace<Tenant>;
 
 /** The runtime's stub, for what a test does to the object itself. */
 export const objectOf = (tenantId: string) => namespace.getByName(tenantId);
-export const stubOf = (tenantId: string) => objectOf(tenantId) as unknown as Stub;
+
+export function stubOf(tenantId: string): Stub {
+  const stub = objectOf(tenantId) as unknown as Stub;
+  // Every call says when it is; a test that does not care is at t0.
+  return {
+    admit: (request) => stub.admit(request),
+    settle: (settlement) => stub.settle(settlement),
+    credit: (...args) => stub.credit(...args),
+    setBalance: (...args) => stub.setBalance(...args),
+    summary: (...args) => stub.summary(...args),
+    ledger: (query) => stub.ledger(query),
+    configure: (config, nowMs) => stub.configure(config, nowMs),
+    ping: () => stub.ping(),
+  };
+}
+
+/** Gives the tenant's object a copy, as of t0. */
+export const configure = (tenantId: string, over: Partial<TenantConfig> = {}) =>
+  stubOf(tenantId).configure(configOf(over), t0);
 
 let made = 0;
 
@@ -27,6 +48,9 @@ export function freshId(): string {
   return `tenant-${made}`;
 }
 
+/** No limits but these. */
+export const limitsOf = (own: Partial<Limits>): Limits => keyLimits(own);
+
 export function keyOf(id = "key-0000000000000001", over: Partial<ListedKey> = {}): ListedKey {
   return {
     id,
@@ -34,6 +58,10 @@ export function keyOf(id = "key-0000000000000001", over: Partial<ListedKey> = {}
     name: "a key",
     hash: id.padEnd(64, "f"),
     scopes: ["images", "manage"],
+    allowedOrigins: [],
+    models: null,
+    limits: {},
+    token: { ttlSeconds: 600, maxImages: 10 },
     createdMs: t0,
     expiresMs: null,
     revokedMs: null,
@@ -45,7 +73,12 @@ export function configOf(over: Partial<TenantConfig> = {}): TenantConfig {
   return {
     version: 1,
     status: "active",
-    limits: { requests_per_minute: 37 },
+    limits: limitsOf({ requests_per_minute: 37 }),
+    prices: {},
+    models: null,
+    prepaid: false,
+    openingBalance: 0,
+    lowBalance: null,
     keys: [keyOf()],
     ...over,
   };
@@ -57,23 +90,41 @@ export async function storeTenant(
   over: Partial<TenantRecord> = {},
   keys = [keyOf()],
 ): Promise<void> {
-  const limits = { requests_per_minute: 37 };
-  await insertTenant(env.DB, { id, name: id, status: "active", limits, createdMs: t0, ...over });
+  const { version: _version, keys: _keys, ...settings } = configOf();
+  await insertTenant(env.DB, { ...settings, id, name: id, turnstileSecret: null, createdMs: t0, ...over });
   for (const key of keys) await insertKey(env.DB, id, key).run();
 }
 
-export function requestOf(tenantId: string, over: Partial<AdmitRequest> = {}): AdmitRequest {
+type Asked = Partial<AdmitRequest> & Partial<Pick<Caller, "keyId" | "keyHash">>;
+
+let asked = 0;
+
+export function requestOf(tenantId: string, { keyId, keyHash, ...over }: Asked = {}): AdmitRequest {
   const { id, hash } = keyOf();
-  return { tenantId, keyId: id, keyHash: hash, scope: "images", nowMs: t0, ...over };
+  asked += 1;
+  return {
+    caller: {
+      kind: "secret",
+      tenantId,
+      keyId: keyId ?? id,
+      keyHash: keyHash ?? hash,
+      token: null,
+      page: { origin: null, sameOrigin: false },
+    },
+    taskId: `task-${String(asked).padStart(31, "0")}`,
+    model: "wan-2.7-image",
+    images: 1,
+    price: 30,
+    replay: null,
+    nowMs: t0,
+    ...over,
+  };
 }
 
 /** Sends so many requests at once. */
-export function admitMany(
-  tenantId: string,
-  count: number,
-  over: Partial<AdmitRequest> = {},
-): Promise<AdmitDecision[]> {
+export function admitMany(tenantId: string, count: number, over: Asked = {}): Promise<AdmitDecision[]> {
   return Promise.all(Array.from({ length: count }, () => stubOf(tenantId).admit(requestOf(tenantId, over))));
 }
 
-export const admitted = (decisions: AdmitDecision[]) => decisions.filter((one) => one.admitted).length;
+export const admitted = (decisions: AdmitDecision[]) =>
+  decisions.filter((one) => one.kind === "admitted").length;

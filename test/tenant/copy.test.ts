@@ -7,8 +7,10 @@ import {
   admitMany,
   admitted,
   configOf,
+  configure,
   freshId,
   keyOf,
+  limitsOf,
   objectOf,
   requestOf,
   storeTenant,
@@ -16,7 +18,7 @@ import {
   t0,
 } from "./build.ts";
 
-const refused = (refusal: string) => ({ admitted: false, refusal });
+const refused = (refusal: string) => ({ kind: "key_refused", refusal });
 
 /** What the tenant's object decides on one request with its key. */
 const decide = (id: string, over = {}) => stubOf(id).admit(requestOf(id, over));
@@ -37,31 +39,31 @@ describe("a key", () => {
       keyOf("key-revoked", { revokedMs: t0 }),
       keyOf("key-manage", { scopes: ["manage"] }),
     ];
-    await stubOf(id).configure(configOf({ keys }));
+    await configure(id, { keys });
     expect(await decide(id, over)).toEqual(refused(refusal));
-    expect((await decide(id)).admitted).toBe(true);
+    expect((await decide(id)).kind).toBe("admitted");
   });
 
   it("of a suspended tenant is refused, and works again when the tenant does", async () => {
     const id = freshId();
-    await stubOf(id).configure(configOf({ status: "suspended" }));
+    await configure(id, { status: "suspended" });
     expect(await decide(id)).toEqual(refused("tenant_suspended"));
-    await stubOf(id).configure(configOf({ version: 2 }));
-    expect((await decide(id)).admitted).toBe(true);
+    await configure(id, { version: 2 });
+    expect((await decide(id)).kind).toBe("admitted");
   });
 
   it("that expires does so by the Worker's clock, without a push", async () => {
     const id = freshId();
-    await stubOf(id).configure(configOf({ keys: [keyOf(undefined, { expiresMs: t0 + 1_000 })] }));
-    expect((await decide(id, { nowMs: t0 + 999 })).admitted).toBe(true);
+    await configure(id, { keys: [keyOf(undefined, { expiresMs: t0 + 1_000 })] });
+    expect((await decide(id, { nowMs: t0 + 999 })).kind).toBe("admitted");
     expect(await decide(id, { nowMs: t0 + 1_000 })).toEqual(refused("invalid_key"));
   });
 
   it("that is no longer in the copy is refused from the next request on", async () => {
     const id = freshId();
-    await stubOf(id).configure(configOf());
-    expect((await decide(id)).admitted).toBe(true);
-    await stubOf(id).configure(configOf({ version: 2, keys: [] }));
+    await configure(id);
+    expect((await decide(id)).kind).toBe("admitted");
+    await configure(id, { version: 2, keys: [] });
     expect(await decide(id)).toEqual(refused("invalid_key"));
   });
 });
@@ -69,15 +71,15 @@ describe("a key", () => {
 describe("a copy of the tenant", () => {
   it("is taken, and its version told", async () => {
     const id = freshId();
-    expect(await stubOf(id).configure(configOf({ version: 3 }))).toBe(3);
-    expect(await stubOf(id).configure(configOf({ version: 4 }))).toBe(4);
+    expect(await configure(id, { version: 3 })).toBe(3);
+    expect(await configure(id, { version: 4 })).toBe(4);
   });
 
   it.each([1, 4, 5])("of version %i is ignored once version 5 is there", async (version) => {
     const id = freshId();
-    await stubOf(id).configure(configOf({ version: 5, status: "suspended" }));
-    const late = configOf({ version, limits: { requests_per_minute: 1 }, keys: [] });
-    expect(await stubOf(id).configure(late)).toBe(5);
+    await configure(id, { version: 5, status: "suspended" });
+    const late = configOf({ version, limits: limitsOf({ requests_per_minute: 1 }), keys: [] });
+    expect(await stubOf(id).configure(late, t0)).toBe(5);
     expect(await decide(id)).toEqual(refused("tenant_suspended"));
   });
 
@@ -86,7 +88,7 @@ describe("a copy of the tenant", () => {
     const versions = [3, 7, 1, 5, 2, 6, 4];
     await Promise.all(
       versions.map((version) =>
-        stubOf(id).configure(configOf({ version, limits: { requests_per_minute: version } })),
+        configure(id, { version, limits: limitsOf({ requests_per_minute: version }) }),
       ),
     );
     expect(admitted(await admitMany(id, 20))).toBe(7);
@@ -94,19 +96,19 @@ describe("a copy of the tenant", () => {
 
   it("outlives an eviction", async () => {
     const id = freshId();
-    await stubOf(id).configure(configOf({ version: 5 }));
+    await configure(id, { version: 5 });
     await evictDurableObject(objectOf(id));
-    expect((await decide(id)).admitted).toBe(true);
-    expect(await stubOf(id).configure(configOf({ version: 4, status: "suspended" }))).toBe(5);
-    expect((await decide(id)).admitted).toBe(true);
+    expect((await decide(id)).kind).toBe("admitted");
+    expect(await configure(id, { version: 4, status: "suspended" })).toBe(5);
+    expect((await decide(id)).kind).toBe("admitted");
   });
 
   it("may hold hundreds of keys", async () => {
     const id = freshId();
     const keys = Array.from({ length: 300 }, (_, index) => keyOf(`key-${String(index).padStart(16, "0")}`));
-    await stubOf(id).configure(configOf({ keys }));
+    await configure(id, { keys });
     const [last] = keys.slice(-1);
-    expect((await decide(id, { keyId: last?.id, keyHash: last?.hash })).admitted).toBe(true);
+    expect((await decide(id, { keyId: last?.id, keyHash: last?.hash })).kind).toBe("admitted");
   });
 });
 
@@ -114,7 +116,7 @@ describe("an object that has no copy", () => {
   it("loads it from D1", async () => {
     const id = freshId();
     await storeTenant(id);
-    expect(await decide(id)).toMatchObject({ admitted: true, policies: [{ limit: 37, remaining: 36 }] });
+    expect(await decide(id)).toMatchObject({ kind: "admitted", policies: [{ limit: 37, remaining: 36 }] });
   });
 
   it("loads it under load, and still admits exactly what the limit says", async () => {
@@ -138,7 +140,7 @@ describe("an object that has no copy", () => {
     const id = freshId();
     expect(await decide(id)).toEqual(refused("invalid_key"));
     await storeTenant(id);
-    expect((await decide(id)).admitted).toBe(true);
+    expect((await decide(id)).kind).toBe("admitted");
   });
 
   it("keeps what it has loaded: later requests need no D1", async () => {
@@ -147,7 +149,7 @@ describe("an object that has no copy", () => {
     await decide(id);
     await env.DB.prepare("DELETE FROM tenants WHERE id = ?1").bind(id).run();
     await evictDurableObject(objectOf(id));
-    expect((await decide(id)).admitted).toBe(true);
+    expect((await decide(id)).kind).toBe("admitted");
   });
 
   it("asks D1 no more once it has one: a change comes by a push", async () => {
@@ -155,9 +157,9 @@ describe("an object that has no copy", () => {
     await storeTenant(id);
     await decide(id);
     await updateTenant(env.DB, id, { status: "suspended" });
-    expect((await decide(id)).admitted).toBe(true);
+    expect((await decide(id)).kind).toBe("admitted");
     const pushed = await loadTenantConfig(env.DB, id, t0);
-    expect(pushed && (await stubOf(id).configure(pushed))).toBe(2);
+    expect(pushed && (await stubOf(id).configure(pushed, t0))).toBe(2);
     expect(await decide(id)).toEqual(refused("tenant_suspended"));
   });
 
@@ -166,10 +168,10 @@ describe("an object that has no copy", () => {
     await storeTenant(id);
     await bumpConfigVersion(env.DB, id).run();
     await decide(id);
-    expect(await stubOf(id).configure(configOf({ version: 1, status: "suspended" }))).toBe(2);
+    expect(await configure(id, { version: 1, status: "suspended" })).toBe(2);
     await updateTenant(env.DB, id, { status: "suspended", limits: { requests_per_minute: 1 } });
     const pushed = await loadTenantConfig(env.DB, id, t0);
-    expect(pushed && (await stubOf(id).configure(pushed))).toBe(3);
+    expect(pushed && (await stubOf(id).configure(pushed, t0))).toBe(3);
     expect(await decide(id)).toEqual(refused("tenant_suspended"));
   });
 
@@ -177,7 +179,7 @@ describe("an object that has no copy", () => {
     const id = freshId();
     await storeTenant(id);
     const decisions = admitMany(id, 20);
-    const version = await stubOf(id).configure(configOf({ version: 9, status: "suspended" }));
+    const version = await configure(id, { version: 9, status: "suspended" });
     await decisions;
     expect(version).toBe(9);
     expect(await decide(id)).toEqual(refused("tenant_suspended"));

@@ -1,18 +1,29 @@
 import { evictDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import { admitMany, admitted, configOf, freshId, keyOf, objectOf, requestOf, stubOf, t0 } from "./build.ts";
+import {
+  admitMany,
+  admitted,
+  configure,
+  freshId,
+  keyOf,
+  limitsOf,
+  objectOf,
+  requestOf,
+  stubOf,
+  t0,
+} from "./build.ts";
 
 /** A tenant of 37 requests a minute. */
 async function configured(requests_per_minute: number | null = 37): Promise<string> {
   const id = freshId();
-  await stubOf(id).configure(configOf({ limits: { requests_per_minute } }));
+  await configure(id, { limits: limitsOf({ requests_per_minute }) });
   return id;
 }
 
 /** Refuses with this many milliseconds to wait, or fails. */
 async function waitOf(id: string, nowMs = t0): Promise<number> {
   const decision = await stubOf(id).admit(requestOf(id, { nowMs }));
-  if (decision.admitted || decision.refusal !== "rate_limited") throw new Error("was not limited");
+  if (decision.kind !== "limited" || decision.code !== "rate_limited") throw new Error("was not limited");
   return decision.retryAfterMs;
 }
 
@@ -21,9 +32,10 @@ describe("a limit of requests", () => {
     const id = await configured();
     const decisions = await admitMany(id, 200);
     expect(admitted(decisions)).toBe(37);
-    const refused = decisions.filter((one) => !one.admitted);
+    const refused = decisions.filter((one) => one.kind !== "admitted");
     expect(refused).toHaveLength(163);
-    for (const one of refused) expect(one).toMatchObject({ refusal: "rate_limited", policy: "requests" });
+    for (const one of refused)
+      expect(one).toMatchObject({ kind: "limited", code: "rate_limited", limit: "requests_per_minute" });
   });
 
   it("admits exactly that many when the object is evicted in the middle", async () => {
@@ -50,8 +62,8 @@ describe("a limit of requests", () => {
     const id = await configured();
     for (let left = 36; left >= 0; left--) {
       const decision = await stubOf(id).admit(requestOf(id));
-      expect(decision).toEqual({
-        admitted: true,
+      expect(decision).toMatchObject({
+        kind: "admitted",
         policies: [
           {
             name: "requests",
@@ -69,9 +81,9 @@ describe("a limit of requests", () => {
     const id = await configured();
     await admitMany(id, 37);
     expect(await stubOf(id).admit(requestOf(id))).toEqual({
-      admitted: false,
-      refusal: "rate_limited",
-      policy: "requests",
+      kind: "limited",
+      code: "rate_limited",
+      limit: "requests_per_minute",
       retryAfterMs: 1_622,
       policies: [{ name: "requests", limit: 37, windowSeconds: 60, remaining: 0, resetSeconds: 60 }],
     });
@@ -83,7 +95,7 @@ describe("a limit of requests", () => {
     const waitMs = await waitOf(id);
     expect(await waitOf(id, t0 + waitMs - 1)).toBe(1);
     const decision = await stubOf(id).admit(requestOf(id, { nowMs: t0 + waitMs }));
-    expect(decision.admitted).toBe(true);
+    expect(decision.kind).toBe("admitted");
     expect(await waitOf(id, t0 + waitMs)).toBeGreaterThan(1);
   });
 
@@ -125,7 +137,7 @@ describe("a limit of requests", () => {
   it("is shared by all keys of the tenant", async () => {
     const id = freshId();
     const other = keyOf("key-0000000000000002");
-    await stubOf(id).configure(configOf({ keys: [keyOf(), other] }));
+    await configure(id, { keys: [keyOf(), other] });
     const both = await Promise.all([
       admitMany(id, 50),
       admitMany(id, 50, { keyId: other.id, keyHash: other.hash }),
@@ -137,13 +149,13 @@ describe("a limit of requests", () => {
     const id = await configured(null);
     const decisions = await admitMany(id, 100);
     expect(admitted(decisions)).toBe(100);
-    expect(decisions[0]).toEqual({ admitted: true, policies: [] });
+    expect(decisions[0]).toMatchObject({ kind: "admitted", policies: [] });
   });
 
   it("keeps what was used when it is changed", async () => {
     const id = await configured(100);
     await admitMany(id, 100);
-    await stubOf(id).configure(configOf({ version: 2, limits: { requests_per_minute: 10 } }));
+    await configure(id, { version: 2, limits: limitsOf({ requests_per_minute: 10 }) });
     expect(admitted(await admitMany(id, 20))).toBe(0);
     expect(admitted(await admitMany(id, 20, { nowMs: t0 + 60_000 }))).toBe(10);
   });
@@ -161,13 +173,13 @@ describe("two tenants", () => {
   it("have their own keys", async () => {
     const [a, b] = [freshId(), freshId()];
     const keyOfB = keyOf("key-bbbbbbbbbbbbbbbb");
-    await stubOf(a).configure(configOf());
-    await stubOf(b).configure(configOf({ keys: [keyOfB] }));
+    await configure(a);
+    await configure(b, { keys: [keyOfB] });
     const withKeyOfB = { keyId: keyOfB.id, keyHash: keyOfB.hash };
     expect(await stubOf(a).admit(requestOf(a, withKeyOfB))).toEqual({
-      admitted: false,
+      kind: "key_refused",
       refusal: "invalid_key",
     });
-    expect((await stubOf(b).admit(requestOf(b, withKeyOfB))).admitted).toBe(true);
+    expect((await stubOf(b).admit(requestOf(b, withKeyOfB))).kind).toBe("admitted");
   });
 });

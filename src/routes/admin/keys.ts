@@ -1,45 +1,23 @@
 /** `/admin/api/tenants/{id}/keys`: a tenant's keys. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { keyScopes } from "../../domain/keys.ts";
-import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
-import { createKey, dropKey } from "../../flows/tenants.ts";
-import { type ListedKey, listKeys } from "../../store/keys.ts";
+import { createKey, dropKey, rotateKey } from "../../flows/tenants.ts";
+import { listKeys } from "../../store/keys.ts";
 import { findTenant } from "../../store/tenants.ts";
 import type { Api } from "../context.ts";
+import { keyReply, madeKeyReply, newKey, rotation, viewKey, wantedKey } from "../keys.ts";
+import { pageQuery, toPage } from "../pages.ts";
 import { bodyErrors, errorReplies, json, listReply } from "../replies.ts";
-import { invalidRequest, jsonBody } from "../validation.ts";
-import { adminErrors, pageQuery, toPage } from "./pages.ts";
+import { jsonBody } from "../validation.ts";
+import { adminActor, adminErrors } from "./admin.ts";
 import { noSuchTenant } from "./tenants.ts";
-
-const kind = z.enum(["secret"]);
-const scopes = z.array(z.enum(keyScopes)).min(1);
-const unixSeconds = z.int().min(0).max(4_102_444_800);
-
-const newKey = z.strictObject({
-  name: z.string().trim().min(1).max(200),
-  kind,
-  scopes: scopes.optional().meta({ description: "Default: all." }),
-  expires_at: unixSeconds.nullable().optional().meta({ description: "Unix seconds. Default: never." }),
-});
-
-const keyReply = z
-  .object({
-    id: z.string(),
-    object: z.literal("key"),
-    name: z.string(),
-    kind,
-    scopes,
-    created: z.int(),
-    expires_at: z.int().nullable(),
-    revoked_at: z.int().nullable(),
-  })
-  .meta({ id: "Key" });
 
 const shared = { tags: ["Admin: keys"], security: [{ admin: [] }] };
 const path = "/admin/api/tenants/{id}/keys";
 const params = z.object({ id: z.string() });
+const keyParams = params.extend({ key: z.string() });
+const secretHeaders = { "cache-control": "no-store" };
 
 const create = createRoute({
   ...shared,
@@ -50,10 +28,7 @@ const create = createRoute({
   middleware: [jsonBody] as const,
   request: { params, body: { required: true, ...json(newKey, "The key.") } },
   responses: {
-    201: json(
-      keyReply.extend({ key: z.string() }),
-      "Made. `key` is shown this once; only its hash is stored.",
-    ),
+    201: json(madeKeyReply, "Made. `key` is shown this once; only its hash is stored."),
     ...errorReplies(...adminErrors, ...bodyErrors, "not_found"),
   },
 });
@@ -71,6 +46,21 @@ const list = createRoute({
   },
 });
 
+const rotate = createRoute({
+  ...shared,
+  method: "post",
+  path: `${path}/{key}/rotate`,
+  operationId: "rotate-key",
+  summary: "Replace a key by a new one",
+  description: "The new key is as the old one was. The old one works on for `overlap_seconds`.",
+  middleware: [jsonBody] as const,
+  request: { params: keyParams, body: { required: true, ...json(rotation, "The overlap.") } },
+  responses: {
+    201: json(madeKeyReply, "The new key."),
+    ...errorReplies(...adminErrors, ...bodyErrors, "not_found"),
+  },
+});
+
 const revoke = createRoute({
   ...shared,
   method: "delete",
@@ -78,22 +68,20 @@ const revoke = createRoute({
   operationId: "revoke-key",
   summary: "Revoke a key",
   description: "It is refused from the next request on. Revoking it again does nothing.",
-  request: { params: params.extend({ key: z.string() }) },
+  request: { params: keyParams },
   responses: { 204: { description: "Revoked." }, ...errorReplies(...adminErrors, "not_found") },
 });
 
+const noSuchKey = () => new ApiError("not_found", "There is no such key.");
+
 export function adminKeys(api: Api): void {
   api.openapi(create, async (c) => {
-    const { expires_at = null, ...body } = c.req.valid("json");
     const deps = c.get("deps");
-    const expiresMs = expires_at === null ? null : expires_at * 1000;
-    if (expiresMs !== null && expiresMs <= deps.now()) {
-      throw invalidRequest([{ path: ["expires_at"], message: "must be in the future" }]);
-    }
-    const wanted = { ...body, scopes: body.scopes ?? [...keyScopes], expiresMs };
-    const made = await createKey(deps, c.req.valid("param").id, wanted);
+    const { id } = c.req.valid("param");
+    const wanted = wantedKey(c.req.valid("json"), deps.now());
+    const made = await createKey(deps, adminActor(c), id, wanted);
     if (!made) throw noSuchTenant();
-    return c.json({ ...view(made.stored), key: made.key }, 201, { "cache-control": "no-store" });
+    return c.json({ ...viewKey(made.stored), key: made.key }, 201, secretHeaders);
   });
 
   api.openapi(list, async (c) => {
@@ -101,26 +89,20 @@ export function adminKeys(api: Api): void {
     const { cursor, limit } = c.req.valid("query");
     const tenant = await findTenant(db, c.req.valid("param").id);
     if (!tenant) throw noSuchTenant();
-    return c.json(toPage(await listKeys(db, tenant.id, cursor, limit + 1), limit, view), 200);
+    return c.json(toPage(await listKeys(db, tenant.id, cursor, limit + 1), limit, viewKey), 200);
+  });
+
+  api.openapi(rotate, async (c) => {
+    const { id, key } = c.req.valid("param");
+    const overlapMs = c.req.valid("json").overlap_seconds * 1000;
+    const made = await rotateKey(c.get("deps"), adminActor(c), id, key, overlapMs);
+    if (!made) throw noSuchKey();
+    return c.json({ ...viewKey(made.stored), key: made.key }, 201, secretHeaders);
   });
 
   api.openapi(revoke, async (c) => {
     const { id, key } = c.req.valid("param");
-    if (!(await dropKey(c.get("deps"), id, key))) throw new ApiError("not_found", "There is no such key.");
+    if (!(await dropKey(c.get("deps"), adminActor(c), id, key))) throw noSuchKey();
     return c.body(null, 204);
   });
-}
-
-function view(key: ListedKey): z.output<typeof keyReply> {
-  const { id, name, kind, scopes, createdMs, expiresMs, revokedMs } = key;
-  return {
-    id,
-    object: "key",
-    name,
-    kind,
-    scopes,
-    created: toSeconds(createdMs),
-    expires_at: expiresMs === null ? null : toSeconds(expiresMs),
-    revoked_at: revokedMs === null ? null : toSeconds(revokedMs),
-  };
 }

@@ -1,23 +1,39 @@
 /** `/admin/api/tenants`: making, reading and changing tenants. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { maxAmount } from "../../domain/account.ts";
+import { defaultLimits } from "../../domain/admission.ts";
 import { tenantIdPattern } from "../../domain/ids.ts";
-import { defaultLimits, maxLimit } from "../../domain/limits.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import { changeTenant, createTenant } from "../../flows/tenants.ts";
 import { findTenant, listTenants, type Tenant } from "../../store/tenants.ts";
-import type { Api } from "../context.ts";
+import type { Api, AppContext } from "../context.ts";
+import { pageQuery, toPage } from "../pages.ts";
 import { bodyErrors, errorReplies, json, listReply } from "../replies.ts";
+import { givenLimits, modelList, prices, shownLimits } from "../settings.ts";
 import { jsonBody } from "../validation.ts";
-import { adminErrors, pageQuery, toPage } from "./pages.ts";
+import { adminActor, adminErrors } from "./admin.ts";
 
-const limit = z.int().min(1).max(maxLimit).nullable();
-const limits = z.strictObject({
-  requests_per_minute: limit.exactOptional().meta({ description: "Default 600. Null: none." }),
-});
 const name = z.string().trim().min(1).max(200);
 const status = z.enum(["active", "suspended"]);
+const credits = z.int().min(0).max(maxAmount);
+
+const settings = {
+  name,
+  limits: givenLimits.optional(),
+  prices: prices.optional(),
+  balance: credits.nullable().optional().meta({
+    description: "Credits. Null: not prepaid, metered only. In a change: what the balance is set to.",
+  }),
+  low_balance: credits.nullable().optional().meta({
+    description: "`balance.low` is told when what is available falls below this.",
+  }),
+  models: modelList.nullable().optional().meta({ description: "Null: all." }),
+  turnstile_secret: z.string().min(1).max(200).nullable().optional().meta({
+    description: "Of the Turnstile widget whose answers browser keys mint tokens for. Never shown.",
+  }),
+};
 
 const newTenant = z.strictObject({
   id: z
@@ -25,10 +41,9 @@ const newTenant = z.strictObject({
     .regex(tenantIdPattern, "must be 3 to 32 of a-z, 0-9 and -")
     .optional()
     .meta({ description: "Made up when left out." }),
-  name,
-  limits: limits.optional(),
+  ...settings,
 });
-const tenantChange = z.strictObject({ name, limits, status }).partial();
+const tenantChange = z.strictObject({ ...settings, name: name.optional(), status: status.optional() });
 
 const tenantReply = z
   .object({
@@ -36,7 +51,14 @@ const tenantReply = z
     object: z.literal("tenant"),
     name: z.string(),
     status,
-    limits: z.object({ requests_per_minute: limit }),
+    limits: shownLimits,
+    prices,
+    models: modelList.nullable(),
+    balance: z.int().nullable().meta({ description: "Topped up − charged. Null: not prepaid." }),
+    held: z.int(),
+    available: z.int().nullable(),
+    low_balance: z.int().nullable(),
+    turnstile: z.boolean().meta({ description: "Whether a `turnstile_secret` is set." }),
     created: z.int(),
   })
   .meta({ id: "Tenant" });
@@ -94,7 +116,7 @@ const change = createRoute({
   request: { params, body: { required: true, ...json(tenantChange, "What to change.") } },
   responses: {
     200: json(tenantReply, "Changed."),
-    ...errorReplies(...adminErrors, ...bodyErrors, "not_found"),
+    ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "balance_held"),
   },
 });
 
@@ -107,30 +129,51 @@ export function adminTenants(api: Api): void {
       name: body.name,
       status: "active",
       limits: { ...defaultLimits, ...body.limits },
+      prices: body.prices ?? {},
+      models: body.models ?? null,
+      prepaid: body.balance != null,
+      openingBalance: body.balance ?? 0,
+      lowBalance: body.low_balance ?? null,
+      turnstileSecret: body.turnstile_secret ?? null,
       createdMs: deps.now(),
     };
-    if (!(await createTenant(deps, tenant))) {
+    if (!(await createTenant(deps, adminActor(c), tenant))) {
       throw new ApiError("already_exists", "There is, or was, a tenant of this id.", { param: "id" });
     }
-    return c.json(view(tenant), 201);
+    return c.json(await view(c, tenant), 201);
   });
 
   api.openapi(list, async (c) => {
-    const { cursor, limit: pageLimit } = c.req.valid("query");
-    const found = await listTenants(c.get("deps").db, cursor, pageLimit + 1);
-    return c.json(toPage(found, pageLimit, view), 200);
+    const { cursor, limit } = c.req.valid("query");
+    const found = await listTenants(c.get("deps").db, cursor, limit + 1);
+    const page = toPage(found, limit, (tenant) => tenant);
+    return c.json({ ...page, data: await Promise.all(page.data.map((tenant) => view(c, tenant))) }, 200);
   });
 
   api.openapi(read, async (c) => {
     const tenant = await findTenant(c.get("deps").db, c.req.valid("param").id);
     if (!tenant) throw noSuchTenant();
-    return c.json(view(tenant), 200);
+    return c.json(await view(c, tenant), 200);
   });
 
   api.openapi(change, async (c) => {
-    const changed = await changeTenant(c.get("deps"), c.req.valid("param").id, c.req.valid("json"));
-    if (!changed) throw noSuchTenant();
-    return c.json(view(changed), 200);
+    const { balance, low_balance, turnstile_secret, ...body } = c.req.valid("json");
+    const changes = {
+      ...body,
+      lowBalance: low_balance,
+      turnstileSecret: turnstile_secret,
+      prepaid: balance === undefined ? undefined : balance !== null,
+    };
+    const { id } = c.req.valid("param");
+    const result = await changeTenant(c.get("deps"), adminActor(c), id, changes, balance ?? undefined);
+    switch (result.kind) {
+      case "no_tenant":
+        throw noSuchTenant();
+      case "balance_held":
+        throw balanceHeld(result.available);
+      case "changed":
+        return c.json(await view(c, result.tenant), 200);
+    }
   });
 }
 
@@ -138,7 +181,28 @@ export function noSuchTenant(): ApiError {
   return new ApiError("not_found", "There is no such tenant.");
 }
 
-function view(tenant: Tenant): z.output<typeof tenantReply> {
-  const { id, name, status, limits, createdMs } = tenant;
-  return { id, object: "tenant", name, status, limits, created: toSeconds(createdMs) };
+export function balanceHeld(available: number): ApiError {
+  const text = `The balance cannot fall below what is held for running tasks; ${available} credits are available.`;
+  return new ApiError("balance_held", text);
+}
+
+async function view(c: AppContext, tenant: Tenant): Promise<z.output<typeof tenantReply>> {
+  const deps = c.get("deps");
+  const summary = await deps.tenant(tenant.id).summary(tenant.id, deps.now());
+  const { balance = 0, held = 0, available = 0 } = summary ?? {};
+  return {
+    id: tenant.id,
+    object: "tenant",
+    name: tenant.name,
+    status: tenant.status,
+    limits: tenant.limits,
+    prices: tenant.prices,
+    models: tenant.models,
+    balance: tenant.prepaid ? balance : null,
+    held,
+    available: tenant.prepaid ? available : null,
+    low_balance: tenant.lowBalance,
+    turnstile: tenant.turnstileSecret !== null,
+    created: toSeconds(tenant.createdMs),
+  };
 }

@@ -1,0 +1,39 @@
+/**
+ * Client tokens: what a tenant's server, or a browser key with a Turnstile answer, hands to one end user for
+ * minutes. A token carries all that limits it, signed, so that no database is asked for it; only the images it
+ * has used are counted, by the tenant's object.
+ *
+ *   wct_<tenant>.<claims, JSON as base64url>.<check>
+ */
+import type { Model } from "./models.ts";
+import type { Signer } from "./signing.ts";
+
+export interface TokenClaims {
+  /** Names the token where its images are counted. */
+  id: string;
+  tenantId: string;
+  /** The key that made it, and with which it dies. */
+  keyId: string;
+  expiresMs: number;
+  maxImages: number;
+  allowedOrigins: string[];
+  models: Model[] | null;
+  endUser: string | null;
+}
+
+const tokenPattern = /^wct_([a-z0-9-]{3,32})\.([A-Za-z0-9_-]{1,4096})\.([0-9a-z]{26})$/;
+
+export async function formatToken(signer: Signer, { tenantId, ...claims }: TokenClaims): Promise<string> {
+  const bytes = new TextEncoder().encode(JSON.stringify(claims));
+  const signed = `wct_${tenantId}.${bytes.toBase64({ alphabet: "base64url", omitPadding: true })}`;
+  return `${signed}.${await signer.sign(signed)}`;
+}
+
+/** Reads a token without touching storage; undefined for whatever this gateway did not sign. Expiry is the caller's to check. */
+export async function readToken(signer: Signer, text: string): Promise<TokenClaims | undefined> {
+  const [, tenantId, body, check] = tokenPattern.exec(text) ?? [];
+  if (!tenantId || !body || !check) return undefined;
+  if (!(await signer.verify(text.slice(0, -check.length - 1), check))) return undefined;
+  const json = new TextDecoder().decode(Uint8Array.fromBase64(body, { alphabet: "base64url" }));
+  return { ...(JSON.parse(json) as Omit<TokenClaims, "tenantId">), tenantId };
+}

@@ -1,0 +1,46 @@
+/**
+ * Requests that come twice. With an `Idempotency-Key` the same key means the same task for 24 hours. Without
+ * one, an SDK that retries says so (`X-Stainless-Retry-Count`), and its retry gets the task that its first try
+ * made:
+ *
+ *   try 1 of A: made task 1, its reply is lost        try 1 of B, the same body: made task 2, its reply is lost
+ *   try 2 of A: gets task 2, which is marked          try 2 of B: gets task 1, since task 2 was given away
+ *
+ * Which of two equal requests gets which of two equal tasks does not matter; that neither makes a third does.
+ */
+import { type FoundHold, findReplays, markAnswered } from "./ledger.ts";
+
+export const idempotencyLifeMs = 24 * 3_600_000;
+export const retryLifeMs = 60 * 60_000;
+
+export interface Replay {
+  /** `key`: the caller sent an idempotency key. `body`: the body itself, of a secret key's request. */
+  by: "key" | "body";
+  /** What is looked for: names the caller's key or token as well. */
+  value: string;
+  /** Hash of the body as it was parsed. */
+  fingerprint: string;
+  /** How often the client says that it has tried before. */
+  retries: number;
+}
+
+export type ReplayFound =
+  | { kind: "new" }
+  | { kind: "again"; hold: FoundHold }
+  /** The same idempotency key came with another body. */
+  | { kind: "other_body" };
+
+export function findReplay(sql: SqlStorage, replay: Replay | null, nowMs: number): ReplayFound {
+  if (replay === null) return { kind: "new" };
+  if (replay.by === "key") {
+    const [hold] = findReplays(sql, replay.value, nowMs - idempotencyLifeMs);
+    if (!hold) return { kind: "new" };
+    return hold.fingerprint === replay.fingerprint ? { kind: "again", hold } : { kind: "other_body" };
+  }
+  if (replay.retries === 0) return { kind: "new" };
+  const holds = findReplays(sql, replay.value, nowMs - retryLifeMs);
+  const hold = holds.find(({ answered }) => answered < replay.retries) ?? holds[0];
+  if (!hold) return { kind: "new" };
+  markAnswered(sql, hold.seq, replay.retries);
+  return { kind: "again", hold };
+}
