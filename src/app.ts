@@ -7,16 +7,25 @@ import type { Config } from "./config.ts";
 import { type Deps, describe, newId, OutOfReach } from "./deps.ts";
 import { ApiError, errorBody, errorHeaders, errorStatus } from "./errors.ts";
 import { adminKeys } from "./routes/admin/keys.ts";
+import { adminMoney } from "./routes/admin/money.ts";
+import { adminOverview } from "./routes/admin/overview.ts";
+import { adminTasks } from "./routes/admin/tasks.ts";
 import { adminTenants } from "./routes/admin/tenants.ts";
 import { authenticate, authenticateAdmin, nameTenant } from "./routes/authenticate.ts";
 import { type Api, type AppContext, createApi } from "./routes/context.ts";
 import { cors } from "./routes/cors.ts";
+import { createClientToken } from "./routes/create-client-token.ts";
 import { createImage } from "./routes/create-image.ts";
 import { getImage } from "./routes/get-image.ts";
+import { getLedger } from "./routes/get-ledger.ts";
 import { getTask } from "./routes/get-task.ts";
+import { getUsage } from "./routes/get-usage.ts";
 import { healthz, readyz } from "./routes/health.ts";
+import { listModels } from "./routes/list-models.ts";
 import { observe } from "./routes/observe.ts";
 import { openApiDocument } from "./routes/openapi.ts";
+import { ownKeys } from "./routes/own-keys.ts";
+import { quote } from "./routes/quote.ts";
 
 export type { Api } from "./routes/context.ts";
 
@@ -34,8 +43,17 @@ export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => De
   createImage(api, config);
   getTask(api);
   getImage(api);
+  listModels(api, config);
+  quote(api, config);
+  createClientToken(api);
+  getUsage(api);
+  getLedger(api);
+  ownKeys(api);
   adminTenants(api);
   adminKeys(api);
+  adminMoney(api);
+  adminTasks(api);
+  adminOverview(api);
   openApiDocument(api);
 
   refuseOtherMethods(api);

@@ -45,6 +45,10 @@ const configSchema = z.object({
     "wan-2.7-image-pro": 75,
   }),
   MODEL_ALIASES: json(z.record(z.string().min(1), z.enum(models))).default({}),
+  /** Where Turnstile's answers are verified. */
+  TURNSTILE_VERIFY_URL: optional(baseUrl).transform(
+    (url) => url ?? "https://challenges.cloudflare.com/turnstile/v0/siteverify",
+  ),
   ALLOW_PRIVATE_NETWORK: z
     .preprocess((value) => String(value ?? "false"), z.enum(["true", "false"]))
     .transform((text) => text === "true"),

@@ -61,6 +61,7 @@ const tenantMethods = [
   "setBalance",
   "summary",
   "ledger",
+  "check",
   "configure",
   "ping",
 ] as const;

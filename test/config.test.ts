@@ -26,6 +26,7 @@ describe("a configuration of the three secrets alone", () => {
       PUBLIC_BASE_URL: null,
       PUBLIC_IMAGE_BASE_URL: null,
       UPSTREAM_TIMEOUT_MS: 30_000,
+      TURNSTILE_VERIFY_URL: "https://challenges.cloudflare.com/turnstile/v0/siteverify",
       TASK_DEADLINE_SECONDS: 3_600,
       POLL_ROUND_SECONDS: 2,
       ARCHIVE_MAX_BYTES: 33_554_432,

@@ -64,6 +64,11 @@ function base32Time(nowMs: number): string {
   return text;
 }
 
+/** What sorts before every id of this kind that is made at `nowMs` or later, and after all earlier ones. */
+export function idBound(kind: "task" | "act", nowMs: number): string {
+  return idPrefixes[kind] + base32Time(Math.max(0, nowMs));
+}
+
 /** The tenant ids that an operator may choose: 3 to 32 of a-z, 0-9 and "-". */
 export const tenantIdPattern = /^[a-z0-9-]{3,32}$/;
 

@@ -88,3 +88,20 @@ export const defaultTokenSettings: TokenSettings = { ttlSeconds: 600, maxImages:
 export const browserKeyLimits = { images_per_day: 100, images_per_minute: 10 } as const;
 /** Images that one submission by a browser key or a client token may ask for. */
 export const browserMaxImages = 4;
+
+/**
+ * The first thing in which a key would go beyond another, under the API's name for it; undefined when it does not.
+ * Limits are not compared: the tenant's hold for all of its keys.
+ */
+export function keyProblem(
+  wanted: Pick<StoredKey, "scopes" | "models" | "expiresMs">,
+  maker: Pick<StoredKey, "scopes" | "models" | "expiresMs">,
+): "scopes" | "models" | "expires_at" | undefined {
+  if (!wanted.scopes.every((scope) => maker.scopes.includes(scope))) return "scopes";
+  const { models: allowed } = maker;
+  if (allowed !== null && !(wanted.models?.every((model) => allowed.includes(model)) ?? false))
+    return "models";
+  const { expiresMs } = maker;
+  if (expiresMs !== null && (wanted.expiresMs ?? Number.POSITIVE_INFINITY) > expiresMs) return "expires_at";
+  return undefined;
+}

@@ -84,7 +84,16 @@ export async function refresh(deps: Deps, task: Task): Promise<void> {
   if (task.state !== "submitted" || task.submittedMs === null) return;
   const intervalMs = refreshIntervalMs(deps.now() - task.submittedMs);
   if (deps.now() - task.refreshedMs < intervalMs) return;
-  const claimed = await claimRefresh(deps.db, task.id, deps.now(), intervalMs);
+  await lookAndStore(deps, task.id, intervalMs);
+}
+
+/** Looks at a task that the upstream has, whenever it was looked at last. */
+export async function lookNow(deps: Deps, task: Task): Promise<void> {
+  await lookAndStore(deps, task.id, 0);
+}
+
+async function lookAndStore(deps: Deps, taskId: string, intervalMs: number): Promise<void> {
+  const claimed = await claimRefresh(deps.db, taskId, deps.now(), intervalMs);
   if (!claimed) return;
   const { toStore } = await recordLooks(deps, [await lookAt(deps, claimed)]);
   for (const id of toStore) {

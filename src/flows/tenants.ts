@@ -5,6 +5,7 @@
  */
 import type { Deps } from "../deps.ts";
 import { formatKey, keySecretBytes, type StoredKey } from "../domain/keys.ts";
+import type { Credit } from "../domain/ledger.ts";
 import { sha256Hex } from "../domain/signing.ts";
 import { type Act, insertAct } from "../store/acts.ts";
 import { expireKey, findKey, insertKey, type ListedKey, revokeKey } from "../store/keys.ts";
@@ -52,7 +53,7 @@ export async function changeTenant(
   balance?: number,
 ): Promise<ChangeResult> {
   if (balance !== undefined) {
-    const set = await deps.tenant(id).setBalance(id, balance, `set by ${by.requestId}`, deps.now());
+    const set = await deps.tenant(id).setBalance(id, balance, `gateway: set by ${by.requestId}`, deps.now());
     if (set.kind === "no_tenant") return set;
     if (set.kind === "balance_held") return set;
   }
@@ -63,6 +64,22 @@ export async function changeTenant(
   await act(deps, by, { act: "tenant.change", tenantId: id, subject: id, details }).run();
   await pushConfig(deps, id);
   return { kind: "changed", tenant };
+}
+
+/** Tops up, refunds or adjusts; once per reference. */
+export async function giveCredits(
+  deps: Deps,
+  by: Actor,
+  tenantId: string,
+  credit: Credit,
+): Promise<CreditResult> {
+  const result = await deps.tenant(tenantId).credit(tenantId, credit, deps.now());
+  if (result.kind === "done" && !result.repeated) {
+    const { type, amount, reference } = credit;
+    const details = { type, amount, reference };
+    await act(deps, by, { act: "credits.give", tenantId, subject: tenantId, details }).run();
+  }
+  return result;
 }
 
 /** What a new key is to be. */

@@ -83,6 +83,18 @@ export async function listTenants(db: D1Database, afterId: string, limit: number
   return results.map(fromRow);
 }
 
+/** Ids of `limit` tenants, going round: the turn `offset` counts on for ever. */
+export async function tenantsFrom(db: D1Database, offset: number, limit: number): Promise<string[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT id FROM tenants ORDER BY id LIMIT ?2
+       OFFSET CAST(?1 AS INTEGER) % max(1, (SELECT count(*) FROM tenants))`,
+    )
+    .bind(offset, limit)
+    .all<{ id: string }>();
+  return results.map(({ id }) => id);
+}
+
 /** What may be changed of a tenant; what is absent stays as it is. */
 export interface TenantChange {
   name?: string | undefined;

@@ -23,6 +23,7 @@ import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 import { loadTenantConfig } from "../store/tenants.ts";
 import { voidMissing } from "../store/voids.ts";
+import { type Check, checkBooks } from "./check.ts";
 import { type AdmitDecision, type AdmitRequest, confirmAfterMs, decide } from "./decide.ts";
 import { closeHold, findCredit, findHold, insertEntry, openHolds, readLedger } from "./ledger.ts";
 import {
@@ -49,6 +50,8 @@ export interface Settlement {
   refused: boolean;
   /** The caller was told that there is no task: its idempotency key is free again. */
   forget: boolean;
+  /** Why, when it did not go the usual way. */
+  note?: string;
   nowMs: number;
 }
 
@@ -95,9 +98,10 @@ export class Tenant extends DurableObject<Env> {
   /**
    * Ends a hold: charges what was stored, releases the rest, and takes the task out of the meters. The second
    * time, and for a hold that there never was, it changes nothing.
+   * @returns whether it was settled by this call.
    */
-  settle(settlement: Settlement): void {
-    this.#storage.transactionSync(() => this.#settle(settlement));
+  settle(settlement: Settlement): boolean {
+    return this.#storage.transactionSync(() => this.#settle(settlement));
   }
 
   /** Tops up, refunds or adjusts; once per `reference`. */
@@ -166,6 +170,11 @@ export class Tenant extends DurableObject<Env> {
     return true;
   }
 
+  /** Adds everything up again from its rows, and lists what has not ended. Reads the whole ledger. */
+  check(): Check {
+    return checkBooks(this.#storage.sql);
+  }
+
   /** Sees to holds without a row. Runs at least once; what it could not do it does at the next one. */
   override async alarm(): Promise<void> {
     const { sql } = this.#storage;
@@ -183,7 +192,15 @@ export class Tenant extends DurableObject<Env> {
       );
       this.#storage.transactionSync(() => {
         for (const { seq, task } of holds) {
-          if (voided.has(task)) this.#settle({ hold: seq, images: 0, refused: false, forget: true, nowMs });
+          if (voided.has(task))
+            this.#settle({
+              hold: seq,
+              images: 0,
+              refused: false,
+              forget: true,
+              note: "no task came of it",
+              nowMs,
+            });
         }
       });
     } catch {
@@ -221,16 +238,16 @@ export class Tenant extends DurableObject<Env> {
     writeBook(this.#storage.sql, { ...book, opened: true });
     if (openingBalance > 0) {
       this.#credit(
-        { type: "topup", amount: openingBalance, reference: "opening balance", note: null },
+        { type: "topup", amount: openingBalance, reference: "gateway: opening balance", note: null },
         nowMs,
       );
     }
   }
 
-  #settle({ hold: seq, images, refused, forget, nowMs }: Settlement): void {
+  #settle({ hold: seq, images, refused, forget, note = null, nowMs }: NotedSettlement): boolean {
     const { sql } = this.#storage;
     const hold = findHold(sql, seq);
-    if (!hold || !closeHold(sql, seq, forget)) return;
+    if (!hold || !closeHold(sql, seq, forget)) return false;
     const amount = hold.images * hold.price;
     const charged = Math.min(images, hold.images) * hold.price;
     const ended = { date: hold.date, unmade: hold.images - Math.min(images, hold.images), refused };
@@ -241,7 +258,8 @@ export class Tenant extends DurableObject<Env> {
     const account = settle(book.account, amount, charged);
     const entry = { type: "settle" as const, task: hold.task, amount: charged, released: amount - charged };
     const after = { ...book, account, meters: afterTask(book.meters, ended, nowMs) };
-    this.#enter(after, { ...entry, reference: null, note: null }, nowMs);
+    this.#enter(after, { ...entry, reference: null, note }, nowMs);
+    return true;
   }
 
   #credit(wanted: Credit, nowMs: number): CreditResult {
@@ -274,4 +292,5 @@ export class Tenant extends DurableObject<Env> {
   }
 }
 
+type NotedSettlement = Omit<Settlement, "note"> & { note?: string | null };
 type NewEntry = Omit<Parameters<typeof insertEntry>[1], "seq" | "atMs" | "balance" | "held">;

@@ -38,6 +38,23 @@ const takes: Record<string, string[]> = {
   "/admin/api/tenants/:id/keys": [...read, "POST"],
   "/admin/api/tenants/:id/keys/:key": ["DELETE"],
   "/admin/api/tenants/:id/keys/:key/rotate": ["POST"],
+  "/admin/api/tenants/:id/credits": ["POST"],
+  "/admin/api/tenants/:id/ledger": read,
+  "/admin/api/usage": read,
+  "/admin/api/tasks": read,
+  "/admin/api/tasks/:id": read,
+  "/admin/api/tasks/:id/refresh": ["POST"],
+  "/admin/api/tasks/:id/fail": ["POST"],
+  "/admin/api/overview": read,
+  "/admin/api/audit": read,
+  "/v1/models": read,
+  "/v1/quote": ["POST"],
+  "/v1/client-tokens": ["POST"],
+  "/v1/keys": [...read, "POST"],
+  "/v1/keys/:key": ["DELETE"],
+  "/v1/keys/:key/rotate": ["POST"],
+  "/v1/usage": read,
+  "/v1/ledger": read,
   "/healthz": read,
   "/readyz": read,
   "/openapi.json": read,
@@ -45,7 +62,7 @@ const takes: Record<string, string[]> = {
 
 const routes = Object.entries(takes).map(([route, allow]): KnownRoute => {
   const who = route.startsWith("/v1/") ? asTenant : route.startsWith("/admin/") ? asOperator : asNobody;
-  const id = () => (route.startsWith("/v1/tasks/") ? taskId : tenant.id);
+  const id = () => (route.includes("/tasks/") ? taskId : tenant.id);
   const path = () =>
     route === "/images/:file" ? picture : route.replace(":id", id()).replace(":key", tenant.keyId);
   return { route, path, allow, who };

@@ -1,0 +1,159 @@
+/** `/admin/api/overview` and `/admin/api/audit`: how the business is, and whether it is sound. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { toSeconds } from "../../domain/task.ts";
+import { audit } from "../../flows/audit.ts";
+import { type Act, listActs } from "../../store/acts.ts";
+import { readOverview } from "../../store/overview.ts";
+import type { Api } from "../context.ts";
+import { pageLimit, toPage } from "../pages.ts";
+import { errorReplies, json, listReply } from "../replies.ts";
+import { adminErrors } from "./admin.ts";
+
+const shared = { tags: ["Admin: overview"], security: [{ admin: [] }] };
+const dayMs = 86_400_000;
+
+const overview = createRoute({
+  ...shared,
+  method: "get",
+  path: "/admin/api/overview",
+  operationId: "get-overview",
+  summary: "How the business is",
+  request: { query: z.object({ days: z.coerce.number().int().min(1).max(90).default(30) }) },
+  responses: {
+    200: json(
+      z.object({
+        tasks_by_state: z.record(z.string(), z.int()).meta({ description: "Unfinished ones." }),
+        oldest_unfinished_seconds: z.int().nullable(),
+        days: z.array(
+          z.object({ date: z.string(), tasks: z.int(), images: z.int(), credits: z.int(), failed: z.int() }),
+        ),
+        last_day: z
+          .object({
+            tasks: z.int(),
+            failures: z.record(z.string(), z.int()).meta({ description: "By code." }),
+            error_rate: z.number(),
+            time_to_picture_seconds: z.object({ p50: z.number().nullable(), p95: z.number().nullable() }),
+          })
+          .meta({ description: "The last 24 hours." }),
+        upstream: z.object({
+          last_accepted_at: z.int().nullable(),
+          cools_down_until: z
+            .int()
+            .nullable()
+            .meta({ description: "It asked for a pause of the whole account." }),
+        }),
+      }),
+      "Counted from the tasks themselves.",
+    ),
+    ...errorReplies(...adminErrors, "invalid_request"),
+  },
+});
+
+const actReply = z.object({
+  id: z.string(),
+  at: z.int(),
+  actor: z.string().meta({ description: "`admin`, or the id of a tenant's key." }),
+  act: z.string(),
+  tenant: z.string().nullable(),
+  subject: z.string().nullable(),
+  details: z.record(z.string(), z.unknown()),
+  request_id: z.string(),
+});
+
+const auditRoute = createRoute({
+  ...shared,
+  method: "get",
+  path: "/admin/api/audit",
+  operationId: "get-audit",
+  summary: "What must always hold, and whether it does",
+  description:
+    "Checks a number of tenants after `cursor`, whose problems are the list's data; what is younger than five minutes is left out. A hold that " +
+    "leaked is settled by it.",
+  request: {
+    query: z.object({
+      cursor: z.string().max(32).default(""),
+      acts_limit: pageLimit,
+      acts_cursor: z.string().max(100).default("act-~"),
+    }),
+  },
+  responses: {
+    200: json(
+      z.object({
+        ...listReply(
+          z.object({
+            kind: z.enum(["balance", "hold", "task", "picture", "overdue"]),
+            tenant: z.string().nullable(),
+            subject: z.string().nullable(),
+            text: z.string(),
+          }),
+        ).shape,
+        ok: z.boolean(),
+        tenants_checked: z.int(),
+        acts: listReply(actReply).meta({ description: "What operators and tenants changed, newest first." }),
+      }),
+      "What was checked.",
+    ),
+    ...errorReplies(...adminErrors, "invalid_request"),
+  },
+});
+
+export function adminOverview(api: Api): void {
+  api.openapi(overview, async (c) => {
+    const deps = c.get("deps");
+    const nowMs = deps.now();
+    const found = await readOverview(deps.db, nowMs - c.req.valid("query").days * dayMs, nowMs - dayMs);
+    const failed = Object.values(found.failures).reduce((total, count) => total + count, 0);
+    const seconds = (ms: number | null) => (ms === null ? null : ms / 1000);
+    const { oldestUnfinishedMs, upstream, timeToPictureMs } = found;
+    return c.json(
+      {
+        tasks_by_state: found.tasksByState,
+        oldest_unfinished_seconds: oldestUnfinishedMs === null ? null : toSeconds(nowMs - oldestUnfinishedMs),
+        days: found.days,
+        last_day: {
+          tasks: found.recentTasks,
+          failures: found.failures,
+          error_rate: found.recentTasks === 0 ? 0 : failed / found.recentTasks,
+          time_to_picture_seconds: { p50: seconds(timeToPictureMs.p50), p95: seconds(timeToPictureMs.p95) },
+        },
+        upstream: {
+          last_accepted_at: upstream.lastAcceptedMs === null ? null : toSeconds(upstream.lastAcceptedMs),
+          cools_down_until: upstream.coolDownUntilMs > nowMs ? toSeconds(upstream.coolDownUntilMs) : null,
+        },
+      },
+      200,
+    );
+  });
+
+  api.openapi(auditRoute, async (c) => {
+    const deps = c.get("deps");
+    const { cursor, acts_limit, acts_cursor } = c.req.valid("query");
+    const { problems, tenants, nextTenant } = await audit(deps, cursor);
+    const acts = await listActs(deps.db, acts_cursor, acts_limit + 1);
+    return c.json(
+      {
+        object: "list" as const,
+        ok: problems.length === 0,
+        data: problems,
+        next_cursor: nextTenant,
+        tenants_checked: tenants,
+        acts: toPage(acts, acts_limit, viewAct),
+      },
+      200,
+    );
+  });
+}
+
+function viewAct({
+  id,
+  atMs,
+  actor,
+  act,
+  tenantId,
+  subject,
+  details,
+  requestId,
+}: Act): z.output<typeof actReply> {
+  return { id, at: toSeconds(atMs), actor, act, tenant: tenantId, subject, details, request_id: requestId };
+}

@@ -1,0 +1,51 @@
+/** `GET /v1/models`, in the shape of OpenAI's list. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import type { Config } from "../config.ts";
+import { allowedModels } from "../domain/access.ts";
+import { models } from "../domain/models.ts";
+import { enter } from "../flows/enter.ts";
+import type { Api } from "./context.ts";
+import { keyRefused } from "./refusals.ts";
+import { errorReplies, json, keyErrors } from "./replies.ts";
+
+const modelReply = z.object({
+  id: z.enum(models),
+  object: z.literal("model"),
+  created: z.int(),
+  owned_by: z.string(),
+  price: z.int().meta({ description: "Credits per image, for this tenant." }),
+});
+
+const contract = createRoute({
+  method: "get",
+  path: "/v1/models",
+  operationId: "list-models",
+  tags: ["Models"],
+  summary: "List the models that this key may use",
+  security: [{ key: [] }],
+  responses: {
+    200: json(z.object({ object: z.literal("list"), data: z.array(modelReply) }), "The models."),
+    ...errorReplies(...keyErrors),
+  },
+});
+
+/** The models do not come and go, and OpenAI's clients want a date. */
+const modelsSince = 1_767_225_600;
+
+export function listModels(api: Api, config: Config): void {
+  api.openapi(contract, async (c) => {
+    const caller = c.get("caller");
+    const entered = await enter(c.get("deps"), caller, { action: "quote" });
+    if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
+    const { key, tenant } = entered.known;
+    const data = allowedModels(caller, key, tenant).map((id) => ({
+      id,
+      object: "model" as const,
+      created: modelsSince,
+      owned_by: "wan-gateway",
+      price: tenant.prices[id] ?? config.PRICES[id],
+    }));
+    return c.json({ object: "list" as const, data }, 200, { "cache-control": "no-store" });
+  });
+}

@@ -1,0 +1,70 @@
+/** What statements of usage and ledgers share: their period, and CSV for spreadsheets. */
+import { unparse } from "papaparse";
+import * as z from "zod";
+import type { Deps } from "../deps.ts";
+import type { AppContext } from "./context.ts";
+import { invalidRequest } from "./validation.ts";
+
+const dayMs = 86_400_000;
+const datePattern = /^\d{4}-\d\d-\d\d$/;
+
+/** A moment in unix seconds, or a whole UTC day. */
+const moment = z
+  .string()
+  .refine(
+    (text) => (datePattern.test(text) ? !Number.isNaN(Date.parse(text)) : /^\d{1,10}$/.test(text)),
+    "must be unix seconds or a date such as 2026-01-31",
+  );
+
+export const periodQuery = {
+  from: moment.optional().meta({ description: "Unix seconds, or a UTC day. Default: 30 days ago." }),
+  to: moment
+    .optional()
+    .meta({ description: "Unix seconds, exclusive, or a UTC day, inclusive. Default: now." }),
+  format: z.enum(["json", "csv"]).default("json"),
+};
+
+export interface Period {
+  fromMs: number;
+  toMs: number;
+}
+
+/** @param defaultDays How far back it goes when nothing is said. */
+export function periodOf(
+  deps: Pick<Deps, "now">,
+  { from, to }: { from?: string | undefined; to?: string | undefined },
+  defaultDays = 30,
+): Period {
+  const toMs = to === undefined ? deps.now() + 1 : msOf(to, dayMs);
+  const fromMs = from === undefined ? Math.max(0, toMs - defaultDays * dayMs) : msOf(from, 0);
+  if (fromMs > toMs) throw invalidRequest([{ path: ["from"], message: "must not be after to" }]);
+  return { fromMs, toMs };
+}
+
+function msOf(text: string, wholeDayMs: number): number {
+  return datePattern.test(text) ? Date.parse(text) + wholeDayMs : Number(text) * 1000;
+}
+
+/**
+ * Replies with a table. Cells that a spreadsheet would run as a formula are defused
+ * (owasp.org/www-community/attacks/CSV_Injection); numbers stay numbers.
+ */
+export function csvReply(c: AppContext, name: string, columns: string[], rows: object[]): Response {
+  const cells = rows.map((row) => columns.map((column) => cell((row as Record<string, unknown>)[column])));
+  const csv = unparse(
+    { fields: columns, data: cells },
+    { escapeFormulae: /^[=+\-@\t\r].*$/s, newline: "\r\n" },
+  );
+  return c.body(`${csv}\r\n`, 200, {
+    "content-type": "text/csv; charset=utf-8",
+    "content-disposition": `attachment; filename="${name}.csv"`,
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+  });
+}
+
+function cell(value: unknown): string | number {
+  return typeof value === "number" || typeof value === "string" ? value : "";
+}
+
+export const csvContent = { "text/csv": { schema: z.string() } };
