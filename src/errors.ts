@@ -27,6 +27,8 @@ const errorTable = {
   task_not_finished: { status: 409, type: "conflict_error" },
   balance_held: { status: 409, type: "conflict_error" },
   already_exists: { status: 409, type: "conflict_error" },
+  tenant_busy: { status: 409, type: "conflict_error" },
+  deleted: { status: 410, type: "invalid_request_error" },
   body_too_large: { status: 413, type: "invalid_request_error" },
   unsupported_media_type: { status: 415, type: "invalid_request_error" },
   idempotency_key_reused: { status: 422, type: "invalid_request_error" },

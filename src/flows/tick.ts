@@ -17,6 +17,7 @@ import { isFinished } from "../domain/task.ts";
 import { type DueTask, selectDue } from "../store/due.ts";
 import { releaseTick, takeTick } from "../store/leases.ts";
 import { auditSome } from "./audit.ts";
+import { eraseDeleted } from "./erase.ts";
 import { settleDue } from "./finish.ts";
 import { type Found, lookAt, recordLooks } from "./look.ts";
 import { connections, inParallel } from "./parallel.ts";
@@ -42,6 +43,7 @@ export async function runTick(deps: Deps): Promise<void> {
   const tick: Tick = { endMs, taken: false, work: new LaneWork(deps, once ? 0 : endMs) };
   await pushLagging(deps);
   deps.defer("audit", () => auditSome(deps));
+  deps.defer("erase", () => eraseDeleted(deps));
   // The first round looks at everything: no pace is slower than a minute.
   let previousMs = startMs - minuteMs;
   let rounds = 0;

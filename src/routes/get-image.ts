@@ -30,7 +30,7 @@ const contract = createRoute({
     200: { description: "The picture.", content: { "image/png": {}, "image/jpeg": {}, "image/webp": {} } },
     206: { description: "The part that `Range` asked for." },
     304: { description: "It is as `If-None-Match` has it." },
-    ...errorReplies("not_found", "invalid_request", "range_not_satisfiable", "unavailable"),
+    ...errorReplies("not_found", "deleted", "invalid_request", "range_not_satisfiable", "unavailable"),
   },
 });
 
@@ -45,6 +45,8 @@ export function getImage(api: Api): void {
     const contentType = read?.object.httpMetadata?.contentType as ImageContentType | undefined;
     if (!read || !contentType || imageExtensions[contentType] !== file.slice(dot + 1)) throw notFound();
     const { object, range } = read;
+    // A picture is never empty: this is what is left of one that was deleted.
+    if (object.size === 0) throw new ApiError("deleted", "This picture was deleted.");
     const headers = imageHeaders(object, contentType, file, c.req.valid("query").download === "1");
     if (matchesEtag(c.req.header("if-none-match"), object.httpEtag)) return c.body(null, 304, headers);
     const body = "body" in object ? object.body : null;

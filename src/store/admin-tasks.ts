@@ -119,7 +119,7 @@ export async function latestPictures(
 ): Promise<{ id: string; images: TaskImage[] }[]> {
   const { results } = await db
     .prepare(
-      `SELECT id, images FROM tasks WHERE tenant_id = ?1 AND id < ?2 AND state = 'completed'
+      `SELECT id, images FROM tasks WHERE tenant_id = ?1 AND id < ?2 AND state = 'completed' AND erased = 0
        ORDER BY id DESC LIMIT ?3`,
     )
     .bind(tenantId, beforeId, limit)

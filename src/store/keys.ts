@@ -52,7 +52,7 @@ export function insertKey(db: D1Database, tenantId: string, key: ListedKey): D1P
   return db
     .prepare(
       `INSERT INTO keys (tenant_id, id, kind, name, hash, scopes, settings, created_ms, expires_ms)
-       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM tenants WHERE id = ?1`,
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM tenants WHERE id = ?1 AND deleted_ms IS NULL`,
     )
     .bind(
       tenantId,

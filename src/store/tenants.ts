@@ -10,6 +10,8 @@ export interface Tenant extends TenantSettings {
   /** Of the Turnstile widget whose answers browser keys mint tokens for. */
   turnstileSecret: string | null;
   createdMs: number;
+  /** Null while it lives. A deleted one keeps its id and its ledger. */
+  deletedMs: number | null;
 }
 
 interface TenantRow {
@@ -24,6 +26,7 @@ interface TenantRow {
   low_balance: number | null;
   turnstile_secret: string | null;
   created_ms: number;
+  deleted_ms: number | null;
 }
 
 const settingsFromRow = (row: TenantRow): TenantSettings => ({
@@ -42,6 +45,7 @@ const fromRow = (row: TenantRow): Tenant => ({
   name: row.name,
   turnstileSecret: row.turnstile_secret,
   createdMs: row.created_ms,
+  deletedMs: row.deleted_ms,
 });
 
 /** Writes a new tenant; false when the id is taken. */
@@ -74,10 +78,10 @@ export async function findTenant(db: D1Database, id: string): Promise<Tenant | u
   return results[0] && fromRow(results[0]);
 }
 
-/** Reads tenants by id, `limit` at the most, those after `afterId`. */
+/** Reads tenants that are not deleted by id, `limit` at the most, those after `afterId`. */
 export async function listTenants(db: D1Database, afterId: string, limit: number): Promise<Tenant[]> {
   const { results } = await db
-    .prepare("SELECT * FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2")
+    .prepare("SELECT * FROM tenants WHERE id > ?1 AND deleted_ms IS NULL ORDER BY id LIMIT ?2")
     .bind(afterId, limit)
     .all<TenantRow>();
   return results.map(fromRow);
@@ -87,8 +91,8 @@ export async function listTenants(db: D1Database, afterId: string, limit: number
 export async function tenantsFrom(db: D1Database, offset: number, limit: number): Promise<string[]> {
   const { results } = await db
     .prepare(
-      `SELECT id FROM tenants ORDER BY id LIMIT ?2
-       OFFSET CAST(?1 AS INTEGER) % max(1, (SELECT count(*) FROM tenants))`,
+      `SELECT id FROM tenants WHERE deleted_ms IS NULL ORDER BY id LIMIT ?2
+       OFFSET CAST(?1 AS INTEGER) % max(1, (SELECT count(*) FROM tenants WHERE deleted_ms IS NULL))`,
     )
     .bind(offset, limit)
     .all<{ id: string }>();
@@ -133,7 +137,7 @@ export async function updateTenant(
     ...given.map(([column]) => `${column} = ?`),
   ];
   const { results } = await db
-    .prepare(`UPDATE tenants SET ${sets.join(", ")} WHERE id = ? RETURNING *`)
+    .prepare(`UPDATE tenants SET ${sets.join(", ")} WHERE id = ? AND deleted_ms IS NULL RETURNING *`)
     .bind(...limits.flatMap(([name, value]) => [`$.${name}`, value]), ...given.map(([, value]) => value), id)
     .all<TenantRow>();
   return results[0] && fromRow(results[0]);

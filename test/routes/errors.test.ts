@@ -34,7 +34,7 @@ const takes: Record<string, string[]> = {
   "/v1/tasks/:id": read,
   "/images/:file": read,
   "/admin/api/tenants": [...read, "POST"],
-  "/admin/api/tenants/:id": [...read, "PATCH"],
+  "/admin/api/tenants/:id": [...read, "PATCH", "DELETE"],
   "/admin/api/tenants/:id/keys": [...read, "POST"],
   "/admin/api/tenants/:id/keys/:key": ["DELETE"],
   "/admin/api/tenants/:id/keys/:key/rotate": ["POST"],

@@ -27,6 +27,8 @@ export const errorTable = {
   task_not_found: [404, "invalid_request_error"],
   method_not_allowed: [405, "invalid_request_error"],
   already_exists: [409, "conflict_error"],
+  tenant_busy: [409, "conflict_error"],
+  deleted: [410, "invalid_request_error"],
   balance_held: [409, "conflict_error"],
   idempotency_in_progress: [409, "conflict_error"],
   task_not_finished: [409, "conflict_error"],

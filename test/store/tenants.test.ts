@@ -35,6 +35,7 @@ function tenantOf(id: string, over: Partial<Tenant> = {}): Tenant {
     lowBalance: null,
     turnstileSecret: null,
     createdMs: t0,
+    deletedMs: null,
     ...over,
   };
 }
@@ -87,7 +88,7 @@ describe("a tenant", () => {
       status: "suspended",
       limits: limitsOf({ requests_per_minute: 1 }),
     });
-    const { id: _same, createdMs: _too, openingBalance: _fixed, ...change } = changed;
+    const { id: _same, createdMs: _too, deletedMs: _not, openingBalance: _fixed, ...change } = changed;
     expect(await updateTenant(db, "acme", change)).toEqual(changed);
     expect(await findTenant(db, "acme")).toEqual(changed);
     expect(await versionOf("acme")).toBe(2);

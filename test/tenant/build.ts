@@ -91,7 +91,15 @@ export async function storeTenant(
   keys = [keyOf()],
 ): Promise<void> {
   const { version: _version, keys: _keys, ...settings } = configOf();
-  await insertTenant(env.DB, { ...settings, id, name: id, turnstileSecret: null, createdMs: t0, ...over });
+  await insertTenant(env.DB, {
+    ...settings,
+    id,
+    name: id,
+    turnstileSecret: null,
+    createdMs: t0,
+    deletedMs: null,
+    ...over,
+  });
   for (const key of keys) await insertKey(env.DB, id, key).run();
 }
 

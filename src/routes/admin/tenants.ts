@@ -6,6 +6,7 @@ import { defaultLimits } from "../../domain/admission.ts";
 import { tenantIdPattern } from "../../domain/ids.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
+import { dropTenant } from "../../flows/erase.ts";
 import { changeTenant, createTenant } from "../../flows/tenants.ts";
 import { findTenant, listTenants, type Tenant } from "../../store/tenants.ts";
 import type { Api, AppContext } from "../context.ts";
@@ -101,7 +102,10 @@ const read = createRoute({
   operationId: "get-tenant",
   summary: "Read a tenant",
   request: { params },
-  responses: { 200: json(tenantReply, "The tenant."), ...errorReplies(...adminErrors, "not_found") },
+  responses: {
+    200: json(tenantReply, "The tenant."),
+    ...errorReplies(...adminErrors, "not_found", "deleted"),
+  },
 });
 
 const change = createRoute({
@@ -117,6 +121,22 @@ const change = createRoute({
   responses: {
     200: json(tenantReply, "Changed."),
     ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "balance_held"),
+  },
+});
+
+const drop = createRoute({
+  ...shared,
+  method: "delete",
+  path: `${path}/{id}`,
+  operationId: "delete-tenant",
+  summary: "Delete a tenant",
+  description:
+    "Its keys stop at once; prompts and images are erased within the next minutes. Its ledger stays, and its id is " +
+    "never used again.",
+  request: { params },
+  responses: {
+    202: { description: "It is being erased." },
+    ...errorReplies(...adminErrors, "not_found", "tenant_busy"),
   },
 });
 
@@ -136,6 +156,7 @@ export function adminTenants(api: Api): void {
       lowBalance: body.low_balance ?? null,
       turnstileSecret: body.turnstile_secret ?? null,
       createdMs: deps.now(),
+      deletedMs: null,
     };
     if (!(await createTenant(deps, adminActor(c), tenant))) {
       throw new ApiError("already_exists", "There is, or was, a tenant of this id.", { param: "id" });
@@ -153,6 +174,7 @@ export function adminTenants(api: Api): void {
   api.openapi(read, async (c) => {
     const tenant = await findTenant(c.get("deps").db, c.req.valid("param").id);
     if (!tenant) throw noSuchTenant();
+    if (tenant.deletedMs !== null) throw new ApiError("deleted", "This tenant was deleted.");
     return c.json(await view(c, tenant), 200);
   });
 
@@ -175,6 +197,20 @@ export function adminTenants(api: Api): void {
         return c.json(await view(c, result.tenant), 200);
     }
   });
+
+  api.openapi(drop, async (c) => {
+    const result = await dropTenant(c.get("deps"), adminActor(c), c.req.valid("param").id);
+    if (result === "no_tenant") throw noSuchTenant();
+    if (result === "busy") throw tenantBusy();
+    return c.body(null, 202);
+  });
+}
+
+function tenantBusy(): ApiError {
+  return new ApiError(
+    "tenant_busy",
+    "Tasks of this tenant still run. Suspend it, and delete it when they have ended.",
+  );
 }
 
 export function noSuchTenant(): ApiError {
