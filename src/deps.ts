@@ -48,8 +48,8 @@ export interface Deps {
   tenant(id: string): TenantStub;
   upstream: Upstream;
   signers: Signers;
-  /** Whether one more from this address is too many; never for an unknown address. Lenient: counted by data centre. */
-  tooMany(what: IpLimit, ip: string | null): Promise<boolean>;
+  /** Whether one more of this is too many; never for an unknown address. Lenient: counted by data centre. */
+  tooMany(what: EdgeLimit, by: string | null): Promise<boolean>;
   lanes: Lanes;
   spent: Spent;
 }
@@ -81,8 +81,8 @@ export interface Signers {
   tokens: Signer;
 }
 
-/** What is limited by network address, at the edge. */
-export type IpLimit = "submissions" | "failures";
+/** What is limited at the edge: submissions from pages and failed authentication by network address, reads by key. */
+export type EdgeLimit = "submissions" | "failures" | "reads";
 
 /** What a request or a tick has used so far. */
 export interface Spent {
@@ -152,7 +152,7 @@ export function createDeps(config: Config, platform: Platform): Deps {
       now,
     }),
     signers: signersFor(config),
-    tooMany: (what, ip) => tooMany(env, what, ip),
+    tooMany: (what, by) => tooMany(env, what, by),
     lanes: platform.lanes,
     spent,
   };
@@ -216,10 +216,14 @@ function signersFor(config: Config): Signers {
   return signers;
 }
 
-async function tooMany(env: Env, what: IpLimit, ip: string | null): Promise<boolean> {
-  if (ip === null) return false;
-  const limiter = what === "submissions" ? env.SUBMISSIONS_BY_IP : env.FAILURES_BY_IP;
-  const { success } = await limiter.limit({ key: addressGroup(ip) });
+async function tooMany(env: Env, what: EdgeLimit, by: string | null): Promise<boolean> {
+  if (by === null) return false;
+  const limiters = {
+    submissions: env.SUBMISSIONS_BY_IP,
+    failures: env.FAILURES_BY_IP,
+    reads: env.READS_BY_KEY,
+  };
+  const { success } = await limiters[what].limit({ key: what === "reads" ? by : addressGroup(by) });
   return !success;
 }
 

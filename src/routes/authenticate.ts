@@ -48,6 +48,11 @@ export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
         "browser key or a client token. If this is your server's proxy, have it drop the Origin header.",
     );
   }
+  if (c.req.method === "GET" && (await deps.tooMany("reads", caller.token?.id ?? caller.keyId))) {
+    throw new ApiError("rate_limited", "Too many reads with this key: try again in a minute.", {
+      headers: { "retry-after": "60" },
+    });
+  }
   c.set("caller", caller);
   await next();
 });

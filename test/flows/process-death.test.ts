@@ -4,10 +4,11 @@
  * side of each. Whatever lived in that process is gone: its reply, its work beside the reply, its tick.
  *
  * Cron comes again in a new process and must bring the task to the same end: one upstream task, one stored
- * object per picture, charged once. Only a request that died before its row was written leaves nothing at all.
+ * object per picture, charged once, nothing held. Only a request that died before its row was written leaves no
+ * task; its hold is released by the alarm of the tenant's object.
  */
 
-import { reset } from "cloudflare:test";
+import { reset, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Around, bearer, readTask, startGateway, storedKeys, submitTask } from "../gateway.ts";
@@ -46,7 +47,7 @@ const asked = { n: 2, size: { width: 1024, height: 600 } };
 /** Submits and ticks in a process that may die, then lets cron come again in new ones. */
 async function run(dieAt: number, side: Side) {
   const survivor = startGateway();
-  const tenant = await survivor.makeTenant();
+  const tenant = await survivor.makeTenant({ balance: 1_000 });
   const { process, around } = mortal(dieAt, side);
   const victim = startGateway({ around, beside: survivor });
   await submitTask(victim, tenant.key, asked).catch(() => undefined);
@@ -60,6 +61,9 @@ async function run(dieAt: number, side: Side) {
     survivor.advance(30_000);
     await survivor.tick();
   }
+  // What the object would do by itself, two minutes after an admission and again.
+  const object = (env.TENANTS as unknown as DurableObjectNamespace).getByName(tenant.id);
+  for (let alarm = 0; alarm < 2; alarm++) await runDurableObjectAlarm(object);
   return { survivor, tenant, steps: process.steps, died };
 }
 
@@ -82,6 +86,11 @@ describe.each(["before", "after"] as const)("a process that dies %s call", (side
     expect(died).toBe(true);
     const { results: rows } = await env.DB.prepare("SELECT id, state, open FROM tasks").all();
     const upstreamTasks = survivor.simulator.control.tasks();
+    const account = await survivor.deps().tenant(tenant.id).summary(tenant.id, survivor.now());
+    const balance = rows.length === 0 ? 1_000 : 940;
+    expect(account).toMatchObject({ balance, held: 0, available: balance });
+    const audit = await survivor.admin("GET", "/audit");
+    expect(await audit.json()).toMatchObject({ ok: true, data: [] });
     if (rows.length === 0) {
       expect(upstreamTasks).toEqual([]);
       expect(dieAt).toBeLessThanOrEqual(2);
