@@ -191,12 +191,24 @@ export class OutOfReach extends Error {
   override name = "OutOfReach";
 }
 
-/** Makes whatever a binding throws an {@link OutOfReach}. */
+/** Stalls of half a minute and more have been seen; nobody waits for them. */
+const reachTimeoutMs = 10_000;
+
+/**
+ * Makes whatever a binding throws, or does not answer in time, an {@link OutOfReach}. What was asked for may have
+ * happened all the same.
+ */
 export async function reach<T>(what: string, call: () => Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("no answer in time")), reachTimeoutMs);
+  });
   try {
-    return await call();
+    return await Promise.race([call(), late]);
   } catch (error) {
     throw new OutOfReach(`${what}: ${error instanceof Error ? error.message : "failed"}`);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

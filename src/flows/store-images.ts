@@ -10,7 +10,7 @@
  *
  * and when A dies after its put, B finds the object in the same way. One object per picture, whoever wins.
  */
-import type { Deps } from "../deps.ts";
+import { type Deps, describe } from "../deps.ts";
 import { isComplete, readImage } from "../domain/image.ts";
 import { sha256Hex } from "../domain/signing.ts";
 import {
@@ -75,12 +75,27 @@ const failure = { state: "failed", errorCode: "storage_failed" } as const;
 
 async function storeImage(deps: Deps, task: Task, image: TaskImage, dead: Set<string>): Promise<TaskImage> {
   if (image.state !== "wanted" || !image.source) return image;
+  try {
+    return await fetchAndStore(deps, task, image, image.source, dead);
+  } catch (error) {
+    // The bucket is out of reach: this picture waits, the others do not.
+    return notStored(deps, task, image, describe(error), false);
+  }
+}
+
+async function fetchAndStore(
+  deps: Deps,
+  task: Task,
+  image: TaskImage,
+  source: string,
+  dead: Set<string>,
+): Promise<TaskImage> {
   // An earlier try may have put it and died before it could say so.
   const found = task.attempts > 1 ? await readStored(deps, image.id) : undefined;
   if (found) return { ...image, state: "stored", stored: found };
-  const fetched = await fetchPicture(deps, image.source, task.attempts <= 1);
+  const fetched = await fetchPicture(deps, source, task.attempts <= 1);
   if (fetched.kind === "problem") {
-    if (fetched.dead) dead.add(image.source);
+    if (fetched.dead) dead.add(source);
     return notStored(deps, task, image, fetched.problem, fetched.final);
   }
   const facts = readImage(fetched.bytes);

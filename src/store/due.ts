@@ -111,7 +111,11 @@ export async function writeLooks(db: D1Database, found: LookResult[], nowMs: num
     .run();
 }
 
-/** Claims tasks to be sent upstream. One that was `submitting` had a sender that never told how it went. */
+/**
+ * Claims tasks to be sent upstream, fairly: a tenant's turn comes the sooner, the fewer of its tasks the upstream has
+ * by now, so that a thousand tasks of one do not hold up the single one of another. One that was `submitting` had a
+ * sender that never told how it went.
+ */
 export async function claimSends(
   db: D1Database,
   nowMs: number,
@@ -122,10 +126,14 @@ export async function claimSends(
     .prepare(
       `UPDATE tasks SET state = 'submitting', uncertain = uncertain OR state = 'submitting',
          attempts = attempts + 1, due_ms = ?2
-       WHERE id IN (SELECT id FROM tasks INDEXED BY tasks_open
-         WHERE open = 1 AND state IN ('queued', 'submitting') AND due_ms <= ?1
-           AND (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1
-         ORDER BY due_ms LIMIT ?3)
+       WHERE id IN (SELECT id FROM (
+           SELECT id, created_ms, waits, row_number() OVER (
+             PARTITION BY tenant_id ORDER BY waits, created_ms, id) AS turn
+           FROM (SELECT id, tenant_id, created_ms, state IN ('queued', 'submitting') AND due_ms <= ?1 AS waits
+             FROM tasks INDEXED BY tasks_open
+             WHERE open = 1 AND state IN ('queued', 'submitting', 'submitted')))
+         WHERE waits AND (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1
+         ORDER BY turn, created_ms, id LIMIT ?3)
        RETURNING *`,
     )
     .bind(nowMs, leaseUntilMs, limit)

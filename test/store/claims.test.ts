@@ -68,12 +68,32 @@ describe("claiming tasks to send", () => {
     expect(await sends(10, nowMs + 1)).toHaveLength(1);
   });
 
-  it("takes those first that have been due for longest", async () => {
-    const late = await insertQueued({}, t0 + 9_000);
-    const early = await insertQueued({}, t0 + 1_000);
-    const middle = await insertQueued({}, t0 + 5_000);
+  it("takes those first that were made first", async () => {
+    const late = await insertQueued({ createdMs: t0 + 9_000 });
+    const early = await insertQueued({ createdMs: t0 + 1_000 });
+    const middle = await insertQueued({ createdMs: t0 + 5_000 });
     expect(sorted(ids(await sends(2)))).toEqual(sorted([early.id, middle.id]));
     expect(ids(await sends(2))).toEqual([late.id]);
+  });
+
+  it("gives each tenant its turn, however many tasks another has waiting", async () => {
+    for (let i = 0; i < 30; i++) await insertQueued({ tenantId: "busy", createdMs: t0 + i });
+    const single = await insertQueued({ tenantId: "single", createdMs: t0 + 1_000 });
+    const pair = [
+      await insertQueued({ tenantId: "pair", createdMs: t0 + 2_000 }),
+      await insertQueued({ tenantId: "pair", createdMs: t0 + 2_001 }),
+    ];
+    const first = ids(await sends(3));
+    expect(first).toContain(single.id);
+    expect(first).toContain(pair[0]?.id);
+    expect(ids(await sends(2))).toContain(pair[1]?.id);
+  });
+
+  it("counts what the upstream has of a tenant by now as turns taken", async () => {
+    for (let i = 0; i < 5; i++) await insertSubmitted({ tenantId: "busy" });
+    await insertQueued({ tenantId: "busy", createdMs: t0 });
+    const other = await insertQueued({ tenantId: "other", createdMs: t0 + 60_000 });
+    expect(ids(await sends(1))).toEqual([other.id]);
   });
 
   it("hands each task out once, to however many ask at once", async () => {
