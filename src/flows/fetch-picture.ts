@@ -5,6 +5,7 @@
 import type { Deps } from "../deps.ts";
 import { checkAddress } from "../domain/address.ts";
 import { userAgent } from "../upstream/evolink.ts";
+import { largeBytes, takeTurn } from "./large.ts";
 
 const maxRedirects = 5;
 /** Head and body together. */
@@ -13,7 +14,8 @@ const pictureTimeoutMs = 30_000;
 const patienceMs = { firstTry: 5_000, later: 15_000 };
 
 export type Fetched =
-  | { kind: "bytes"; bytes: Uint8Array<ArrayBuffer> }
+  /** `done` has to be called once the bytes are no longer needed: a large picture holds up the next one. */
+  | { kind: "bytes"; bytes: Uint8Array<ArrayBuffer>; done: () => void }
   /** `final`: no later try can end otherwise. `dead`: this link is gone, another one may work. */
   | { kind: "problem"; problem: string; final: boolean; dead: boolean };
 
@@ -94,10 +96,19 @@ async function readPicture(deps: Deps, response: Response, silence: Silence): Pr
     await response.body.cancel();
     return problem("too large", { final: true });
   }
-  const bytes = await readBounded(response.body, maxBytes, silence);
-  if (!bytes) return problem("too large", { final: true });
-  if (declared !== null && declared !== bytes.length) return problem("incomplete");
-  return { kind: "bytes", bytes };
+  const isSmall = declared !== null && declared <= largeBytes;
+  const done = isSmall ? () => undefined : await takeTurn(deps);
+  let kept = false;
+  try {
+    silence.heard();
+    const bytes = await readBounded(response.body, maxBytes, silence);
+    if (!bytes) return problem("too large", { final: true });
+    if (declared !== null && declared !== bytes.length) return problem("incomplete");
+    kept = true;
+    return { kind: "bytes", bytes, done };
+  } finally {
+    if (!kept) done();
+  }
 }
 
 /** The length that the body will have; unknown when the platform unpacks it on the way. */

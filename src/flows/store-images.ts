@@ -98,15 +98,25 @@ async function fetchAndStore(
     if (fetched.dead) dead.add(source);
     return notStored(deps, task, image, fetched.problem, fetched.final);
   }
-  const facts = readImage(fetched.bytes);
+  try {
+    return await keep(deps, task, image, fetched.bytes);
+  } finally {
+    fetched.done();
+  }
+}
+
+/** Puts bytes under the picture's id, if they are a whole picture. */
+async function keep(
+  deps: Deps,
+  task: Task,
+  image: TaskImage,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<TaskImage> {
+  const facts = readImage(bytes);
   if (!facts) return notStored(deps, task, image, "no PNG, JPEG or WebP", false);
-  if (!isComplete(fetched.bytes, facts.contentType)) return notStored(deps, task, image, "incomplete", false);
-  const sha256 = await sha256Hex(fetched.bytes);
-  const stored = await putOnce(deps, image.id, fetched.bytes, {
-    ...facts,
-    bytes: fetched.bytes.length,
-    sha256,
-  });
+  if (!isComplete(bytes, facts.contentType)) return notStored(deps, task, image, "incomplete", false);
+  const sha256 = await sha256Hex(bytes);
+  const stored = await putOnce(deps, image.id, bytes, { ...facts, bytes: bytes.length, sha256 });
   return stored ? { ...image, state: "stored", stored } : notStored(deps, task, image, "erased", true);
 }
 

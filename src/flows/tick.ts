@@ -81,6 +81,8 @@ async function runRound(deps: Deps, tick: Tick, roundMs: number, previousMs: num
     }
   } catch (error) {
     deps.log({ event: "round_failed", level: "error", problem: describe(error) });
+    // The plan's number of calls in one invocation is used up: the next tick has its own.
+    if (/too many (subrequests|api requests)/i.test(String(error))) return false;
   }
   // An idle round costs one read, and no line either.
   if (due > 0) {

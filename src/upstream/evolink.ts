@@ -46,17 +46,20 @@ export interface UpstreamOptions {
   now: () => number;
 }
 
+/** A read that hangs must not hold up those of other tasks: it comes again in seconds anyway. */
+const maxReadMs = 10_000;
+
 /** No reply that the gateway needs is anywhere near this. */
 const maxReplyBytes = 1_048_576;
 
 export const userAgent = "wan-gateway/1.0";
 
 export function createUpstream(options: UpstreamOptions): Upstream {
-  const call = async (path: string, init: RequestInit): Promise<Reply> => {
+  const call = async (path: string, init: RequestInit, timeoutMs = options.timeoutMs): Promise<Reply> => {
     const response = await options.fetch(`${options.baseUrl}${path}`, {
       ...init,
       redirect: "manual",
-      signal: AbortSignal.timeout(options.timeoutMs),
+      signal: AbortSignal.timeout(timeoutMs),
       headers: {
         ...init.headers,
         authorization: `Bearer ${options.key}`,
@@ -91,7 +94,11 @@ export function createUpstream(options: UpstreamOptions): Upstream {
 
     async read(upstreamId) {
       const reply = await attempt(() =>
-        call(`/v1/tasks/${encodeURIComponent(upstreamId)}`, { method: "GET" }),
+        call(
+          `/v1/tasks/${encodeURIComponent(upstreamId)}`,
+          { method: "GET" },
+          Math.min(options.timeoutMs, maxReadMs),
+        ),
       );
       if ("lost" in reply) return { kind: "unknown", reason: reply.lost };
       if (reply.status === 429) {
