@@ -157,8 +157,9 @@ export function imageKey(id: string): string {
 /**
  * The task as its owner sees it.
  * @param withCredits Browser keys and tokens, which strangers hold, see none.
+ * @param position In the queue, where it is known.
  */
-export function viewTask(task: Task, bases: LinkBases, withCredits: boolean) {
+export function viewTask(task: Task, bases: LinkBases, withCredits: boolean, position: number | null = null) {
   const images = task.images.flatMap(({ id, stored }) =>
     stored
       ? [
@@ -187,7 +188,7 @@ export function viewTask(task: Task, bases: LinkBases, withCredits: boolean) {
     task_info: {
       can_cancel: task.state === "queued",
       estimated_time: isFinished(task) ? null : task.estimatedSeconds,
-      queue_position: null,
+      queue_position: position,
     },
     usage: {
       images: listed.length,

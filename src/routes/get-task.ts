@@ -49,7 +49,12 @@ export function getTask(api: Api): void {
         };
         if (matchesEtag(c.req.header("if-none-match"), etag)) return c.body(null, 304, headers);
         return c.json(
-          viewTask(task, linkBases(deps.config, task.origin), c.get("caller").kind === "secret"),
+          viewTask(
+            task,
+            linkBases(deps.config, task.origin),
+            c.get("caller").kind === "secret",
+            result.position,
+          ),
           200,
           headers,
         );

@@ -12,6 +12,8 @@ export interface Overview {
   recentTasks: number;
   /** Of tasks that were completed: from submission to the stored picture. */
   timeToPictureMs: { p50: number | null; p95: number | null };
+  /** The oldest unfinished tasks. */
+  oldest: { id: string; tenant: string; state: string; attempts: number; createdMs: number }[];
   upstream: { lastAcceptedMs: number | null; coolDownUntilMs: number };
 }
 
@@ -22,7 +24,7 @@ export interface Overview {
 export async function readOverview(db: D1Database, fromMs: number, recentMs: number): Promise<Overview> {
   const since = idBound("task", fromMs);
   const recent = idBound("task", recentMs);
-  const [open, days, failures, times, leases, last] = await db.batch<Record<string, unknown>>([
+  const [open, days, failures, times, leases, last, oldest] = await db.batch<Record<string, unknown>>([
     db.prepare(
       `SELECT state, count(*) AS count, min(created_ms) AS oldest FROM tasks INDEXED BY tasks_open
        WHERE open = 1 AND state NOT IN ('completed', 'failed', 'cancelled') GROUP BY state`,
@@ -53,6 +55,10 @@ export async function readOverview(db: D1Database, fromMs: number, recentMs: num
       .bind(recent),
     db.prepare("SELECT until_ms AS until FROM leases WHERE name = 'cool_down'"),
     db.prepare("SELECT max(submitted_ms) AS last FROM tasks WHERE id >= ?1").bind(recent),
+    db.prepare(
+      `SELECT id, tenant_id AS tenant, state, attempts, created_ms AS createdMs FROM tasks INDEXED BY tasks_open
+       WHERE open = 1 AND state NOT IN ('completed', 'failed', 'cancelled') ORDER BY created_ms LIMIT 10`,
+    ),
   ]);
   const states = rows<{ state: string; count: number; oldest: number }>(open);
   const codes = rows<{ code: string; count: number }>(failures);
@@ -66,6 +72,7 @@ export async function readOverview(db: D1Database, fromMs: number, recentMs: num
     ),
     recentTasks: codes.reduce((total, { count }) => total + count, 0),
     timeToPictureMs: { p50: time?.p50 ?? null, p95: time?.p95 ?? null },
+    oldest: rows<Overview["oldest"][number]>(oldest),
     upstream: {
       lastAcceptedMs: rows<{ last: number | null }>(last)[0]?.last ?? null,
       coolDownUntilMs: rows<{ until: number }>(leases)[0]?.until ?? 0,

@@ -67,6 +67,32 @@ export function selectTask(db: D1Database, tenantId: string, id: string): D1Prep
   return db.prepare("SELECT * FROM tasks WHERE id = ?1 AND tenant_id = ?2 AND hidden = 0").bind(id, tenantId);
 }
 
+/**
+ * The statement that tells how many tasks are sent before a queued one and itself, by the order in which they are
+ * claimed; null for any other. Its result goes through {@link queuePosition}.
+ */
+export function selectQueuePosition(db: D1Database, id: string): D1PreparedStatement {
+  return db
+    .prepare(
+      // CASE, so that nobody else's read goes through the open tasks.
+      `SELECT CASE WHEN (SELECT state FROM tasks WHERE id = ?1) = 'queued' THEN (
+         WITH turns AS (
+           SELECT id, state, created_ms, row_number() OVER (
+             PARTITION BY tenant_id ORDER BY state = 'queued', created_ms, id) AS turn
+           FROM tasks INDEXED BY tasks_open
+           WHERE open = 1 AND state IN ('queued', 'submitting', 'submitted'))
+         SELECT count(*) FROM turns JOIN turns AS own ON own.id = ?1
+         WHERE turns.state = 'queued'
+           AND (turns.turn, turns.created_ms, turns.id) <= (own.turn, own.created_ms, own.id)) END AS position`,
+    )
+    .bind(id);
+}
+
+export function queuePosition(result: D1Result | undefined): number | null {
+  const [row] = (result?.results ?? []) as { position: number | null }[];
+  return row?.position ?? null;
+}
+
 export function firstTask(result: D1Result | undefined): Task | undefined {
   const row = result?.results[0];
   return row === undefined ? undefined : taskFromRow(row as TaskRow);

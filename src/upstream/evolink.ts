@@ -8,7 +8,7 @@ import type { Model } from "../domain/models.ts";
 import type { TaskInput } from "../domain/task.ts";
 import type { RefusalCode } from "./errors.ts";
 import { readRefusal, readRetryAfterMs } from "./errors.ts";
-import { parseAcceptance, parseTask } from "./replies.ts";
+import { parseAcceptance, parseCredits, parseTask } from "./replies.ts";
 
 export type SubmitOutcome =
   /** The upstream has the task. It may be terminal already. */
@@ -34,6 +34,8 @@ export interface Upstream {
   submit(model: Model, input: TaskInput, idempotencyKey: string): Promise<SubmitOutcome>;
   /** Reads a task by the upstream's own id. */
   read(upstreamId: string): Promise<ReadOutcome>;
+  /** What the operator's account has left; null when the upstream does not say. */
+  credits(): Promise<number | null>;
 }
 
 export interface UpstreamOptions {
@@ -45,6 +47,9 @@ export interface UpstreamOptions {
   timeoutMs: number;
   now: () => number;
 }
+
+/** Of the account, for the operator's eyes: nothing depends on it. */
+const maxCreditsMs = 3_000;
 
 /** A read that hangs must not hold up those of other tasks: it comes again in seconds anyway. */
 const maxReadMs = 10_000;
@@ -107,6 +112,11 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       if (reply.status === 404) return { kind: "missing" };
       const seen = reply.status === 200 ? parseTask(reply.body) : undefined;
       return seen ? { kind: "task", seen } : { kind: "unknown", reason: `status ${reply.status}` };
+    },
+
+    async credits() {
+      const reply = await attempt(() => call("/v1/credits", { method: "GET" }, maxCreditsMs));
+      return "lost" in reply || reply.status !== 200 ? null : parseCredits(reply.body);
     },
   };
 }

@@ -53,6 +53,14 @@ export function parseTask(body: unknown): UpstreamTask | undefined {
   };
 }
 
+/** Reads what the account has left; null when the body does not say. */
+export function parseCredits(body: unknown): number | null {
+  const parsed = z
+    .object({ data: z.object({ user: z.object({ remaining_credits: z.number() }) }) })
+    .safeParse(body);
+  return parsed.success ? parsed.data.data.user.remaining_credits : null;
+}
+
 function isCancelled(status: string | undefined): boolean {
   return status === "cancelled" || status === "canceled";
 }

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { endStates, openStates, type TaskState } from "../../src/domain/task.ts";
 import { claimRefresh, claimSends, claimStore, writeLooks } from "../../src/store/due.ts";
 import { coolDown } from "../../src/store/leases.ts";
-import { postponeSend, postponeStoring } from "../../src/store/tasks.ts";
+import { postponeSend, postponeStoring, queuePosition, selectQueuePosition } from "../../src/store/tasks.ts";
 import { clearTasks } from "../gateway.ts";
 import {
   db,
@@ -115,6 +115,31 @@ describe("claiming tasks to send", () => {
     expect(await postponeSend(db, second, leaseUntilMs + 1, false)).toBe(true);
     // The first send may have gone through, so it does not become `queued`, where it could be called off.
     expect(await taskOf(first.id)).toMatchObject({ state: "submitting" });
+  });
+});
+
+describe("the position in the queue", () => {
+  const positionOf = async (id: string) => queuePosition(await selectQueuePosition(db, id).all());
+
+  it("is the order in which tasks are claimed", async () => {
+    await insertSubmitted({ tenantId: "busy" });
+    const made = [];
+    for (let i = 0; i < 4; i++) made.push(await insertQueued({ tenantId: "busy", createdMs: t0 + i }));
+    for (let i = 0; i < 3; i++)
+      made.push(await insertQueued({ tenantId: `t-${i}`, createdMs: t0 + 100 + i }));
+    const positions = new Map<number | null, string>();
+    for (const { id } of made) positions.set(await positionOf(id), id);
+    for (let place = 1; place <= made.length; place++) {
+      expect(ids(await sends(1))).toEqual([positions.get(place)]);
+    }
+  });
+
+  it("is none for a task that does not wait, and costs such a task's readers nothing", async () => {
+    for (let i = 0; i < 50; i++) await insertQueued();
+    const { id } = await insertSubmitted();
+    const result = await selectQueuePosition(db, id).all();
+    expect(queuePosition(result)).toBeNull();
+    expect(result.meta.rows_read).toBeLessThan(5);
   });
 });
 

@@ -25,6 +25,15 @@ const overview = createRoute({
       z.object({
         tasks_by_state: z.record(z.string(), z.int()).meta({ description: "Unfinished ones." }),
         oldest_unfinished_seconds: z.int().nullable(),
+        oldest_unfinished: z.array(
+          z.object({
+            id: z.string(),
+            tenant: z.string(),
+            state: z.string(),
+            attempts: z.int(),
+            created: z.int(),
+          }),
+        ),
         days: z.array(
           z.object({ date: z.string(), tasks: z.int(), images: z.int(), credits: z.int(), failed: z.int() }),
         ),
@@ -38,6 +47,7 @@ const overview = createRoute({
           .meta({ description: "The last 24 hours." }),
         upstream: z.object({
           last_accepted_at: z.int().nullable(),
+          credits_left: z.number().nullable().meta({ description: "Null: it did not say." }),
           cools_down_until: z
             .int()
             .nullable()
@@ -102,7 +112,10 @@ export function adminOverview(api: Api): void {
   api.openapi(overview, async (c) => {
     const deps = c.get("deps");
     const nowMs = deps.now();
-    const found = await readOverview(deps.db, nowMs - c.req.valid("query").days * dayMs, nowMs - dayMs);
+    const [found, credits] = await Promise.all([
+      readOverview(deps.db, nowMs - c.req.valid("query").days * dayMs, nowMs - dayMs),
+      deps.upstream.credits(),
+    ]);
     const failed = Object.values(found.failures).reduce((total, count) => total + count, 0);
     const seconds = (ms: number | null) => (ms === null ? null : ms / 1000);
     const { oldestUnfinishedMs, upstream, timeToPictureMs } = found;
@@ -110,6 +123,10 @@ export function adminOverview(api: Api): void {
       {
         tasks_by_state: found.tasksByState,
         oldest_unfinished_seconds: oldestUnfinishedMs === null ? null : toSeconds(nowMs - oldestUnfinishedMs),
+        oldest_unfinished: found.oldest.map(({ createdMs, ...task }) => ({
+          ...task,
+          created: toSeconds(createdMs),
+        })),
         days: found.days,
         last_day: {
           tasks: found.recentTasks,
@@ -119,6 +136,7 @@ export function adminOverview(api: Api): void {
         },
         upstream: {
           last_accepted_at: upstream.lastAcceptedMs === null ? null : toSeconds(upstream.lastAcceptedMs),
+          credits_left: credits,
           cools_down_until: upstream.coolDownUntilMs > nowMs ? toSeconds(upstream.coolDownUntilMs) : null,
         },
       },
