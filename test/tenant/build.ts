@@ -2,10 +2,11 @@
 import { env } from "cloudflare:workers";
 import type { Caller } from "../../src/domain/access.ts";
 import { keyLimits, type Limits } from "../../src/domain/admission.ts";
+import type { LedgerQuery } from "../../src/domain/ledger.ts";
 import type { TenantConfig } from "../../src/domain/tenant.ts";
 import { insertKey, type ListedKey } from "../../src/store/keys.ts";
 import { insertTenant, type Tenant as TenantRecord } from "../../src/store/tenants.ts";
-import type { AdmitDecision, AdmitRequest, Tenant } from "../../src/tenant/object.ts";
+import type { AdmitDecision, AdmitRequest, Settlement, Summary, Tenant } from "../../src/tenant/object.ts";
 
 export const t0 = 1_900_000_000_000;
 
@@ -136,3 +137,37 @@ export function admitMany(tenantId: string, count: number, over: Asked = {}): Pr
 
 export const admitted = (decisions: AdmitDecision[]) =>
   decisions.filter((one) => one.kind === "admitted").length;
+
+export type Admitted = Extract<AdmitDecision, { kind: "admitted" }>;
+
+/** The admissions among decisions. */
+export const admissionsOf = (decisions: AdmitDecision[]): Admitted[] =>
+  decisions.filter((one) => one.kind === "admitted");
+
+/** Admits one request, or fails. */
+export async function admitOne(tenantId: string, over: Asked = {}): Promise<Admitted> {
+  const decision = await stubOf(tenantId).admit(requestOf(tenantId, over));
+  if (decision.kind !== "admitted") throw new Error(`not admitted: ${JSON.stringify(decision)}`);
+  return decision;
+}
+
+/** Ends a hold, of which nothing was made unless told otherwise. */
+export const settle = (tenantId: string, hold: number, over: Partial<Settlement> = {}) =>
+  stubOf(tenantId).settle({ hold, images: 0, refused: false, forget: false, nowMs: t0, ...over });
+
+export async function summaryOf(tenantId: string, nowMs = t0): Promise<Summary> {
+  const summary = await stubOf(tenantId).summary(tenantId, nowMs);
+  if (!summary) throw new Error(`no tenant ${tenantId}`);
+  return summary;
+}
+
+/** The tenant's ledger, newest first; all of it unless told otherwise. */
+export const ledgerOf = (tenantId: string, over: Partial<LedgerQuery> = {}) =>
+  stubOf(tenantId).ledger({
+    fromMs: 0,
+    toMs: Number.MAX_SAFE_INTEGER,
+    task: null,
+    beforeSeq: Number.MAX_SAFE_INTEGER,
+    limit: 10_000,
+    ...over,
+  });
