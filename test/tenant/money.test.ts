@@ -196,6 +196,12 @@ describe("the opening balance", () => {
     await configure(id, { version: 5, openingBalance: 9_000 });
     expect(await moneyOf(id)).toEqual([1_000, 0, 1_000]);
   });
+
+  it("of nothing is one too: none goes in later", async () => {
+    const id = await prepaid({ openingBalance: 0 });
+    await configure(id, { version: 2, prepaid: true, openingBalance: 9_000 });
+    expect(await moneyOf(id)).toEqual([0, 0, 0]);
+  });
 });
 
 describe("a low balance", () => {
