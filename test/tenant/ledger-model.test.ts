@@ -44,7 +44,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ step: fc.constant("set" as const), balance: fc.nat({ max: 900 }) }) },
   { weight: 1, arbitrary: fc.record({ step: fc.constant("configure" as const), settings }) },
   {
-    weight: 1,
+    weight: 2,
     arbitrary: fc.record({ step: fc.constant("wait" as const), hours: fc.integer({ min: 1, max: 30 }) }),
   },
   { weight: 2, arbitrary: fc.constant({ step: "evict" as const }) },
@@ -149,9 +149,10 @@ async function compare(tenant: TenantModel): Promise<void> {
   });
 
   const lines = (await ledgerOf(tenant.id)).toReversed();
-  expect(lines.map(({ type, task, amount }) => `${type} ${task} ${amount}`).toSorted()).toEqual(
-    tenant.lines().toSorted(),
-  );
+  const told = lines.map(({ type, task, reference, amount }) => `${type} ${task ?? reference} ${amount}`);
+  const known = tenant.lines();
+  expect(told).toHaveLength(known.length);
+  expect(new Set(told)).toEqual(new Set(known));
   let account = { balance: 0, held: 0 };
   for (const line of lines) {
     const [ofBalance, ofHeld] = effects[line.type];
@@ -165,13 +166,17 @@ async function compare(tenant: TenantModel): Promise<void> {
 }
 
 it("a tenant's account, ledger and meters are what was asked and answered, whatever comes in between", async () => {
-  const runs = fc.asyncProperty(fc.boolean(), fc.array(step, { maxLength: 40 }), async (prepaid, steps) => {
-    const tenant = new TenantModel(freshId(), prepaid);
-    await tenant.configure();
-    for (const one of steps) {
-      await take(tenant, one);
-      await compare(tenant);
-    }
-  });
-  await fc.assert(runs, { numRuns: 150, interruptAfterTimeLimit: 10_000 });
+  const runs = fc.asyncProperty(
+    fc.boolean(),
+    fc.array(step, { maxLength: 60, size: "max" }),
+    async (prepaid, steps) => {
+      const tenant = new TenantModel(freshId(), prepaid);
+      await tenant.configure();
+      for (const one of steps) {
+        await take(tenant, one);
+        await compare(tenant);
+      }
+    },
+  );
+  await fc.assert(runs, { numRuns: 80, interruptAfterTimeLimit: 10_000 });
 });

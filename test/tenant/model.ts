@@ -88,7 +88,7 @@ export class TenantModel {
     return tooMany || ofKey || broke ? "refused" : "admitted";
   }
 
-  /** Every line that the ledger has, in no order. */
+  /** Every line that the ledger has, in no order; no two are equal. */
   lines(): string[] {
     const ofHolds = this.holdsOf().flatMap(({ task, images, price, made }) => {
       const [held, charged] = [images * price, (made ?? 0) * price];
@@ -99,6 +99,9 @@ export class TenantModel {
         ...(made !== null && (released > 0 || charged === 0) ? [`release ${task} ${released}`] : []),
       ];
     });
-    return [...ofHolds, ...[...this.credits.values()].map(({ type, amount }) => `${type} null ${amount}`)];
+    const ofCredits = [...this.credits.values()].map(
+      ({ type, reference, amount }) => `${type} ${reference} ${amount}`,
+    );
+    return [...ofHolds, ...ofCredits];
   }
 }
