@@ -208,15 +208,15 @@ export class Tenant extends DurableObject<Env> {
       confirmed = confirmedSeq;
     }
     const book = readBook(sql);
-    const rest = confirmed < book.seq;
-    const last = Math.max(nowMs, findHold(sql, book.seq)?.atMs ?? 0);
+    const last = openHolds(sql, confirmed, book.seq).at(-1);
     const next = {
-      confirmedSeq: confirmed,
+      confirmedSeq: last ? confirmed : book.seq,
       alarmSeq: book.seq,
-      alarmMs: rest ? last + confirmAfterMs : null,
+      // By the latest admission: a late alarm must not cut its two minutes short.
+      alarmMs: last ? Math.max(nowMs, last.atMs) + confirmAfterMs : null,
     };
     writeBook(sql, { ...book, ...next });
-    if (rest) await this.#setAlarm();
+    if (last) await this.#setAlarm();
   }
 
   /** Loads the tenant from D1 when there is no copy yet. */
