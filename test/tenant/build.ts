@@ -104,7 +104,7 @@ export async function storeTenant(
   for (const key of keys) await insertKey(env.DB, id, key).run();
 }
 
-type Asked = Partial<AdmitRequest> & Partial<Pick<Caller, "keyId" | "keyHash">>;
+export type Asked = Partial<AdmitRequest> & Partial<Pick<Caller, "keyId" | "keyHash">>;
 
 let asked = 0;
 
