@@ -85,11 +85,13 @@ export function createImage(api: Api, config: Config): void {
       });
       if (result.kind === "key_refused") throw keyRefused(result.refusal);
       const headers = limitHeaders(result.policies);
-      if (result.kind !== "accepted" && result.kind !== "replayed") throw submissionRefused(result, headers);
+      const showCredits = caller.kind === "secret";
+      if (result.kind !== "accepted" && result.kind !== "replayed")
+        throw submissionRefused(result, headers, showCredits);
       const { task, kind } = result;
       c.set("taskId", task.id);
       const replayed: Record<string, string> = kind === "replayed" ? { "idempotency-replayed": "true" } : {};
-      const view = viewTask(task, linkBases(config, task.origin), caller.kind === "secret");
+      const view = viewTask(task, linkBases(config, task.origin), showCredits);
       return c.json(view, 200, { ...headers, ...taskHeaders(task), ...replayed });
     },
     (result, c) => {

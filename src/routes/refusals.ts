@@ -26,8 +26,15 @@ export function keyRefused(refusal: KeyRefusal): ApiError {
 
 type Refusal = Exclude<SubmitResult, { kind: "accepted" | "replayed" | "key_refused" }>;
 
-/** @param headers The limits' state. */
-export function submissionRefused(refusal: Refusal, headers: Record<string, string>): ApiError {
+/**
+ * @param headers The limits' state.
+ * @param showCredits Whether the caller may know of the tenant's money: a page's visitors may not.
+ */
+export function submissionRefused(
+  refusal: Refusal,
+  headers: Record<string, string>,
+  showCredits: boolean,
+): ApiError {
   switch (refusal.kind) {
     case "limited":
       return limited(refusal, headers);
@@ -45,7 +52,9 @@ export function submissionRefused(refusal: Refusal, headers: Record<string, stri
     case "insufficient_balance":
       return new ApiError(
         "insufficient_balance",
-        `This costs ${refusal.needed} credits, and ${refusal.available} are available.`,
+        showCredits
+          ? `This costs ${refusal.needed} credits, and ${refusal.available} are available.`
+          : "The balance does not cover this.",
         { headers },
       );
     case "other_body":
