@@ -122,10 +122,13 @@ describe("days and months", () => {
   });
 
   it("do not come back for a clock that is behind", () => {
-    const meters = metersAfter([5], none, midnight);
-    expect(refusing(meters, { images_per_day: 5 }, 1, midnight - 1)).toHaveLength(1);
-    const after = weigh(meters, none, 2, midnight - 1).after;
-    expect(after.day).toEqual({ date: dateOf(midnight), images: 7, refusals: 0 });
+    const april = Date.UTC(2030, 3, 1);
+    const meters = metersAfter([5], none, april);
+    for (const limit of ["images_per_day", "images_per_month"] as const)
+      expect(refusing(meters, { [limit]: 5 }, 1, april - 1)).toMatchObject([{ limit }]);
+    const { day, month } = weigh(meters, none, 2, april - 1).after;
+    expect(day).toEqual({ date: "2030-04-01", images: 7, refusals: 0 });
+    expect(month).toEqual({ month: "2030-04", images: 7 });
   });
 });
 
