@@ -37,6 +37,8 @@ export interface Take {
  */
 export function takeFromBucket(bucket: Bucket, limit: number, events: number, nowMs: number): Take {
   const elapsedMs = Math.min(Math.max(0, nowMs - bucket.atMs), windowMs);
+  // A clock that is behind has to get to where the bucket is before anything drains.
+  const behindMs = Math.max(0, bucket.atMs - nowMs);
   const capacity = limit * windowMs;
   // A limit that was lowered leaves a bucket that is full, never one that takes hours to drain.
   const level = Math.max(0, Math.min(bucket.level, capacity) - elapsedMs * limit);
@@ -47,7 +49,7 @@ export function takeFromBucket(bucket: Bucket, limit: number, events: number, no
     admitted,
     bucket: { level: after, atMs: Math.max(nowMs, bucket.atMs) },
     remaining: Math.max(0, Math.floor((capacity - after) / perEvent)),
-    resetMs: Math.ceil(after / limit),
-    retryMs: admitted ? 0 : Math.ceil((wanted - capacity) / limit),
+    resetMs: after === 0 ? 0 : behindMs + Math.ceil(after / limit),
+    retryMs: admitted ? 0 : behindMs + Math.ceil((wanted - capacity) / limit),
   };
 }

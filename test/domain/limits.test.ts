@@ -54,6 +54,15 @@ describe("a limit per minute", () => {
     expect(takeFromBucket(bucket, 5, 1, t0 - 30_000).bucket.atMs).toBe(t0);
   });
 
+  it("tells a clock that runs behind the moment by that clock", () => {
+    const { bucket } = admitAll(5, 5, t0);
+    const { retryMs, resetMs } = takeFromBucket(bucket, 5, 1, t0 - 250);
+    expect([retryMs, resetMs]).toEqual([12_250, 60_250]);
+    expect(takeFromBucket(bucket, 5, 1, t0 - 250 + retryMs - 1).admitted).toBe(false);
+    expect(takeFromBucket(bucket, 5, 1, t0 - 250 + retryMs).admitted).toBe(true);
+    expect(takeFromBucket({ level: 0, atMs: t0 }, 5, 0, t0 - 250).resetMs).toBe(0);
+  });
+
   it("counts exactly at the largest limit", () => {
     let bucket = emptyBucket;
     const take = takeFromBucket(bucket, maxLimit, maxLimit - 1, t0);
