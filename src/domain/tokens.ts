@@ -21,7 +21,7 @@ export interface TokenClaims {
   endUser: string | null;
 }
 
-const tokenPattern = /^wct_([a-z0-9-]{3,32})\.([A-Za-z0-9_-]{1,4096})\.([0-9a-z]{26})$/;
+const tokenPattern = /^wct_([a-z0-9-]{3,32})\.([A-Za-z0-9_-]{1,12288})\.([0-9a-z]{26})$/;
 
 export async function formatToken(signer: Signer, { tenantId, ...claims }: TokenClaims): Promise<string> {
   const bytes = new TextEncoder().encode(JSON.stringify(claims));
