@@ -34,6 +34,8 @@ export default defineConfig({
                 UPSTREAM_API_KEY: "sk-upstream-test-key-0123456789abcdef",
                 ADMIN_API_KEY: "admin-test-key-0123456789abcdef-0123456789",
                 KEY_SIGNING_SECRET: "signing-test-secret-0123456789abcdef-0123",
+                ...(process.env.CHAOS_TASKS && { CHAOS_TASKS: process.env.CHAOS_TASKS }),
+                ...(process.env.CHAOS_SEED && { CHAOS_SEED: process.env.CHAOS_SEED }),
                 MIGRATIONS: await readD1Migrations(`${root}src/store/migrations`),
               },
               serviceBindings: { PICTURES: drawPicture },
@@ -43,7 +45,7 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: [
-            "test/{domain,tenant,store,flows,upstream,routes}/**/*.test.ts",
+            "test/{domain,tenant,store,flows,upstream,routes,chaos}/**/*.test.ts",
             "test/{config,errors}.test.ts",
           ],
           setupFiles: ["test/setup.ts"],

@@ -1,0 +1,16 @@
+/**
+ * `npm run chaos`: the chaos test in its long form. `CHAOS_TASKS=… CHAOS_SEED=… npm run chaos` for another size, or
+ * to see a seed again.
+ */
+import { spawnSync } from "node:child_process";
+import { randomInt } from "node:crypto";
+
+const { CHAOS_TASKS = "2000", CHAOS_SEED = String(randomInt(1, 2 ** 31)) } = process.env;
+console.log(`Chaos with ${CHAOS_TASKS} tasks over 20 tenants, seed ${CHAOS_SEED}`);
+const args = ["run", "--config", "test/vitest.config.ts", "--project", "workerd", "test/chaos"];
+const { status } = spawnSync("vitest", args, {
+  stdio: "inherit",
+  env: { ...process.env, CHAOS_TASKS, CHAOS_SEED },
+  shell: process.platform === "win32",
+});
+process.exit(status ?? 1);
