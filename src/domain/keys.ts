@@ -91,7 +91,7 @@ export const browserMaxImages = 4;
 
 /**
  * The first thing in which a key would go beyond another, under the API's name for it; undefined when it does not.
- * Limits are not compared: the tenant's hold for all of its keys.
+ * Limits are not compared: a key that has its own makes none ({@link hasOwnLimits}).
  */
 export function keyProblem(
   wanted: Pick<StoredKey, "scopes" | "models" | "expiresMs">,
@@ -104,4 +104,9 @@ export function keyProblem(
   const { expiresMs } = maker;
   if (expiresMs !== null && (wanted.expiresMs ?? Number.POSITIVE_INFINITY) > expiresMs) return "expires_at";
   return undefined;
+}
+
+/** Whether a key is limited beyond its tenant. It would escape that by making another one, so it makes none. */
+export function hasOwnLimits({ limits }: Pick<StoredKey, "limits">): boolean {
+  return Object.values(limits).some((limit) => limit !== null);
 }

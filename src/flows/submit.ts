@@ -38,7 +38,8 @@ export type SubmitResult =
   | { kind: "accepted"; task: Task; policies: PolicyState[] }
   /** The same request came before: its task. */
   | { kind: "replayed"; task: Task; policies: PolicyState[] }
-  | { kind: "in_progress"; policies: PolicyState[] }
+  /** It is still being admitted, or whoever admitted it died, which shows within minutes. */
+  | { kind: "in_progress"; retryAfterMs: number; policies: PolicyState[] }
   | { kind: "key_refused"; refusal: KeyRefusal }
   | (Refused & { policies: PolicyState[] })
   | { kind: "upstream_refused"; code: RefusalCode; policies: PolicyState[] };
@@ -78,14 +79,20 @@ export async function submit(deps: Deps, submission: Submission): Promise<Submit
   return { kind: "upstream_refused", code: sent.code, policies };
 }
 
+/** A twin that is not there after so long has probably died: its hold is given up in a few minutes. */
+const twinMs = 10_000;
+const twinRetryMs = { soon: 1_000, later: 30_000 };
+
 async function answerReplay(
   deps: Deps,
   caller: Caller,
-  { taskId, policies }: { taskId: string; policies: PolicyState[] },
+  { taskId, admittedMs, policies }: { taskId: string; admittedMs: number; policies: PolicyState[] },
 ): Promise<SubmitResult> {
   const [found] = await deps.db.batch([selectTask(deps.db, caller.tenantId, taskId)]);
   const task = firstTask(found);
-  return task ? { kind: "replayed", task, policies } : { kind: "in_progress", policies };
+  if (task) return { kind: "replayed", task, policies };
+  const retryAfterMs = deps.now() - admittedMs < twinMs ? twinRetryMs.soon : twinRetryMs.later;
+  return { kind: "in_progress", retryAfterMs, policies };
 }
 
 async function writeTask(

@@ -8,7 +8,7 @@ import { formatKey, keySecretBytes, type StoredKey } from "../domain/keys.ts";
 import type { Credit } from "../domain/ledger.ts";
 import { sha256Hex } from "../domain/signing.ts";
 import { type Act, insertAct } from "../store/acts.ts";
-import { expireKey, findKey, insertKey, type ListedKey, revokeKey } from "../store/keys.ts";
+import { findKey, insertKey, type ListedKey, markRotated, revokeKey } from "../store/keys.ts";
 import {
   bumpConfigVersion,
   insertTenant,
@@ -120,8 +120,8 @@ async function makeKey(deps: Deps, tenantId: string, wanted: WantedKey): Promise
 }
 
 /**
- * Replaces a key: the new one is as the old one was, which works on for the overlap.
- * @returns undefined when there is no such key, or it works no more.
+ * Replaces a key, once: the new one is as the old one was, which works on for the overlap.
+ * @returns undefined when there is no such key, or it works no more; "rotated" when it was replaced before.
  */
 export async function rotateKey(
   deps: Deps,
@@ -129,18 +129,19 @@ export async function rotateKey(
   tenantId: string,
   keyId: string,
   overlapMs: number,
-): Promise<MadeKey | undefined> {
+): Promise<MadeKey | "rotated" | undefined> {
   const old = await findKey(deps.db, tenantId, keyId);
   if (!old || !isLive(old, deps.now())) return undefined;
   const { id: _id, hash: _hash, createdMs: _createdMs, revokedMs: _revokedMs, ...wanted } = old;
   const made = await makeKey(deps, tenantId, wanted);
   const details = { new_key: made.stored.id, overlap_seconds: overlapMs / 1000 };
-  await deps.db.batch([
-    insertKey(deps.db, tenantId, made.stored),
-    expireKey(deps.db, tenantId, keyId, deps.now() + overlapMs),
+  const [inserted] = await deps.db.batch([
+    insertKey(deps.db, tenantId, made.stored, keyId),
+    markRotated(deps.db, tenantId, keyId, deps.now() + overlapMs),
     bumpConfigVersion(deps.db, tenantId),
     act(deps, by, { act: "key.rotate", tenantId, subject: keyId, details }),
   ]);
+  if (!inserted?.meta.changes) return "rotated";
   await pushConfig(deps, tenantId);
   return made;
 }

@@ -7,7 +7,7 @@ import { readUsage } from "../store/usage.ts";
 import type { Api } from "./context.ts";
 import { managingTenant } from "./own-keys.ts";
 import { errorReplies, json, keyErrors } from "./replies.ts";
-import { shownLimits } from "./settings.ts";
+import { shownLimits, shownRemaining } from "./settings.ts";
 import { csvContent, csvReply, periodOf, periodQuery } from "./statements.ts";
 
 const usageDay = z.object({
@@ -23,7 +23,7 @@ const usageReply = json(
     held: z.int(),
     available: z.int().nullable().meta({ description: "balance − held." }),
     limits: shownLimits,
-    remaining: shownLimits,
+    remaining: shownRemaining,
     days: z.array(usageDay),
   }),
   "What the tenant has and has used; with `format=csv` the days.",

@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { browserKeyLimits, defaultTokenSettings, keyKinds, keyScopes } from "../domain/keys.ts";
 import { toSeconds } from "../domain/task.ts";
+import { ApiError } from "../errors.ts";
 import type { WantedKey } from "../flows/tenants.ts";
 import type { ListedKey } from "../store/keys.ts";
 import { allowedOrigins, givenKeyLimits, modelList, unixSeconds } from "./settings.ts";
@@ -88,6 +89,10 @@ export function wantedKey(body: z.output<typeof newKey>, nowMs: number): WantedK
       : defaultTokenSettings,
     expiresMs: expiresAt === null ? null : expiresAt * 1000,
   };
+}
+
+export function alreadyRotated(): ApiError {
+  return new ApiError("already_exists", "This key was replaced by another one before.");
 }
 
 export function viewKey(key: ListedKey): z.output<typeof keyReply> {

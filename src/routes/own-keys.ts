@@ -4,13 +4,13 @@
  */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { keyProblem, type StoredKey } from "../domain/keys.ts";
+import { hasOwnLimits, keyProblem, type StoredKey } from "../domain/keys.ts";
 import { ApiError } from "../errors.ts";
 import { enter } from "../flows/enter.ts";
 import { type Actor, createKey, dropKey, rotateKey } from "../flows/tenants.ts";
 import { findKey, listKeys } from "../store/keys.ts";
 import type { Api, AppContext } from "./context.ts";
-import { keyReply, madeKeyReply, newKey, rotation, viewKey, wantedKey } from "./keys.ts";
+import { alreadyRotated, keyReply, madeKeyReply, newKey, rotation, viewKey, wantedKey } from "./keys.ts";
 import { pageQuery, toPage } from "./pages.ts";
 import { keyRefused } from "./refusals.ts";
 import { bodyErrors, errorReplies, json, keyErrors, listReply } from "./replies.ts";
@@ -55,7 +55,7 @@ const rotate = createRoute({
   request: { params, body: { required: true, ...json(rotation, "The overlap.") } },
   responses: {
     201: json(madeKeyReply, "The new key."),
-    ...errorReplies(...keyErrors, ...bodyErrors, "not_found"),
+    ...errorReplies(...keyErrors, ...bodyErrors, "not_found", "already_exists"),
   },
 });
 
@@ -80,6 +80,15 @@ async function manager(c: AppContext): Promise<{ key: StoredKey; tenantId: strin
   return { key: entered.known.key, tenantId: caller.tenantId, by };
 }
 
+/** Lets a key of scope `manage` in that may make others: one with limits of its own would escape them so. */
+async function maker(c: AppContext) {
+  const entered = await manager(c);
+  if (hasOwnLimits(entered.key)) {
+    throw new ApiError("scope_denied", "A key with limits of its own makes and rotates no keys.");
+  }
+  return entered;
+}
+
 /** Lets a key of scope `manage` in; gives its tenant. */
 export async function managingTenant(c: AppContext): Promise<string> {
   return (await manager(c)).tenantId;
@@ -87,7 +96,7 @@ export async function managingTenant(c: AppContext): Promise<string> {
 
 export function ownKeys(api: Api): void {
   api.openapi(create, async (c) => {
-    const { key, tenantId, by } = await manager(c);
+    const { key, tenantId, by } = await maker(c);
     const deps = c.get("deps");
     const wanted = wantedKey(c.req.valid("json"), deps.now());
     const problem = keyProblem(wanted, key);
@@ -105,7 +114,7 @@ export function ownKeys(api: Api): void {
   });
 
   api.openapi(rotate, async (c) => {
-    const { key, tenantId, by } = await manager(c);
+    const { key, tenantId, by } = await maker(c);
     const deps = c.get("deps");
     const id = c.req.valid("param").key;
     const target = await findKey(deps.db, tenantId, id);
@@ -115,6 +124,7 @@ export function ownKeys(api: Api): void {
     }
     const made = await rotateKey(deps, by, tenantId, id, c.req.valid("json").overlap_seconds * 1000);
     if (!made) throw noSuchKey();
+    if (made === "rotated") throw alreadyRotated();
     return c.json({ ...viewKey(made.stored), key: made.key }, 201, secretHeaders);
   });
 

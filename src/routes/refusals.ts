@@ -67,7 +67,7 @@ export function submissionRefused(
       return new ApiError(
         "idempotency_in_progress",
         "A request with this Idempotency-Key is being admitted. Try again in a moment.",
-        { headers: { ...headers, "retry-after": "1" } },
+        { headers: { ...headers, "retry-after": String(Math.ceil(refusal.retryAfterMs / 1000)) } },
       );
     case "upstream_refused":
       return upstreamRefused(refusal.code, headers);

@@ -1,6 +1,6 @@
 /** What tenants and keys are set to, as the API takes and shows it. */
 import * as z from "zod";
-import { defaultLimits, type LimitName, limitNames } from "../domain/admission.ts";
+import { defaultLimits, type LimitName, type Limits, limitNames } from "../domain/admission.ts";
 import { maxLimit } from "../domain/limits.ts";
 import { models } from "../domain/models.ts";
 import { originProblem } from "../domain/origins.ts";
@@ -15,15 +15,22 @@ function limitFields<Schema extends z.ZodType>(field: (name: LimitName) => Schem
 export const givenLimits = z
   .strictObject(
     limitFields((name) =>
-      limit.exactOptional().meta({ description: `Default ${defaultLimits[name] ?? "none"}. Null: none.` }),
+      limit.optional().meta({ description: `Default ${defaultLimits[name] ?? "none"}. Null: none.` }),
     ),
   )
-  .meta({ description: "Per-minute limits have a burst of one minute's worth; days and months are UTC." });
+  .meta({
+    description: "Per-minute limits have a burst of one minute's worth; days and months are UTC.",
+  }) as z.ZodType<Partial<Limits>>;
 
 /** Limits of a key, on top of its tenant's. */
-export const givenKeyLimits = z.strictObject(limitFields(() => limit.exactOptional()));
+export const givenKeyLimits = z.strictObject(limitFields(() => limit.optional())) as z.ZodType<
+  Partial<Limits>
+>;
 
 export const shownLimits = z.object(limitFields(() => limit));
+
+/** What is left of each. */
+export const shownRemaining = z.object(limitFields(() => z.int().min(0).nullable()));
 
 export const prices = z.partialRecord(z.enum(models), z.int().min(0).max(1_000_000)).meta({
   description: "Credits per image, by model; over the gateway's own prices.",

@@ -46,13 +46,22 @@ export function keyFromRow(row: KeyRow): ListedKey {
   };
 }
 
-/** The statement that writes a new key, provided that its tenant exists. */
-export function insertKey(db: D1Database, tenantId: string, key: ListedKey): D1PreparedStatement {
+/**
+ * The statement that writes a new key, provided that its tenant exists.
+ * @param instead The key that it replaces; then only if nothing has replaced that one yet.
+ */
+export function insertKey(
+  db: D1Database,
+  tenantId: string,
+  key: ListedKey,
+  instead: string | null = null,
+): D1PreparedStatement {
   const { allowedOrigins, models, limits, token } = key;
   return db
     .prepare(
       `INSERT INTO keys (tenant_id, id, kind, name, hash, scopes, settings, created_ms, expires_ms)
-       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM tenants WHERE id = ?1 AND deleted_ms IS NULL`,
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM tenants WHERE id = ?1 AND deleted_ms IS NULL AND (?10 IS NULL OR EXISTS (
+         SELECT 1 FROM keys WHERE tenant_id = ?1 AND id = ?10 AND rotated = 0))`,
     )
     .bind(
       tenantId,
@@ -64,6 +73,7 @@ export function insertKey(db: D1Database, tenantId: string, key: ListedKey): D1P
       JSON.stringify({ allowedOrigins, models, limits, token } satisfies KeySettings),
       key.createdMs,
       key.expiresMs,
+      instead,
     );
 }
 
@@ -88,8 +98,8 @@ export async function listKeys(
   return results.map(keyFromRow);
 }
 
-/** The statement that has a key run out at `expiresMs`, if it would live longer. */
-export function expireKey(
+/** The statement that has a replaced key run out at `expiresMs`, if it would live longer. */
+export function markRotated(
   db: D1Database,
   tenantId: string,
   id: string,
@@ -97,8 +107,8 @@ export function expireKey(
 ): D1PreparedStatement {
   return db
     .prepare(
-      `UPDATE keys SET expires_ms = min(coalesce(expires_ms, ?3), ?3)
-       WHERE tenant_id = ?1 AND id = ?2 AND revoked_ms IS NULL`,
+      `UPDATE keys SET rotated = 1, expires_ms = min(coalesce(expires_ms, ?3), ?3)
+       WHERE tenant_id = ?1 AND id = ?2 AND revoked_ms IS NULL AND rotated = 0`,
     )
     .bind(tenantId, id, expiresMs);
 }

@@ -18,7 +18,7 @@ import {
   tightest,
   weigh,
 } from "../domain/admission.ts";
-import type { StoredKey } from "../domain/keys.ts";
+import { hasOwnLimits, type StoredKey } from "../domain/keys.ts";
 import type { Model } from "../domain/models.ts";
 import { insertHold } from "./ledger.ts";
 import { findReplay, type Replay } from "./replay.ts";
@@ -52,7 +52,7 @@ export type AdmitDecision =
   | { kind: "key_refused"; refusal: KeyRefusal }
   | (Refused & { policies: PolicyState[] })
   /** The same request came before: this is its task, if it has a row by now. */
-  | { kind: "replay"; taskId: string; policies: PolicyState[] }
+  | { kind: "replay"; taskId: string; admittedMs: number; policies: PolicyState[] }
   | { kind: "admitted"; hold: number; price: number; balanceLow: boolean; policies: PolicyState[] };
 
 /** Why a request by a good key does not go ahead. */
@@ -90,7 +90,7 @@ export function decide(sql: SqlStorage, request: AdmitRequest): AdmitDecision {
     settings,
     key,
     book: readBook(sql),
-    own: hasLimits(key)
+    own: hasOwnLimits(key)
       ? { limits: keyLimits(key.limits), meters: readKeyMeters(sql, key.id) ?? emptyMeters }
       : null,
     used: caller.token ? readTokenImages(sql, caller.token.id) : 0,
@@ -98,12 +98,11 @@ export function decide(sql: SqlStorage, request: AdmitRequest): AdmitDecision {
   const before = policiesFor(request, scales);
   const found = findReplay(sql, request.replay, nowMs);
   if (found.kind === "other_body") return { kind: "other_body", policies: before };
-  if (found.kind === "again") return { kind: "replay", taskId: found.hold.task, policies: before };
+  if (found.kind === "again") {
+    const { task, atMs } = found.hold;
+    return { kind: "replay", taskId: task, admittedMs: atMs, policies: before };
+  }
   return admit(sql, request, scales) ?? { ...refusalOf(request, scales), policies: before };
-}
-
-function hasLimits(key: StoredKey): boolean {
-  return Object.values(key.limits).some((limit) => limit !== null);
 }
 
 function priceOf({ model, price }: AdmitRequest, settings: Settings): number {

@@ -10,7 +10,7 @@ console.log(`Chaos with ${CHAOS_TASKS} tasks over 20 tenants, seed ${CHAOS_SEED}
 const args = ["run", "--config", "test/vitest.config.ts", "--project", "workerd", "test/chaos"];
 const { status } = spawnSync("vitest", args, {
   stdio: "inherit",
-  env: { ...process.env, CHAOS_TASKS, CHAOS_SEED },
+  env: { FUZZ_RUNS: "4000", ...process.env, CHAOS_TASKS, CHAOS_SEED },
   shell: process.platform === "win32",
 });
 process.exit(status ?? 1);

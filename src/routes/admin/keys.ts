@@ -6,7 +6,7 @@ import { createKey, dropKey, rotateKey } from "../../flows/tenants.ts";
 import { listKeys } from "../../store/keys.ts";
 import { findTenant } from "../../store/tenants.ts";
 import type { Api } from "../context.ts";
-import { keyReply, madeKeyReply, newKey, rotation, viewKey, wantedKey } from "../keys.ts";
+import { alreadyRotated, keyReply, madeKeyReply, newKey, rotation, viewKey, wantedKey } from "../keys.ts";
 import { pageQuery, toPage } from "../pages.ts";
 import { bodyErrors, errorReplies, json, listReply } from "../replies.ts";
 import { jsonBody } from "../validation.ts";
@@ -57,7 +57,7 @@ const rotate = createRoute({
   request: { params: keyParams, body: { required: true, ...json(rotation, "The overlap.") } },
   responses: {
     201: json(madeKeyReply, "The new key."),
-    ...errorReplies(...adminErrors, ...bodyErrors, "not_found"),
+    ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "already_exists"),
   },
 });
 
@@ -97,6 +97,7 @@ export function adminKeys(api: Api): void {
     const overlapMs = c.req.valid("json").overlap_seconds * 1000;
     const made = await rotateKey(c.get("deps"), adminActor(c), id, key, overlapMs);
     if (!made) throw noSuchKey();
+    if (made === "rotated") throw alreadyRotated();
     return c.json({ ...viewKey(made.stored), key: made.key }, 201, secretHeaders);
   });
 

@@ -46,7 +46,7 @@ const credit = createRoute({
   request: { params, body: { required: true, ...json(newCredit, "The entry.") } },
   responses: {
     200: json(ledgerLine, "The entry: the first one of this reference."),
-    ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "balance_held", "already_exists"),
+    ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "deleted", "balance_held", "already_exists"),
   },
 });
 
@@ -109,6 +109,8 @@ export function adminMoney(api: Api): void {
   api.openapi(credit, async (c) => {
     const { id } = c.req.valid("param");
     const { note = null, ...body } = c.req.valid("json");
+    const tenant = await findTenant(c.get("deps").db, id);
+    if (tenant && tenant.deletedMs !== null) throw new ApiError("deleted", "This tenant was deleted.");
     const result = await giveCredits(c.get("deps"), adminActor(c), id, { ...body, note });
     switch (result.kind) {
       case "no_tenant":

@@ -7,3 +7,6 @@ CREATE INDEX tenants_to_erase ON tenants (id) WHERE deleted_ms IS NOT NULL AND e
 
 -- 1: prompt, metadata, end user and pictures are gone; the figures stay.
 ALTER TABLE tasks ADD COLUMN erased INTEGER NOT NULL DEFAULT 0;
+
+-- 1: it was replaced by another one, and works until it expires.
+ALTER TABLE keys ADD COLUMN rotated INTEGER NOT NULL DEFAULT 0;
