@@ -43,11 +43,18 @@ export interface GatewayOptions {
   around?: Around;
   /** Another gateway whose clock and simulator this one shares. */
   beside?: TestGateway;
+  /** Stands in for Cloudflare where Turnstile's answers are verified; without it nobody is there. */
+  turnstile?: (form: FormData) => Response;
 }
 
 const plain: Around = (_name, call) => call();
 
-export function startGateway({ vars = {}, around = plain, beside }: GatewayOptions = {}): TestGateway {
+export function startGateway({
+  vars = {},
+  around = plain,
+  beside,
+  turnstile,
+}: GatewayOptions = {}): TestGateway {
   const config = testConfig(vars);
   // A full minute, so that a tick has all of it.
   let nowMs = 1_900_000_020_000;
@@ -64,7 +71,12 @@ export function startGateway({ vars = {}, around = plain, beside }: GatewayOptio
       now,
       sleep: async (ms) => advance(ms),
       fetch: (url, init) =>
-        around(`fetch ${init.method ?? "GET"}`, () => simulator.fetch(new Request(url, init))),
+        around(`fetch ${init.method ?? "GET"}`, async () => {
+          const request = new Request(url, init);
+          if (url !== config.TURNSTILE_VERIFY_URL) return simulator.fetch(request);
+          if (!turnstile) throw new TypeError("connection refused");
+          return turnstile(await request.formData());
+        }),
       log: (entry) => logs.push(JSON.parse(JSON.stringify(entry)) as Record<string, unknown>),
       waitUntil: (work) => pending.push(work),
       // The real lanes, in this invocation: a test wants to know when they are done.
