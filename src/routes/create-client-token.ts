@@ -55,7 +55,7 @@ export function createClientToken(api: Api): void {
     const minted = await mintFor(c, c.req.valid("json"));
     switch (minted.kind) {
       case "key_refused":
-        throw keyRefused(minted.refusal);
+        throw keyRefused(minted.refusal, "models");
       case "no_turnstile":
         throw new ApiError(
           "scope_denied",

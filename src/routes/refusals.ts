@@ -5,7 +5,8 @@ import { ApiError } from "../errors.ts";
 import type { SubmitResult } from "../flows/submit.ts";
 import type { RefusalCode } from "../upstream/errors.ts";
 
-export function keyRefused(refusal: KeyRefusal): ApiError {
+/** @param modelField Which field of the request names the model. */
+export function keyRefused(refusal: KeyRefusal, modelField = "model"): ApiError {
   switch (refusal) {
     case "invalid_key":
       return new ApiError("invalid_key", "The key is not valid.", {
@@ -19,7 +20,7 @@ export function keyRefused(refusal: KeyRefusal): ApiError {
       return new ApiError("origin_not_allowed", "This key or token may not be used from this page's origin.");
     case "model_not_allowed":
       return new ApiError("model_not_allowed", "This key or token may not use this model.", {
-        param: "model",
+        param: modelField,
       });
   }
 }

@@ -98,6 +98,7 @@ describe("the pages of a browser key", () => {
     ["the wildcard on another port", { origin: "https://a.pages.example:444" }, false],
     ["a host that starts with localhost", { origin: "http://localhost.evil.example:80" }, false],
     ["localhost over https", { origin: "https://localhost:5173" }, false],
+    ["what is no origin", { origin: "https://a.pages.example/x" }, false],
     ["a sandbox", { origin: "null" }, false],
     ["an empty origin", { origin: "" }, false],
     ["no page at all", {}, false],
