@@ -9,14 +9,15 @@
  *   4. the row says `submitted`         cron looks
  *
  * Of two equal requests under one idempotency key one is admitted; the other finds its hold and answers with
- * its task, or that it is in progress while the row is not there yet.
+ * its task, or that it is in progress while the row is not there yet. A task that a twin was told of stays to be
+ * read, also when the upstream then refuses it.
  */
 import { type Deps, OutOfReach } from "../deps.ts";
 import type { Caller, KeyRefusal } from "../domain/access.ts";
 import type { PolicyState } from "../domain/admission.ts";
 import type { Model } from "../domain/models.ts";
 import type { Task, TaskInput } from "../domain/task.ts";
-import { firstTask, insertTask, selectTask } from "../store/tasks.ts";
+import { firstTask, insertTask, noteTold, selectTask } from "../store/tasks.ts";
 import type { Refused } from "../tenant/decide.ts";
 import type { RefusalCode } from "../upstream/errors.ts";
 import { finishNow } from "./finish.ts";
@@ -88,7 +89,10 @@ async function answerReplay(
   caller: Caller,
   { taskId, admittedMs, policies }: { taskId: string; admittedMs: number; policies: PolicyState[] },
 ): Promise<SubmitResult> {
-  const [found] = await deps.db.batch([selectTask(deps.db, caller.tenantId, taskId)]);
+  const [, found] = await deps.db.batch([
+    noteTold(deps.db, caller.tenantId, taskId),
+    selectTask(deps.db, caller.tenantId, taskId),
+  ]);
   const task = firstTask(found);
   if (task) return { kind: "replayed", task, policies };
   const retryAfterMs = deps.now() - admittedMs < twinMs ? twinRetryMs.soon : twinRetryMs.later;

@@ -93,6 +93,19 @@ export function queuePosition(result: D1Result | undefined): number | null {
   return row?.position ?? null;
 }
 
+/**
+ * The statement that notes that somebody else hears of a task which its own request is still sending: a refusal
+ * cannot hide it any more. Its version is 1 until somebody has.
+ */
+export function noteTold(db: D1Database, tenantId: string, id: string): D1PreparedStatement {
+  return db
+    .prepare(
+      `UPDATE tasks SET version = version + 1
+       WHERE id = ?1 AND tenant_id = ?2 AND state = 'submitting' AND version = 1`,
+    )
+    .bind(id, tenantId);
+}
+
 export function firstTask(result: D1Result | undefined): Task | undefined {
   const row = result?.results[0];
   return row === undefined ? undefined : taskFromRow(row as TaskRow);
@@ -157,6 +170,7 @@ export interface Ending {
   /** Without links: they are the upstream's, and of no use any more. */
   images: TaskImage[];
   errorCode: TaskFailureCode | null;
+  /** It is to be as if it had never been, unless somebody was told of it meanwhile: see {@link noteTold}. */
   hidden?: boolean;
 }
 
@@ -185,7 +199,7 @@ export function endTask(
   return db
     .prepare(
       `UPDATE tasks SET state = ?2, version = version + 1, finished_ms = ?3, images = ?4,
-         error_code = ?5, hidden = ?6, progress = iif(?2 = 'completed', 100, progress), due_ms = ?8
+         error_code = ?5, hidden = iif(version = 1, ?6, 0), progress = iif(?2 = 'completed', 100, progress), due_ms = ?8
        WHERE id = ?1 AND state IN (SELECT value FROM json_each(?7))
        RETURNING ${endedColumns}`,
     )
