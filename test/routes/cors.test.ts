@@ -1,15 +1,21 @@
 /** Pages on any site may ask: preflights cost nothing, and a page can read every reply that it is allowed to. */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { bearer, origin, startGateway, submitTask } from "../gateway.ts";
-import { generations, storePicture, submit, watchBindings } from "./support.ts";
+import { makeBrowserKey, mintToken } from "./page.ts";
+import { generations, goodBody, storePicture, submit, watchBindings } from "./support.ts";
 
 const watch = watchBindings();
 const gateway = startGateway({ around: watch.around });
 let key = "";
 let taskId = "";
 let picture = "";
+/** What a page holds. */
+const held = { "browser key": "", "client token": "" };
 beforeAll(async () => {
-  ({ key } = await gateway.makeTenant());
+  const tenant = await gateway.makeTenant();
+  ({ key } = tenant);
+  held["browser key"] = (await makeBrowserKey(gateway, tenant.id)).key;
+  held["client token"] = await mintToken(gateway, key);
   picture = (await storePicture(gateway, key, "webp")).path;
   taskId = (await submitTask(gateway, key)).id;
 });
@@ -157,6 +163,51 @@ describe("a reply to a page", () => {
     expect(response.status).toBe(429);
     expect(response.headers.get("access-control-allow-origin")).toBe("*");
     expect(names(response.headers, "access-control-expose-headers")).toContain("retry-after");
+  });
+});
+
+describe.each(["browser key", "client token"] as const)("a reply to a page with a %s", (kind) => {
+  const headers = (from = page) => ({ ...bearer(held[kind]), origin: from });
+
+  it("says the page's origin, that it depends on it, and never allows credentials", async () => {
+    for (const response of [
+      await gateway.post(generations, goodBody, headers()),
+      await gateway.fetch(`/v1/tasks/${taskId}`, { headers: headers() }),
+      await gateway.fetch(`/v1/tasks/${taskId}`, { headers: { ...headers(), "if-none-match": "*" } }),
+      await gateway.fetch("/v1/models", { headers: headers() }),
+      await gateway.post("/v1/quote", goodBody, headers()),
+    ]) {
+      expect([200, 304]).toContain(response.status);
+      expect(response.headers.get("access-control-allow-origin")).toBe(page);
+      expect(names(response.headers, "vary")).toContain("origin");
+      expect(response.headers.get("access-control-allow-credentials")).toBeNull();
+      expect(names(response.headers, "access-control-expose-headers")).toEqual(lowerCase(exposed));
+    }
+  });
+
+  it("that is an error is for every page: whoever may not use it can read why", async () => {
+    for (const [status, response] of [
+      [403, await gateway.post(generations, goodBody, headers("https://evil.example"))],
+      [403, await gateway.fetch("/v1/models", { headers: headers("null") })],
+      [403, await gateway.fetch("/v1/keys", { headers: headers() })],
+      [404, await gateway.fetch("/v1/tasks/task-x", { headers: headers() })],
+      [400, await gateway.post(generations, {}, headers())],
+      [401, await gateway.fetch("/v1/models", { headers: { ...headers(), ...bearer(`${held[kind]}0`) } })],
+    ] as const) {
+      expect(response.status).toBe(status);
+      expect(response.headers.get("access-control-allow-origin")).toBe("*");
+      expect(response.headers.get("access-control-allow-credentials")).toBeNull();
+      expect(names(response.headers, "access-control-expose-headers")).toEqual(lowerCase(exposed));
+    }
+  });
+
+  it("costs its preflight nothing, whatever the key", async () => {
+    const response = await gateway.fetch("/v1/client-tokens", {
+      method: "OPTIONS",
+      headers: { ...headers(), "access-control-request-method": "POST" },
+    });
+    expect(response.status).toBe(204);
+    expect(watch.calls).toEqual([]);
   });
 });
 

@@ -67,25 +67,22 @@ describe("a replay", () => {
     await expectError(await ask("b"), "insufficient_balance");
   });
 
+  const size = '"size":{"height":768,"width":1024}';
+  const rest = `${size},"seed":7,"metadata":{"b":"2","a":"1"}`;
   it.each([
-    [
-      "its fields in another order",
-      `{"prompt":"x","seed":7,"size":{"width":1024,"height":768},"model":"wan-2.7-image"}`,
-    ],
-    [
-      "the default written out",
-      `{"model":"wan-2.7-image","prompt":"x","size":{"height":768,"width":1024},"seed":7,"n":1}`,
-    ],
-    [
-      "white space",
-      ` {"model": "wan-2.7-image", "prompt": " x ", "size":{"height":768,"width":1024}, "seed": 7.0}\n`,
-    ],
-    [
-      "empty metadata",
-      `{"model":"wan-2.7-image","prompt":"\\u0078","size":{"height":768,"width":1024},"seed":7,"metadata":{}}`,
-    ],
+    ["its fields in another order", `{${rest},"prompt":"x","model":"wan-2.7-image"}`],
+    ["a default written out", `{"model":"wan-2.7-image","prompt":"x",${rest},"n":1}`],
+    ["white space", ` {"model": "wan-2.7-image", "prompt": " x ",\n${rest}}`],
+    ["other spellings", `{"model":"wan-2.7-image","prompt":"\\u0078",${rest.replace(":7,", ":7.0,")}}`],
   ])("is what means the same, with %s", async (_what, body) => {
-    const id = await taskIdOf(await ask("a", { prompt: "x", size: { width: 1024, height: 768 }, seed: 7 }));
+    const id = await taskIdOf(
+      await ask("a", {
+        prompt: "x",
+        size: { width: 1024, height: 768 },
+        seed: 7,
+        metadata: { a: "1", b: "2" },
+      }),
+    );
     const headers = { ...bearer(tenant.key), "idempotency-key": "a", "content-type": "application/json" };
     const again = await gateway.fetch(generations, { method: "POST", headers, body });
     expect(await taskIdOf(again)).toBe(id);
