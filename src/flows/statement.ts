@@ -23,7 +23,8 @@ export async function readStatement(
   { before, limit, ...query }: StatementQuery,
 ): Promise<{ lines: LedgerLine[]; more: boolean }> {
   const beforeSeq = before === null ? Number.MAX_SAFE_INTEGER : Math.floor(before / 2) + 1;
-  const rows = await deps.tenant(tenantId).ledger({ ...query, beforeSeq, limit: limit + 1 });
+  // One row more, since the first one may have been shown already, and another to know whether there is more.
+  const rows = await deps.tenant(tenantId).ledger({ ...query, beforeSeq, limit: limit + 2 });
   const lines = rows.filter((line) => before === null || lineNumber(line) < before);
   return { lines: lines.slice(0, limit), more: lines.length > limit };
 }

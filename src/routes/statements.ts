@@ -12,9 +12,15 @@ const datePattern = /^\d{4}-\d\d-\d\d$/;
 const moment = z
   .string()
   .refine(
-    (text) => (datePattern.test(text) ? !Number.isNaN(Date.parse(text)) : /^\d{1,10}$/.test(text)),
+    (text) => (datePattern.test(text) ? isDay(text) : /^\d{1,10}$/.test(text)),
     "must be unix seconds or a date such as 2026-01-31",
   );
+
+/** Dates that no month has parse as ones of the next month. */
+function isDay(text: string): boolean {
+  const ms = Date.parse(text);
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(text);
+}
 
 export const periodQuery = {
   from: moment.optional().meta({ description: "Unix seconds, or a UTC day. Default: 30 days ago." }),
