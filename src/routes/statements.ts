@@ -59,7 +59,7 @@ export function csvReply(c: AppContext, name: string, columns: string[], rows: o
   const cells = rows.map((row) => columns.map((column) => cell((row as Record<string, unknown>)[column])));
   const csv = unparse(
     { fields: columns, data: cells },
-    { escapeFormulae: /^[=+\-@\t\r].*$/s, newline: "\r\n" },
+    { escapeFormulae: /^[=+\-@\t\r\n＝＋－＠].*$/s, newline: "\r\n" },
   );
   return c.body(`${csv}\r\n`, 200, {
     "content-type": "text/csv; charset=utf-8",
