@@ -3,17 +3,15 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../config.ts";
 import { linkBases } from "../deps.ts";
-import { hostOf } from "../domain/address.ts";
-import { browserMaxImages } from "../domain/keys.ts";
 import { isFinished, type Task, viewTask } from "../domain/task.ts";
-import { ApiError } from "../errors.ts";
 import { submit } from "../flows/submit.ts";
 import { networkAddress, tooManyFrom } from "./authenticate.ts";
 import type { Api, AppContext } from "./context.ts";
+import { checkGeneration, refuseToPublic } from "./generation-checks.ts";
 import { generationBody } from "./generation-request.ts";
 import { keyRefused, submissionRefused } from "./refusals.ts";
 import { bodyErrors, errorReplies, json, keyErrors, limitHeaders, taskReply } from "./replies.ts";
-import { type Issue, invalidRequest, jsonBody } from "./validation.ts";
+import { jsonBody } from "./validation.ts";
 
 /** Visible ASCII. */
 const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
@@ -95,14 +93,7 @@ export function createImage(api: Api, config: Config): void {
       return c.json(view, 200, { ...headers, ...taskHeaders(task), ...replayed });
     },
     (result, c) => {
-      // Headers are validated first, and have nothing to do with the body's faults.
-      if (result.target !== "json") {
-        if (!result.success) throw invalidRequest(result.error.issues);
-        return;
-      }
-      const own = [linkBases(config, c.get("origin")).api, c.get("origin")];
-      const issues = [...(result.success ? [] : result.error.issues), ...ownCallback(c.get("body"), own)];
-      if (issues.length > 0) throw invalidRequest(issues);
+      checkGeneration(result, c, config);
     },
   );
 }
@@ -115,27 +106,7 @@ function taskHeaders(task: Task): Record<string, string> {
   };
 }
 
-/** What nobody may ask for from a page. */
-function refuseToPublic(input: { n: number; callback_url?: unknown }): void {
-  if (input.callback_url !== undefined) {
-    const text = "callback_url: is for secret keys only";
-    throw new ApiError("scope_denied", text, { param: "callback_url" });
-  }
-  if (input.n > browserMaxImages) {
-    const message = `must be at most ${browserMaxImages} with a browser key or client token`;
-    throw invalidRequest([{ path: ["n"], message }]);
-  }
-}
-
 function repetitionOf(c: AppContext, key: string | null) {
   const retries = Number(c.req.header("x-stainless-retry-count") ?? 0);
   return { key, retries: Number.isInteger(retries) && retries > 0 ? retries : 0, ip: networkAddress(c) };
-}
-
-/** A callback to the gateway itself would be a loop. Looked for in the body as it came, beside its other faults. */
-function ownCallback(body: unknown, own: string[]): Issue[] {
-  const callback = (body as { callback_url?: unknown } | null)?.callback_url;
-  const url = typeof callback === "string" ? URL.parse(callback) : null;
-  const isOwn = url !== null && own.some((origin) => hostOf(new URL(origin)) === hostOf(url));
-  return isOwn ? [{ path: ["callback_url"], message: "must not be the gateway itself" }] : [];
 }

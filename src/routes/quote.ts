@@ -4,6 +4,7 @@ import * as z from "zod";
 import type { Config } from "../config.ts";
 import { enter } from "../flows/enter.ts";
 import type { Api } from "./context.ts";
+import { checkGeneration, refuseToPublic } from "./generation-checks.ts";
 import { generationBody } from "./generation-request.ts";
 import { keyRefused } from "./refusals.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "./replies.ts";
@@ -35,11 +36,20 @@ const contract = (config: Config) =>
   });
 
 export function quote(api: Api, config: Config): void {
-  api.openapi(contract(config), async (c) => {
-    const { model, n } = c.req.valid("json");
-    const entered = await enter(c.get("deps"), c.get("caller"), { action: "quote", model });
-    if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
-    const price = entered.known.tenant.prices[model] ?? config.PRICES[model];
-    return c.json({ credits: price * n, images: n }, 200, { "cache-control": "no-store" });
-  });
+  api.openapi(
+    contract(config),
+    async (c) => {
+      const caller = c.get("caller");
+      const body = c.req.valid("json");
+      const { model, n } = body;
+      if (caller.kind !== "secret") refuseToPublic(body);
+      const entered = await enter(c.get("deps"), caller, { action: "quote", model });
+      if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
+      const price = entered.known.tenant.prices[model] ?? config.PRICES[model];
+      return c.json({ credits: price * n, images: n }, 200, { "cache-control": "no-store" });
+    },
+    (result, c) => {
+      checkGeneration(result, c, config);
+    },
+  );
 }

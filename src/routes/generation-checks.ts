@@ -1,0 +1,45 @@
+/** What is asked of a generation's body beyond its schema, by a submission and by a quote alike. */
+import type { Config } from "../config.ts";
+import { linkBases } from "../deps.ts";
+import { hostOf } from "../domain/address.ts";
+import { browserMaxImages } from "../domain/keys.ts";
+import { ApiError } from "../errors.ts";
+import type { AppContext } from "./context.ts";
+import { type Issue, invalidRequest } from "./validation.ts";
+
+type Validated = { target: string } & (
+  | { success: true }
+  | { success: false; error: { issues: readonly Issue[] } }
+);
+
+/** Looks at what the schemas found, and for what only the gateway's own address can tell. */
+export function checkGeneration(result: Validated, c: AppContext, config: Config): void {
+  // Headers are validated first, and have nothing to do with the body's faults.
+  if (result.target !== "json") {
+    if (!result.success) throw invalidRequest(result.error.issues);
+    return;
+  }
+  const own = [linkBases(config, c.get("origin")).api, c.get("origin")];
+  const issues = [...(result.success ? [] : result.error.issues), ...ownCallback(c.get("body"), own)];
+  if (issues.length > 0) throw invalidRequest(issues);
+}
+
+/** What nobody may ask for from a page. */
+export function refuseToPublic(input: { n: number; callback_url?: unknown }): void {
+  if (input.callback_url !== undefined) {
+    const text = "callback_url: is for secret keys only";
+    throw new ApiError("scope_denied", text, { param: "callback_url" });
+  }
+  if (input.n > browserMaxImages) {
+    const message = `must be at most ${browserMaxImages} with a browser key or client token`;
+    throw invalidRequest([{ path: ["n"], message }]);
+  }
+}
+
+/** A callback to the gateway itself would be a loop. Looked for in the body as it came, beside its other faults. */
+function ownCallback(body: unknown, own: string[]): Issue[] {
+  const callback = (body as { callback_url?: unknown } | null)?.callback_url;
+  const url = typeof callback === "string" ? URL.parse(callback) : null;
+  const isOwn = url !== null && own.some((origin) => hostOf(new URL(origin)) === hostOf(url));
+  return isOwn ? [{ path: ["callback_url"], message: "must not be the gateway itself" }] : [];
+}
