@@ -193,6 +193,7 @@ describe("the balance that an operator sets", () => {
     await change(id, { balance: null });
     const { id: task } = await submitTask(gateway, key, { n: 2 });
     expect(await moneyOf(gateway, id)).toEqual({ balance: null, held: 60, available: null });
+    await expectError(await change(id, { balance: 59 }), "balance_held");
     await finishTask(gateway, key, task);
     expect((await ledgerOf(gateway, id))[0]).toMatchObject({ type: "charge", amount: 60, balance: -60 });
     await change(id, { balance: 30 });

@@ -84,7 +84,7 @@ const auditRoute = createRoute({
     query: z.object({
       cursor: z.string().max(32).default(""),
       acts_limit: pageLimit,
-      acts_cursor: z.string().max(100).default("act-~"),
+      acts_cursor: z.string().max(100).default(""),
     }),
   },
   responses: {
@@ -148,7 +148,7 @@ export function adminOverview(api: Api): void {
     const deps = c.get("deps");
     const { cursor, acts_limit, acts_cursor } = c.req.valid("query");
     const { problems, tenants, nextTenant } = await audit(deps, cursor);
-    const acts = await listActs(deps.db, acts_cursor, acts_limit + 1);
+    const acts = await listActs(deps.db, acts_cursor || "act-~", acts_limit + 1);
     return c.json(
       {
         object: "list" as const,

@@ -7,7 +7,7 @@ import { ApiError } from "../../errors.ts";
 import { failTask, refreshTask } from "../../flows/admin-tasks.ts";
 import { findTask, findTasks, taskStatuses } from "../../store/admin-tasks.ts";
 import type { Api, AppContext } from "../context.ts";
-import { pageLimit, toPage } from "../pages.ts";
+import { pageQuery, toPage } from "../pages.ts";
 import { errorReplies, json, listReply, taskReply } from "../replies.ts";
 import { adminActor, adminErrors } from "./admin.ts";
 
@@ -27,6 +27,8 @@ const adminTask = taskReply
 
 const shared = { tags: ["Admin: tasks"], security: [{ admin: [] }] };
 const path = "/admin/api/tasks";
+/** Sorts after every task's id. */
+const afterAll = "task-~";
 const params = z.object({ id: z.string() });
 const one = { 200: json(adminTask, "The task."), ...errorReplies(...adminErrors, "task_not_found") };
 
@@ -43,8 +45,7 @@ const list = createRoute({
       model: z.string().max(64).optional(),
       request_id: z.string().max(64).optional(),
       end_user: z.string().max(128).optional(),
-      limit: pageLimit,
-      cursor: z.string().max(100).default("task-~"),
+      ...pageQuery.shape,
     }),
   },
   responses: {
@@ -87,7 +88,7 @@ const fail = createRoute({
 export function adminTasks(api: Api): void {
   api.openapi(list, async (c) => {
     const { limit, cursor, ...filter } = c.req.valid("query");
-    const found = await findTasks(c.get("deps").db, filter, cursor, limit + 1);
+    const found = await findTasks(c.get("deps").db, filter, cursor || afterAll, limit + 1);
     return c.json(
       toPage(
         found,
