@@ -3,7 +3,7 @@
  * is younger than five minutes, since that may be under way, and mends one thing: a hold whose task has ended, or
  * never came to be, is settled as it should have been, with an entry that says so.
  */
-import type { Deps } from "../deps.ts";
+import { type Deps, describe } from "../deps.ts";
 import { idBound } from "../domain/ids.ts";
 import { imageKey } from "../domain/task.ts";
 import { latestPictures, openTasksWithHold, overdueTasks, readEnds } from "../store/admin-tasks.ts";
@@ -61,10 +61,16 @@ export async function auditSome(deps: Deps): Promise<void> {
   const turn = minute / everyMinutes;
   const tenants = await tenantsFrom(deps.db, turn * tenantsATick, tenantsATick);
   const beforeMs = deps.now() - settledAfterMs;
-  const problems = await inParallel(tenants, connections, (id) => checkTenant(deps, id, beforeMs));
-  for (const problem of problems.flat()) {
-    deps.log({ event: "unsound", level: "error", ...problem });
-  }
+  await inParallel(tenants, connections, async (tenant) => {
+    try {
+      for (const problem of await checkTenant(deps, tenant, beforeMs)) {
+        deps.log({ event: "unsound", level: "error", ...problem });
+      }
+    } catch (error) {
+      // One that cannot be checked keeps none of the others from it.
+      deps.log({ event: "not_checked", level: "error", tenant, problem: describe(error) });
+    }
+  });
 }
 
 async function checkTenant(deps: Deps, tenant: string, beforeMs: number): Promise<Problem[]> {

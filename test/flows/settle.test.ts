@@ -129,6 +129,7 @@ describe("a settlement that was lost", () => {
     await laterTick(shaky);
     expect(settlements).toBe(6);
     expect(await moneyOf(healthy, other.id)).toEqual(oneCharged);
+    expect(await openRows()).toBe(2);
     expect(await moneyOf(healthy, id)).toEqual({ balance: 500, held: 60, available: 440 });
     await laterTick(shaky);
     expect(await moneyOf(healthy, id)).toEqual({ balance: 440, held: 0, available: 440 });
