@@ -11,6 +11,7 @@ import { type Act, insertAct } from "../store/acts.ts";
 import { findKey, insertKey, type ListedKey, markRotated, revokeKey } from "../store/keys.ts";
 import {
   bumpConfigVersion,
+  findTenant,
   insertTenant,
   type Tenant,
   type TenantChange,
@@ -97,6 +98,8 @@ export async function createKey(
   tenantId: string,
   wanted: WantedKey,
 ): Promise<MadeKey | undefined> {
+  // What nobody made leaves no line in the log of acts either.
+  if (!(await findTenant(deps.db, tenantId))) return undefined;
   const made = await makeKey(deps, tenantId, wanted);
   const { id, name, kind } = made.stored;
   const [inserted] = await deps.db.batch([
