@@ -116,13 +116,14 @@ export class Tenant extends DurableObject<Env> {
     balance: number,
     reference: string,
     nowMs: number,
-  ): Promise<CreditResult> {
+  ): Promise<CreditResult | { kind: "unchanged" }> {
     await this.#ready(tenantId, nowMs);
     return this.#storage.transactionSync(() => {
       const { account } = readBook(this.#storage.sql);
       // Whether or not the tenant is prepaid by now: it is about to be.
       if (balance < account.held) return { kind: "balance_held", available: availableOf(account) };
       const amount = balance - balanceOf(account);
+      if (amount === 0) return { kind: "unchanged" };
       return this.#credit({ type: "adjustment", amount, reference, note: null }, nowMs);
     });
   }

@@ -33,6 +33,7 @@ describe("the overview", () => {
     expect(await overview()).toEqual({
       tasks_by_state: {},
       oldest_unfinished_seconds: null,
+      oldest_unfinished: [],
       days: [],
       last_day: {
         tasks: 0,
@@ -40,7 +41,7 @@ describe("the overview", () => {
         error_rate: 0,
         time_to_picture_seconds: { p50: null, p95: null },
       },
-      upstream: { last_accepted_at: null, cools_down_until: null },
+      upstream: { last_accepted_at: null, credits_left: 9_876.54, cools_down_until: null },
     });
   });
 
@@ -71,6 +72,10 @@ describe("the overview", () => {
     expect(await overview()).toEqual({
       tasks_by_state: { submitted: 1, queued: 1 },
       oldest_unfinished_seconds: 20,
+      oldest_unfinished: [
+        expect.objectContaining({ state: "submitted", attempts: 1 }),
+        expect.objectContaining({ state: "queued", attempts: 1 }),
+      ],
       days: [
         { date: firstDay, tasks: 1, images: 2, credits: 20, failed: 0 },
         { date: day(), tasks: 6, images: 2, credits: 20, failed: 2 },
@@ -81,7 +86,11 @@ describe("the overview", () => {
         error_rate: 2 / 6,
         time_to_picture_seconds: { p50: 10, p95: 40 },
       },
-      upstream: { last_accepted_at: acceptedAt, cools_down_until: nowSeconds() + 30 },
+      upstream: {
+        last_accepted_at: acceptedAt,
+        credits_left: 9_876.54,
+        cools_down_until: nowSeconds() + 30,
+      },
     });
     expect(await overview("?days=1")).toMatchObject({ days: [{ date: day() }] });
     gateway.advance(31_000);
