@@ -172,7 +172,13 @@ describe("a balance that is set", () => {
   const set = (id: string, balance: number, reference = `set ${balance}`) =>
     stubOf(id).setBalance(id, balance, reference, t0);
 
-  it.each([0, 400, 1_000, 5_000])("is %i afterwards, by one adjustment", async (balance) => {
+  it("to what it is leaves no line", async () => {
+    const id = await prepaid();
+    expect(await set(id, 1_000)).toEqual({ kind: "unchanged" });
+    expect(await movesOf(id)).toHaveLength(1);
+  });
+
+  it.each([0, 400, 5_000])("is %i afterwards, by one adjustment", async (balance) => {
     const id = await prepaid();
     expect(await set(id, balance)).toMatchObject({ kind: "done", line: { type: "adjustment" } });
     expect(await moneyOf(id)).toEqual([balance, 0, balance]);
