@@ -31,6 +31,8 @@ export interface Report {
   drift: number;
   orphanObjects: number;
   overdue: number;
+  /** From the upstream done to the pictures stored, of completed tasks: half of them, and the worst, in seconds. */
+  storedAfter: { median: number; worst: number };
   /** Problems that the audit found. */
   unsound: unknown[];
 }
@@ -62,8 +64,19 @@ export async function readReport(world: ChaosWorld, cronAwayMs: number): Promise
     ...(await checkMoney(world, rows)),
     orphanObjects: await countOrphans(rows),
     overdue: late.length,
+    storedAfter: storedAfter(rows, upstream),
     unsound: ((await (await world.sound.admin("GET", "/audit")).json()) as { data: unknown[] }).data,
   };
+}
+
+type UpstreamTasks = Map<string | null, { doneAt: number }[]>;
+
+function storedAfter(rows: Row[], upstream: UpstreamTasks): Report["storedAfter"] {
+  const seconds = rows
+    .filter((row) => row.state === "completed")
+    .map((row) => ((row.finished_ms ?? 0) - (upstream.get(row.id)?.[0]?.doneAt ?? 0)) / 1000)
+    .toSorted((a, b) => a - b);
+  return { median: seconds[Math.floor(seconds.length / 2)] ?? 0, worst: seconds.at(-1) ?? 0 };
 }
 
 async function checkMoney({ sound, tenants }: ChaosWorld, rows: Row[]) {
@@ -114,6 +127,8 @@ export function tableOf(seed: number, world: ChaosWorld, report: Report): string
     ["tenants whose books drift", report.drift],
     ["stored objects without a task", report.orphanObjects],
     ["tasks past their deadline", report.overdue],
+    ["upstream done to stored, median", `${report.storedAfter.median} s`],
+    ["upstream done to stored, worst", `${report.storedAfter.worst} s (cron was away for an hour)`],
   ];
   const width = Math.max(...lines.map(([what]) => what.length));
   return lines.map(([what, value]) => `  ${what.padEnd(width)}  ${value}`).join("\n");

@@ -30,8 +30,8 @@ export interface ChaosWorld {
 
 export async function startWorld(seed: number, tenants: number): Promise<ChaosWorld> {
   const chance = chanceOf(seed);
-  // Longer than cron is away.
-  const deadline = { TASK_DEADLINE_SECONDS: 7_200 };
+  // Longer than cron is away; and hanging calls cost real time.
+  const deadline = { TASK_DEADLINE_SECONDS: 7_200, UPSTREAM_TIMEOUT_MS: 500 };
   const vars = { POLL_ROUND_SECONDS: 2, ...deadline };
   let share = 0;
   // Chances of their own, so that what callers do depends on the seed alone.

@@ -217,6 +217,27 @@ describe("a picture whose host hangs", () => {
   });
 });
 
+describe("a bucket that fails", () => {
+  it.each(["R2 put", "R2 head"])("costs the picture its try and not the lane: %s", async (what) => {
+    const gateway = startGateway();
+    const { key, id } = await readyTask(gateway, { n: 2 });
+    const broken = new Set([what]);
+    const around: Around = async (name, call) => {
+      if (broken.has(name)) throw new Error("500 internal error");
+      return call();
+    };
+    const shaken = startGateway({ beside: gateway, around });
+    gateway.simulator.control.script({ on: "picture", times: 1, do: { kind: "reset" } });
+    gateway.advance(15_000);
+    await shaken.tick();
+    gateway.advance(15_000);
+    await shaken.tick();
+    expect(shaken.logs.filter((line) => line.event === "lane_failed")).toEqual([]);
+    broken.clear();
+    expect(await finishTask(shaken, key, id)).toMatchObject({ status: "completed", usage: { images: 2 } });
+  });
+});
+
 describe("two storers of one task", () => {
   it("leave one object per picture and end the task once", async () => {
     const gateway = startGateway();
