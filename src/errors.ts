@@ -25,6 +25,7 @@ const errorTable = {
   range_not_satisfiable: { status: 416, type: "invalid_request_error" },
   idempotency_in_progress: { status: 409, type: "conflict_error", retryable: true },
   task_not_finished: { status: 409, type: "conflict_error" },
+  task_not_cancellable: { status: 409, type: "conflict_error" },
   balance_held: { status: 409, type: "conflict_error" },
   already_exists: { status: 409, type: "conflict_error" },
   tenant_busy: { status: 409, type: "conflict_error" },

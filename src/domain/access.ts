@@ -11,7 +11,16 @@ import type { TokenClaims } from "./tokens.ts";
 
 export type CallerKind = KeyKind | "token";
 
-export type Action = "submit" | "read" | "list" | "upload" | "delete" | "manage" | "quote" | "mint";
+export type Action =
+  | "submit"
+  | "read"
+  | "list"
+  | "cancel"
+  | "upload"
+  | "delete"
+  | "manage"
+  | "quote"
+  | "mint";
 
 /** Where a request comes from, as far as its headers say: forged easily, so the second lock only. */
 export interface Page {
@@ -34,7 +43,7 @@ export interface Caller {
 
 const publicActions: readonly Action[] = ["submit", "read", "quote"];
 const scopeActions: Record<KeyScope, readonly Action[]> = {
-  images: ["submit", "read", "list", "upload", "delete", "quote", "mint"],
+  images: ["submit", "read", "list", "cancel", "upload", "delete", "quote", "mint"],
   manage: ["manage", "quote"],
 };
 

@@ -1,50 +1,6 @@
-/** Tasks as the operator looks for them, over all tenants, and what the self-check asks of them. */
+/** Tasks by hand, for the operator, and what the self-check asks of them. */
 import type { Task, TaskImage } from "../domain/task.ts";
 import { type TaskRow, taskFromRow } from "./rows.ts";
-
-/** The states that callers see as one status. */
-const statesOf: Record<string, string> = {
-  pending: "state IN ('submitting', 'queued') OR (state = 'submitted' AND processing = 0)",
-  processing: "state = 'storing' OR (state = 'submitted' AND processing = 1)",
-  completed: "state = 'completed'",
-  failed: "state = 'failed'",
-  cancelled: "state = 'cancelled'",
-};
-export const taskStatuses = ["pending", "processing", "completed", "failed", "cancelled"] as const;
-
-export interface TaskFilter {
-  tenant?: string | undefined;
-  status?: (typeof taskStatuses)[number] | undefined;
-  request_id?: string | undefined;
-  end_user?: string | undefined;
-  model?: string | undefined;
-}
-
-/** Reads tasks, newest first, those before `beforeId`; ones that were refused while the caller waited included. */
-export async function findTasks(
-  db: D1Database,
-  filter: TaskFilter,
-  beforeId: string,
-  limit: number,
-): Promise<Task[]> {
-  const { results } = await db
-    .prepare(
-      `SELECT * FROM tasks WHERE id < ?1 AND (?2 IS NULL OR tenant_id = ?2) AND (?3 IS NULL OR request_id = ?3)
-         AND (?4 IS NULL OR end_user = ?4) AND (?5 IS NULL OR model = ?5)
-         AND (${filter.status === undefined ? "1" : statesOf[filter.status]})
-       ORDER BY id DESC LIMIT ?6`,
-    )
-    .bind(
-      beforeId,
-      filter.tenant ?? null,
-      filter.request_id ?? null,
-      filter.end_user ?? null,
-      filter.model ?? null,
-      limit,
-    )
-    .all<TaskRow>();
-  return results.map(taskFromRow);
-}
 
 /** Reads any task, whoever's it is. */
 export async function findTask(db: D1Database, id: string): Promise<Task | undefined> {

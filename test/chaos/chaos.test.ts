@@ -63,6 +63,7 @@ async function settleDown(world: ChaosWorld): Promise<void> {
   await runAlarms(world);
   // At first every half a minute; pictures that never come are tried for as long as their links live.
   for (let i = 0; i < 400 && (await openTasks()) > 0; i++) {
+    if (i % 40 === 0) console.log(`  cron alone, ${await openTasks()} open`);
     await world.sound.tick();
     world.sound.advance(i < 60 ? 30_000 : 11 * 60_000);
   }

@@ -101,7 +101,7 @@ describe("of several reasons to refuse a key", () => {
   });
 });
 
-const all: Action[] = ["submit", "read", "list", "upload", "delete", "manage", "quote", "mint"];
+const all: Action[] = ["submit", "read", "list", "cancel", "upload", "delete", "manage", "quote", "mint"];
 const may = (caller: Caller, key: Partial<StoredKey> = {}) =>
   all.filter((action) => check(caller, { key, action }) === undefined);
 
@@ -112,7 +112,7 @@ describe("what may be done", () => {
       "one of images",
       secret,
       { scopes: ["images"] },
-      ["submit", "read", "list", "upload", "delete", "quote", "mint"],
+      ["submit", "read", "list", "cancel", "upload", "delete", "quote", "mint"],
     ],
     ["one of manage", secret, { scopes: ["manage"] }, ["manage", "quote"]],
     ["one of none", secret, { scopes: [] }, []],

@@ -31,7 +31,9 @@ const read = ["GET", "HEAD"];
 /** Every route that there is, with the methods that it takes. */
 const takes: Record<string, string[]> = {
   "/v1/images/generations": ["POST"],
+  "/v1/tasks": read,
   "/v1/tasks/:id": read,
+  "/v1/tasks/:id/cancel": ["POST"],
   "/images/:file": read,
   "/admin/api/tenants": [...read, "POST"],
   "/admin/api/tenants/:id": [...read, "PATCH", "DELETE"],

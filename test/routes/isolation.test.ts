@@ -66,6 +66,12 @@ const routes: Asked[] = [
     keys: everybody,
   })),
   {
+    operation: "POST /v1/tasks/{id}/cancel",
+    idOf: (owner) => owner.tasks[1]?.id ?? "",
+    pathOf: (id) => `/v1/tasks/${id}/cancel`,
+    keys: everybody,
+  },
+  {
     operation: "POST /v1/keys/{key}/rotate",
     idOf: (owner) => owner.spare.id,
     pathOf: (id) => `/v1/keys/${id}/rotate`,

@@ -29,6 +29,7 @@ export const errorTable = {
   already_exists: [409, "conflict_error"],
   tenant_busy: [409, "conflict_error"],
   deleted: [410, "invalid_request_error"],
+  task_not_cancellable: [409, "conflict_error"],
   balance_held: [409, "conflict_error"],
   idempotency_in_progress: [409, "conflict_error"],
   task_not_finished: [409, "conflict_error"],

@@ -5,7 +5,8 @@ import { linkBases } from "../../deps.ts";
 import { type Task, toSeconds, viewTask } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import { failTask, refreshTask } from "../../flows/admin-tasks.ts";
-import { findTask, findTasks, taskStatuses } from "../../store/admin-tasks.ts";
+import { findTask } from "../../store/admin-tasks.ts";
+import { listTasks, taskStatuses } from "../../store/task-lists.ts";
 import type { Api, AppContext } from "../context.ts";
 import { pageQuery, toPage } from "../pages.ts";
 import { errorReplies, json, listReply, taskReply } from "../replies.ts";
@@ -88,7 +89,7 @@ const fail = createRoute({
 export function adminTasks(api: Api): void {
   api.openapi(list, async (c) => {
     const { limit, cursor, ...filter } = c.req.valid("query");
-    const found = await findTasks(c.get("deps").db, filter, cursor || afterAll, limit + 1);
+    const found = await listTasks(c.get("deps").db, filter, cursor || afterAll, limit + 1);
     return c.json(
       toPage(
         found,

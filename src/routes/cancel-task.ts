@@ -1,0 +1,46 @@
+/** `POST /v1/tasks/{id}/cancel`: calls a task off that the upstream does not have. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { linkBases } from "../deps.ts";
+import { viewTask } from "../domain/task.ts";
+import { ApiError } from "../errors.ts";
+import { cancelTask } from "../flows/cancel.ts";
+import type { Api } from "./context.ts";
+import { keyRefused } from "./refusals.ts";
+import { errorReplies, json, keyErrors, taskReply } from "./replies.ts";
+
+const contract = createRoute({
+  method: "post",
+  path: "/v1/tasks/{id}/cancel",
+  operationId: "cancel-task",
+  tags: ["Tasks"],
+  summary: "Cancel a task that was not sent yet",
+  description: "Its hold is released. The image service has no way to stop a task that it has.",
+  security: [{ key: [] }],
+  request: { params: z.object({ id: z.string() }) },
+  responses: {
+    200: json(taskReply, "The task, cancelled."),
+    ...errorReplies(...keyErrors, "task_not_found", "task_not_cancellable"),
+  },
+});
+
+export function cancelTaskRoute(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const deps = c.get("deps");
+    const result = await cancelTask(deps, c.get("caller"), c.req.valid("param").id);
+    switch (result.kind) {
+      case "key_refused":
+        throw keyRefused(result.refusal);
+      case "not_found":
+        throw new ApiError("task_not_found", "There is no such task.");
+      case "not_cancellable":
+        throw new ApiError("task_not_cancellable", "The image service has this task, or it has ended.");
+      case "cancelled": {
+        const { task } = result;
+        c.set("taskId", task.id);
+        const view = viewTask(task, linkBases(deps.config, task.origin), true);
+        return c.json(view, 200, { "cache-control": "no-store" });
+      }
+    }
+  });
+}

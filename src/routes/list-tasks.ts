@@ -1,0 +1,69 @@
+/** `GET /v1/tasks`: the tenant's tasks, newest first. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { linkBases } from "../deps.ts";
+import { models } from "../domain/models.ts";
+import { type Task, viewTask } from "../domain/task.ts";
+import { enter } from "../flows/enter.ts";
+import { listTasks as readTasks, taskStatuses } from "../store/task-lists.ts";
+import type { Api } from "./context.ts";
+import { pageLimit, toPage } from "./pages.ts";
+import { keyRefused } from "./refusals.ts";
+import { errorReplies, json, keyErrors, listReply, taskReply } from "./replies.ts";
+
+const seconds = z.coerce.number().int().min(0).max(4_102_444_800);
+
+const contract = createRoute({
+  method: "get",
+  path: "/v1/tasks",
+  operationId: "list-tasks",
+  tags: ["Tasks"],
+  summary: "List tasks, newest first",
+  description: "A client token for an end user lists that person's tasks.",
+  security: [{ key: [] }],
+  request: {
+    query: z.object({
+      status: z.enum(taskStatuses).optional(),
+      model: z.enum(models).optional(),
+      end_user: z.string().max(128).optional(),
+      created_after: seconds.optional().meta({ description: "Unix seconds, inclusive." }),
+      created_before: seconds.optional().meta({ description: "Unix seconds, exclusive." }),
+      limit: pageLimit,
+      cursor: z.string().max(100).optional().meta({ description: "`next_cursor` of the page before." }),
+    }),
+  },
+  responses: {
+    200: json(listReply(taskReply), "A page of tasks."),
+    ...errorReplies(...keyErrors, "invalid_request"),
+  },
+});
+
+/** Behind every task's id. */
+const newest = "task-~";
+
+export function listTasks(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const deps = c.get("deps");
+    const caller = c.get("caller");
+    const entered = await enter(deps, caller, { action: "list" });
+    if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
+    const { created_after: after, created_before: before, limit, cursor, ...filter } = c.req.valid("query");
+    const found = await readTasks(
+      deps.db,
+      {
+        ...filter,
+        tenant: caller.tenantId,
+        // A token's own goes over whatever is asked for.
+        end_user: caller.token?.endUser ?? filter.end_user,
+        createdAfterMs: after === undefined ? undefined : after * 1000,
+        createdBeforeMs: before === undefined ? undefined : before * 1000,
+        visible: true,
+      },
+      cursor || newest,
+      limit + 1,
+    );
+    const view = (task: Task) =>
+      viewTask(task, linkBases(deps.config, task.origin), caller.kind === "secret");
+    return c.json(toPage(found, limit, view), 200, { "cache-control": "no-store" });
+  });
+}
