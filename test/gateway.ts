@@ -69,7 +69,11 @@ export function startGateway({
     const made: Deps = createDeps(config, {
       env: faultyEnv(around),
       now,
-      sleep: async (ms) => advance(ms),
+      // Whatever goes on beside takes no time: it is done before the clock moves.
+      sleep: async (ms) => {
+        await settle();
+        advance(ms);
+      },
       fetch: (url, init) =>
         around(`fetch ${init.method ?? "GET"}`, async () => {
           const request = new Request(url, init);

@@ -12,11 +12,13 @@ import { generationBody } from "./generation-request.ts";
 import { keyRefused, submissionRefused } from "./refusals.ts";
 import { bodyErrors, errorReplies, json, keyErrors, limitHeaders, taskReply } from "./replies.ts";
 import { jsonBody } from "./validation.ts";
+import { preferHeader, waitAsAsked } from "./waiting.ts";
 
 /** Visible ASCII. */
 const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
 
 const submissionHeaders = z.object({
+  ...preferHeader,
   "idempotency-key": z
     .string()
     .regex(idempotencyKeyPattern, "must be 1 to 255 visible ASCII characters")
@@ -86,11 +88,12 @@ export function createImage(api: Api, config: Config): void {
       const showCredits = caller.kind === "secret";
       if (result.kind !== "accepted" && result.kind !== "replayed")
         throw submissionRefused(result, headers, showCredits);
-      const { task, kind } = result;
-      c.set("taskId", task.id);
+      const { kind } = result;
+      c.set("taskId", result.task.id);
+      const { task, headers: waited } = await waitAsAsked(c, result.task, undefined);
       const replayed: Record<string, string> = kind === "replayed" ? { "idempotency-replayed": "true" } : {};
       const view = viewTask(task, linkBases(config, task.origin), showCredits);
-      return c.json(view, 200, { ...headers, ...taskHeaders(task), ...replayed });
+      return c.json(view, 200, { ...headers, ...taskHeaders(task), ...waited, ...replayed });
     },
     (result, c) => {
       checkGeneration(result, c, config);

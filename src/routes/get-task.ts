@@ -9,6 +9,7 @@ import { matchesEtag } from "./conditional.ts";
 import type { Api } from "./context.ts";
 import { keyRefused } from "./refusals.ts";
 import { errorReplies, json, keyErrors, taskReply } from "./replies.ts";
+import { preferHeader, waitAsAsked, waitQuery } from "./waiting.ts";
 
 const contract = createRoute({
   method: "get",
@@ -19,7 +20,7 @@ const contract = createRoute({
   description:
     "Reading an unfinished task also has the gateway look at it, every 3 s at the most; the next read shows it.",
   security: [{ key: [] }],
-  request: { params: z.object({ id: z.string() }) },
+  request: { params: z.object({ id: z.string() }), query: waitQuery, headers: z.object(preferHeader) },
   responses: {
     200: json(taskReply, "The task."),
     304: { description: "It is as `If-None-Match` has it." },
@@ -38,12 +39,13 @@ export function getTask(api: Api): void {
       case "not_found":
         throw new ApiError("task_not_found", "There is no such task.");
       case "task": {
-        const { task } = result;
+        const { task, headers: waited } = await waitAsAsked(c, result.task, c.req.valid("query").wait);
         c.set("taskId", task.id);
         // Weak: the version names the task's content, not the bytes of its links.
         const etag = `W/"${task.version}"`;
         const headers = {
           etag,
+          ...waited,
           "cache-control": "no-store",
           ...(isFinished(task) ? {} : { "retry-after": "3" }),
         };
@@ -53,7 +55,7 @@ export function getTask(api: Api): void {
             task,
             linkBases(deps.config, task.origin),
             c.get("caller").kind === "secret",
-            result.position,
+            task.state === "queued" ? result.position : null,
           ),
           200,
           headers,
