@@ -17,6 +17,8 @@ import { type Api, type AppContext, createApi } from "./routes/context.ts";
 import { cors } from "./routes/cors.ts";
 import { createClientToken } from "./routes/create-client-token.ts";
 import { createImage } from "./routes/create-image.ts";
+import { deleteEndUserRoute } from "./routes/delete-end-user.ts";
+import { deleteTaskRoute } from "./routes/delete-task.ts";
 import { getImage } from "./routes/get-image.ts";
 import { getLedger } from "./routes/get-ledger.ts";
 import { getTask } from "./routes/get-task.ts";
@@ -46,6 +48,8 @@ export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => De
   getTask(api);
   listTasks(api);
   cancelTaskRoute(api);
+  deleteTaskRoute(api);
+  deleteEndUserRoute(api);
   getImage(api);
   listModels(api, config);
   quote(api, config);

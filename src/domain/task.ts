@@ -107,6 +107,8 @@ export interface Task {
   hidden: boolean;
   /** The number of its hold in the tenant's object; null for one that was admitted before there were holds. */
   hold: number | null;
+  /** Its text is gone, and its pictures are or will be. */
+  erased: boolean;
 }
 
 export type TaskStatus = "pending" | "processing" | EndState;

@@ -21,6 +21,7 @@ export type CancelResult =
   | { kind: "cancelled"; task: Task }
   | { kind: "not_cancellable" }
   | { kind: "not_found" }
+  | { kind: "deleted" }
   | { kind: "key_refused"; refusal: KeyRefusal };
 
 /** Cancels a task and releases its hold; one that is cancelled already stays so. */
@@ -29,6 +30,7 @@ export async function cancelTask(deps: Deps, caller: Caller, id: string): Promis
   if (entered.kind === "key_refused") return entered;
   const before = firstTask(entered.results[0]);
   if (!before) return { kind: "not_found" };
+  if (before.erased) return { kind: "deleted" };
   if (before.state === "queued") {
     await finishNow(deps, { id, from: ["queued"], state: "cancelled", images: [], errorCode: null });
   }

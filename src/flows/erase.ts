@@ -1,19 +1,27 @@
 /**
- * Deleting a tenant: its keys stop at once, and cron erases what it made, a few tasks a round. A picture becomes an
- * empty tombstone under its own key, so that a storer that comes late cannot bring it back (its put is create-only)
- * and its URL says that it was deleted. A submit that was admitted before the keys stopped still ends by itself, and
- * is erased after that.
+ * Erasing: a task, all of an end user's, what is older than its tenant wants to keep, or all of a deleted tenant's. The
+ * text goes first and at once, in D1; from then on the task answers 410. Then each picture becomes an empty tombstone
+ * under its own key, so that a storer that comes late cannot bring it back (its put is create-only) and its URL answers
+ * 410 as well. Whatever dies in between is gone on with by cron. The figures stay: they were charged.
  */
-import type { Deps } from "../deps.ts";
-import { imageKey, type TaskImage } from "../domain/task.ts";
+import { type Deps, reach } from "../deps.ts";
+import { idBound } from "../domain/ids.ts";
+import { imageKey, isFinished, type Task, type TaskImage } from "../domain/task.ts";
 import { insertAct } from "../store/acts.ts";
+import type { Chores } from "../store/chores.ts";
 import {
   deleteTenant,
-  eraseTasks,
-  listToErase,
+  type Erased,
+  type Erasure,
+  endErasure,
+  insertErasure,
+  listRetentions,
+  markBuried,
   markErased,
+  markErasedTo,
+  picturesToBury,
   revokeKeysOfDeleted,
-  tasksToErase,
+  wipeTasks,
 } from "../store/erase.ts";
 import { findTenant } from "../store/tenants.ts";
 import { connections, inParallel } from "./parallel.ts";
@@ -22,6 +30,10 @@ import type { Actor } from "./tenants.ts";
 
 export type DropResult = "deleted" | "busy" | "no_tenant";
 
+/**
+ * Deletes a tenant: its keys stop at once, what it made is erased by cron. A submit that was admitted before the keys
+ * stopped still ends by itself, and is erased after that.
+ */
 export async function dropTenant(deps: Deps, by: Actor, id: string): Promise<DropResult> {
   const tenant = await findTenant(deps.db, id);
   if (!tenant) return "no_tenant";
@@ -37,39 +49,87 @@ export async function dropTenant(deps: Deps, by: Actor, id: string): Promise<Dro
   return "deleted";
 }
 
-const tenantsATick = 5;
+export type EraseResult = "erased" | "not_finished" | "not_found" | "deleted";
+
+/** Erases one task of a tenant that has ended: its text at once, its pictures before this returns. */
+export async function eraseTask(deps: Deps, tenantId: string, task: Task | undefined): Promise<EraseResult> {
+  if (!task) return "not_found";
+  if (task.erased) return "deleted";
+  if (!isFinished(task)) return "not_finished";
+  const ids = await wipeTasks(deps.db, tenantId, { task: task.id }, 1);
+  await bury(deps, await picturesToBury(deps.db, 1, ids));
+  return "erased";
+}
+
 const tasksAtOnce = 50;
+
+/** Has all of an end user's tasks erased, those that still run once they have ended. */
+export async function eraseEndUser(deps: Deps, tenantId: string, endUser: string): Promise<void> {
+  const erasure = { tenantId, endUser, atMs: deps.now() };
+  await insertErasure(deps.db, erasure);
+  deps.defer("erase", () => eraseUsersTasks(deps, erasure));
+}
+
 const roundsATick = 10;
 /** So long after its deletion something of a tenant may still come to its end. */
 const stragglersMs = 25 * 3_600_000;
 
-/** Erases what is left of deleted tenants, a bounded part of it. */
-export async function eraseDeleted(deps: Deps): Promise<void> {
-  for (const { id, deletedMs } of await listToErase(deps.db, tenantsATick)) {
-    let left = true;
-    for (let round = 0; left && round < roundsATick; round++) left = await eraseSome(deps, id);
+/** What cron does of all this, a bounded part of it a tick. */
+export async function eraseSome(deps: Deps, chores: Chores): Promise<void> {
+  await bury(deps, chores.toBury);
+  for (const erasure of chores.erasures) await eraseUsersTasks(deps, erasure);
+  for (const { id, deletedMs } of chores.deleted) {
+    const left = await eraseRounds(deps, id, { beforeId: lastId, afterId: "" });
     if (!left && deps.now() - deletedMs > stragglersMs) await markErased(deps.db, id, deps.now());
   }
 }
 
-/** @returns whether there may be more. */
-async function eraseSome(deps: Deps, tenantId: string): Promise<boolean> {
-  const tasks = await tasksToErase(deps.db, tenantId, tasksAtOnce);
-  await inParallel(
-    tasks.flatMap(({ images }) => images),
-    connections,
-    (image) => buryImage(deps, image),
-  );
-  if (tasks.length > 0) {
-    await eraseTasks(
-      deps.db,
-      tasks.map(({ id }) => id),
-    );
+const dayMs = 86_400_000;
+/** Behind every id of a task. */
+const lastId = "task-~";
+
+/** Erases what is older than its tenant wants to keep; once an hour is often enough for days. */
+export async function eraseAged(deps: Deps): Promise<void> {
+  if (Math.floor(deps.now() / 60_000) % 60 !== 0) return;
+  for (const { id, days, erasedTo } of await listRetentions(deps.db)) {
+    const beforeId = idBound("task", deps.now() - days * dayMs);
+    const left = await eraseRounds(deps, id, { beforeId, afterId: erasedTo });
+    // A task lives for a day and a few hours at the most, so nothing that old still runs.
+    if (!left && days > 1) await markErasedTo(deps.db, id, beforeId);
   }
-  return tasks.length === tasksAtOnce;
 }
 
-async function buryImage(deps: Deps, { id, stored }: TaskImage): Promise<void> {
-  const contentType = stored?.contentType;
-  await deps.bucket.put(imageKey(id), new Uint8Array(), contentType ? { httpMetadata: { contentType } } : {});
+async function eraseUsersTasks(deps: Deps, erasure: Erasure): Promise<void> {
+  const { tenantId, endUser, atMs } = erasure;
+  const left = await eraseRounds(deps, tenantId, { endUser, upToMs: atMs });
+  if (!left) await endErasure(deps.db, erasure);
+}
+
+/** @returns whether there may be more. */
+async function eraseRounds(deps: Deps, tenantId: string, which: Erased): Promise<boolean> {
+  for (let round = 0; round < roundsATick; round++) {
+    const ids = await wipeTasks(deps.db, tenantId, which, tasksAtOnce);
+    if (ids.length > 0) await bury(deps, await picturesToBury(deps.db, tasksAtOnce, ids));
+    if (ids.length < tasksAtOnce) return false;
+  }
+  return true;
+}
+
+/** Puts tombstones in the places of pictures. */
+async function bury(deps: Deps, tasks: { id: string; images: TaskImage[] }[]): Promise<void> {
+  if (tasks.length === 0) return;
+  const images = tasks.flatMap((task) => task.images);
+  await inParallel(images, connections, ({ id, stored }) =>
+    reach("storage", () =>
+      deps.bucket.put(
+        imageKey(id),
+        new Uint8Array(),
+        stored ? { httpMetadata: { contentType: stored.contentType } } : {},
+      ),
+    ),
+  );
+  await markBuried(
+    deps.db,
+    tasks.map(({ id }) => id),
+  );
 }

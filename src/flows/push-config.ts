@@ -1,6 +1,6 @@
 /** Bringing a change of a tenant or its keys to the tenant's object, at once and, where that failed, by cron. */
 import { type Deps, describe } from "../deps.ts";
-import { listUnpushed, loadTenantConfig, markPushed } from "../store/tenants.ts";
+import { loadTenantConfig, markPushed } from "../store/tenants.ts";
 
 /** Pushes a tenant's newest copy to its object. Twice or late does no harm: the object ignores older ones. */
 export async function pushConfig(deps: Deps, tenantId: string): Promise<void> {
@@ -9,11 +9,9 @@ export async function pushConfig(deps: Deps, tenantId: string): Promise<void> {
   await markPushed(deps.db, tenantId, await deps.tenant(tenantId).configure(config, deps.now()));
 }
 
-const tenantsATick = 20;
-
 /** Pushes again what no object has acknowledged. */
-export async function pushLagging(deps: Deps): Promise<void> {
-  for (const tenantId of await listUnpushed(deps.db, tenantsATick)) {
+export async function pushLagging(deps: Deps, tenantIds: string[]): Promise<void> {
+  for (const tenantId of tenantIds) {
     try {
       await pushConfig(deps, tenantId);
     } catch (error) {

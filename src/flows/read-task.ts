@@ -10,6 +10,7 @@ export type ReadResult =
   /** `position`: in the queue, while it waits there. */
   | { kind: "task"; task: Task; position: number | null }
   | { kind: "key_refused"; refusal: KeyRefusal }
+  | { kind: "deleted" }
   /** There is none of that id, or it is not the caller's: the caller cannot tell which. */
   | { kind: "not_found" };
 
@@ -22,6 +23,7 @@ export async function readTask(deps: Deps, caller: Caller, id: string): Promise<
   if (entered.kind === "key_refused") return entered;
   const task = firstTask(entered.results[0]);
   if (!task || !isTheirs(caller, task)) return { kind: "not_found" };
+  if (task.erased) return { kind: "deleted" };
   if (task.state === "submitted") deps.defer("refresh", () => refresh(deps, task));
   return { kind: "task", task, position: queuePosition(entered.results[1]) };
 }

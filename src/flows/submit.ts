@@ -39,6 +39,8 @@ export type SubmitResult =
   | { kind: "accepted"; task: Task; policies: PolicyState[] }
   /** The same request came before: its task. */
   | { kind: "replayed"; task: Task; policies: PolicyState[] }
+  /** Its task was erased meanwhile. */
+  | { kind: "deleted"; policies: PolicyState[] }
   /** It is still being admitted, or whoever admitted it died, which shows within minutes. */
   | { kind: "in_progress"; retryAfterMs: number; policies: PolicyState[] }
   | { kind: "key_refused"; refusal: KeyRefusal }
@@ -94,6 +96,7 @@ async function answerReplay(
     selectTask(deps.db, caller.tenantId, taskId),
   ]);
   const task = firstTask(found);
+  if (task?.erased) return { kind: "deleted", policies };
   if (task) return { kind: "replayed", task, policies };
   const retryAfterMs = deps.now() - admittedMs < twinMs ? twinRetryMs.soon : twinRetryMs.later;
   return { kind: "in_progress", retryAfterMs, policies };
@@ -131,6 +134,7 @@ async function writeTask(
     errorCode: null,
     hidden: false,
     hold,
+    erased: false,
   };
   const written = await insertTask(deps.db, task, task.dueMs);
   // The hold was given up meanwhile: this request was out of it for minutes.

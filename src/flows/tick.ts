@@ -14,10 +14,11 @@
  */
 import { type Deps, describe, type Lanes } from "../deps.ts";
 import { isFinished } from "../domain/task.ts";
+import { readChores } from "../store/chores.ts";
 import { type DueTask, selectDue } from "../store/due.ts";
 import { releaseTick, takeTick } from "../store/leases.ts";
 import { auditSome } from "./audit.ts";
-import { eraseDeleted } from "./erase.ts";
+import { eraseAged, eraseSome } from "./erase.ts";
 import { settleDue } from "./finish.ts";
 import { type Found, lookAt, recordLooks } from "./look.ts";
 import { connections, inParallel } from "./parallel.ts";
@@ -41,9 +42,9 @@ export async function runTick(deps: Deps): Promise<void> {
   const once = pauseMs === 0;
   const endMs = once ? startMs + minuteMs : (Math.floor(startMs / minuteMs) + 1) * minuteMs - marginMs;
   const tick: Tick = { endMs, taken: false, work: new LaneWork(deps, once ? 0 : endMs) };
-  await pushLagging(deps);
+  await doChores(deps);
   deps.defer("audit", () => auditSome(deps));
-  deps.defer("erase", () => eraseDeleted(deps));
+  deps.defer("retention", () => eraseAged(deps));
   // The first round looks at everything: no pace is slower than a minute.
   let previousMs = startMs - minuteMs;
   let rounds = 0;
@@ -60,6 +61,17 @@ export async function runTick(deps: Deps): Promise<void> {
   const { rowsRead, rowsWritten } = deps.spent;
   const ms = deps.now() - startMs;
   deps.log({ event: "tick", rounds, taken: tick.taken, ms, rows_read: rowsRead, rows_written: rowsWritten });
+}
+
+/** What is not a task: copies of tenants that lag, and erasing. Tasks go on whatever becomes of it. */
+async function doChores(deps: Deps): Promise<void> {
+  try {
+    const chores = await readChores(deps.db);
+    await pushLagging(deps, chores.unpushed);
+    deps.defer("erase", () => eraseSome(deps, chores));
+  } catch (error) {
+    deps.log({ event: "chores_failed", level: "error", problem: describe(error) });
+  }
 }
 
 interface Tick {

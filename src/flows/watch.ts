@@ -20,7 +20,7 @@ export async function* watchTask(deps: Deps, task: Task, untilMs: number): Async
     await deps.sleep(pauseMs);
     const [row] = await deps.db.batch([selectTask(deps.db, task.tenantId, task.id)]);
     const next = firstTask(row);
-    if (!next) return;
+    if (!next || next.erased) return;
     if (next.state === "submitted") deps.defer("refresh", () => refresh(deps, next));
     if (next.version !== current.version) yield next;
     current = next;

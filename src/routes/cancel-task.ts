@@ -6,7 +6,7 @@ import { viewTask } from "../domain/task.ts";
 import { ApiError } from "../errors.ts";
 import { cancelTask } from "../flows/cancel.ts";
 import type { Api } from "./context.ts";
-import { keyRefused } from "./refusals.ts";
+import { keyRefused, taskDeleted } from "./refusals.ts";
 import { errorReplies, json, keyErrors, taskReply } from "./replies.ts";
 
 const contract = createRoute({
@@ -20,7 +20,7 @@ const contract = createRoute({
   request: { params: z.object({ id: z.string() }) },
   responses: {
     200: json(taskReply, "The task, cancelled."),
-    ...errorReplies(...keyErrors, "task_not_found", "task_not_cancellable"),
+    ...errorReplies(...keyErrors, "task_not_found", "task_not_cancellable", "deleted"),
   },
 });
 
@@ -33,6 +33,8 @@ export function cancelTaskRoute(api: Api): void {
         throw keyRefused(result.refusal);
       case "not_found":
         throw new ApiError("task_not_found", "There is no such task.");
+      case "deleted":
+        throw taskDeleted();
       case "not_cancellable":
         throw new ApiError("task_not_cancellable", "The image service has this task, or it has ended.");
       case "cancelled": {

@@ -54,6 +54,7 @@ const contract = (config: Config) =>
         "quota_exceeded",
         "idempotency_in_progress",
         "idempotency_key_reused",
+        "deleted",
         "content_policy_violation",
         "invalid_parameters",
         "invalid_media_url",

@@ -7,7 +7,7 @@ import { ApiError } from "../errors.ts";
 import { readTask } from "../flows/read-task.ts";
 import { matchesEtag } from "./conditional.ts";
 import type { Api } from "./context.ts";
-import { keyRefused } from "./refusals.ts";
+import { keyRefused, taskDeleted } from "./refusals.ts";
 import { errorReplies, json, keyErrors, taskReply } from "./replies.ts";
 import { preferHeader, waitAsAsked, waitQuery } from "./waiting.ts";
 
@@ -24,7 +24,7 @@ const contract = createRoute({
   responses: {
     200: json(taskReply, "The task."),
     304: { description: "It is as `If-None-Match` has it." },
-    ...errorReplies(...keyErrors, "task_not_found"),
+    ...errorReplies(...keyErrors, "task_not_found", "deleted"),
   },
 });
 
@@ -38,6 +38,8 @@ export function getTask(api: Api): void {
         throw keyRefused(result.refusal);
       case "not_found":
         throw new ApiError("task_not_found", "There is no such task.");
+      case "deleted":
+        throw taskDeleted();
       case "task": {
         const { task, headers: waited } = await waitAsAsked(c, result.task, c.req.valid("query").wait);
         c.set("taskId", task.id);

@@ -25,6 +25,11 @@ export function keyRefused(refusal: KeyRefusal, modelField = "model"): ApiError 
   }
 }
 
+/** To who could have read it. */
+export function taskDeleted(): ApiError {
+  return new ApiError("deleted", "This task was deleted.");
+}
+
 type Refusal = Exclude<SubmitResult, { kind: "accepted" | "replayed" | "key_refused" }>;
 
 /**
@@ -70,6 +75,8 @@ export function submissionRefused(
         "A request with this Idempotency-Key is being admitted. Try again in a moment.",
         { headers: { ...headers, "retry-after": String(Math.ceil(refusal.retryAfterMs / 1000)) } },
       );
+    case "deleted":
+      return taskDeleted();
     case "upstream_refused":
       return upstreamRefused(refusal.code, headers);
   }

@@ -23,47 +23,115 @@ export function revokeKeysOfDeleted(db: D1Database, id: string, nowMs: number): 
     .bind(id, nowMs);
 }
 
-/** Deleted tenants of which something may be left. */
-export async function listToErase(
-  db: D1Database,
-  limit: number,
-): Promise<{ id: string; deletedMs: number }[]> {
-  const { results } = await db
-    .prepare(
-      `SELECT id, deleted_ms AS deletedMs FROM tenants INDEXED BY tenants_to_erase
-       WHERE deleted_ms IS NOT NULL AND erased_ms IS NULL LIMIT ?1`,
-    )
-    .bind(limit)
-    .all<{ id: string; deletedMs: number }>();
-  return results;
-}
+const ended = "state IN ('completed', 'failed', 'cancelled')";
 
-/** Ended tasks of a tenant that are not erased. */
-export async function tasksToErase(
+/** What a task keeps when it is erased: the number of images stays, since it was charged. */
+const wiped = `erased = 2, version = version + 1, metadata = '{}', end_user = NULL,
+  input = json_object('prompt', '', 'n', json_extract(input, '$.n'))`;
+
+/** Which tasks of a tenant are to be erased, of those that have ended. */
+export type Erased =
+  | { task: string }
+  | { endUser: string; upToMs: number }
+  /** `afterId`: nothing before it is left to erase. */
+  | { beforeId: string; afterId: string };
+
+const condition = (which: Erased): [string, ...(string | number)[]] => {
+  if ("task" in which) return ["id = ?2", which.task];
+  if ("endUser" in which) return ["end_user = ?2 AND created_ms <= ?3", which.endUser, which.upToMs];
+  return ["id < ?2 AND id > ?3", which.beforeId, which.afterId];
+};
+
+/**
+ * Erases the text of up to `limit` tasks and marks their pictures to go.
+ * @returns their ids.
+ */
+export async function wipeTasks(
   db: D1Database,
   tenantId: string,
+  which: Erased,
   limit: number,
+): Promise<string[]> {
+  const [where, ...values] = condition(which);
+  const { results } = await db
+    .prepare(
+      `UPDATE tasks SET ${wiped} WHERE id IN (SELECT id FROM tasks INDEXED BY tasks_of_tenant
+         WHERE tenant_id = ?1 AND erased = 0 AND ${ended} AND ${where} ORDER BY id LIMIT ${limit})
+       RETURNING id`,
+    )
+    .bind(tenantId, ...values)
+    .all<{ id: string }>();
+  return results.map(({ id }) => id).toSorted((a, b) => (a < b ? -1 : 1));
+}
+
+/** The pictures of tasks that are being erased, of these or of any. */
+export async function picturesToBury(
+  db: D1Database,
+  limit: number,
+  ids: string[] | null = null,
 ): Promise<{ id: string; images: TaskImage[] }[]> {
   const { results } = await db
     .prepare(
-      `SELECT id, images FROM tasks INDEXED BY tasks_of_tenant
-       WHERE tenant_id = ?1 AND erased = 0 AND open = 0 LIMIT ?2`,
+      `SELECT id, images FROM tasks INDEXED BY tasks_erasing
+       WHERE erased = 2 AND (?1 IS NULL OR id IN (SELECT value FROM json_each(?1))) LIMIT ?2`,
     )
-    .bind(tenantId, limit)
+    .bind(ids && JSON.stringify(ids), limit)
     .all<{ id: string; images: string }>();
   return results.map(({ id, images }) => ({ id, images: JSON.parse(images) as TaskImage[] }));
 }
 
-/** Erases what is written of tasks whose pictures are gone. The number of images stays: it was charged. */
-export async function eraseTasks(db: D1Database, ids: string[]): Promise<void> {
+/** Notes that the pictures of tasks are gone. */
+export async function markBuried(db: D1Database, ids: string[]): Promise<void> {
   await db
-    .prepare(
-      `UPDATE tasks SET erased = 1, version = version + 1, metadata = '{}', end_user = NULL,
-         input = json_object('prompt', '', 'n', json_extract(input, '$.n'))
-       WHERE id IN (SELECT value FROM json_each(?1)) AND open = 0`,
-    )
+    .prepare("UPDATE tasks SET erased = 1 WHERE erased = 2 AND id IN (SELECT value FROM json_each(?1))")
     .bind(JSON.stringify(ids))
     .run();
+}
+
+export interface Erasure {
+  tenantId: string;
+  endUser: string;
+  atMs: number;
+}
+
+/** Writes down that an end user's tasks are to be erased, those that still run included. */
+export async function insertErasure(db: D1Database, { tenantId, endUser, atMs }: Erasure): Promise<void> {
+  await db
+    .prepare(
+      `INSERT INTO erasures (tenant_id, end_user, at_ms) VALUES (?1, ?2, ?3)
+       ON CONFLICT (tenant_id, end_user) DO UPDATE SET at_ms = max(at_ms, ?3)`,
+    )
+    .bind(tenantId, endUser, atMs)
+    .run();
+}
+
+/** Ends an erasure once none of its tasks goes on. */
+export async function endErasure(db: D1Database, { tenantId, endUser, atMs }: Erasure): Promise<void> {
+  await db
+    .prepare(
+      `DELETE FROM erasures WHERE tenant_id = ?1 AND end_user = ?2 AND at_ms = ?3 AND NOT EXISTS (
+         SELECT 1 FROM tasks INDEXED BY tasks_open
+         WHERE open = 1 AND tenant_id = ?1 AND end_user = ?2 AND created_ms <= ?3)`,
+    )
+    .bind(tenantId, endUser, atMs)
+    .run();
+}
+
+/** Tenants that keep their tasks for so long only. */
+export async function listRetentions(
+  db: D1Database,
+): Promise<{ id: string; days: number; erasedTo: string }[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT id, retention_days AS days, erased_to AS erasedTo FROM tenants INDEXED BY tenants_with_retention
+       WHERE retention_days IS NOT NULL AND deleted_ms IS NULL`,
+    )
+    .all<{ id: string; days: number; erasedTo: string }>();
+  return results;
+}
+
+export async function markErasedTo(db: D1Database, tenantId: string, id: string): Promise<void> {
+  await db.prepare("UPDATE tenants SET erased_to = ?2 WHERE id = ?1").bind(tenantId, id).run();
 }
 
 /** Notes that nothing is left of a tenant. */

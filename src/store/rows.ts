@@ -33,6 +33,7 @@ export interface TaskRow {
   error_code: TaskFailureCode | null;
   hidden: number;
   hold: number | null;
+  erased: number;
 }
 
 export function taskFromRow(row: TaskRow): Task {
@@ -66,5 +67,6 @@ export function taskFromRow(row: TaskRow): Task {
     errorCode: row.error_code,
     hidden: row.hidden === 1,
     hold: row.hold,
+    erased: row.erased !== 0,
   };
 }

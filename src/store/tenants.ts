@@ -9,6 +9,8 @@ export interface Tenant extends TenantSettings {
   name: string;
   /** Of the Turnstile widget whose answers browser keys mint tokens for. */
   turnstileSecret: string | null;
+  /** Tasks are erased so many days after they were made; null: kept for good. */
+  retentionDays: number | null;
   createdMs: number;
   /** Null while it lives. A deleted one keeps its id and its ledger. */
   deletedMs: number | null;
@@ -25,6 +27,7 @@ interface TenantRow {
   opening_balance: number;
   low_balance: number | null;
   turnstile_secret: string | null;
+  retention_days: number | null;
   created_ms: number;
   deleted_ms: number | null;
 }
@@ -44,6 +47,7 @@ const fromRow = (row: TenantRow): Tenant => ({
   id: row.id,
   name: row.name,
   turnstileSecret: row.turnstile_secret,
+  retentionDays: row.retention_days,
   createdMs: row.created_ms,
   deletedMs: row.deleted_ms,
 });
@@ -53,8 +57,8 @@ export async function insertTenant(db: D1Database, tenant: Tenant): Promise<bool
   const { meta } = await db
     .prepare(
       `INSERT INTO tenants (id, name, status, limits, prices, models, prepaid, opening_balance, low_balance,
-         turnstile_secret, created_ms)
-       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING`,
+         turnstile_secret, retention_days, created_ms)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (id) DO NOTHING`,
     )
     .bind(
       tenant.id,
@@ -67,6 +71,7 @@ export async function insertTenant(db: D1Database, tenant: Tenant): Promise<bool
       tenant.openingBalance,
       tenant.lowBalance,
       tenant.turnstileSecret,
+      tenant.retentionDays,
       tenant.createdMs,
     )
     .run();
@@ -111,6 +116,7 @@ export interface TenantChange {
   prepaid?: boolean | undefined;
   lowBalance?: number | null | undefined;
   turnstileSecret?: string | null | undefined;
+  retentionDays?: number | null | undefined;
 }
 
 /** Changes a tenant in one statement, so that of several changes at once none is lost; undefined when there is none. */
@@ -128,6 +134,7 @@ export async function updateTenant(
     prepaid: change.prepaid === undefined ? undefined : Number(change.prepaid),
     low_balance: change.lowBalance,
     turnstile_secret: change.turnstileSecret,
+    retention_days: change.retentionDays,
   };
   const given = Object.entries(columns).filter(([, value]) => value !== undefined);
   const sets = [
@@ -175,15 +182,4 @@ export async function markPushed(db: D1Database, id: string, version: number): P
     .prepare("UPDATE tenants SET pushed_version = ?2 WHERE id = ?1 AND pushed_version < ?2")
     .bind(id, version)
     .run();
-}
-
-/** Tenants whose object has not acknowledged the newest copy. */
-export async function listUnpushed(db: D1Database, limit: number): Promise<string[]> {
-  const { results } = await db
-    .prepare(
-      "SELECT id FROM tenants INDEXED BY tenants_unpushed WHERE pushed_version < config_version LIMIT ?1",
-    )
-    .bind(limit)
-    .all<{ id: string }>();
-  return results.map((row) => row.id);
 }

@@ -5,12 +5,15 @@ import type { Chance } from "./chance.ts";
 
 /** These cost real time and not the clock's, time and again; tests of storing have them. */
 const slow = ["picture-hang", "stalled", "drip", "bytes"];
-const behaviours = [...NAMES.keys()].filter((name) => !slow.includes(name));
+/** Each of these pauses the whole account for up to a minute, so that more than a few would be all there is. */
+const pauses = ["429", "read-429"];
+const behaviours = [...NAMES.keys()].filter((name) => !slow.includes(name) && !pauses.includes(name));
 
 /** A prompt, with whatever is to go wrong with it: any behaviour that the simulator knows. */
 export function drawPrompt(chance: Chance): string {
   const parts = [`a boat, number ${chance.between(1, 1_000_000)}`, `[sim:seconds=${chance.between(3, 60)}]`];
   if (chance.happens(0.4)) parts.push(`[sim:${chance.pick(behaviours)}]`);
+  if (chance.happens(0.005)) parts.push(`[sim:${chance.pick(pauses)}]`);
   if (chance.happens(0.1)) parts.push(`[sim:${chance.pick(behaviours)}]`);
   return parts.join(" ");
 }

@@ -32,7 +32,8 @@ const read = ["GET", "HEAD"];
 const takes: Record<string, string[]> = {
   "/v1/images/generations": ["POST"],
   "/v1/tasks": read,
-  "/v1/tasks/:id": read,
+  "/v1/tasks/:id": [...read, "DELETE"],
+  "/v1/end-users/:id": ["DELETE"],
   "/v1/tasks/:id/cancel": ["POST"],
   "/images/:file": read,
   "/admin/api/tenants": [...read, "POST"],

@@ -66,6 +66,18 @@ const routes: Asked[] = [
     keys: everybody,
   })),
   {
+    operation: "DELETE /v1/end-users/{id}",
+    idOf: (owner) => `a user of ${owner.id}`,
+    pathOf: (id) => `/v1/end-users/${encodeURIComponent(id)}`,
+    keys: everybody,
+  },
+  {
+    operation: "DELETE /v1/tasks/{id}",
+    idOf: (owner) => owner.tasks[0]?.id ?? "",
+    pathOf: (id) => `/v1/tasks/${id}`,
+    keys: everybody,
+  },
+  {
     operation: "POST /v1/tasks/{id}/cancel",
     idOf: (owner) => owner.tasks[1]?.id ?? "",
     pathOf: (id) => `/v1/tasks/${id}/cancel`,

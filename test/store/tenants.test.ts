@@ -1,13 +1,13 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { keyLimits } from "../../src/domain/admission.ts";
+import { readChores } from "../../src/store/chores.ts";
 import { firstKey, insertKey, type ListedKey, listKeys, revokeKey, selectKey } from "../../src/store/keys.ts";
 import {
   bumpConfigVersion,
   findTenant,
   insertTenant,
   listTenants,
-  listUnpushed,
   loadTenantConfig,
   markPushed,
   type Tenant,
@@ -34,6 +34,7 @@ function tenantOf(id: string, over: Partial<Tenant> = {}): Tenant {
     openingBalance: 0,
     lowBalance: null,
     turnstileSecret: null,
+    retentionDays: null,
     createdMs: t0,
     deletedMs: null,
     ...over,
@@ -209,28 +210,28 @@ describe("the copy for a tenant's object", () => {
   });
 
   it("lags until the newest version was acknowledged", async () => {
-    expect(await listUnpushed(db, 10)).toEqual(["acme"]);
+    expect((await readChores(db)).unpushed.slice(0, 10)).toEqual(["acme"]);
     await markPushed(db, "acme", 1);
-    expect(await listUnpushed(db, 10)).toEqual([]);
+    expect((await readChores(db)).unpushed.slice(0, 10)).toEqual([]);
     await bumpConfigVersion(db, "acme").run();
     await bumpConfigVersion(db, "acme").run();
     expect(await versionOf("acme")).toBe(3);
     await markPushed(db, "acme", 2);
-    expect(await listUnpushed(db, 10)).toEqual(["acme"]);
+    expect((await readChores(db)).unpushed.slice(0, 10)).toEqual(["acme"]);
     await markPushed(db, "acme", 3);
-    expect(await listUnpushed(db, 10)).toEqual([]);
+    expect((await readChores(db)).unpushed.slice(0, 10)).toEqual([]);
   });
 
   it("does not lag again because an older acknowledgement comes late", async () => {
     await bumpConfigVersion(db, "acme").run();
     await markPushed(db, "acme", 2);
     await markPushed(db, "acme", 1);
-    expect(await listUnpushed(db, 10)).toEqual([]);
+    expect((await readChores(db)).unpushed.slice(0, 10)).toEqual([]);
   });
 
   it("is pushed again for a bounded number of tenants at a time", async () => {
     for (const id of ["bbb", "ccc"]) await insertTenant(db, tenantOf(id));
-    expect(await listUnpushed(db, 2)).toHaveLength(2);
-    expect(await listUnpushed(db, 10)).toHaveLength(3);
+    expect((await readChores(db)).unpushed.slice(0, 2)).toHaveLength(2);
+    expect((await readChores(db)).unpushed.slice(0, 10)).toHaveLength(3);
   });
 });

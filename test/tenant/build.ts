@@ -97,6 +97,7 @@ export async function storeTenant(
     id,
     name: id,
     turnstileSecret: null,
+    retentionDays: null,
     createdMs: t0,
     deletedMs: null,
     ...over,

@@ -31,6 +31,9 @@ const settings = {
     description: "`balance.low` is told when what is available falls below this.",
   }),
   models: modelList.nullable().optional().meta({ description: "Null: all." }),
+  retention_days: z.int().min(1).max(36_500).nullable().optional().meta({
+    description: "Tasks are erased so many days after they were made. Null: kept for good.",
+  }),
   turnstile_secret: z.string().min(1).max(200).nullable().optional().meta({
     description: "Of the Turnstile widget whose answers browser keys mint tokens for. Never shown.",
   }),
@@ -59,6 +62,7 @@ const tenantReply = z
     held: z.int(),
     available: z.int().nullable(),
     low_balance: z.int().nullable(),
+    retention_days: z.int().nullable(),
     turnstile: z.boolean().meta({ description: "Whether a `turnstile_secret` is set." }),
     created: z.int(),
   })
@@ -155,6 +159,7 @@ export function adminTenants(api: Api): void {
       openingBalance: body.balance ?? 0,
       lowBalance: body.low_balance ?? null,
       turnstileSecret: body.turnstile_secret ?? null,
+      retentionDays: body.retention_days ?? null,
       createdMs: deps.now(),
       deletedMs: null,
     };
@@ -179,11 +184,12 @@ export function adminTenants(api: Api): void {
   });
 
   api.openapi(change, async (c) => {
-    const { balance, low_balance, turnstile_secret, ...body } = c.req.valid("json");
+    const { balance, low_balance, turnstile_secret, retention_days, ...body } = c.req.valid("json");
     const changes = {
       ...body,
       lowBalance: low_balance,
       turnstileSecret: turnstile_secret,
+      retentionDays: retention_days,
       prepaid: balance === undefined ? undefined : balance !== null,
     };
     const { id } = c.req.valid("param");
@@ -238,6 +244,7 @@ async function view(c: AppContext, tenant: Tenant): Promise<z.output<typeof tena
     held,
     available: tenant.prepaid ? available : null,
     low_balance: tenant.lowBalance,
+    retention_days: tenant.retentionDays,
     turnstile: tenant.turnstileSecret !== null,
     created: toSeconds(tenant.createdMs),
   };

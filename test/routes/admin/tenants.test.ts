@@ -88,6 +88,7 @@ describe("making a tenant", () => {
       held: 0,
       available: null,
       low_balance: null,
+      retention_days: null,
       turnstile: false,
       created: Math.floor(gateway.now() / 1000),
     });

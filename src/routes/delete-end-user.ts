@@ -1,0 +1,30 @@
+/** `DELETE /v1/end-users/{id}`: erases all of an end user's tasks. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { deleteEndUser } from "../flows/delete-task.ts";
+import type { Api } from "./context.ts";
+import { keyRefused } from "./refusals.ts";
+import { errorReplies, keyErrors } from "./replies.ts";
+
+const contract = createRoute({
+  method: "delete",
+  path: "/v1/end-users/{id}",
+  operationId: "delete-end-user",
+  tags: ["Tasks"],
+  summary: "Erase an end user's tasks",
+  description: "Those that still run are erased once they have ended. Whether there are any is not told.",
+  security: [{ key: [] }],
+  request: { params: z.object({ id: z.string().max(128) }) },
+  responses: {
+    202: { description: "They are being erased." },
+    ...errorReplies(...keyErrors, "invalid_request"),
+  },
+});
+
+export function deleteEndUserRoute(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const result = await deleteEndUser(c.get("deps"), c.get("caller"), c.req.valid("param").id);
+    if (result.kind === "key_refused") throw keyRefused(result.refusal);
+    return c.body(null, 202);
+  });
+}

@@ -1,0 +1,44 @@
+/** What cron finds to do beside tasks, in one read at the start of a tick. */
+import type { TaskImage } from "../domain/task.ts";
+import type { Erasure } from "./erase.ts";
+
+export interface Chores {
+  /** Tenants whose object has not acknowledged the newest copy. */
+  unpushed: string[];
+  /** Deleted tenants of which something may be left. */
+  deleted: { id: string; deletedMs: number }[];
+  /** Erased tasks whose pictures are still there. */
+  toBury: { id: string; images: TaskImage[] }[];
+  erasures: Erasure[];
+}
+
+const limits = { tenants: 20, tasks: 50 };
+
+export async function readChores(db: D1Database): Promise<Chores> {
+  const [unpushed, deleted, toBury, erasures] = await db.batch<Record<string, unknown>>([
+    db.prepare(
+      `SELECT id FROM tenants INDEXED BY tenants_unpushed WHERE pushed_version < config_version
+       LIMIT ${limits.tenants}`,
+    ),
+    db.prepare(
+      `SELECT id, deleted_ms AS deletedMs FROM tenants INDEXED BY tenants_to_erase
+       WHERE deleted_ms IS NOT NULL AND erased_ms IS NULL LIMIT ${limits.tenants}`,
+    ),
+    db.prepare(
+      `SELECT id, images FROM tasks INDEXED BY tasks_erasing WHERE erased = 2 LIMIT ${limits.tasks}`,
+    ),
+    db.prepare(
+      `SELECT tenant_id AS tenantId, end_user AS endUser, at_ms AS atMs FROM erasures LIMIT ${limits.tenants}`,
+    ),
+  ]);
+  const rows = <Row>(result: D1Result | undefined) => (result?.results ?? []) as Row[];
+  return {
+    unpushed: rows<{ id: string }>(unpushed).map(({ id }) => id),
+    deleted: rows<Chores["deleted"][number]>(deleted),
+    toBury: rows<{ id: string; images: string }>(toBury).map(({ id, images }) => ({
+      id,
+      images: JSON.parse(images) as TaskImage[],
+    })),
+    erasures: rows<Erasure>(erasures),
+  };
+}
