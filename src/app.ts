@@ -30,6 +30,7 @@ import { observe } from "./routes/observe.ts";
 import { openApiDocument } from "./routes/openapi.ts";
 import { ownKeys } from "./routes/own-keys.ts";
 import { quote } from "./routes/quote.ts";
+import { taskEvents } from "./routes/task-events.ts";
 
 export type { Api } from "./routes/context.ts";
 
@@ -46,6 +47,7 @@ export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => De
   readyz(api);
   createImage(api, config);
   getTask(api);
+  taskEvents(api);
   listTasks(api);
   cancelTaskRoute(api);
   deleteTaskRoute(api);

@@ -79,6 +79,8 @@ export interface Signers {
   keys: readonly Signer[];
   /** For client tokens: the current secret's alone. */
   tokens: Signer;
+  /** For signed links: the current secret's alone. */
+  links: Signer;
 }
 
 /** What is limited at the edge: submissions from pages and failed authentication by network address, reads by key. */
@@ -223,6 +225,7 @@ function signersFor(config: Config): Signers {
   const signers = {
     keys: secrets.map((secret) => createSigner(secret, "tenant-key")),
     tokens: createSigner(current, "client-token"),
+    links: createSigner(current, "signed-link"),
   };
   signersOf.set(config, signers);
   return signers;

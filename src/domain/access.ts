@@ -9,7 +9,8 @@ import { allowsOrigin } from "./origins.ts";
 import type { TenantStatus } from "./tenant.ts";
 import type { TokenClaims } from "./tokens.ts";
 
-export type CallerKind = KeyKind | "token";
+/** `link`: a signed link, which follows one task. */
+export type CallerKind = KeyKind | "token" | "link";
 
 export type Action =
   | "submit"
@@ -35,7 +36,7 @@ export interface Caller {
   tenantId: string;
   /** Of a token: the key that made it. */
   keyId: string;
-  /** SHA-256 of the key as it was presented; null for a token, whose signature stands for it. */
+  /** SHA-256 of the key as it was presented; null for a token or link, whose signature stands for it. */
   keyHash: string | null;
   token: TokenClaims | null;
   page: Page;
@@ -56,6 +57,8 @@ function mayDo(caller: Caller, key: StoredKey, action: Action): boolean {
     case "token":
       if (action === "list") return caller.token?.endUser != null;
       return publicActions.includes(action) || action === "upload";
+    case "link":
+      return action === "read";
   }
 }
 
@@ -96,7 +99,7 @@ export function checkAccess(
 }
 
 function fromAllowedPage({ kind, token, page }: Caller, key: StoredKey): boolean {
-  if (kind === "secret") return true;
+  if (kind === "secret" || kind === "link") return true;
   if (page.origin === null) return page.sameOrigin;
   return allowsOrigin(token?.allowedOrigins ?? key.allowedOrigins, page.origin);
 }

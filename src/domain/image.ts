@@ -17,12 +17,15 @@ const contentTypes: Record<string, ImageContentType> = {
   webp: "image/webp",
 };
 
-/** Reads type and size; undefined for whatever is not a PNG, JPEG or WebP of at least 1 × 1. */
+/** Four times what the models draw; a picture that claims more is a trap for whoever opens it. */
+const maxSide = 16_384;
+
+/** Reads type and size; undefined for whatever is not a PNG, JPEG or WebP of a size that a picture has. */
 export function readImage(bytes: Uint8Array): ImageFacts | undefined {
   try {
     const { type, width, height } = imageSize(bytes);
     const contentType = contentTypes[type ?? ""];
-    if (!contentType || width < 1 || height < 1) return undefined;
+    if (!contentType || Math.min(width, height) < 1 || Math.max(width, height) > maxSide) return undefined;
     return { contentType, width, height };
   } catch {
     // `image-size` throws for unknown types and for heads that end too early.

@@ -10,6 +10,8 @@ import { largeBytes, takeTurn } from "./large.ts";
 const maxRedirects = 5;
 /** Head and body together. */
 const pictureTimeoutMs = 30_000;
+/** A host that drips is one that sends nothing: bytes a second, once it had a few seconds to begin. */
+const minRate = { bytesPerSecond: 8_192, afterMs: 5_000 };
 /** A host that sends nothing for so long is left for a later try, so that it keeps nobody waiting. */
 const patienceMs = { firstTry: 5_000, later: 15_000 };
 
@@ -31,7 +33,7 @@ const problem = (text: string, { final = false, dead = false } = {}): Fetched =>
  * @param firstTry whether the link has never been tried: less patience with a host that does not answer.
  */
 export async function fetchPicture(deps: Deps, link: string, firstTry: boolean): Promise<Fetched> {
-  const silence = watchSilence(firstTry ? patienceMs.firstTry : patienceMs.later);
+  const silence = watchSilence(deps, firstTry ? patienceMs.firstTry : patienceMs.later);
   const signal = AbortSignal.any([AbortSignal.timeout(pictureTimeoutMs), silence.signal]);
   try {
     let address = link;
@@ -56,21 +58,33 @@ export async function fetchPicture(deps: Deps, link: string, firstTry: boolean):
   }
 }
 
-/** Aborts once nothing has been heard for `ms`. */
-function watchSilence(ms: number) {
+/** Aborts once nothing has been heard for `ms`, or too little on the whole. */
+function watchSilence({ now }: Pick<Deps, "now">, ms: number) {
   const stop = new AbortController();
+  let bytes = 0;
+  let bodyMs: number | undefined;
   const late = () => stop.abort(new DOMException("nothing was heard", "TimeoutError"));
   let timer = setTimeout(late, ms);
   return {
     signal: stop.signal,
-    heard() {
+    /** The body begins to be read. */
+    begin() {
+      bodyMs = now();
       clearTimeout(timer);
       timer = setTimeout(late, ms);
+    },
+    heard(chunkBytes = 0) {
+      clearTimeout(timer);
+      timer = setTimeout(late, ms);
+      if (bodyMs === undefined) return;
+      bytes += chunkBytes;
+      const elapsedMs = now() - bodyMs;
+      if (elapsedMs > minRate.afterMs && (bytes * 1000) / elapsedMs < minRate.bytesPerSecond) late();
     },
     end: () => clearTimeout(timer),
   };
 }
-type Silence = Pick<ReturnType<typeof watchSilence>, "heard">;
+type Silence = Omit<ReturnType<typeof watchSilence>, "signal">;
 
 function checkLink(deps: Deps, address: string): ReturnType<typeof checkAddress> {
   // The upstream's own origin is the operator's choice and needs no check.
@@ -97,10 +111,12 @@ async function readPicture(deps: Deps, response: Response, silence: Silence): Pr
     return problem("too large", { final: true });
   }
   const isSmall = declared !== null && declared <= largeBytes;
+  // Waiting for one's turn is no silence of the host's.
+  silence.end();
   const done = isSmall ? () => undefined : await takeTurn(deps);
   let kept = false;
   try {
-    silence.heard();
+    silence.begin();
     const bytes = await readBounded(response.body, maxBytes, silence);
     if (!bytes) return problem("too large", { final: true });
     if (declared !== null && declared !== bytes.length) return problem("incomplete");
@@ -125,7 +141,7 @@ async function readBounded(
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
-    silence.heard();
+    silence.heard(chunk.byteLength);
     size += chunk.byteLength;
     if (size > maxBytes) return undefined;
     chunks.push(chunk);

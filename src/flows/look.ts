@@ -12,7 +12,7 @@ import {
 } from "../domain/look.ts";
 import { accountPauseMs } from "../domain/pauses.ts";
 import type { Task } from "../domain/task.ts";
-import { claimRefresh, claimStore, type LookResult, writeLooks } from "../store/due.ts";
+import { claimRefresh, claimStore, type LookResult, postponeLooks, writeLooks } from "../store/due.ts";
 import { coolDown } from "../store/leases.ts";
 import type { Ending } from "../store/tasks.ts";
 import { finish } from "./finish.ts";
@@ -23,7 +23,7 @@ export type Found =
   | { kind: "nothing" }
   | { kind: "change"; result: LookResult }
   | { kind: "end"; ending: Ending }
-  | { kind: "busy"; retryAfterMs: number | null };
+  | { kind: "busy"; id: string; retryAfterMs: number | null };
 
 /** Looks at one task. A task past its deadline gets this one last look. */
 export async function lookAt(deps: Deps, task: LookedAt): Promise<Found> {
@@ -31,7 +31,7 @@ export async function lookAt(deps: Deps, task: LookedAt): Promise<Found> {
   const outcome = await deps.upstream.read(task.upstreamId);
   if (outcome.kind === "task") return resultOf(deps, task, outcome.seen);
   if (deps.now() >= task.deadlineMs) return { kind: "end", ending: failed(task, "task_timeout") };
-  return outcome.kind === "busy" ? outcome : { kind: "nothing" };
+  return outcome.kind === "busy" ? { ...outcome, id: task.id } : { kind: "nothing" };
 }
 
 /** What the upstream's word on a task leads to. */
@@ -65,14 +65,25 @@ function failed(task: LookedAt, errorCode: Ending["errorCode"]): Ending {
   return { id: task.id, from: ["submitted"], state: "failed", images: [], errorCode };
 }
 
+/** After a pause of the account, those that did not cause it are looked at before those that did. */
+const othersFirstMs = 30_000;
+
 /** Writes down what a round found: one statement for the tasks that go on, one transaction for those that end. */
 export async function recordLooks(deps: Deps, found: Found[]): Promise<{ toStore: string[] }> {
   const changes = found.flatMap((one) => (one.kind === "change" ? [one.result] : []));
   const endings = found.flatMap((one) => (one.kind === "end" ? [one.ending] : []));
-  const pauses = found.flatMap((one) => (one.kind === "busy" ? [accountPauseMs(one.retryAfterMs)] : []));
+  const busy = found.filter((one) => one.kind === "busy");
   if (changes.length > 0) await writeLooks(deps.db, changes, deps.now());
   await finish(deps, endings);
-  if (pauses.length > 0) await coolDown(deps.db, deps.now() + Math.max(...pauses));
+  if (busy.length > 0) {
+    const untilMs = deps.now() + Math.max(...busy.map(({ retryAfterMs }) => accountPauseMs(retryAfterMs)));
+    await coolDown(deps.db, untilMs);
+    await postponeLooks(
+      deps.db,
+      busy.map(({ id }) => id),
+      untilMs + othersFirstMs,
+    );
+  }
   return { toStore: changes.flatMap((change) => (change.images ? [change.id] : [])) };
 }
 

@@ -7,11 +7,14 @@ import { isFinished, type Task } from "../domain/task.ts";
 import { firstTask, selectTask } from "../store/tasks.ts";
 import { refresh } from "./look.ts";
 
-/** Often at first, when most tasks end; then seldom enough for the free plan's 50 queries in a minute's wait. */
-const paceMs = (waitedMs: number) => (waitedMs < 15_000 ? 1_000 : 2_000);
+/** Often at first, when most tasks end; then seldom enough for the free plan's 50 queries in two minutes. */
+function paceMs(waitedMs: number): number {
+  if (waitedMs < 12_000) return 1_000;
+  return waitedMs < 30_000 ? 2_000 : 4_000;
+}
 
-/** Yields the task whenever it has changed, until it has ended or `untilMs`. Readers refresh it at their own pace. */
-export async function* watchTask(deps: Deps, task: Task, untilMs: number): AsyncGenerator<Task> {
+/** Reads the task again and again, until it has ended or `untilMs`. Readers refresh it at their own pace. */
+export async function* pollTask(deps: Deps, task: Task, untilMs: number): AsyncGenerator<Task> {
   const startMs = deps.now();
   let current = task;
   while (!isFinished(current)) {
@@ -22,7 +25,7 @@ export async function* watchTask(deps: Deps, task: Task, untilMs: number): Async
     const next = firstTask(row);
     if (!next || next.erased) return;
     if (next.state === "submitted") deps.defer("refresh", () => refresh(deps, next));
-    if (next.version !== current.version) yield next;
+    yield next;
     current = next;
   }
 }
@@ -30,6 +33,6 @@ export async function* watchTask(deps: Deps, task: Task, untilMs: number): Async
 /** Waits for a task's end, `seconds` at the most. @returns it as it is then. */
 export async function waitForTask(deps: Deps, task: Task, seconds: number): Promise<Task> {
   let latest = task;
-  for await (const changed of watchTask(deps, task, deps.now() + seconds * 1000)) latest = changed;
+  for await (const current of pollTask(deps, task, deps.now() + seconds * 1000)) latest = current;
   return latest;
 }

@@ -4,6 +4,7 @@ import { timed } from "../deps.ts";
 import type { Caller, Page } from "../domain/access.ts";
 import { tenantIdPattern } from "../domain/ids.ts";
 import { readKey } from "../domain/keys.ts";
+import { readLink } from "../domain/links.ts";
 import { sameSecret, sha256Hex } from "../domain/signing.ts";
 import { readToken } from "../domain/tokens.ts";
 import { ApiError } from "../errors.ts";
@@ -32,8 +33,9 @@ const invalidKey = () => new ApiError("invalid_key", "The key is not valid.", { 
 /** Opens `/v1` to tenants' keys and tokens. Whether they are still live is decided with the request itself. */
 export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
   const deps = c.get("deps");
-  const text = bearer(c);
-  const caller = await timed(deps, "auth", () => callerOf(c, text));
+  const link = followedByLink(c);
+  const text = link ? "" : bearer(c);
+  const caller = await timed(deps, "auth", () => (link ? callerOfLink(c, link) : callerOf(c, text)));
   if (!caller) {
     if (await deps.tooMany("failures", networkAddress(c))) throw tooManyFrom();
     throw invalidKey();
@@ -57,13 +59,39 @@ export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
   await next();
 });
 
-/** Who asks, by the key's or token's own check value; undefined for whatever this gateway did not make. */
-async function callerOf(c: AppContext, text: string): Promise<Caller | undefined> {
-  const { signers } = c.get("deps");
-  const page: Page = {
+interface UsedLink {
+  taskId: string;
+  token: string;
+}
+
+/** Events can be followed by a link alone, since an `EventSource` sends no headers. A key goes before a link. */
+function followedByLink(c: AppContext): UsedLink | undefined {
+  const [, taskId] = /^\/v1\/tasks\/([^/]+)\/events$/.exec(c.req.path) ?? [];
+  const token = c.req.query("token");
+  const hasKey = c.req.header("authorization") !== undefined;
+  return taskId === undefined || token === undefined || hasKey ? undefined : { taskId, token };
+}
+
+/** Who asks by a link; undefined when it is not this gateway's, is another task's, or has run out. */
+async function callerOfLink(c: AppContext, { taskId, token }: UsedLink): Promise<Caller | undefined> {
+  const deps = c.get("deps");
+  const claims = await readLink(deps.signers.links, taskId, token);
+  if (!claims || claims.expiresMs <= deps.now()) return undefined;
+  const { tenantId, keyId } = claims;
+  return { kind: "link", tenantId, keyId, keyHash: null, token: null, page: pageOf(c) };
+}
+
+function pageOf(c: AppContext): Page {
+  return {
     origin: c.req.header("origin") ?? null,
     sameOrigin: c.req.header("sec-fetch-site") === "same-origin",
   };
+}
+
+/** Who asks, by the key's or token's own check value; undefined for whatever this gateway did not make. */
+async function callerOf(c: AppContext, text: string): Promise<Caller | undefined> {
+  const { signers } = c.get("deps");
+  const page = pageOf(c);
   if (text.startsWith("wct_")) {
     const token = await readToken(signers.tokens, text);
     return (

@@ -1,13 +1,12 @@
 /** `POST /v1/tasks/{id}/cancel`: calls a task off that the upstream does not have. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { linkBases } from "../deps.ts";
-import { viewTask } from "../domain/task.ts";
 import { ApiError } from "../errors.ts";
 import { cancelTask } from "../flows/cancel.ts";
 import type { Api } from "./context.ts";
 import { keyRefused, taskDeleted } from "./refusals.ts";
 import { errorReplies, json, keyErrors, taskReply } from "./replies.ts";
+import { showTask } from "./show-task.ts";
 
 const contract = createRoute({
   method: "post",
@@ -40,8 +39,7 @@ export function cancelTaskRoute(api: Api): void {
       case "cancelled": {
         const { task } = result;
         c.set("taskId", task.id);
-        const view = viewTask(task, linkBases(deps.config, task.origin), true);
-        return c.json(view, 200, { "cache-control": "no-store" });
+        return c.json(await showTask(c, task), 200, { "cache-control": "no-store" });
       }
     }
   });

@@ -2,8 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../config.ts";
-import { linkBases } from "../deps.ts";
-import { isFinished, type Task, viewTask } from "../domain/task.ts";
+import { isFinished, type Task } from "../domain/task.ts";
 import { submit } from "../flows/submit.ts";
 import { networkAddress, tooManyFrom } from "./authenticate.ts";
 import type { Api, AppContext } from "./context.ts";
@@ -11,6 +10,7 @@ import { checkGeneration, refuseToPublic } from "./generation-checks.ts";
 import { generationBody } from "./generation-request.ts";
 import { keyRefused, submissionRefused } from "./refusals.ts";
 import { bodyErrors, errorReplies, json, keyErrors, limitHeaders, taskReply } from "./replies.ts";
+import { showTask } from "./show-task.ts";
 import { jsonBody } from "./validation.ts";
 import { preferHeader, waitAsAsked } from "./waiting.ts";
 
@@ -93,8 +93,12 @@ export function createImage(api: Api, config: Config): void {
       c.set("taskId", result.task.id);
       const { task, headers: waited } = await waitAsAsked(c, result.task, undefined);
       const replayed: Record<string, string> = kind === "replayed" ? { "idempotency-replayed": "true" } : {};
-      const view = viewTask(task, linkBases(config, task.origin), showCredits);
-      return c.json(view, 200, { ...headers, ...taskHeaders(task), ...waited, ...replayed });
+      return c.json(await showTask(c, task), 200, {
+        ...headers,
+        ...taskHeaders(task),
+        ...waited,
+        ...replayed,
+      });
     },
     (result, c) => {
       checkGeneration(result, c, config);

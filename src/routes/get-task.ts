@@ -1,14 +1,14 @@
 /** `GET /v1/tasks/{id}`: reads a task. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { linkBases } from "../deps.ts";
-import { isFinished, viewTask } from "../domain/task.ts";
+import { isFinished } from "../domain/task.ts";
 import { ApiError } from "../errors.ts";
 import { readTask } from "../flows/read-task.ts";
 import { matchesEtag } from "./conditional.ts";
 import type { Api } from "./context.ts";
 import { keyRefused, taskDeleted } from "./refusals.ts";
 import { errorReplies, json, keyErrors, taskReply } from "./replies.ts";
+import { showTask } from "./show-task.ts";
 import { preferHeader, waitAsAsked, waitQuery } from "./waiting.ts";
 
 const contract = createRoute({
@@ -52,16 +52,8 @@ export function getTask(api: Api): void {
           ...(isFinished(task) ? {} : { "retry-after": "3" }),
         };
         if (matchesEtag(c.req.header("if-none-match"), etag)) return c.body(null, 304, headers);
-        return c.json(
-          viewTask(
-            task,
-            linkBases(deps.config, task.origin),
-            c.get("caller").kind === "secret",
-            task.state === "queued" ? result.position : null,
-          ),
-          200,
-          headers,
-        );
+        const position = task.state === "queued" ? result.position : null;
+        return c.json(await showTask(c, task, position), 200, headers);
       }
     }
   });

@@ -1,15 +1,14 @@
 /** `GET /v1/tasks`: the tenant's tasks, newest first. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { linkBases } from "../deps.ts";
 import { models } from "../domain/models.ts";
-import { type Task, viewTask } from "../domain/task.ts";
 import { enter } from "../flows/enter.ts";
 import { listTasks as readTasks, taskStatuses } from "../store/task-lists.ts";
 import type { Api } from "./context.ts";
 import { pageLimit, toPage } from "./pages.ts";
 import { keyRefused } from "./refusals.ts";
 import { errorReplies, json, keyErrors, listReply, taskReply } from "./replies.ts";
+import { showTask } from "./show-task.ts";
 
 const seconds = z.coerce.number().int().min(0).max(4_102_444_800);
 
@@ -62,8 +61,8 @@ export function listTasks(api: Api): void {
       cursor || newest,
       limit + 1,
     );
-    const view = (task: Task) =>
-      viewTask(task, linkBases(deps.config, task.origin), caller.kind === "secret");
-    return c.json(toPage(found, limit, view), 200, { "cache-control": "no-store" });
+    const page = toPage(found, limit, (task) => task);
+    const data = await Promise.all(page.data.map((task) => showTask(c, task)));
+    return c.json({ ...page, data }, 200, { "cache-control": "no-store" });
   });
 }

@@ -51,7 +51,7 @@ export const taskReply = z
     usage: z
       .object({ images: z.int(), credits_held: z.int().optional(), credits_charged: z.int().optional() })
       .meta({ description: "Browser keys and tokens see no credits." }),
-    input: taskInput.meta({ description: "What was asked, given defaults included." }),
+    input: taskInput.meta({ description: "What was asked, given defaults included." }).optional(),
     metadata: z.record(z.string(), z.string()),
     end_user: z.string().nullable(),
     error: z
@@ -63,7 +63,10 @@ export const taskReply = z
         charged: z.literal("no"),
       })
       .nullable(),
-    links: z.object({ self: z.url() }),
+    links: z.object({
+      self: z.url(),
+      events: z.url().optional().meta({ description: "Follows the task without a key, for an hour." }),
+    }),
   })
   .meta({ id: "Task" });
 

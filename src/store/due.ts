@@ -38,19 +38,24 @@ const dueFromRow = (row: DueRow, watched: boolean): DueTask => ({
   watched,
 });
 
+/** The last look at a task past its deadline waits for the end of a pause, but not for ever. */
+const lastLookWaitsMs = 120_000;
+
 /**
  * Reads a page of open tasks with something due, oldest first, in one pass over the open tasks. While the
- * upstream's account cools down, only storing and settling are due.
+ * upstream's account cools down, only storing, settling and ending what is past its deadline are due.
  */
 export async function selectDue(db: D1Database, page: DuePage): Promise<DueTask[]> {
   const { results } = await db
     .prepare(
       `SELECT ${lookColumns} FROM tasks INDEXED BY tasks_open
        WHERE open = 1 AND (created_ms, id) > (?4, ?5) AND iif(state = 'submitted',
-         ?1 - refreshed_ms >= ${firstLookMs} AND (
-           ?1 >= deadline_ms OR (${whole(1)} - submitted_ms) / (${everyMs}) > (${whole(2)} - submitted_ms) / (${everyMs})),
+         ?1 >= deadline_ms OR ?1 - refreshed_ms >= ${firstLookMs} AND (
+           (${whole(1)} - submitted_ms) / (${everyMs}) > (${whole(2)} - submitted_ms) / (${everyMs})),
          due_ms <= ?1)
-         AND (state NOT IN ('queued', 'submitting', 'submitted') OR (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1)
+         AND (state NOT IN ('queued', 'submitting', 'submitted')
+           OR deadline_ms + iif(state = 'submitted', ${lastLookWaitsMs}, 0) <= ?1
+           OR (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1)
        ORDER BY created_ms, id LIMIT ?3`,
     )
     .bind(page.nowMs, page.previousMs, page.limit, page.after?.createdMs ?? 0, page.after?.id ?? "")
@@ -78,6 +83,20 @@ export async function claimRefresh(
     .bind(id, nowMs, intervalMs)
     .all<DueRow>();
   return results[0] && dueFromRow(results[0], true);
+}
+
+/**
+ * Leaves tasks alone until `untilMs`: a look at one of them was answered by a pause of the whole account, and the next
+ * one is to be another's.
+ */
+export async function postponeLooks(db: D1Database, ids: string[], untilMs: number): Promise<void> {
+  await db
+    .prepare(
+      `UPDATE tasks SET refreshed_ms = ?2
+       WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'submitted'`,
+    )
+    .bind(JSON.stringify(ids), untilMs)
+    .run();
 }
 
 /** What looks found, for tasks that go on. `images`: the upstream is done, these are to be stored. */
@@ -113,7 +132,8 @@ export async function writeLooks(db: D1Database, found: LookResult[], nowMs: num
 
 /**
  * Claims tasks to be sent upstream, fairly: a tenant's turn comes the sooner, the fewer of its tasks the upstream has
- * by now, so that a thousand tasks of one do not hold up the single one of another. One that was `submitting` had a
+ * by now, so that a thousand tasks of one do not hold up the single one of another. Those past their deadline come
+ * first, also while the account cools down: they are only ended. One that was `submitting` had a
  * sender that never told how it went.
  */
 export async function claimSends(
@@ -127,13 +147,13 @@ export async function claimSends(
       `UPDATE tasks SET state = 'submitting', uncertain = uncertain OR state = 'submitting',
          attempts = attempts + 1, due_ms = ?2
        WHERE id IN (SELECT id FROM (
-           SELECT id, created_ms, waits, row_number() OVER (
+           SELECT id, created_ms, deadline_ms, waits, row_number() OVER (
              PARTITION BY tenant_id ORDER BY waits, created_ms, id) AS turn
-           FROM (SELECT id, tenant_id, created_ms, state IN ('queued', 'submitting') AND due_ms <= ?1 AS waits
+           FROM (SELECT id, tenant_id, created_ms, deadline_ms, state IN ('queued', 'submitting') AND due_ms <= ?1 AS waits
              FROM tasks INDEXED BY tasks_open
              WHERE open = 1 AND state IN ('queued', 'submitting', 'submitted')))
-         WHERE waits AND (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1
-         ORDER BY turn, created_ms, id LIMIT ?3)
+         WHERE waits AND (deadline_ms <= ?1 OR (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1)
+         ORDER BY deadline_ms > ?1, turn, created_ms, id LIMIT ?3)
        RETURNING *`,
     )
     .bind(nowMs, leaseUntilMs, limit)
@@ -142,7 +162,7 @@ export async function claimSends(
 }
 
 /**
- * Claims a task whose pictures are to be stored, the one whose links die first.
+ * Claims a task whose pictures are to be stored: of the tenant with the fewest under way, the one whose links die first.
  * @param which `new`: only one that was never tried; or one task by its id, if it is due.
  */
 export async function claimStore(
@@ -156,10 +176,13 @@ export async function claimStore(
   const { results } = await db
     .prepare(
       `UPDATE tasks SET attempts = attempts + 1, due_ms = ?2
-       WHERE id IN (SELECT id FROM tasks INDEXED BY tasks_open
-         WHERE open = 1 AND state = 'storing' AND due_ms <= ?1
-           AND (?3 IS NULL OR id = ?3) AND (?4 = 0 OR attempts = 0)
-         ORDER BY links_die_ms LIMIT 1)
+       WHERE id IN (SELECT id FROM (
+           SELECT id, links_die_ms, waits, row_number() OVER (
+             PARTITION BY tenant_id ORDER BY waits, links_die_ms, id) AS turn
+           FROM (SELECT id, tenant_id, links_die_ms,
+               due_ms <= ?1 AND (?3 IS NULL OR id = ?3) AND (?4 = 0 OR attempts = 0) AS waits
+             FROM tasks INDEXED BY tasks_open WHERE open = 1 AND state = 'storing'))
+         WHERE waits ORDER BY turn, links_die_ms, id LIMIT 1)
        RETURNING *`,
     )
     .bind(nowMs, leaseUntilMs, id, newOnly)

@@ -76,6 +76,8 @@ const errorBody = z.object({
 export function readRefusal(status: number, body: unknown): RefusalCode | undefined {
   const byStatus = refusalStatuses[status];
   if (!byStatus) return undefined;
+  // The page of a firewall between, whose outage must not become the callers' error.
+  if (status === 403 && body === undefined) return undefined;
   const parsed = errorBody.safeParse(body);
   const error = parsed.success ? parsed.data.error : undefined;
   const code = typeof error === "object" ? error.code : error;

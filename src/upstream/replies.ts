@@ -6,7 +6,7 @@ import * as z from "zod";
 import type { UpstreamTask } from "../domain/look.ts";
 import { readFailure } from "./errors.ts";
 
-const idSchema = z.string().regex(/^[A-Za-z0-9._:-]{1,128}$/);
+const idSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/);
 const linkHolder = z.object({
   image_url: z.string().optional().catch(undefined),
   url: z.string().optional().catch(undefined),

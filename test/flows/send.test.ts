@@ -211,6 +211,7 @@ describe("two senders of one task", () => {
     gateway.advance(60_000);
     await write(gateway, current);
     const response = await gateway.fetch(`/v1/tasks/${id}`, { headers: bearer(key) });
-    expect(await response.json()).toEqual(first);
+    const { links: _signedAnew, ...same } = (await response.json()) as typeof first;
+    expect(first).toMatchObject(same);
   });
 });

@@ -175,4 +175,27 @@ describe("a deadline", () => {
     await gateway.tick();
     expect(await readTask(gateway, key, id)).toMatchObject({ status: "completed" });
   });
+
+  it("looks at others before it comes back to a task whose reads pause the whole account", async () => {
+    const gateway = startGateway({ vars: { POLL_ROUND_SECONDS: 2 } });
+    const { key } = await gateway.makeTenant();
+    const poison = await submitTask(gateway, key, { prompt: "a boat [sim:seconds=5]" });
+    gateway.simulator.control.script({
+      on: "read",
+      match: { task: gateway.simulator.control.tasks()[0]?.id ?? "" },
+      do: { kind: "rate_limit", retryAfter: 30 },
+    });
+    const others = [];
+    for (let i = 0; i < 12; i++) {
+      others.push(await submitTask(gateway, key, { prompt: "a boat [sim:seconds=5]" }));
+    }
+    for (let minute = 0; minute < 3; minute++) {
+      await gateway.tick();
+      gateway.advance(60_000 - (gateway.now() % 60_000));
+    }
+    for (const { id } of others) {
+      expect(await readTask(gateway, key, id)).toMatchObject({ status: "completed" });
+    }
+    expect(await readTask(gateway, key, poison.id)).not.toMatchObject({ status: "completed" });
+  });
 });

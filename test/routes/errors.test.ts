@@ -35,6 +35,7 @@ const takes: Record<string, string[]> = {
   "/v1/tasks/:id": [...read, "DELETE"],
   "/v1/end-users/:id": ["DELETE"],
   "/v1/tasks/:id/cancel": ["POST"],
+  "/v1/tasks/:id/events": read,
   "/images/:file": read,
   "/admin/api/tenants": [...read, "POST"],
   "/admin/api/tenants/:id": [...read, "PATCH", "DELETE"],

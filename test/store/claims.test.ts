@@ -22,7 +22,8 @@ import {
 beforeEach(clearTasks);
 
 const states: TaskState[] = [...openStates, ...endStates];
-const nowMs = t0 + hourMs;
+// Before the tasks' deadline.
+const nowMs = t0 + hourMs / 2;
 const leaseUntilMs = nowMs + leaseMs;
 
 const sends = (limit: number, at = nowMs) => claimSends(db, at, at + leaseMs, limit);
@@ -66,6 +67,13 @@ describe("claiming tasks to send", () => {
     await coolDown(db, nowMs + 1);
     expect(await sends(10)).toEqual([]);
     expect(await sends(10, nowMs + 1)).toHaveLength(1);
+  });
+
+  it("takes those past their deadline first, also while the account cools down: they are only ended", async () => {
+    await insertQueued({ createdMs: t0 - 1_000 });
+    const overdue = await insertQueued({ deadlineMs: nowMs });
+    await coolDown(db, nowMs + 1);
+    expect(ids(await sends(10))).toEqual([overdue.id]);
   });
 
   it("takes those first that were made first", async () => {
@@ -169,6 +177,15 @@ describe("claiming tasks to store", () => {
     }
     const order = [await store(), await store(), await store()].map((task) => task?.id);
     expect(order).toEqual([made[1], made[2], made[0]]);
+  });
+
+  it("gives each tenant its turn, however many pictures of another's wait or hang", async () => {
+    const busy = [];
+    for (let i = 0; i < 5; i++) busy.push((await insertStoring({ tenantId: "busy" })).id);
+    const other = await insertStoring({ tenantId: "other" });
+    expect(busy).toContain((await store())?.id);
+    expect((await store())?.id).toBe(other.id);
+    expect(busy).toContain((await store())?.id);
   });
 
   it("takes only those that were never tried when asked for new ones, whatever is older", async () => {

@@ -143,7 +143,7 @@ describe("while the upstream's account cools down", () => {
     const queued = await insertQueued();
     const submitted = await insertSubmitted();
     const storing = await insertStoring();
-    const nowMs = t0 + 2 * hourMs;
+    const nowMs = t0 + hourMs / 2;
     await coolDown(db, nowMs + 1);
     expect(await dueAt(nowMs)).toEqual([storing.id]);
     const all = [submitting.id, queued.id, submitted.id, storing.id];
@@ -154,6 +154,15 @@ describe("while the upstream's account cools down", () => {
     await insertSubmitted({ deadlineMs: t0 + 10_000 });
     await coolDown(db, t0 + 60_000);
     expect(await dueAt(t0 + 20_000)).toEqual([]);
+  });
+
+  it("what waits to be sent is ended at its deadline, and a look is owed for two minutes at the most", async () => {
+    const queued = await insertQueued({ deadlineMs: t0 + 30_000 });
+    const submitted = await insertSubmitted({ deadlineMs: t0 + 30_000 });
+    await coolDown(db, t0 + hourMs);
+    expect(await dueAt(t0 + 30_000)).toEqual([queued.id]);
+    expect(await dueAt(t0 + 149_999)).toEqual([queued.id]);
+    expect(await dueAt(t0 + 150_000)).toEqual([queued.id, submitted.id]);
   });
 });
 

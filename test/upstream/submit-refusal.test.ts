@@ -97,15 +97,22 @@ describe("a submit that the upstream refuses", () => {
     }
   });
 
-  it.each(byStatus)("with %i and no JSON is refused as %s", async (status, code) => {
-    for (const body of [
-      "",
-      "<html><h1>Refused</h1></html>",
-      "content_policy_violation",
-      '{"error":{"code":',
-    ]) {
-      const { submit } = answered(() => new Response(body, { status }));
-      expect([body, await submit()]).toEqual([body, { kind: "refused", code }]);
+  const noJson = ["", "<html><h1>Refused</h1></html>", "content_policy_violation", '{"error":{"code":'];
+
+  it.each(byStatus.filter(([status]) => status !== 403))(
+    "with %i and no JSON is refused as %s",
+    async (status, code) => {
+      for (const body of noJson) {
+        const { submit } = answered(() => new Response(body, { status }));
+        expect([body, await submit()]).toEqual([body, { kind: "refused", code }]);
+      }
+    },
+  );
+
+  it("with 403 and no JSON is not refused by the upstream: that is a firewall's page", async () => {
+    for (const body of noJson) {
+      const { submit } = answered(() => new Response(body, { status: 403 }));
+      expect([body, await submit()]).toMatchObject([body, { kind: "unknown" }]);
     }
   });
 
