@@ -34,7 +34,7 @@ const problem = (text: string, { final = false, dead = false } = {}): Fetched =>
  */
 export async function fetchPicture(deps: Deps, link: string, firstTry: boolean): Promise<Fetched> {
   const silence = watchSilence(deps, firstTry ? patienceMs.firstTry : patienceMs.later);
-  const signal = AbortSignal.any([AbortSignal.timeout(pictureTimeoutMs), silence.signal]);
+  const { signal } = silence;
   try {
     let address = link;
     for (let hop = 0; hop <= maxRedirects; hop++) {
@@ -58,13 +58,14 @@ export async function fetchPicture(deps: Deps, link: string, firstTry: boolean):
   }
 }
 
-/** Aborts once nothing has been heard for `ms`, or too little on the whole. */
+/** Aborts once nothing has been heard for `ms`, too little on the whole, or when all of it takes too long. */
 function watchSilence({ now }: Pick<Deps, "now">, ms: number) {
   const stop = new AbortController();
   let bytes = 0;
   let bodyMs: number | undefined;
   const late = () => stop.abort(new DOMException("nothing was heard", "TimeoutError"));
   let timer = setTimeout(late, ms);
+  const whole = setTimeout(late, pictureTimeoutMs);
   return {
     signal: stop.signal,
     /** The body begins to be read. */
@@ -81,7 +82,12 @@ function watchSilence({ now }: Pick<Deps, "now">, ms: number) {
       const elapsedMs = now() - bodyMs;
       if (elapsedMs > minRate.afterMs && (bytes * 1000) / elapsedMs < minRate.bytesPerSecond) late();
     },
-    end: () => clearTimeout(timer),
+    /** Waiting for something else. */
+    pause: () => clearTimeout(timer),
+    end() {
+      clearTimeout(timer);
+      clearTimeout(whole);
+    },
   };
 }
 type Silence = Omit<ReturnType<typeof watchSilence>, "signal">;
@@ -112,7 +118,7 @@ async function readPicture(deps: Deps, response: Response, silence: Silence): Pr
   }
   const isSmall = declared !== null && declared <= largeBytes;
   // Waiting for one's turn is no silence of the host's.
-  silence.end();
+  silence.pause();
   const done = isSmall ? () => undefined : await takeTurn(deps);
   let kept = false;
   try {

@@ -89,8 +89,11 @@ async function readAll(
 ): Promise<void> {
   if (!body) return;
   const reader = body.getReader();
-  const late = AbortSignal.timeout(maxBodyMs);
-  late.addEventListener("abort", () => void reader.cancel().catch(() => undefined), { once: true });
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    reader.cancel().catch(() => undefined);
+  }, maxBodyMs);
   let size = 0;
   try {
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
@@ -104,8 +107,10 @@ async function readAll(
   } catch {
     // Nobody may be there to hear it, but it is no fault of the gateway's.
     throw new ApiError("invalid_request", "The body broke off before its end.");
+  } finally {
+    clearTimeout(timer);
   }
-  if (late.aborted) throw new ApiError("invalid_request", `The body took longer than ${maxBodyMs / 1000} s.`);
+  if (late) throw new ApiError("invalid_request", `The body took longer than ${maxBodyMs / 1000} s.`);
 }
 
 /** A reply stays small, whatever came. */

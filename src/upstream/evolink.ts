@@ -61,18 +61,28 @@ export const userAgent = "wan-gateway/1.0";
 
 export function createUpstream(options: UpstreamOptions): Upstream {
   const call = async (path: string, init: RequestInit, timeoutMs = options.timeoutMs): Promise<Reply> => {
-    const response = await options.fetch(`${options.baseUrl}${path}`, {
-      ...init,
-      redirect: "manual",
-      signal: AbortSignal.timeout(timeoutMs),
-      headers: {
-        ...init.headers,
-        authorization: `Bearer ${options.key}`,
-        accept: "application/json",
-        "user-agent": userAgent,
-      },
-    });
-    return { status: response.status, headers: response.headers, body: await readJson(response) };
+    // Not `AbortSignal.timeout`, whose timer stays when the call is over, and an invocation may have only so many.
+    const stop = new AbortController();
+    const timer = setTimeout(
+      () => stop.abort(new DOMException("no reply in time", "TimeoutError")),
+      timeoutMs,
+    );
+    try {
+      const response = await options.fetch(`${options.baseUrl}${path}`, {
+        ...init,
+        redirect: "manual",
+        signal: stop.signal,
+        headers: {
+          ...init.headers,
+          authorization: `Bearer ${options.key}`,
+          accept: "application/json",
+          "user-agent": userAgent,
+        },
+      });
+      return { status: response.status, headers: response.headers, body: await readJson(response) };
+    } finally {
+      clearTimeout(timer);
+    }
   };
 
   return {

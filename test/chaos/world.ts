@@ -80,7 +80,14 @@ export async function submitOne(world: ChaosWorld, prompt = drawPrompt(world.cha
   const told = (await reply.json()) as { id?: string; error?: { code: string } };
   const outcome = told.id ? "accepted" : `${reply.status} ${told.error?.code}`;
   world.replies.set(outcome, (world.replies.get(outcome) ?? 0) + 1);
-  if (told.id) world.accepted.set(told.id, tenant.id);
+  if (!told.id) return;
+  world.accepted.set(told.id, tenant.id);
+  // Some change their minds; whether it is too late is the gateway's to say.
+  if (chance.happens(0.08)) {
+    const path = `/v1/tasks/${told.id}/cancel`;
+    const cancelled = await shaken.fetch(path, { method: "POST", headers: bearer(tenant.key) });
+    await cancelled.body?.cancel();
+  }
 }
 
 const objectOf = (id: string) => (env.TENANTS as unknown as DurableObjectNamespace).getByName(id);
