@@ -84,7 +84,7 @@ export interface Task {
   createdMs: number;
   deadlineMs: number;
   finishedMs: number | null;
-  /** Until when nobody else may take the task: the end of its taker's lease, or of its back-off. */
+  /** Until when nobody else may take the task, or cron look at it: the end of its taker's lease, or of a back-off. */
   dueMs: number;
   /** How often it was sent upstream (submitting, queued), or tried to be stored (storing). */
   attempts: number;

@@ -50,7 +50,7 @@ export async function selectDue(db: D1Database, page: DuePage): Promise<DueTask[
     .prepare(
       `SELECT ${lookColumns} FROM tasks INDEXED BY tasks_open
        WHERE open = 1 AND (created_ms, id) > (?4, ?5) AND iif(state = 'submitted',
-         ?1 >= deadline_ms OR ?1 - refreshed_ms >= ${firstLookMs} AND (
+         ?1 >= deadline_ms OR due_ms <= ?1 AND ?1 - refreshed_ms >= ${firstLookMs} AND (
            (${whole(1)} - submitted_ms) / (${everyMs}) > (${whole(2)} - submitted_ms) / (${everyMs})),
          due_ms <= ?1)
          AND (state NOT IN ('queued', 'submitting', 'submitted')
@@ -86,13 +86,13 @@ export async function claimRefresh(
 }
 
 /**
- * Leaves tasks alone until `untilMs`: a look at one of them was answered by a pause of the whole account, and the next
+ * Has cron leave tasks alone until `untilMs`: a look at one of them was answered by a pause of the whole account, and the next
  * one is to be another's.
  */
 export async function postponeLooks(db: D1Database, ids: string[], untilMs: number): Promise<void> {
   await db
     .prepare(
-      `UPDATE tasks SET refreshed_ms = ?2
+      `UPDATE tasks SET due_ms = ?2
        WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'submitted'`,
     )
     .bind(JSON.stringify(ids), untilMs)

@@ -119,7 +119,7 @@ export async function markSubmitted(
 ): Promise<boolean> {
   const { meta } = await db
     .prepare(
-      `UPDATE tasks SET state = 'submitted', upstream_id = ?2, submitted_ms = ?3, refreshed_ms = ?3,
+      `UPDATE tasks SET state = 'submitted', upstream_id = ?2, submitted_ms = ?3, refreshed_ms = ?3, due_ms = ?3,
          estimated_seconds = ?4, version = version + 1
        WHERE id = ?1 AND state = 'submitting'`,
     )

@@ -35,6 +35,7 @@ describe("noting that the upstream has a task", () => {
       ...taken,
       state: "submitted",
       refreshedMs: t0 + 700,
+      dueMs: t0 + 700,
       version: before.version + 1,
     });
   });
