@@ -1,6 +1,6 @@
 /**
  * A gateway inside workerd for tests: the real app over real D1, R2 and Durable Objects, a simulator in place
- * of the upstream, and one clock that only moves when a test moves it.
+ * of the upstream, and one clock that only moves when a test moves it, or, in virtual time, when all sleep.
  */
 import { env } from "cloudflare:workers";
 import { createApp } from "../src/app.ts";
@@ -10,6 +10,7 @@ import type { ImageContentType } from "../src/domain/task.ts";
 import { runTick, sendLane, settleLane, storeLane } from "../src/flows/tick.ts";
 import { meterDatabase } from "../src/store/meter.ts";
 import { createSimulator, type PictureSpec, type Simulator } from "./simulator/app.ts";
+import type { VirtualTime } from "./virtual-time.ts";
 
 export const origin = "https://gateway.example";
 export const upstreamOrigin = "https://upstream.example";
@@ -22,8 +23,12 @@ export interface TestGateway {
   config: Config;
   simulator: Simulator;
   now(): number;
+  /** Not in virtual time, where only sleep passes. */
   advance(ms: number): void;
-  /** Sends a request; work beside the reply is done when it returns. */
+  /** Sleeps as the gateway does. */
+  sleep(ms: number): Promise<void>;
+  time: VirtualTime | undefined;
+  /** Sends a request; work beside the reply is done when it returns, except in virtual time. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
   /** Like `fetch`, with a JSON body. */
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
@@ -45,6 +50,10 @@ export interface GatewayOptions {
   beside?: TestGateway;
   /** Stands in for Cloudflare where Turnstile's answers are verified; without it nobody is there. */
   turnstile?: (form: FormData) => Response;
+  /** Who else a fetch may reach beside the simulator, by origin. */
+  hosts?: Record<string, (request: Request) => Response | Promise<Response>>;
+  /** Has sleepers share a clock that moves by itself; without it, whoever sleeps moves it for all. */
+  time?: VirtualTime;
 }
 
 const plain: Around = (_name, call) => call();
@@ -54,11 +63,13 @@ export function startGateway({
   around = plain,
   beside,
   turnstile,
+  hosts = {},
+  time = beside?.time,
 }: GatewayOptions = {}): TestGateway {
   const config = testConfig(vars);
   // A full minute, so that a tick has all of it.
   let nowMs = 1_900_000_020_000;
-  const now = beside ? beside.now : () => nowMs;
+  const now = beside?.now ?? time?.now ?? (() => nowMs);
   const simulator =
     beside?.simulator ??
     createSimulator({ apiKey: config.UPSTREAM_API_KEY, now, picture: drawPicture, filesOrigin });
@@ -67,16 +78,14 @@ export function startGateway({
 
   const deps = (): Deps => {
     const made: Deps = createDeps(config, {
-      env: faultyEnv(around),
+      env: time ? limitersIn(time, faultyEnv(reached)) : faultyEnv(reached),
       now,
-      // Whatever goes on beside takes no time: it is done before the clock moves.
-      sleep: async (ms) => {
-        await settle();
-        advance(ms);
-      },
+      sleep,
       fetch: (url, init) =>
-        around(`fetch ${init.method ?? "GET"}`, async () => {
+        reached(`fetch ${init.method ?? "GET"}`, async () => {
           const request = new Request(url, init);
+          const host = hosts[new URL(url).origin];
+          if (host) return host(request);
           if (url !== config.TURNSTILE_VERIFY_URL) return simulator.fetch(request);
           if (!turnstile) throw new TypeError("connection refused");
           return turnstile(await request.formData());
@@ -92,7 +101,15 @@ export function startGateway({
     });
     return made;
   };
+  const reached: Around = time ? (name, call) => time.during(name, () => around(name, call)) : around;
+  // Whatever goes on beside takes no time: it is done before the clock moves.
+  const stepOn = async (ms: number) => {
+    await settle();
+    advance(ms);
+  };
+  const sleep = time?.sleep ?? stepOn;
   const advance = (ms: number) => {
+    if (time) throw new Error("in virtual time the clock moves by itself");
     if (beside) beside.advance(ms);
     else nowMs += ms;
   };
@@ -105,11 +122,13 @@ export function startGateway({
     simulator,
     now,
     advance,
+    sleep,
+    time,
     logs,
     deps,
     async fetch(path, init) {
       const response = await app.fetch(new Request(`${origin}${path}`, init), env, {} as ExecutionContext);
-      await settle();
+      if (!time) await settle();
       return response;
     },
     post: (path, body, headers = {}) => gateway.fetch(path, jsonRequest("POST", body, headers)),
@@ -175,6 +194,19 @@ function faultyEnv(around: Around): Env {
     () => undefined,
   );
   return { ...env, DB: database, IMAGES: bucket, TENANTS: tenants };
+}
+
+/** The limits at the edge fail nobody here, but what asks them is at work. */
+function limitersIn(time: VirtualTime, bindings: Env): Env {
+  const counted = (limiter: RateLimit): RateLimit => ({
+    limit: (options) => time.during("limit", () => limiter.limit(options)),
+  });
+  return {
+    ...bindings,
+    SUBMISSIONS_BY_IP: counted(env.SUBMISSIONS_BY_IP),
+    FAILURES_BY_IP: counted(env.FAILURES_BY_IP),
+    READS_BY_KEY: counted(env.READS_BY_KEY),
+  };
 }
 
 /** Draws with the library that runs in Node, through the test runner's service binding. */

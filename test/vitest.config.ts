@@ -47,7 +47,7 @@ export default defineConfig({
           name: "workerd",
           include: [
             "test/{domain,tenant,store,flows,upstream,routes,chaos}/**/*.test.ts",
-            "test/{config,errors}.test.ts",
+            "test/{config,errors,virtual-time}.test.ts",
           ],
           setupFiles: ["test/setup.ts"],
           testTimeout: 30_000,
