@@ -31,6 +31,8 @@ const minuteMs = 60_000;
 const marginMs = 1_500;
 /** Tasks in one read; sized for the paid plan's 10,000 subrequests in one invocation. */
 const pageSize = 300;
+/** Looks are written down in groups, so that what is ready is stored while the rest is still being looked at. */
+const groupSize = 2 * connections;
 /** A lane stays for so many empty rounds: one request may start at most 32 invocations. */
 const idleRounds = 5;
 const lanePauseMs = 1_000;
@@ -53,8 +55,10 @@ export async function runTick(deps: Deps): Promise<void> {
     goOn = await runRound(deps, tick, roundMs, previousMs);
     rounds++;
     previousMs = roundMs;
-    if (once || deps.now() + pauseMs >= endMs) break;
-    if (goOn) await deps.sleep(pauseMs);
+    // From start to start, so that what a round takes does not come on top; a long one still leaves a gap.
+    const restMs = Math.max(pauseMs / 4, roundMs + pauseMs - deps.now());
+    if (once || deps.now() + restMs >= endMs) break;
+    if (goOn) await deps.sleep(restMs);
   }
   await tick.work.done();
   if (tick.taken && once) await releaseTick(deps.db, deps.now(), endMs);
@@ -121,15 +125,18 @@ async function runPage(deps: Deps, page: DueTask[], work: LaneWork): Promise<voi
   if (page.some((task) => isFinished(task))) work.start("settle");
   const looks = page.filter((task) => task.state === "submitted");
   let busy = false;
-  const found = await inParallel(looks, connections, async (task): Promise<Found> => {
+  const look = async (task: DueTask): Promise<Found> => {
     // Once the upstream has asked for a pause, the rest of the page waits for it.
     if (busy) return { kind: "nothing" };
     const one = await lookAt(deps, task);
     busy ||= one.kind === "busy";
     return one;
-  });
-  const { toStore } = await recordLooks(deps, found);
-  if (toStore.length > 0) work.start("store");
+  };
+  for (let from = 0; from < looks.length; from += groupSize) {
+    const found = await inParallel(looks.slice(from, from + groupSize), connections, look);
+    const { toStore } = await recordLooks(deps, found);
+    if (toStore.length > 0) work.start("store");
+  }
 }
 
 /** The lanes that this tick has started: one of each at a time. */
