@@ -11,6 +11,7 @@ import { adminMoney } from "./routes/admin/money.ts";
 import { adminOverview } from "./routes/admin/overview.ts";
 import { adminTasks } from "./routes/admin/tasks.ts";
 import { adminTenants } from "./routes/admin/tenants.ts";
+import { adminWebhooks } from "./routes/admin/webhooks.ts";
 import { authenticate, authenticateAdmin, nameTenant } from "./routes/authenticate.ts";
 import { cancelTaskRoute } from "./routes/cancel-task.ts";
 import { type Api, type AppContext, createApi } from "./routes/context.ts";
@@ -29,6 +30,7 @@ import { listTasks } from "./routes/list-tasks.ts";
 import { observe } from "./routes/observe.ts";
 import { openApiDocument } from "./routes/openapi.ts";
 import { ownKeys } from "./routes/own-keys.ts";
+import { ownWebhook } from "./routes/own-webhook.ts";
 import { quote } from "./routes/quote.ts";
 import { taskEvents } from "./routes/task-events.ts";
 
@@ -59,10 +61,12 @@ export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => De
   getUsage(api);
   getLedger(api);
   ownKeys(api);
-  adminTenants(api);
+  ownWebhook(api, config);
+  adminTenants(api, config);
   adminKeys(api);
   adminMoney(api);
   adminTasks(api);
+  adminWebhooks(api);
   adminOverview(api);
   openApiDocument(api);
 

@@ -27,6 +27,8 @@ export interface Lanes {
   store(untilMs: number): Promise<void>;
   /** Settles the holds of ended tasks, until nothing is due or `untilMs`. */
   settle(untilMs: number): Promise<void>;
+  /** Sends webhooks, until none is due for a while or `untilMs`. */
+  deliver(untilMs: number): Promise<void>;
 }
 
 export interface Deps {

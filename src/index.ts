@@ -3,6 +3,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { type Api, createApp, createMisconfiguredApp } from "./app.ts";
 import { type Config, readConfig } from "./config.ts";
 import { createDeps, type Deps, type Lanes, writeLog } from "./deps.ts";
+import { deliverLane } from "./flows/deliver.ts";
 import { runTick, sendLane, settleLane, storeLane } from "./flows/tick.ts";
 
 export { Tenant } from "./tenant/object.ts";
@@ -19,6 +20,10 @@ export class Lane extends WorkerEntrypoint<Env> implements Lanes {
 
   settle(untilMs: number): Promise<void> {
     return settleLane(this.#deps(), untilMs);
+  }
+
+  deliver(untilMs: number): Promise<void> {
+    return deliverLane(this.#deps(), untilMs);
   }
 
   #deps(): Deps {

@@ -7,6 +7,7 @@ import { createApp } from "../src/app.ts";
 import { type Config, readConfig } from "../src/config.ts";
 import { createDeps, type Deps } from "../src/deps.ts";
 import type { ImageContentType } from "../src/domain/task.ts";
+import { deliverLane } from "../src/flows/deliver.ts";
 import { runTick, sendLane, settleLane, storeLane } from "../src/flows/tick.ts";
 import { meterDatabase } from "../src/store/meter.ts";
 import { createSimulator, type PictureSpec, type Simulator } from "./simulator/app.ts";
@@ -85,7 +86,7 @@ export function startGateway({
         reached(`fetch ${init.method ?? "GET"}`, async () => {
           const request = new Request(url, init);
           const host = hosts[new URL(url).origin];
-          if (host) return host(request);
+          if (host) return Promise.race([host(request), abortOf(init.signal)]);
           if (url !== config.TURNSTILE_VERIFY_URL) return simulator.fetch(request);
           if (!turnstile) throw new TypeError("connection refused");
           return turnstile(await request.formData());
@@ -97,6 +98,8 @@ export function startGateway({
         send: (untilMs) => sendLane(made, untilMs),
         store: (untilMs) => storeLane(made, untilMs),
         settle: (untilMs) => settleLane(made, untilMs),
+        // Without a clock of its own a lane cannot wait for anything.
+        deliver: (untilMs) => deliverLane(made, time ? untilMs : 0),
       },
     });
     return made;
@@ -162,6 +165,13 @@ function testConfig(vars: Record<string, unknown>): Config {
 function jsonRequest(method: string, body: unknown, headers: Record<string, string>): RequestInit {
   if (body === undefined) return { method, headers };
   return { method, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
+}
+
+/** Rejects when a fetch is given up, as the platform's does. */
+function abortOf(signal: AbortSignal | null | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    signal?.addEventListener("abort", () => reject(signal.reason as Error));
+  });
 }
 
 async function made<T>(response: Response): Promise<T> {

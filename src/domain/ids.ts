@@ -15,6 +15,8 @@ export const idPrefixes = {
   token: "tok-",
   /** Of the operator's and the tenants' changes; sorts by age. */
   act: "act-",
+  /** Of webhooks. Those of a task are made of the task's id; both sort by age. */
+  delivery: "msg-",
 } as const;
 
 export type IdKind = keyof typeof idPrefixes;
@@ -29,8 +31,9 @@ const randomCharacters: Record<IdKind, number> = {
   request: 20,
   token: 20,
   act: 16,
+  delivery: 21,
 };
-const sortable: readonly IdKind[] = ["task", "act"];
+const sortable: readonly IdKind[] = ["task", "act", "delivery"];
 
 /** Characters of base 32 from random bytes, one byte a character, so that no bit is used twice. */
 export function base32(bytes: Uint8Array): string {
@@ -65,7 +68,7 @@ function base32Time(nowMs: number): string {
 }
 
 /** What sorts before every id of this kind that is made at `nowMs` or later, and after all earlier ones. */
-export function idBound(kind: "task" | "act", nowMs: number): string {
+export function idBound(kind: "task" | "act" | "delivery", nowMs: number): string {
   return idPrefixes[kind] + base32Time(Math.max(0, nowMs));
 }
 

@@ -7,8 +7,10 @@
 import { type Deps, reach } from "../deps.ts";
 import { idBound } from "../domain/ids.ts";
 import { imageKey, isFinished, type Task, type TaskImage } from "../domain/task.ts";
+import { deliveryLogMs } from "../domain/webhooks.ts";
 import { insertAct } from "../store/acts.ts";
 import type { Chores } from "../store/chores.ts";
+import { pruneDeliveries } from "../store/deliveries.ts";
 import {
   deleteTenant,
   type Erased,
@@ -88,9 +90,10 @@ const dayMs = 86_400_000;
 /** Behind every id of a task. */
 const lastId = "task-~";
 
-/** Erases what is older than its tenant wants to keep; once an hour is often enough for days. */
+/** Erases what is older than its tenant wants to keep, and old lines of the log of deliveries; once an hour is often enough for days. */
 export async function eraseAged(deps: Deps): Promise<void> {
   if (Math.floor(deps.now() / 60_000) % 60 !== 0) return;
+  await pruneDeliveries(deps.db, idBound("delivery", deps.now() - deliveryLogMs));
   for (const { id, days, erasedTo } of await listRetentions(deps.db)) {
     const beforeId = idBound("task", deps.now() - days * dayMs);
     const left = await eraseRounds(deps, id, { beforeId, afterId: erasedTo });

@@ -1,7 +1,7 @@
 /**
- * The one way to end a task: a compare-and-set on its state. Whoever comes second, late or again changes
- * nothing, so every caller may simply try. Then the tenant's object settles the task's hold, and the task is
- * closed:
+ * The one way to end a task: a compare-and-set on its state, in one transaction with what is to be told of it. Whoever
+ * comes second, late or again changes nothing, so every caller may simply try. Then the tenant's object settles the
+ * task's hold, and the task is closed:
  *
  *   dies after                     what cron finds
  *   1. the end                     an ended task that is still open: it settles it, once due
@@ -9,6 +9,7 @@
  *   3. the task is closed          nothing
  */
 import { type Deps, describe } from "../deps.ts";
+import { insertEnds } from "../store/deliveries.ts";
 import {
   claimUnsettled,
   closeTasks,
@@ -17,6 +18,7 @@ import {
   endedTask,
   endTask,
 } from "../store/tasks.ts";
+import { wakeDelivery } from "./lanes.ts";
 import { connections, inParallel } from "./parallel.ts";
 
 /** So long whoever ends a task has for settling it, before cron does. */
@@ -37,9 +39,15 @@ export async function finishNow(deps: Deps, ending: Ending): Promise<void> {
 /** @returns the tasks that this call ended. */
 async function end(deps: Deps, endings: Ending[]): Promise<EndedTask[]> {
   if (endings.length === 0) return [];
-  const dueMs = deps.now() + settleMs;
-  const results = await deps.db.batch(endings.map((ending) => endTask(deps.db, ending, deps.now(), dueMs)));
-  return results.flatMap((result) => endedTask(result) ?? []);
+  const nowMs = deps.now();
+  const dueMs = nowMs + settleMs;
+  const ids = endings.map(({ id }) => id);
+  const results = await deps.db.batch([
+    ...endings.map((ending) => endTask(deps.db, ending, nowMs, dueMs)),
+    insertEnds(deps.db, ids, nowMs),
+  ]);
+  if (results.at(-1)?.meta.changes) wakeDelivery(deps);
+  return results.slice(0, -1).flatMap((result) => endedTask(result) ?? []);
 }
 
 /** Settles holds and closes their tasks; what fails is left to cron. */

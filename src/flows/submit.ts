@@ -17,10 +17,12 @@ import type { Caller, KeyRefusal } from "../domain/access.ts";
 import type { PolicyState } from "../domain/admission.ts";
 import type { Model } from "../domain/models.ts";
 import type { Task, TaskInput } from "../domain/task.ts";
+import { insertBalanceLow } from "../store/deliveries.ts";
 import { firstTask, insertTask, noteTold, selectTask } from "../store/tasks.ts";
-import type { Refused } from "../tenant/decide.ts";
+import type { AdmitDecision, BalanceLow, Refused } from "../tenant/decide.ts";
 import type { RefusalCode } from "../upstream/errors.ts";
 import { finishNow } from "./finish.ts";
+import { wakeDelivery } from "./lanes.ts";
 import { type Repetition, replayOf } from "./replay-key.ts";
 import { send, sendLeaseMs } from "./send.ts";
 
@@ -64,7 +66,6 @@ export async function submit(deps: Deps, submission: Submission): Promise<Submit
   if (decision.kind !== "admitted") return decision;
 
   const { policies } = decision;
-  if (decision.balanceLow) deps.log({ event: "balance_low", tenant: caller.tenantId });
   const task = await writeTask(deps, submission, taskId, decision);
   if (task.state === "queued") return { kind: "accepted", task, policies };
 
@@ -102,11 +103,19 @@ async function answerReplay(
   return { kind: "in_progress", retryAfterMs, policies };
 }
 
+/** In one transaction with the task, so that it is told exactly when what made it so is there. */
+function tellLow(deps: Deps, { id: taskId, tenantId }: Task, low: BalanceLow): D1PreparedStatement {
+  const { balance, held, available, lowBalance } = low;
+  deps.log({ event: "balance_low", tenant: tenantId, available });
+  const data = { object: "balance", balance, held, available, low_balance: lowBalance };
+  return insertBalanceLow(deps.db, { id: deps.newId("delivery"), tenantId, taskId, data }, deps.now());
+}
+
 async function writeTask(
   deps: Deps,
   { caller, repetition: _repetition, ...asked }: Submission,
   id: string,
-  { hold, price }: { hold: number; price: number },
+  { hold, price, balanceLow }: AdmitDecision & { kind: "admitted" },
 ): Promise<Task> {
   const createdMs = deps.now();
   const task: Task = {
@@ -136,7 +145,13 @@ async function writeTask(
     hold,
     erased: false,
   };
-  const written = await insertTask(deps.db, task, task.dueMs);
+  const written = await insertTask(
+    deps.db,
+    task,
+    task.dueMs,
+    balanceLow ? [tellLow(deps, task, balanceLow)] : [],
+  );
+  if (balanceLow) wakeDelivery(deps);
   // The hold was given up meanwhile: this request was out of it for minutes.
   if (!written) throw new OutOfReach("the task was given up before it was written");
   return { ...task, ...written };

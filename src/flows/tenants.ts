@@ -7,6 +7,7 @@ import type { Deps } from "../deps.ts";
 import { formatKey, keySecretBytes, type StoredKey } from "../domain/keys.ts";
 import type { Credit } from "../domain/ledger.ts";
 import { sha256Hex } from "../domain/signing.ts";
+import { formatSecret, secretBytes, type WebhookEvent } from "../domain/webhooks.ts";
 import { type Act, insertAct } from "../store/acts.ts";
 import { findKey, insertKey, type ListedKey, markRotated, revokeKey } from "../store/keys.ts";
 import {
@@ -16,6 +17,7 @@ import {
   type Tenant,
   type TenantChange,
   updateTenant,
+  type WebhookChange,
 } from "../store/tenants.ts";
 import type { CreditResult } from "../tenant/object.ts";
 import { pushConfig } from "./push-config.ts";
@@ -32,8 +34,13 @@ function act(deps: Deps, by: Actor, what: Omit<Act, keyof Actor | "id" | "atMs">
 }
 
 /** @returns false when the id is taken, or ever was. */
-export async function createTenant(deps: Deps, by: Actor, tenant: Tenant): Promise<boolean> {
-  if (!(await insertTenant(deps.db, tenant))) return false;
+export async function createTenant(
+  deps: Deps,
+  by: Actor,
+  tenant: Tenant,
+  webhookSecret: string,
+): Promise<boolean> {
+  if (!(await insertTenant(deps.db, tenant, webhookSecret))) return false;
   const details = { name: tenant.name };
   await act(deps, by, { act: "tenant.create", tenantId: tenant.id, subject: tenant.id, details }).run();
   await pushConfig(deps, tenant.id);
@@ -60,11 +67,50 @@ export async function changeTenant(
   }
   const tenant = await updateTenant(deps.db, id, change);
   if (!tenant) return { kind: "no_tenant" };
-  const { turnstileSecret, ...shown } = change;
-  const details = { ...shown, balance, turnstileSecret: turnstileSecret === undefined ? undefined : "…" };
+  const { turnstileSecret, webhook, ...shown } = change;
+  const details = {
+    ...shown,
+    balance,
+    turnstileSecret: turnstileSecret === undefined ? undefined : "…",
+    webhook: webhook && describeWebhook(webhook),
+  };
   await act(deps, by, { act: "tenant.change", tenantId: id, subject: id, details }).run();
   await pushConfig(deps, id);
   return { kind: "changed", tenant };
+}
+
+/** So long a webhook's former secret signs beside a new one, unless something else is asked for. */
+export const secretOverlapMs = 86_400_000;
+
+/** What is wanted of a webhook; a secret that is left out is made where there was no webhook before. */
+export interface WantedWebhook {
+  url: string | null;
+  events: WebhookEvent[] | null;
+  secret?: string | undefined;
+}
+
+/** The change that a wanted webhook comes to. */
+export function webhookChange(
+  deps: Deps,
+  before: Tenant,
+  { url, events, secret }: WantedWebhook,
+): WebhookChange {
+  const text = secret ?? (url !== null && before.webhook.url === null ? newWebhookSecret(deps) : undefined);
+  return {
+    url,
+    events,
+    secret: text === undefined ? undefined : { text, beforeUntilMs: deps.now() + secretOverlapMs },
+  };
+}
+
+export function newWebhookSecret(deps: Pick<Deps, "randomBytes">): string {
+  return formatSecret(deps.randomBytes(secretBytes));
+}
+
+/** For the log of acts: a URL's path may hold a secret of the receiver's. */
+function describeWebhook({ url, events, secret }: WebhookChange) {
+  const origin = typeof url === "string" ? new URL(url).origin : url;
+  return { origin, events, secret: secret === undefined ? undefined : "…" };
 }
 
 /** Tops up, refunds or adjusts; once per reference. */

@@ -12,7 +12,7 @@
  *
  * With nothing due a round is one read, and the tick is not even taken.
  */
-import { type Deps, describe, type Lanes } from "../deps.ts";
+import { type Deps, describe } from "../deps.ts";
 import { isFinished } from "../domain/task.ts";
 import { readChores } from "../store/chores.ts";
 import { type DueTask, selectDue } from "../store/due.ts";
@@ -20,6 +20,7 @@ import { releaseTick, takeTick } from "../store/leases.ts";
 import { auditSome } from "./audit.ts";
 import { eraseAged, eraseSome } from "./erase.ts";
 import { settleDue } from "./finish.ts";
+import { lanesDone, startLane } from "./lanes.ts";
 import { type Found, lookAt, recordLooks } from "./look.ts";
 import { connections, inParallel } from "./parallel.ts";
 import { pushLagging } from "./push-config.ts";
@@ -43,8 +44,8 @@ export async function runTick(deps: Deps): Promise<void> {
   const pauseMs = deps.config.POLL_ROUND_SECONDS * 1000;
   const once = pauseMs === 0;
   const endMs = once ? startMs + minuteMs : (Math.floor(startMs / minuteMs) + 1) * minuteMs - marginMs;
-  const tick: Tick = { endMs, taken: false, work: new LaneWork(deps, once ? 0 : endMs) };
-  await doChores(deps);
+  const tick: Tick = { endMs, taken: false, lanesUntilMs: once ? 0 : endMs };
+  await doChores(deps, tick);
   deps.defer("audit", () => auditSome(deps));
   deps.defer("retention", () => eraseAged(deps));
   // The first round looks at everything: no pace is slower than a minute.
@@ -60,17 +61,21 @@ export async function runTick(deps: Deps): Promise<void> {
     if (once || deps.now() + restMs >= endMs) break;
     if (goOn) await deps.sleep(restMs);
   }
-  await tick.work.done();
+  await lanesDone(deps);
   if (tick.taken && once) await releaseTick(deps.db, deps.now(), endMs);
   const { rowsRead, rowsWritten } = deps.spent;
   const ms = deps.now() - startMs;
   deps.log({ event: "tick", rounds, taken: tick.taken, ms, rows_read: rowsRead, rows_written: rowsWritten });
 }
 
-/** What is not a task: copies of tenants that lag, and erasing. Tasks go on whatever becomes of it. */
-async function doChores(deps: Deps): Promise<void> {
+/** What is not a task: deliveries, copies of tenants that lag, and erasing. Tasks go on whatever becomes of it. */
+async function doChores(deps: Deps, tick: Tick): Promise<void> {
   try {
     const chores = await readChores(deps.db);
+    const { deliveryDueMs } = chores;
+    if (deliveryDueMs !== null && deliveryDueMs < tick.endMs) {
+      void startLane(deps, "deliver", tick.lanesUntilMs);
+    }
     await pushLagging(deps, chores.unpushed);
     deps.defer("erase", () => eraseSome(deps, chores));
   } catch (error) {
@@ -81,7 +86,8 @@ async function doChores(deps: Deps): Promise<void> {
 interface Tick {
   endMs: number;
   taken: boolean;
-  work: LaneWork;
+  /** 0: once through what is due. */
+  lanesUntilMs: number;
 }
 
 /** @returns false when another tick is at work, so that this one has to end. */
@@ -92,7 +98,7 @@ async function runRound(deps: Deps, tick: Tick, roundMs: number, previousMs: num
     for await (const page of duePages(deps, roundMs, previousMs)) {
       tick.taken ||= await takeTick(deps.db, roundMs, tick.endMs);
       if (!tick.taken) return false;
-      await runPage(deps, page, tick.work);
+      await runPage(deps, page, tick.lanesUntilMs);
       due += page.length;
     }
   } catch (error) {
@@ -119,51 +125,30 @@ async function* duePages(deps: Deps, nowMs: number, previousMs: number): AsyncGe
 }
 
 /** Looks at what is to be looked at, and has the lanes do the rest beside it. */
-async function runPage(deps: Deps, page: DueTask[], work: LaneWork): Promise<void> {
-  if (page.some((task) => task.state === "queued" || task.state === "submitting")) work.start("send");
-  if (page.some((task) => task.state === "storing")) work.start("store");
-  if (page.some((task) => isFinished(task))) work.start("settle");
+async function runPage(deps: Deps, page: DueTask[], untilMs: number): Promise<void> {
+  const start = (lane: "send" | "store" | "settle") => void startLane(deps, lane, untilMs);
+  if (page.some((task) => task.state === "queued" || task.state === "submitting")) start("send");
+  if (page.some((task) => task.state === "storing")) start("store");
+  if (page.some((task) => isFinished(task))) start("settle");
   const looks = page.filter((task) => task.state === "submitted");
   let busy = false;
-  const look = async (task: DueTask): Promise<Found> => {
+  let found: Found[] = [];
+  const record = async (some: Found[]) => {
+    const { toStore } = await recordLooks(deps, some);
+    if (toStore.length > 0) start("store");
+  };
+  await inParallel(looks, connections, async (task) => {
     // Once the upstream has asked for a pause, the rest of the page waits for it.
-    if (busy) return { kind: "nothing" };
+    if (busy) return;
     const one = await lookAt(deps, task);
     busy ||= one.kind === "busy";
-    return one;
-  };
-  for (let from = 0; from < looks.length; from += groupSize) {
-    const found = await inParallel(looks.slice(from, from + groupSize), connections, look);
-    const { toStore } = await recordLooks(deps, found);
-    if (toStore.length > 0) work.start("store");
-  }
-}
-
-/** The lanes that this tick has started: one of each at a time. */
-class LaneWork {
-  readonly #deps: Deps;
-  readonly #untilMs: number;
-  readonly #running = new Map<keyof Lanes, Promise<void>>();
-
-  constructor(deps: Deps, untilMs: number) {
-    this.#deps = deps;
-    this.#untilMs = untilMs;
-  }
-
-  start(lane: keyof Lanes): void {
-    if (this.#running.has(lane)) return;
-    const run = this.#deps.lanes[lane](this.#untilMs)
-      .catch((error: unknown) => {
-        this.#deps.log({ event: "lane_failed", level: "error", lane, problem: describe(error) });
-      })
-      .finally(() => this.#running.delete(lane));
-    this.#running.set(lane, run);
-  }
-
-  /** Waits for the lanes that still run. */
-  async done(): Promise<void> {
-    await Promise.all(this.#running.values());
-  }
+    found.push(one);
+    if (found.length < groupSize) return;
+    const group = found;
+    found = [];
+    await record(group);
+  });
+  await record(found);
 }
 
 /** Sends until `untilMs`, or until nothing has been due for a while. */

@@ -19,8 +19,7 @@ export function checkGeneration(result: Validated, c: AppContext, config: Config
     if (!result.success) throw invalidRequest(result.error.issues);
     return;
   }
-  const own = [linkBases(config, c.get("origin")).api, c.get("origin")];
-  const issues = [...(result.success ? [] : result.error.issues), ...ownCallback(c.get("body"), own)];
+  const issues = [...(result.success ? [] : result.error.issues), ...ownCallback(c, config)];
   if (issues.length > 0) throw invalidRequest(issues);
 }
 
@@ -37,9 +36,17 @@ export function refuseToPublic(input: { n: number; callback_url?: unknown }): vo
 }
 
 /** A callback to the gateway itself would be a loop. Looked for in the body as it came, beside its other faults. */
-function ownCallback(body: unknown, own: string[]): Issue[] {
-  const callback = (body as { callback_url?: unknown } | null)?.callback_url;
+function ownCallback(c: AppContext, config: Config): Issue[] {
+  const callback = (c.get("body") as { callback_url?: unknown } | null)?.callback_url;
   const url = typeof callback === "string" ? URL.parse(callback) : null;
-  const isOwn = url !== null && own.some((origin) => hostOf(new URL(origin)) === hostOf(url));
-  return isOwn ? [{ path: ["callback_url"], message: "must not be the gateway itself" }] : [];
+  return url && isOwnAddress(c, config, url) ? [{ path: ["callback_url"], message: ownAddress }] : [];
+}
+
+export const ownAddress = "must not be the gateway itself";
+
+/** Whether a URL leads to this gateway: by its host, whatever the port; on one machine all share a host. */
+export function isOwnAddress(c: AppContext, config: Config, url: URL): boolean {
+  const place = (one: URL) => (config.ALLOW_PRIVATE_NETWORK ? one.host : hostOf(one));
+  const own = [linkBases(config, c.get("origin")).api, c.get("origin")];
+  return own.some((origin) => place(new URL(origin)) === place(url));
 }

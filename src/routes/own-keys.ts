@@ -72,7 +72,7 @@ const revoke = createRoute({
 const noSuchKey = () => new ApiError("not_found", "There is no such key.");
 
 /** Lets a key of scope `manage` in; gives it as it is stored. */
-async function manager(c: AppContext): Promise<{ key: StoredKey; tenantId: string; by: Actor }> {
+export async function manager(c: AppContext): Promise<{ key: StoredKey; tenantId: string; by: Actor }> {
   const caller = c.get("caller");
   const entered = await enter(c.get("deps"), caller, { action: "manage" });
   if (entered.kind === "key_refused") throw keyRefused(entered.refusal);

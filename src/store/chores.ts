@@ -1,5 +1,6 @@
 /** What cron finds to do beside tasks, in one read at the start of a tick. */
 import type { TaskImage } from "../domain/task.ts";
+import { nextDeliveryMs, selectNextDelivery } from "./deliveries.ts";
 import type { Erasure } from "./erase.ts";
 
 export interface Chores {
@@ -10,12 +11,14 @@ export interface Chores {
   /** Erased tasks whose pictures are still there. */
   toBury: { id: string; images: TaskImage[] }[];
   erasures: Erasure[];
+  /** When the next webhook is due; null: none is open. */
+  deliveryDueMs: number | null;
 }
 
 const limits = { tenants: 20, tasks: 50 };
 
 export async function readChores(db: D1Database): Promise<Chores> {
-  const [unpushed, deleted, toBury, erasures] = await db.batch<Record<string, unknown>>([
+  const [unpushed, deleted, toBury, erasures, next] = await db.batch<Record<string, unknown>>([
     db.prepare(
       `SELECT id FROM tenants INDEXED BY tenants_unpushed WHERE pushed_version < config_version
        LIMIT ${limits.tenants}`,
@@ -30,6 +33,7 @@ export async function readChores(db: D1Database): Promise<Chores> {
     db.prepare(
       `SELECT tenant_id AS tenantId, end_user AS endUser, at_ms AS atMs FROM erasures LIMIT ${limits.tenants}`,
     ),
+    selectNextDelivery(db),
   ]);
   const rows = <Row>(result: D1Result | undefined) => (result?.results ?? []) as Row[];
   return {
@@ -40,5 +44,6 @@ export async function readChores(db: D1Database): Promise<Chores> {
       images: JSON.parse(images) as TaskImage[],
     })),
     erasures: rows<Erasure>(erasures),
+    deliveryDueMs: nextDeliveryMs(next),
   };
 }

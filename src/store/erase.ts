@@ -5,7 +5,7 @@ import type { TaskImage } from "../domain/task.ts";
 export function deleteTenant(db: D1Database, id: string, nowMs: number): D1PreparedStatement {
   return db
     .prepare(
-      `UPDATE tenants SET status = 'suspended', deleted_ms = ?2, turnstile_secret = NULL,
+      `UPDATE tenants SET status = 'suspended', deleted_ms = ?2, turnstile_secret = NULL, webhook_url = NULL,
          config_version = config_version + 1
        WHERE id = ?1 AND deleted_ms IS NULL AND NOT EXISTS (
          SELECT 1 FROM tasks INDEXED BY tasks_open WHERE open = 1 AND tenant_id = ?1)`,

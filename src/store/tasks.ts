@@ -26,14 +26,16 @@ export type NewTask = Pick<
 /**
  * Writes the row that makes a task durable, before anything is sent upstream. While the upstream's account
  * cools down the task starts `queued`, due when the pause is over; else `submitting`, with a lease.
+ * @param beside Statements of the same transaction.
  * @returns the state and due time that it was written with; undefined when the task was given up as void.
  */
 export async function insertTask(
   db: D1Database,
   task: NewTask,
   leaseUntilMs: number,
+  beside: D1PreparedStatement[] = [],
 ): Promise<Pick<Task, "state" | "dueMs" | "attempts"> | undefined> {
-  const { results } = await db
+  const insert = db
     .prepare(
       `INSERT INTO tasks (id, tenant_id, key_id, request_id, origin, state, model, input, metadata, end_user,
          price_credits, created_ms, deadline_ms, due_ms, attempts, hold)
@@ -57,9 +59,9 @@ export async function insertTask(
       task.deadlineMs,
       leaseUntilMs,
       task.hold,
-    )
-    .all<Pick<Task, "state" | "dueMs" | "attempts">>();
-  return results[0];
+    );
+  const [inserted] = await db.batch<Pick<Task, "state" | "dueMs" | "attempts">>([insert, ...beside]);
+  return inserted?.results[0];
 }
 
 /** The statement that reads a task of a tenant; its result goes through {@link firstTask}. */

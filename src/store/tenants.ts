@@ -2,6 +2,8 @@
 import { defaultLimits, type Limits } from "../domain/admission.ts";
 import type { Model } from "../domain/models.ts";
 import type { Prices, TenantConfig, TenantSettings, TenantStatus } from "../domain/tenant.ts";
+import type { WebhookEvent } from "../domain/webhooks.ts";
+import { forgetFailures } from "./deliveries.ts";
 import { type KeyRow, keyFromRow } from "./keys.ts";
 
 export interface Tenant extends TenantSettings {
@@ -11,9 +13,20 @@ export interface Tenant extends TenantSettings {
   turnstileSecret: string | null;
   /** Tasks are erased so many days after they were made; null: kept for good. */
   retentionDays: number | null;
+  webhook: TenantWebhook;
   createdMs: number;
   /** Null while it lives. A deleted one keeps its id and its ledger. */
   deletedMs: number | null;
+}
+
+/** Where a tenant is told of its tasks. The secrets that sign it are read by nobody but who sends. */
+export interface TenantWebhook {
+  /** Null: nowhere. */
+  url: string | null;
+  /** Null: all. */
+  events: WebhookEvent[] | null;
+  /** It answered 410, and is told nothing until it is set again. */
+  isOff: boolean;
 }
 
 interface TenantRow {
@@ -28,9 +41,16 @@ interface TenantRow {
   low_balance: number | null;
   turnstile_secret: string | null;
   retention_days: number | null;
+  webhook_url: string | null;
+  webhook_events: string | null;
+  webhook_off: number;
   created_ms: number;
   deleted_ms: number | null;
 }
+
+/** A tenant's row, and whether its webhook is off. */
+const columns = `*, EXISTS (SELECT 1 FROM gone_urls
+  WHERE gone_urls.tenant_id = tenants.id AND gone_urls.url = tenants.webhook_url) AS webhook_off`;
 
 const settingsFromRow = (row: TenantRow): TenantSettings => ({
   status: row.status,
@@ -48,17 +68,22 @@ const fromRow = (row: TenantRow): Tenant => ({
   name: row.name,
   turnstileSecret: row.turnstile_secret,
   retentionDays: row.retention_days,
+  webhook: {
+    url: row.webhook_url,
+    events: row.webhook_events === null ? null : (JSON.parse(row.webhook_events) as WebhookEvent[]),
+    isOff: row.webhook_off === 1,
+  },
   createdMs: row.created_ms,
   deletedMs: row.deleted_ms,
 });
 
 /** Writes a new tenant; false when the id is taken. */
-export async function insertTenant(db: D1Database, tenant: Tenant): Promise<boolean> {
+export async function insertTenant(db: D1Database, tenant: Tenant, webhookSecret: string): Promise<boolean> {
   const { meta } = await db
     .prepare(
       `INSERT INTO tenants (id, name, status, limits, prices, models, prepaid, opening_balance, low_balance,
-         turnstile_secret, retention_days, created_ms)
-       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (id) DO NOTHING`,
+         turnstile_secret, retention_days, created_ms, webhook_url, webhook_events, webhook_secret)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (id) DO NOTHING`,
     )
     .bind(
       tenant.id,
@@ -73,20 +98,26 @@ export async function insertTenant(db: D1Database, tenant: Tenant): Promise<bool
       tenant.turnstileSecret,
       tenant.retentionDays,
       tenant.createdMs,
+      tenant.webhook.url,
+      tenant.webhook.events && JSON.stringify(tenant.webhook.events),
+      webhookSecret,
     )
     .run();
   return meta.changes > 0;
 }
 
 export async function findTenant(db: D1Database, id: string): Promise<Tenant | undefined> {
-  const { results } = await db.prepare("SELECT * FROM tenants WHERE id = ?1").bind(id).all<TenantRow>();
+  const { results } = await db
+    .prepare(`SELECT ${columns} FROM tenants WHERE id = ?1`)
+    .bind(id)
+    .all<TenantRow>();
   return results[0] && fromRow(results[0]);
 }
 
 /** Reads tenants that are not deleted by id, `limit` at the most, those after `afterId`. */
 export async function listTenants(db: D1Database, afterId: string, limit: number): Promise<Tenant[]> {
   const { results } = await db
-    .prepare("SELECT * FROM tenants WHERE id > ?1 AND deleted_ms IS NULL ORDER BY id LIMIT ?2")
+    .prepare(`SELECT ${columns} FROM tenants WHERE id > ?1 AND deleted_ms IS NULL ORDER BY id LIMIT ?2`)
     .bind(afterId, limit)
     .all<TenantRow>();
   return results.map(fromRow);
@@ -117,6 +148,12 @@ export interface TenantChange {
   lowBalance?: number | null | undefined;
   turnstileSecret?: string | null | undefined;
   retentionDays?: number | null | undefined;
+  webhook?: WebhookChange | undefined;
+}
+
+export interface WebhookChange extends Partial<Omit<TenantWebhook, "isOff">> {
+  /** A new one; the one before signs beside it until then. */
+  secret?: { text: string; beforeUntilMs: number } | undefined;
 }
 
 /** Changes a tenant in one statement, so that of several changes at once none is lost; undefined when there is none. */
@@ -126,7 +163,8 @@ export async function updateTenant(
   change: TenantChange,
 ): Promise<Tenant | undefined> {
   const limits = Object.entries(change.limits ?? {});
-  const columns: Record<string, string | number | null | undefined> = {
+  const { url, events, secret } = change.webhook ?? {};
+  const values: Record<string, string | number | null | undefined> = {
     name: change.name,
     status: change.status,
     prices: change.prices && JSON.stringify(change.prices),
@@ -135,19 +173,41 @@ export async function updateTenant(
     low_balance: change.lowBalance,
     turnstile_secret: change.turnstileSecret,
     retention_days: change.retentionDays,
+    webhook_url: url,
+    webhook_events: events && JSON.stringify(events),
+    webhook_secret: secret?.text,
+    webhook_secret_before_until_ms: secret?.beforeUntilMs,
   };
-  const given = Object.entries(columns).filter(([, value]) => value !== undefined);
+  const given = Object.entries(values).filter(([, value]) => value !== undefined);
   const sets = [
     "config_version = config_version + 1",
     // `json_set`, since `json_patch` takes null for "remove".
     `limits = json_set(limits${", ?, ?".repeat(limits.length)})`,
     ...given.map(([column]) => `${column} = ?`),
+    ...(secret ? ["webhook_secret_before = webhook_secret"] : []),
   ];
-  const { results } = await db
-    .prepare(`UPDATE tenants SET ${sets.join(", ")} WHERE id = ? AND deleted_ms IS NULL RETURNING *`)
-    .bind(...limits.flatMap(([name, value]) => [`$.${name}`, value]), ...given.map(([, value]) => value), id)
-    .all<TenantRow>();
-  return results[0] && fromRow(results[0]);
+  // A webhook that is set works again, whatever it answered before.
+  const mended =
+    url === undefined || url === null
+      ? []
+      : [
+          db.prepare("DELETE FROM gone_urls WHERE tenant_id = ?1 AND url = ?2").bind(id, url),
+          forgetFailures(db, id, "webhook"),
+        ];
+  const results = await db.batch<TenantRow>([
+    ...mended,
+    db
+      .prepare(
+        `UPDATE tenants SET ${sets.join(", ")} WHERE id = ? AND deleted_ms IS NULL RETURNING ${columns}`,
+      )
+      .bind(
+        ...limits.flatMap(([name, value]) => [`$.${name}`, value]),
+        ...given.map(([, value]) => value),
+        id,
+      ),
+  ]);
+  const row = results.at(-1)?.results[0];
+  return row && fromRow(row);
 }
 
 /** The statement that marks a tenant's copy as out of date; goes into one batch with a change of its keys. */

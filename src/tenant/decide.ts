@@ -3,7 +3,7 @@
  * unless all of them admit.
  */
 import { type Caller, checkAccess, type KeyRefusal } from "../domain/access.ts";
-import { availableOf, balanceOf, hold } from "../domain/account.ts";
+import { type Account, availableOf, balanceOf, hold } from "../domain/account.ts";
 import {
   dateOf,
   emptyMeters,
@@ -53,7 +53,7 @@ export type AdmitDecision =
   | (Refused & { policies: PolicyState[] })
   /** The same request came before: this is its task, if it has a row by now. */
   | { kind: "replay"; taskId: string; admittedMs: number; policies: PolicyState[] }
-  | { kind: "admitted"; hold: number; price: number; balanceLow: boolean; policies: PolicyState[] };
+  | { kind: "admitted"; hold: number; price: number; balanceLow: BalanceLow | null; policies: PolicyState[] };
 
 /** Why a request by a good key does not go ahead. */
 export type Refused =
@@ -63,6 +63,14 @@ export type Refused =
   | { kind: "token_spent"; most: number }
   | { kind: "insufficient_balance"; needed: number; available: number }
   | { kind: "other_body" };
+
+/** What a tenant is told when its balance falls below the line that it is warned at. Credits. */
+export interface BalanceLow {
+  balance: number;
+  held: number;
+  available: number;
+  lowBalance: number;
+}
 
 /** How long after an admission the alarm looks whether its task has a row. */
 export const confirmAfterMs = 120_000;
@@ -122,7 +130,10 @@ function admit(sql: SqlStorage, request: AdmitRequest, scales: Scales): AdmitDec
 
   const seq = book.seq + 1;
   const alarm = book.alarmMs === null ? { alarmMs: nowMs + confirmAfterMs, alarmSeq: seq } : {};
-  const after: Book = { ...book, ...alarm, seq, account, meters: shared.after };
+  const balanceLow = lowOf(account, settings);
+  // Told once, by the admission that crosses the line.
+  const told = book.lowTold === true && lowOf(book.account, settings) !== null;
+  const after: Book = { ...book, ...alarm, seq, account, meters: shared.after, lowTold: balanceLow !== null };
   writeBook(sql, after);
   if (ours) writeKeyMeters(sql, key.id, ours.after);
   if (caller.token) addTokenImages(sql, caller.token, images, nowMs);
@@ -140,8 +151,6 @@ function admit(sql: SqlStorage, request: AdmitRequest, scales: Scales): AdmitDec
     replay: replay?.value ?? null,
     fingerprint: replay?.fingerprint ?? null,
   });
-  const { lowBalance } = settings;
-  const low = lowBalance !== null && availableOf(account) < lowBalance;
   const policies = policiesFor(request, {
     ...scales,
     book: after,
@@ -152,10 +161,15 @@ function admit(sql: SqlStorage, request: AdmitRequest, scales: Scales): AdmitDec
     kind: "admitted",
     hold: seq,
     price,
-    // Told once, by the admission that crosses the line.
-    balanceLow: low && availableOf(book.account) >= lowBalance,
+    balanceLow: told ? null : balanceLow,
     policies,
   };
+}
+
+function lowOf(account: Account, { lowBalance }: Settings): BalanceLow | null {
+  const available = availableOf(account);
+  if (lowBalance === null || available >= lowBalance) return null;
+  return { balance: balanceOf(account), held: account.held, available, lowBalance };
 }
 
 /** Why not: what never goes away by waiting first, then what takes longest to. */

@@ -183,6 +183,7 @@ export class Tenant extends DurableObject<Env> {
     const nowMs = alarmMs ?? 0;
     const holds = openHolds(sql, confirmedSeq, alarmSeq);
     let confirmed = alarmSeq;
+    let released = 0;
     try {
       const voided = new Set(
         await voidMissing(
@@ -191,6 +192,7 @@ export class Tenant extends DurableObject<Env> {
           nowMs,
         ),
       );
+      released = voided.size;
       this.#storage.transactionSync(() => {
         for (const { seq, task } of holds) {
           if (voided.has(task))
@@ -216,7 +218,8 @@ export class Tenant extends DurableObject<Env> {
       // By the latest admission: a late alarm must not cut its two minutes short.
       alarmMs: last ? Math.max(nowMs, last.atMs) + confirmAfterMs : null,
     };
-    writeBook(sql, { ...book, ...next });
+    // A task that never came to be has told nobody that the balance is low.
+    writeBook(sql, { ...book, ...next, ...(released > 0 && { lowTold: false }) });
     if (last) await this.#setAlarm();
   }
 

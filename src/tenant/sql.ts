@@ -77,6 +77,8 @@ export interface Book {
   confirmedSeq: number;
   /** Up to here the alarm will look. */
   alarmSeq: number;
+  /** That the balance is low has been told. Absent: never. */
+  lowTold?: boolean;
 }
 
 const newBook: Book = {

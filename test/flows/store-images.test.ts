@@ -24,6 +24,7 @@ const idleLanes = {
   send: async () => undefined,
   store: async () => undefined,
   settle: async () => undefined,
+  deliver: async () => undefined,
 };
 
 type PictureFault = Extract<Rule, { on: "picture" }>["do"];

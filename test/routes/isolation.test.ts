@@ -21,7 +21,11 @@ interface Side {
 const prompts = ["the first tenant's harbour", "the second tenant's harbour"];
 
 async function side(prompt: string): Promise<Side> {
-  const tenant = await gateway.makeTenant({ name: "Twin", balance: 1_000 });
+  const tenant = await gateway.makeTenant({
+    name: "Twin",
+    balance: 1_000,
+    webhook: { url: "https://hooks.example/twin" },
+  });
   const { id } = await submitTask(gateway, tenant.key, { prompt, end_user: "ada" });
   const done = await finishTask(gateway, tenant.key, id);
   const open = await submitTask(gateway, tenant.key, { prompt, end_user: "ada" });
@@ -56,6 +60,9 @@ interface Asked {
   body?: object;
   keys: string[];
 }
+
+/** What its first task's end is told under. */
+const deliveryOf = (owner: Side) => `msg-${owner.tasks[0]?.id.slice("task-".length)}-w`;
 
 const everybody = ["secret", "browser", "token", "end user's token"];
 const routes: Asked[] = [
@@ -101,6 +108,19 @@ const routes: Asked[] = [
     idOf: (owner) => owner.spare.id,
     pathOf: (id) => `/v1/keys/${id}`,
     keys: everybody,
+  },
+  {
+    operation: "POST /v1/webhook/deliveries/{id}/retry",
+    idOf: (owner) => deliveryOf(owner),
+    pathOf: (id) => `/v1/webhook/deliveries/${id}/retry`,
+    body: {},
+    keys: everybody,
+  },
+  {
+    operation: "GET /v1/webhook/deliveries",
+    idOf: (owner) => owner.tasks[0]?.id ?? "",
+    pathOf: (id) => `/v1/webhook/deliveries?task=${id}`,
+    keys: ["secret"],
   },
   {
     operation: "GET /v1/ledger",
@@ -160,6 +180,7 @@ describe("another tenant's id", () => {
 describe("a list", () => {
   const lists = [
     "/v1/keys?limit=100",
+    "/v1/webhook/deliveries?limit=100",
     "/v1/ledger?limit=100",
     "/v1/usage",
     "/v1/ledger?format=csv",
@@ -172,6 +193,7 @@ describe("a list", () => {
       expect(text).not.toContain(foreign);
     }
     if (path.startsWith("/v1/keys")) expect(text).toContain(mine.spare.id);
+    if (path.startsWith("/v1/webhook")) expect(text).toContain(deliveryOf(mine));
     if (path.startsWith("/v1/ledger")) expect(text).toContain(mine.tasks[0]?.id);
   });
 

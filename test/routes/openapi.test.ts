@@ -101,11 +101,14 @@ describe("an operation", () => {
     expect(files).toContain("create-image");
     const open = operations.filter(({ path }) => !path.startsWith("/admin/"));
     for (const { operation } of open) {
-      // One subject and a few lines each: the health checks, and a tenant's own keys.
-      const together = /^(healthz|readyz)$/.test(operation.operationId) ? "health" : "own-keys";
-      const file = files.includes(operation.operationId) ? operation.operationId : together;
-      expect(files).toContain(file);
-      if (file === "own-keys") expect(operation.operationId).toMatch(/-own-keys?$/);
+      // One subject and a few lines each: the health checks, a tenant's own keys, and its own webhook.
+      const [, together] =
+        Object.entries({
+          "^(healthz|readyz)$": "health",
+          "-own-keys?$": "own-keys",
+          "-own-": "own-webhook",
+        }).find(([pattern]) => new RegExp(pattern).test(operation.operationId)) ?? [];
+      expect(files).toContain(files.includes(operation.operationId) ? operation.operationId : together);
     }
   });
 

@@ -22,6 +22,8 @@ beforeEach(async () => {
   await db.batch([db.prepare("DELETE FROM tenants"), db.prepare("DELETE FROM keys")]);
 });
 
+const webhookSecret = "whsec_c2VjcmV0IG9mIGEgdGVzdCB0ZW5hbnQu";
+
 function tenantOf(id: string, over: Partial<Tenant> = {}): Tenant {
   return {
     id,
@@ -35,6 +37,7 @@ function tenantOf(id: string, over: Partial<Tenant> = {}): Tenant {
     lowBalance: null,
     turnstileSecret: null,
     retentionDays: null,
+    webhook: { url: null, events: null, isOff: false },
     createdMs: t0,
     deletedMs: null,
     ...over,
@@ -66,24 +69,26 @@ const versionOf = async (id: string) => (await loadTenantConfig(db, id, t0))?.ve
 describe("a tenant", () => {
   it("is read as it was written", async () => {
     const tenant = tenantOf("acme", { limits: limitsOf({ requests_per_minute: null }), name: "Ac'me — 灯" });
-    expect(await insertTenant(db, tenant)).toBe(true);
+    expect(await insertTenant(db, tenant, webhookSecret)).toBe(true);
     expect(await findTenant(db, "acme")).toEqual(tenant);
     expect(await findTenant(db, "ACME")).toBeUndefined();
   });
 
   it("of an id that is taken is not written, and the first one stays", async () => {
-    await insertTenant(db, tenantOf("acme"));
-    expect(await insertTenant(db, tenantOf("acme", { name: "Thief" }))).toBe(false);
+    await insertTenant(db, tenantOf("acme"), webhookSecret);
+    expect(await insertTenant(db, tenantOf("acme", { name: "Thief" }), webhookSecret)).toBe(false);
     expect(await findTenant(db, "acme")).toEqual(tenantOf("acme"));
   });
 
   it("is made once of many tries at once", async () => {
-    const tries = await Promise.all(Array.from({ length: 6 }, () => insertTenant(db, tenantOf("acme"))));
+    const tries = await Promise.all(
+      Array.from({ length: 6 }, () => insertTenant(db, tenantOf("acme"), webhookSecret)),
+    );
     expect(tries.filter(Boolean)).toHaveLength(1);
   });
 
   it("is changed in what can be changed, by one version", async () => {
-    await insertTenant(db, tenantOf("acme"));
+    await insertTenant(db, tenantOf("acme"), webhookSecret);
     const changed = tenantOf("acme", {
       name: "B",
       status: "suspended",
@@ -97,7 +102,7 @@ describe("a tenant", () => {
   });
 
   it("keeps what a change leaves out, also when several change it at once", async () => {
-    await insertTenant(db, tenantOf("acme"));
+    await insertTenant(db, tenantOf("acme"), webhookSecret);
     expect(await updateTenant(db, "acme", {})).toEqual(tenantOf("acme"));
     await Promise.all([
       updateTenant(db, "acme", { name: "B" }),
@@ -112,14 +117,14 @@ describe("a tenant", () => {
   });
 
   it("may lose a limit: null is none, and not left out", async () => {
-    await insertTenant(db, tenantOf("acme"));
+    await insertTenant(db, tenantOf("acme"), webhookSecret);
     const changed = await updateTenant(db, "acme", { limits: { requests_per_minute: null } });
     expect(changed?.limits).toEqual(limitsOf({}));
     expect((await loadTenantConfig(db, "acme", t0))?.limits).toEqual(limitsOf({}));
   });
 
   it("is listed by its id, page by page", async () => {
-    for (const id of ["ccc", "aaa", "ddd", "bbb"]) await insertTenant(db, tenantOf(id));
+    for (const id of ["ccc", "aaa", "ddd", "bbb"]) await insertTenant(db, tenantOf(id), webhookSecret);
     const names = async (after: string, limit: number) =>
       (await listTenants(db, after, limit)).map((tenant) => tenant.id);
     expect(await names("", 3)).toEqual(["aaa", "bbb", "ccc"]);
@@ -130,8 +135,8 @@ describe("a tenant", () => {
 
 describe("a key", () => {
   beforeEach(async () => {
-    await insertTenant(db, tenantOf("acme"));
-    await insertTenant(db, tenantOf("other"));
+    await insertTenant(db, tenantOf("acme"), webhookSecret);
+    await insertTenant(db, tenantOf("other"), webhookSecret);
   });
 
   async function find(tenantId: string, id: string) {
@@ -186,7 +191,7 @@ describe("a key", () => {
 });
 
 describe("the copy for a tenant's object", () => {
-  beforeEach(() => insertTenant(db, tenantOf("acme")));
+  beforeEach(() => insertTenant(db, tenantOf("acme"), webhookSecret));
 
   it("holds what it decides by, and only keys that may still be used", async () => {
     const keys = [
@@ -230,7 +235,7 @@ describe("the copy for a tenant's object", () => {
   });
 
   it("is pushed again for a bounded number of tenants at a time", async () => {
-    for (const id of ["bbb", "ccc"]) await insertTenant(db, tenantOf(id));
+    for (const id of ["bbb", "ccc"]) await insertTenant(db, tenantOf(id), webhookSecret);
     expect((await readChores(db)).unpushed.slice(0, 2)).toHaveLength(2);
     expect((await readChores(db)).unpushed.slice(0, 10)).toHaveLength(3);
   });

@@ -92,16 +92,21 @@ export async function storeTenant(
   keys = [keyOf()],
 ): Promise<void> {
   const { version: _version, keys: _keys, ...settings } = configOf();
-  await insertTenant(env.DB, {
-    ...settings,
-    id,
-    name: id,
-    turnstileSecret: null,
-    retentionDays: null,
-    createdMs: t0,
-    deletedMs: null,
-    ...over,
-  });
+  await insertTenant(
+    env.DB,
+    {
+      ...settings,
+      id,
+      name: id,
+      turnstileSecret: null,
+      retentionDays: null,
+      webhook: { url: null, events: null, isOff: false },
+      createdMs: t0,
+      deletedMs: null,
+      ...over,
+    },
+    "whsec_c2VjcmV0IG9mIGEgdGVzdCB0ZW5hbnQu",
+  );
   for (const key of keys) await insertKey(env.DB, id, key).run();
 }
 

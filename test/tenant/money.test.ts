@@ -213,7 +213,7 @@ describe("the opening balance", () => {
 describe("a low balance", () => {
   it("is told by the admission that crosses the line, and again only after a top-up", async () => {
     const id = await prepaid({ openingBalance: 150, lowBalance: 100 });
-    const tell = async () => (await admitOne(id)).balanceLow;
+    const tell = async () => (await admitOne(id)).balanceLow !== null;
     expect([await tell(), await tell(), await tell()]).toEqual([false, true, false]);
     await credit(id, { amount: 70 });
     expect([await tell(), await tell()]).toEqual([false, true]);

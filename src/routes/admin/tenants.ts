@@ -1,26 +1,28 @@
 /** `/admin/api/tenants`: making, reading and changing tenants. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import type { Config } from "../../config.ts";
 import { maxAmount } from "../../domain/account.ts";
 import { defaultLimits } from "../../domain/admission.ts";
 import { tenantIdPattern } from "../../domain/ids.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import { dropTenant } from "../../flows/erase.ts";
-import { changeTenant, createTenant } from "../../flows/tenants.ts";
-import { findTenant, listTenants, type Tenant } from "../../store/tenants.ts";
+import { changeTenant, createTenant, newWebhookSecret, webhookChange } from "../../flows/tenants.ts";
+import { findTenant, listTenants, type Tenant, type WebhookChange } from "../../store/tenants.ts";
 import type { Api, AppContext } from "../context.ts";
 import { pageQuery, toPage } from "../pages.ts";
 import { bodyErrors, errorReplies, json, listReply } from "../replies.ts";
 import { givenLimits, modelList, prices, shownLimits } from "../settings.ts";
 import { jsonBody } from "../validation.ts";
+import { givenWebhook, viewWebhook, wantedWebhook, webhookReply } from "../webhook.ts";
 import { adminActor, adminErrors } from "./admin.ts";
 
 const name = z.string().trim().min(1).max(200);
 const status = z.enum(["active", "suspended"]);
 const credits = z.int().min(0).max(maxAmount);
 
-const settings = {
+const settings = (config: Config) => ({
   name,
   limits: givenLimits.optional(),
   prices: prices.optional(),
@@ -37,17 +39,23 @@ const settings = {
   turnstile_secret: z.string().min(1).max(200).nullable().optional().meta({
     description: "Of the Turnstile widget whose answers browser keys mint tokens for. Never shown.",
   }),
-};
-
-const newTenant = z.strictObject({
-  id: z
-    .string()
-    .regex(tenantIdPattern, "must be 3 to 32 of a-z, 0-9 and -")
+  webhook: givenWebhook(config)
+    .nullable()
     .optional()
-    .meta({ description: "Made up when left out." }),
-  ...settings,
+    .meta({ description: "Where the tenant is told of its tasks. Null: nowhere." }),
 });
-const tenantChange = z.strictObject({ ...settings, name: name.optional(), status: status.optional() });
+
+const newTenant = (config: Config) =>
+  z.strictObject({
+    id: z
+      .string()
+      .regex(tenantIdPattern, "must be 3 to 32 of a-z, 0-9 and -")
+      .optional()
+      .meta({ description: "Made up when left out." }),
+    ...settings(config),
+  });
+const tenantChange = (config: Config) =>
+  z.strictObject({ ...settings(config), name: name.optional(), status: status.optional() });
 
 const tenantReply = z
   .object({
@@ -64,6 +72,7 @@ const tenantReply = z
     low_balance: z.int().nullable(),
     retention_days: z.int().nullable(),
     turnstile: z.boolean().meta({ description: "Whether a `turnstile_secret` is set." }),
+    webhook: webhookReply,
     created: z.int(),
   })
   .meta({ id: "Tenant" });
@@ -72,19 +81,20 @@ const shared = { tags: ["Admin: tenants"], security: [{ admin: [] }] };
 const path = "/admin/api/tenants";
 const params = z.object({ id: z.string() });
 
-const create = createRoute({
-  ...shared,
-  method: "post",
-  path,
-  operationId: "create-tenant",
-  summary: "Make a tenant",
-  middleware: [jsonBody] as const,
-  request: { body: { required: true, ...json(newTenant, "The tenant.") } },
-  responses: {
-    201: json(tenantReply, "Made."),
-    ...errorReplies(...adminErrors, ...bodyErrors, "already_exists"),
-  },
-});
+const create = (config: Config) =>
+  createRoute({
+    ...shared,
+    method: "post",
+    path,
+    operationId: "create-tenant",
+    summary: "Make a tenant",
+    middleware: [jsonBody] as const,
+    request: { body: { required: true, ...json(newTenant(config), "The tenant.") } },
+    responses: {
+      201: json(tenantReply, "Made."),
+      ...errorReplies(...adminErrors, ...bodyErrors, "already_exists"),
+    },
+  });
 
 const list = createRoute({
   ...shared,
@@ -112,21 +122,22 @@ const read = createRoute({
   },
 });
 
-const change = createRoute({
-  ...shared,
-  method: "patch",
-  path: `${path}/{id}`,
-  operationId: "change-tenant",
-  summary: "Change a tenant",
-  description:
-    "What is left out stays as it is. A suspended tenant's keys are refused from the next request on.",
-  middleware: [jsonBody] as const,
-  request: { params, body: { required: true, ...json(tenantChange, "What to change.") } },
-  responses: {
-    200: json(tenantReply, "Changed."),
-    ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "balance_held"),
-  },
-});
+const change = (config: Config) =>
+  createRoute({
+    ...shared,
+    method: "patch",
+    path: `${path}/{id}`,
+    operationId: "change-tenant",
+    summary: "Change a tenant",
+    description:
+      "What is left out stays as it is. A suspended tenant's keys are refused from the next request on.",
+    middleware: [jsonBody] as const,
+    request: { params, body: { required: true, ...json(tenantChange(config), "What to change.") } },
+    responses: {
+      200: json(tenantReply, "Changed."),
+      ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "balance_held"),
+    },
+  });
 
 const drop = createRoute({
   ...shared,
@@ -144,10 +155,12 @@ const drop = createRoute({
   },
 });
 
-export function adminTenants(api: Api): void {
-  api.openapi(create, async (c) => {
+export function adminTenants(api: Api, config: Config): void {
+  api.openapi(create(config), async (c) => {
     const body = c.req.valid("json");
     const deps = c.get("deps");
+    const webhook = body.webhook ? wantedWebhook(c, config, body.webhook, ["webhook", "url"]) : null;
+    const secret = webhook?.secret ?? newWebhookSecret(deps);
     const tenant: Tenant = {
       id: body.id ?? deps.newId("tenant"),
       name: body.name,
@@ -160,13 +173,14 @@ export function adminTenants(api: Api): void {
       lowBalance: body.low_balance ?? null,
       turnstileSecret: body.turnstile_secret ?? null,
       retentionDays: body.retention_days ?? null,
+      webhook: { url: webhook?.url ?? null, events: webhook?.events ?? null, isOff: false },
       createdMs: deps.now(),
       deletedMs: null,
     };
-    if (!(await createTenant(deps, adminActor(c), tenant))) {
+    if (!(await createTenant(deps, adminActor(c), tenant, secret))) {
       throw new ApiError("already_exists", "There is, or was, a tenant of this id.", { param: "id" });
     }
-    return c.json(await view(c, tenant), 201);
+    return c.json(await view(c, tenant, secret), 201, { "cache-control": "no-store" });
   });
 
   api.openapi(list, async (c) => {
@@ -183,16 +197,18 @@ export function adminTenants(api: Api): void {
     return c.json(await view(c, tenant), 200);
   });
 
-  api.openapi(change, async (c) => {
-    const { balance, low_balance, turnstile_secret, retention_days, ...body } = c.req.valid("json");
+  api.openapi(change(config), async (c) => {
+    const { balance, low_balance, turnstile_secret, retention_days, webhook, ...body } = c.req.valid("json");
+    const { id } = c.req.valid("param");
+    const changed = await changeOfWebhook(c, config, id, webhook);
     const changes = {
       ...body,
+      webhook: changed,
       lowBalance: low_balance,
       turnstileSecret: turnstile_secret,
       retentionDays: retention_days,
       prepaid: balance === undefined ? undefined : balance !== null,
     };
-    const { id } = c.req.valid("param");
     const result = await changeTenant(c.get("deps"), adminActor(c), id, changes, balance ?? undefined);
     switch (result.kind) {
       case "no_tenant":
@@ -200,7 +216,9 @@ export function adminTenants(api: Api): void {
       case "balance_held":
         throw balanceHeld(result.available);
       case "changed":
-        return c.json(await view(c, result.tenant), 200);
+        return c.json(await view(c, result.tenant, changed?.secret?.text), 200, {
+          "cache-control": "no-store",
+        });
     }
   });
 
@@ -210,6 +228,21 @@ export function adminTenants(api: Api): void {
     if (result === "busy") throw tenantBusy();
     return c.body(null, 202);
   });
+}
+
+/** What is asked of a tenant's webhook, as a change of what is there. */
+async function changeOfWebhook(
+  c: AppContext,
+  config: Config,
+  id: string,
+  given: z.output<ReturnType<typeof givenWebhook>> | null | undefined,
+): Promise<WebhookChange | undefined> {
+  if (given === undefined) return undefined;
+  if (given === null) return { url: null, events: null };
+  const wanted = wantedWebhook(c, config, given, ["webhook", "url"]);
+  const before = await findTenant(c.get("deps").db, id);
+  if (!before) throw noSuchTenant();
+  return webhookChange(c.get("deps"), before, wanted);
 }
 
 function tenantBusy(): ApiError {
@@ -228,7 +261,11 @@ export function balanceHeld(available: number): ApiError {
   return new ApiError("balance_held", text);
 }
 
-async function view(c: AppContext, tenant: Tenant): Promise<z.output<typeof tenantReply>> {
+async function view(
+  c: AppContext,
+  tenant: Tenant,
+  webhookSecret?: string,
+): Promise<z.output<typeof tenantReply>> {
   const deps = c.get("deps");
   const summary = await deps.tenant(tenant.id).summary(tenant.id, deps.now());
   const { balance = 0, held = 0, available = 0 } = summary ?? {};
@@ -246,6 +283,7 @@ async function view(c: AppContext, tenant: Tenant): Promise<z.output<typeof tena
     low_balance: tenant.lowBalance,
     retention_days: tenant.retentionDays,
     turnstile: tenant.turnstileSecret !== null,
+    webhook: viewWebhook(tenant.webhook, webhookSecret),
     created: toSeconds(tenant.createdMs),
   };
 }

@@ -1,0 +1,297 @@
+/**
+ * The outbox of webhooks: written in one transaction with what is told, claimed before it is sent, and kept as the
+ * delivery log. An endpoint is a tenant's webhook, or the origin of its tasks' callbacks.
+ */
+import type { Task } from "../domain/task.ts";
+import { endpointRestsMs, type WebhookEvent } from "../domain/webhooks.ts";
+import { type TaskRow, taskFromRow } from "./rows.ts";
+
+const ofWebhook = "kind.suffix = '-w'";
+const callback = "json_extract(task.input, '$.callback_url')";
+/** Of a URL whose host has at least two characters. */
+const callbackOrigin = `substr(${callback}, 1, 8 + iif(instr(substr(${callback}, 9), '/') = 0, 2048, instr(substr(${callback}, 9), '/') - 1))`;
+
+/**
+ * The statement that puts ends of tasks into the outbox: for the tenant's webhook and for the task's own callback, where
+ * they are wanted. It goes into one transaction with what ended them. A delivery's id is made of its task's, so that a
+ * second writer of the same end adds nothing.
+ * @param nowMs When they ended; one that ended at another time is another writer's.
+ */
+export function insertEnds(db: D1Database, taskIds: string[], nowMs: number): D1PreparedStatement {
+  return db
+    .prepare(
+      `INSERT INTO deliveries (id, tenant_id, endpoint, event, task_id, created_ms, due_ms)
+       SELECT 'msg-' || substr(task.id, 6) || kind.suffix, task.tenant_id,
+         iif(${ofWebhook}, 'webhook', ${callbackOrigin}), 'task.' || task.state, task.id, ?2, ?2
+       FROM tasks AS task JOIN tenants AS tenant ON tenant.id = task.tenant_id
+         JOIN (SELECT '-w' AS suffix UNION ALL SELECT '-c') AS kind
+       WHERE task.id IN (SELECT value FROM json_each(?1)) AND task.finished_ms = ?2 AND task.hidden = 0
+         AND task.state IN ('completed', 'failed', 'cancelled')
+         AND iif(${ofWebhook}, tenant.webhook_url IS NOT NULL AND ${wants("'task.' || task.state")}, ${callback} IS NOT NULL)
+         AND NOT EXISTS (SELECT 1 FROM gone_urls AS gone WHERE gone.tenant_id = task.tenant_id
+           AND gone.url = iif(${ofWebhook}, tenant.webhook_url, ${callback})
+           AND (${ofWebhook} OR gone.at_ms >= task.created_ms))
+       ON CONFLICT (id) DO NOTHING`,
+    )
+    .bind(JSON.stringify(taskIds), nowMs);
+}
+
+const wants = (event: string) => `(tenant.webhook_events IS NULL
+  OR EXISTS (SELECT 1 FROM json_each(tenant.webhook_events) WHERE value = ${event}))`;
+
+/**
+ * The statement that has a tenant told that its balance is low, in one transaction with the task that made it so: no
+ * task, nothing to tell.
+ */
+export function insertBalanceLow(
+  db: D1Database,
+  low: { id: string; tenantId: string; taskId: string; data: object },
+  nowMs: number,
+): D1PreparedStatement {
+  return db
+    .prepare(
+      `INSERT INTO deliveries (id, tenant_id, endpoint, event, data, created_ms, due_ms)
+       SELECT ?1, tenant.id, 'webhook', 'balance.low', ?4, ?5, ?5 FROM tenants AS tenant
+       WHERE tenant.id = ?2 AND tenant.webhook_url IS NOT NULL AND ${wants("'balance.low'")}
+         AND EXISTS (SELECT 1 FROM tasks WHERE id = ?3)
+         AND NOT EXISTS (SELECT 1 FROM gone_urls WHERE tenant_id = ?2 AND url = tenant.webhook_url)
+       ON CONFLICT (id) DO NOTHING`,
+    )
+    .bind(low.id, low.tenantId, low.taskId, JSON.stringify(low.data), nowMs);
+}
+
+/**
+ * Endpoints with anything open, and the earliest of each: jumps from one to the next through the index, so that a
+ * thousand deliveries that wait for one of them cost as much as a single one.
+ */
+const endpointsWithWork = `ends (id, tenant_id, endpoint, due_ms) AS (
+    SELECT * FROM (SELECT id, tenant_id, endpoint, due_ms FROM deliveries INDEXED BY deliveries_open WHERE open = 1
+      ORDER BY tenant_id, endpoint, due_ms LIMIT 1)
+    UNION ALL
+    SELECT next.id, next.tenant_id, next.endpoint, next.due_ms FROM ends JOIN deliveries AS next ON next.id = (
+      SELECT id FROM deliveries INDEXED BY deliveries_open
+      WHERE open = 1 AND (tenant_id, endpoint) > (ends.tenant_id, ends.endpoint)
+      ORDER BY tenant_id, endpoint, due_ms LIMIT 1))`;
+
+const endpointState =
+  "LEFT JOIN endpoints AS sick ON (sick.tenant_id, sick.endpoint) = (ends.tenant_id, ends.endpoint)";
+
+/** At most so many of one tenant are under way at a time, whoever sends them. */
+const perTenant = 2;
+
+/** A delivery that is being tried, with all that it takes. */
+export interface Sending {
+  id: string;
+  tenantId: string;
+  endpoint: string;
+  event: WebhookEvent;
+  createdMs: number;
+  /** Tries, this one included. */
+  attempts: number;
+  leaseUntilMs: number;
+  /** Null: nobody wants to be told any more. */
+  url: string | null;
+  secrets: string[];
+  /** Null for what is told of no task. */
+  task: Task | null;
+  data: object | null;
+}
+
+export interface ClaimOfDeliveries {
+  nowMs: number;
+  leaseUntilMs: number;
+  limit: number;
+  /** So many of them may be for endpoints that failed last time. */
+  failing: number;
+}
+
+/**
+ * Claims what is due: of each tenant two at a time, of each endpoint the longest due first, and nothing of an endpoint
+ * that rests. One that was `sending` had a sender that never told how it went.
+ */
+export async function claimDeliveries(db: D1Database, claim: ClaimOfDeliveries): Promise<Sending[]> {
+  const { results: claimed } = await db
+    .prepare(
+      `UPDATE deliveries SET state = 'sending', attempts = attempts + 1, due_ms = ?2
+       WHERE id IN (
+         WITH RECURSIVE ${endpointsWithWork},
+         flying (tenant_id, under_way) AS (
+           SELECT ends.tenant_id, count(*) FROM ends JOIN deliveries AS sent INDEXED BY deliveries_open
+             ON sent.open = 1 AND sent.tenant_id = ends.tenant_id AND sent.endpoint = ends.endpoint
+               AND sent.due_ms > ?1 AND sent.due_ms <= ?2 AND sent.state = 'sending'
+           GROUP BY ends.tenant_id),
+         due (id, tenant_id, due_ms, fails) AS (
+           SELECT one.id, one.tenant_id, one.due_ms, coalesce(sick.failures, 0) > 0
+           FROM ends ${endpointState} JOIN deliveries AS one ON one.id IN (
+             SELECT id FROM deliveries INDEXED BY deliveries_open WHERE open = 1 AND tenant_id = ends.tenant_id
+               AND endpoint = ends.endpoint AND due_ms <= ?1 ORDER BY due_ms LIMIT ${perTenant})
+           WHERE coalesce(sick.rests_until_ms, 0) <= ?1),
+         turns AS (
+           SELECT id, due_ms, fails, coalesce(under_way, 0) + row_number() OVER (
+             PARTITION BY due.tenant_id ORDER BY fails, due_ms, id) AS turn
+           FROM due LEFT JOIN flying ON flying.tenant_id = due.tenant_id)
+         SELECT id FROM (
+           SELECT *, row_number() OVER (PARTITION BY fails ORDER BY turn, due_ms, id) AS place
+           FROM turns WHERE turn <= ${perTenant})
+         WHERE place <= iif(fails, ?4, ?3) ORDER BY fails, turn, due_ms, id LIMIT ?3)
+       RETURNING id`,
+    )
+    .bind(claim.nowMs, claim.leaseUntilMs, claim.limit, claim.failing)
+    .all<{ id: string }>();
+  return claimed.length === 0
+    ? []
+    : readSending(
+        db,
+        claimed.map(({ id }) => id),
+        claim.nowMs,
+      );
+}
+
+interface SendingRow {
+  id: string;
+  tenant_id: string;
+  endpoint: string;
+  event: WebhookEvent;
+  created_ms: number;
+  attempts: number;
+  due_ms: number;
+  task_id: string | null;
+  data: string | null;
+  webhook_url: string | null;
+  secret: string;
+  secret_before: string | null;
+  gone: number;
+}
+
+async function readSending(db: D1Database, ids: string[], nowMs: number): Promise<Sending[]> {
+  const [deliveries, tasks] = await db.batch([
+    db
+      .prepare(
+        `SELECT one.*, iif(tenant.deleted_ms IS NULL, tenant.webhook_url, NULL) AS webhook_url,
+           tenant.webhook_secret AS secret,
+           iif(tenant.webhook_secret_before_until_ms > ?2, tenant.webhook_secret_before, NULL) AS secret_before,
+           EXISTS (SELECT 1 FROM gone_urls AS gone JOIN tasks AS task ON task.id = one.task_id
+             WHERE gone.tenant_id = one.tenant_id AND gone.url = iif(one.endpoint = 'webhook', tenant.webhook_url, ${callback})
+               AND (one.endpoint = 'webhook' OR gone.at_ms >= task.created_ms)) AS gone
+         FROM deliveries AS one JOIN tenants AS tenant ON tenant.id = one.tenant_id
+         WHERE one.id IN (SELECT value FROM json_each(?1))`,
+      )
+      .bind(JSON.stringify(ids), nowMs),
+    db
+      .prepare(
+        `SELECT * FROM tasks WHERE id IN (
+           SELECT task_id FROM deliveries WHERE id IN (SELECT value FROM json_each(?1)))`,
+      )
+      .bind(JSON.stringify(ids)),
+  ]);
+  const byId = new Map(((tasks?.results ?? []) as TaskRow[]).map((row) => [row.id, taskFromRow(row)]));
+  return ((deliveries?.results ?? []) as SendingRow[]).map((row) =>
+    sendingFromRow(row, row.task_id === null ? null : (byId.get(row.task_id) ?? null)),
+  );
+}
+
+function sendingFromRow(row: SendingRow, task: Task | null): Sending {
+  const url = row.endpoint === "webhook" ? row.webhook_url : (task?.input.callback_url ?? null);
+  const forgotten = row.gone === 1 || (row.task_id !== null && (task === null || task.erased));
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    endpoint: row.endpoint,
+    event: row.event,
+    createdMs: row.created_ms,
+    attempts: row.attempts,
+    leaseUntilMs: row.due_ms,
+    url: forgotten ? null : url,
+    secrets: [row.secret, ...(row.secret_before === null ? [] : [row.secret_before])],
+    task,
+    data: row.data === null ? null : (JSON.parse(row.data) as object),
+  };
+}
+
+/** When the next delivery is due; null: none is open. */
+export function selectNextDelivery(db: D1Database): D1PreparedStatement {
+  return db.prepare(
+    `WITH RECURSIVE ${endpointsWithWork}
+     SELECT min(max(ends.due_ms, coalesce(sick.rests_until_ms, 0))) AS dueMs FROM ends ${endpointState}`,
+  );
+}
+
+export function nextDeliveryMs(result: D1Result | undefined): number | null {
+  const [row] = (result?.results ?? []) as { dueMs: number | null }[];
+  return row?.dueMs ?? null;
+}
+
+/** How a try went. */
+export interface Tried {
+  status: number | null;
+  problem: string | null;
+  /** `againMs`: when it is tried next; undefined: no more. */
+  outcome:
+    | { kind: "delivered" }
+    | { kind: "dropped" }
+    | { kind: "gone" }
+    | { kind: "failed"; againMs: number | undefined };
+}
+
+/** Writes down how a try went, by the holder of the lease only. */
+export async function recordTry(db: D1Database, one: Sending, tried: Tried, nowMs: number): Promise<void> {
+  const { outcome } = tried;
+  const againMs = outcome.kind === "failed" ? outcome.againMs : undefined;
+  const state = outcome.kind === "gone" ? "dropped" : againMs === undefined ? outcome.kind : "pending";
+  await db.batch([
+    db
+      .prepare(
+        `UPDATE deliveries SET state = ?3, open = ?3 = 'pending', due_ms = coalesce(?4, due_ms), last_ms = ?5,
+           last_status = ?6, last_problem = ?7
+         WHERE id = ?1 AND state = 'sending' AND due_ms = ?2`,
+      )
+      .bind(one.id, one.leaseUntilMs, state, againMs ?? null, nowMs, tried.status, tried.problem),
+    ...afterTry(db, one, outcome.kind, nowMs),
+  ]);
+}
+
+/** What a try says of its endpoint. */
+function afterTry(
+  db: D1Database,
+  { tenantId, endpoint, url }: Sending,
+  kind: Tried["outcome"]["kind"],
+  nowMs: number,
+): D1PreparedStatement[] {
+  const works = forgetFailures(db, tenantId, endpoint);
+  if (kind === "dropped") return [];
+  if (kind === "delivered") return [works];
+  if (kind === "gone") {
+    const gone = db
+      .prepare(
+        `INSERT INTO gone_urls (tenant_id, url, at_ms) VALUES (?1, ?2, ?3)
+         ON CONFLICT (tenant_id, url) DO UPDATE SET at_ms = max(at_ms, ?3)`,
+      )
+      .bind(tenantId, url, nowMs);
+    return [works, gone];
+  }
+  const rest = (failures: string) =>
+    `json_extract(?4, '$[' || min(${failures}, ${endpointRestsMs.length - 1}) || ']')`;
+  const fails = db
+    .prepare(
+      `INSERT INTO endpoints (tenant_id, endpoint, failures, rests_until_ms) VALUES (?1, ?2, 1, ?3 + ${rest("1")})
+       ON CONFLICT (tenant_id, endpoint) DO UPDATE SET failures = failures + 1,
+         rests_until_ms = ?3 + ${rest("failures + 1")}`,
+    )
+    .bind(tenantId, endpoint, nowMs, JSON.stringify(endpointRestsMs));
+  return [fails];
+}
+
+/** The statement by which an endpoint counts as one that works. */
+export function forgetFailures(db: D1Database, tenantId: string, endpoint: string): D1PreparedStatement {
+  return db.prepare("DELETE FROM endpoints WHERE tenant_id = ?1 AND endpoint = ?2").bind(tenantId, endpoint);
+}
+
+/** Deletes what was told, or given up, long ago; a bounded number of rows. */
+export async function pruneDeliveries(db: D1Database, beforeId: string): Promise<void> {
+  await db
+    .prepare(
+      "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE id < ?1 AND open = 0 ORDER BY id LIMIT 500)",
+    )
+    .bind(beforeId)
+    .run();
+}
