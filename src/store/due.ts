@@ -109,7 +109,10 @@ export interface LookResult {
   linksDieMs: number | null;
 }
 
-/** Writes what a round of looks found, in one statement. Tasks whose pictures are ready are `storing`, due now. */
+/**
+ * Writes what a round of looks found, in one statement. Tasks whose pictures are ready are `storing`, due now.
+ * Others may have looked meanwhile: what takes a task no further than they found it is old, and not written.
+ */
 export async function writeLooks(db: D1Database, found: LookResult[], nowMs: number): Promise<void> {
   await db
     .prepare(
@@ -119,12 +122,14 @@ export async function writeLooks(db: D1Database, found: LookResult[], nowMs: num
          due_ms = iif(look.value ->> 'linksDieMs' IS NULL, due_ms, ?2),
          images = coalesce(look.value ->> 'images', images),
          links_die_ms = look.value ->> 'linksDieMs',
-         processing = look.value ->> 'processing',
+         processing = max(processing, look.value ->> 'processing'),
          progress = max(progress, look.value ->> 'progress'),
          estimated_seconds = look.value ->> 'estimatedSeconds',
          version = version + 1
        FROM json_each(?1) AS look
-       WHERE tasks.id = look.value ->> 'id' AND tasks.state = 'submitted'`,
+       WHERE tasks.id = look.value ->> 'id' AND tasks.state = 'submitted'
+         AND (look.value ->> 'linksDieMs' IS NOT NULL OR look.value ->> 'processing' > processing
+           OR look.value ->> 'progress' > progress)`,
     )
     .bind(JSON.stringify(found), nowMs)
     .run();

@@ -3,7 +3,7 @@
  * over connections that break. Whatever breaks, it sees each change once, in order, one end, and then stops by itself.
  */
 import { EventSource } from "eventsource";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type BuiltGateway, read, startBuiltGateway, submit } from "./harness.ts";
 import { type DroppingProxy, startProxy } from "./proxy.ts";
 
@@ -13,6 +13,9 @@ let proxy: DroppingProxy;
 beforeAll(async () => {
   gateway = await startBuiltGateway();
   proxy = await startProxy(gateway.url);
+});
+afterEach(() => {
+  for (const { source } of followers.splice(0)) source.close();
 });
 afterAll(async () => {
   await proxy.close();
@@ -26,6 +29,8 @@ interface Moment {
   progress: number;
 }
 
+const followers: Follower[] = [];
+
 /** An EventSource and what it has seen. */
 class Follower {
   readonly source: EventSource;
@@ -37,6 +42,7 @@ class Follower {
 
   constructor(link: string) {
     this.source = new EventSource(link);
+    followers.push(this);
     this.source.addEventListener("open", () => {
       this.connections++;
       this.#wake();
