@@ -70,6 +70,14 @@ describe("a reply of the upstream's", () => {
     }
   });
 
+  it("that knows more of the progress and less of the status takes nothing back", async () => {
+    const { gateway, id } = await submitted("a boat [sim:seconds=600]");
+    const atFirst = await taskOf(id);
+    await record(gateway, atFirst, running(40));
+    await record(gateway, atFirst, reply({ status: "pending", progress: 70 }));
+    expect(await taskOf(id)).toMatchObject({ processing: true, progress: 70, version: atFirst.version + 2 });
+  });
+
   it.each([
     ["completed", "a boat [sim:seconds=5]", ["topup", "hold", "charge"], 2],
     ["failed", "a boat [sim:seconds=5] [sim:fail]", ["topup", "hold", "release"], 0],
