@@ -132,7 +132,7 @@ export async function markSubmitted(
 
 /**
  * Puts a task back until `dueMs`, by the holder of the lease only. It becomes `queued`, which can be called
- * off, only when every send of it so far was definitely refused.
+ * off, only when every send of it so far was definitely refused; that it no longer can be is a change that callers see.
  */
 export async function postponeSend(
   db: D1Database,
@@ -142,7 +142,8 @@ export async function postponeSend(
 ): Promise<boolean> {
   const { meta } = await db
     .prepare(
-      `UPDATE tasks SET state = iif(uncertain OR ?4, 'submitting', 'queued'), uncertain = uncertain OR ?4, due_ms = ?3
+      `UPDATE tasks SET state = iif(uncertain OR ?4, 'submitting', 'queued'), due_ms = ?3,
+         version = version + (?4 AND NOT uncertain), uncertain = uncertain OR ?4
        WHERE id = ?1 AND state = 'submitting' AND due_ms = ?2`,
     )
     .bind(task.id, task.dueMs, dueMs, uncertain ? 1 : 0)
