@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import { createApp } from "../src/app.ts";
 import { type Config, readConfig } from "../src/config.ts";
-import { createDeps, type Deps } from "../src/deps.ts";
+import { createDeps, type Deps, type Lanes } from "../src/deps.ts";
 import type { ImageContentType } from "../src/domain/task.ts";
 import { deliverLane } from "../src/flows/deliver.ts";
 import { runTick, sendLane, settleLane, storeLane } from "../src/flows/tick.ts";
@@ -53,6 +53,8 @@ export interface GatewayOptions {
   turnstile?: (form: FormData) => Response;
   /** Who else a fetch may reach beside the simulator, by origin. */
   hosts?: Record<string, (request: Request) => Response | Promise<Response>>;
+  /** Other lanes than the real ones. */
+  lanes?: Partial<Lanes>;
   /** Has sleepers share a clock that moves by itself; without it, whoever sleeps moves it for all. */
   time?: VirtualTime;
 }
@@ -65,6 +67,7 @@ export function startGateway({
   beside,
   turnstile,
   hosts = {},
+  lanes = {},
   time = beside?.time,
 }: GatewayOptions = {}): TestGateway {
   const config = testConfig(vars);
@@ -98,8 +101,9 @@ export function startGateway({
         send: (untilMs) => sendLane(made, untilMs),
         store: (untilMs) => storeLane(made, untilMs),
         settle: (untilMs) => settleLane(made, untilMs),
-        // Without a clock of its own a lane cannot wait for anything.
-        deliver: (untilMs) => deliverLane(made, time ? untilMs : 0),
+        deliver: (untilMs) =>
+          time ? deliverLane(made, untilMs) : deliverLane({ ...made, sleep: forEver }, 0),
+        ...lanes,
       },
     });
     return made;
@@ -166,6 +170,9 @@ function jsonRequest(method: string, body: unknown, headers: Record<string, stri
   if (body === undefined) return { method, headers };
   return { method, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
 }
+
+/** A lane whose sleep would move everybody's clock goes on when a call of its own is over. */
+const forEver = () => new Promise<void>(() => undefined);
 
 /** Rejects when a fetch is given up, as the platform's does. */
 function abortOf(signal: AbortSignal | null | undefined): Promise<never> {

@@ -49,7 +49,8 @@ export async function deliverLane(deps: Deps, untilMs: number): Promise<void> {
     if (claimed.length > 0 || running.size > 0) busyMs = nowMs;
     if (untilMs === 0) {
       if (running.size === 0) return;
-      await Promise.race(running);
+      // Something may have been put into the outbox while others keep us waiting.
+      await Promise.race([...running, deps.sleep(lookMs)]);
       continue;
     }
     const pauseMs = nowMs - busyMs < lingerMs ? lookMs : await untilNext(deps);

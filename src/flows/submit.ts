@@ -17,8 +17,8 @@ import type { Caller, KeyRefusal } from "../domain/access.ts";
 import type { PolicyState } from "../domain/admission.ts";
 import type { Model } from "../domain/models.ts";
 import type { Task, TaskInput } from "../domain/task.ts";
-import { insertBalanceLow } from "../store/deliveries.ts";
-import { firstTask, insertTask, noteTold, selectTask } from "../store/tasks.ts";
+import { insertBalanceLow, insertEnds } from "../store/deliveries.ts";
+import { firstTask, insertTask, noteTold, revealTask, selectTask } from "../store/tasks.ts";
 import type { AdmitDecision, BalanceLow, Refused } from "../tenant/decide.ts";
 import type { RefusalCode } from "../upstream/errors.ts";
 import { finishNow } from "./finish.ts";
@@ -77,10 +77,26 @@ export async function submit(deps: Deps, submission: Submission): Promise<Submit
   try {
     await finishNow(deps, { ...sent.ending, hidden: true });
   } catch {
-    // The row still says `submitting`, so cron will send it again: the task lives, and the caller must know.
-    return { kind: "accepted", task, policies };
+    return { kind: "accepted", task: await reveal(deps, task), policies };
   }
   return { kind: "upstream_refused", code: sent.code, policies };
+}
+
+/**
+ * Whether the end of a refused task was written is not known: it may have been, out of everybody's sight, or cron will
+ * send it again. The caller is told of the task as it is, and from then on it is in sight.
+ * @throws OutOfReach when that cannot be made sure of either.
+ */
+async function reveal(deps: Deps, { id, tenantId }: Task): Promise<Task> {
+  const [, told, row] = await deps.db.batch([
+    revealTask(deps.db, id),
+    insertEnds(deps.db, [id], null),
+    selectTask(deps.db, tenantId, id),
+  ]);
+  if (told?.meta.changes) wakeDelivery(deps);
+  const task = firstTask(row);
+  if (!task) throw new OutOfReach("the task is not there");
+  return task;
 }
 
 /** A twin that is not there after so long has probably died: its hold is given up in a few minutes. */

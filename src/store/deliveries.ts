@@ -15,17 +15,17 @@ const callbackOrigin = `substr(${callback}, 1, 8 + iif(instr(substr(${callback},
  * The statement that puts ends of tasks into the outbox: for the tenant's webhook and for the task's own callback, where
  * they are wanted. It goes into one transaction with what ended them. A delivery's id is made of its task's, so that a
  * second writer of the same end adds nothing.
- * @param nowMs When they ended; one that ended at another time is another writer's.
+ * @param endedMs When they ended; one that ended at another time is another writer's. Null: whenever it was.
  */
-export function insertEnds(db: D1Database, taskIds: string[], nowMs: number): D1PreparedStatement {
+export function insertEnds(db: D1Database, taskIds: string[], endedMs: number | null): D1PreparedStatement {
   return db
     .prepare(
       `INSERT INTO deliveries (id, tenant_id, endpoint, event, task_id, created_ms, due_ms)
        SELECT 'msg-' || substr(task.id, 6) || kind.suffix, task.tenant_id,
-         iif(${ofWebhook}, 'webhook', ${callbackOrigin}), 'task.' || task.state, task.id, ?2, ?2
+         iif(${ofWebhook}, 'webhook', ${callbackOrigin}), 'task.' || task.state, task.id, task.finished_ms, task.finished_ms
        FROM tasks AS task JOIN tenants AS tenant ON tenant.id = task.tenant_id
          JOIN (SELECT '-w' AS suffix UNION ALL SELECT '-c') AS kind
-       WHERE task.id IN (SELECT value FROM json_each(?1)) AND task.finished_ms = ?2 AND task.hidden = 0
+       WHERE task.id IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR task.finished_ms = ?2) AND task.hidden = 0
          AND task.state IN ('completed', 'failed', 'cancelled')
          AND iif(${ofWebhook}, tenant.webhook_url IS NOT NULL AND ${wants("'task.' || task.state")}, ${callback} IS NOT NULL)
          AND NOT EXISTS (SELECT 1 FROM gone_urls AS gone WHERE gone.tenant_id = task.tenant_id
@@ -33,7 +33,7 @@ export function insertEnds(db: D1Database, taskIds: string[], nowMs: number): D1
            AND (${ofWebhook} OR gone.at_ms >= task.created_ms))
        ON CONFLICT (id) DO NOTHING`,
     )
-    .bind(JSON.stringify(taskIds), nowMs);
+    .bind(JSON.stringify(taskIds), endedMs);
 }
 
 const wants = (event: string) => `(tenant.webhook_events IS NULL
@@ -68,10 +68,11 @@ const endpointsWithWork = `ends (id, tenant_id, endpoint, due_ms) AS (
     SELECT * FROM (SELECT id, tenant_id, endpoint, due_ms FROM deliveries INDEXED BY deliveries_open WHERE open = 1
       ORDER BY tenant_id, endpoint, due_ms LIMIT 1)
     UNION ALL
-    SELECT next.id, next.tenant_id, next.endpoint, next.due_ms FROM ends JOIN deliveries AS next ON next.id = (
-      SELECT id FROM deliveries INDEXED BY deliveries_open
-      WHERE open = 1 AND (tenant_id, endpoint) > (ends.tenant_id, ends.endpoint)
-      ORDER BY tenant_id, endpoint, due_ms LIMIT 1))`;
+    SELECT next.id, next.tenant_id, next.endpoint, next.due_ms FROM ends JOIN deliveries AS next ON next.id = coalesce(
+      (SELECT id FROM deliveries INDEXED BY deliveries_open
+        WHERE open = 1 AND tenant_id = ends.tenant_id AND endpoint > ends.endpoint ORDER BY endpoint, due_ms LIMIT 1),
+      (SELECT id FROM deliveries INDEXED BY deliveries_open
+        WHERE open = 1 AND tenant_id > ends.tenant_id ORDER BY tenant_id, endpoint, due_ms LIMIT 1)))`;
 
 const endpointState =
   "LEFT JOIN endpoints AS sick ON (sick.tenant_id, sick.endpoint) = (ends.tenant_id, ends.endpoint)";
@@ -107,7 +108,7 @@ export interface ClaimOfDeliveries {
 
 /**
  * Claims what is due: of each tenant two at a time, of each endpoint the longest due first, and nothing of an endpoint
- * that rests. One that was `sending` had a sender that never told how it went.
+ * that rests. (`CROSS JOIN` keeps SQLite from starting at what waits.) One that was `sending` had a sender that never told how it went.
  */
 export async function claimDeliveries(db: D1Database, claim: ClaimOfDeliveries): Promise<Sending[]> {
   const { results: claimed } = await db
@@ -116,7 +117,7 @@ export async function claimDeliveries(db: D1Database, claim: ClaimOfDeliveries):
        WHERE id IN (
          WITH RECURSIVE ${endpointsWithWork},
          flying (tenant_id, under_way) AS (
-           SELECT ends.tenant_id, count(*) FROM ends JOIN deliveries AS sent INDEXED BY deliveries_open
+           SELECT ends.tenant_id, count(*) FROM ends CROSS JOIN deliveries AS sent INDEXED BY deliveries_open
              ON sent.open = 1 AND sent.tenant_id = ends.tenant_id AND sent.endpoint = ends.endpoint
                AND sent.due_ms > ?1 AND sent.due_ms <= ?2 AND sent.state = 'sending'
            GROUP BY ends.tenant_id),

@@ -108,6 +108,19 @@ export function noteTold(db: D1Database, tenantId: string, id: string): D1Prepar
     .bind(id, tenantId);
 }
 
+/**
+ * The statement that shows a task whose refusal could perhaps not be told to the caller who waits for it: it has ended
+ * and is hidden, or it goes on.
+ */
+export function revealTask(db: D1Database, id: string): D1PreparedStatement {
+  return db
+    .prepare(
+      `UPDATE tasks SET hidden = 0, version = version + 1
+       WHERE id = ?1 AND (hidden = 1 OR state = 'submitting' AND version = 1)`,
+    )
+    .bind(id);
+}
+
 export function firstTask(result: D1Result | undefined): Task | undefined {
   const row = result?.results[0];
   return row === undefined ? undefined : taskFromRow(row as TaskRow);

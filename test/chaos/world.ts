@@ -1,6 +1,7 @@
 /** Twenty tenants, a gateway whose platform fails, one whose platform does not, and the clock of both. */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { hook, startWithReceiver, type Told } from "../flows/receiver.ts";
 import { bearer, startGateway, type TestGateway } from "../gateway.ts";
 import { type Chance, chanceOf } from "./chance.ts";
 import { drawPrompt, faultyPlatform } from "./mix.ts";
@@ -23,6 +24,8 @@ export interface ChaosWorld {
   accepted: Map<string, string>;
   /** Replies to submissions, by status and code. */
   replies: Map<string, number>;
+  /** What tenants' webhooks were told, also when they then answered that they were not. */
+  told: Told[];
   faults(): number;
   /** The share of calls to bindings that fail. */
   setFaults(share: number): void;
@@ -36,8 +39,10 @@ export async function startWorld(seed: number, tenants: number): Promise<ChaosWo
   let share = 0;
   // Chances of their own, so that what callers do depends on the seed alone.
   const { around, faults } = faultyPlatform(chanceOf(seed + 1), () => share);
-  const sound = startGateway({ vars: deadline });
-  const shaken = startGateway({ vars, around, beside: sound });
+  const { gateway: sound, hosts, told, answers } = startWithReceiver({ vars: deadline });
+  const shaken = startGateway({ vars, around, beside: sound, hosts });
+  const moods = chanceOf(seed + 2);
+  answers(() => (share > 0 && moods.happens(0.3) ? moods.pick([500, 301, 404, 429]) : 200));
   const limits = {
     requests_per_minute: null,
     images_per_minute: null,
@@ -48,7 +53,7 @@ export async function startWorld(seed: number, tenants: number): Promise<ChaosWo
   for (let i = 0; i < tenants; i++) {
     // Half of them prepaid.
     const balance = i % 2 ? startingBalance : null;
-    made.push(await sound.makeTenant({ limits, balance }));
+    made.push(await sound.makeTenant({ limits, balance, webhook: { url: hook } }));
   }
   return {
     sound,
@@ -57,6 +62,7 @@ export async function startWorld(seed: number, tenants: number): Promise<ChaosWo
     chance,
     accepted: new Map(),
     replies: new Map(),
+    told,
     faults,
     setFaults(next) {
       share = next;

@@ -4,7 +4,7 @@
  * side of each. Whatever lived in that process is gone: its reply, its work beside the reply, its tick.
  *
  * Cron comes again in a new process and must bring the task to the same end: one upstream task, one stored
- * object per picture, charged once, nothing held. Only a request that died before its row was written leaves no
+ * object per picture, charged once, nothing held, and the tenant told under one id. Only a request that died before its row was written leaves no
  * task; its hold is released by the alarm of the tenant's object.
  */
 
@@ -13,6 +13,7 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Around, bearer, readTask, startGateway, storedKeys, submitTask } from "../gateway.ts";
 import { applyMigrations } from "../setup.ts";
+import { hook, startWithReceiver } from "./receiver.ts";
 
 beforeEach(async () => {
   await reset();
@@ -46,10 +47,10 @@ const asked = { n: 2, size: { width: 1024, height: 600 } };
 
 /** Submits and ticks in a process that may die, then lets cron come again in new ones. */
 async function run(dieAt: number, side: Side) {
-  const survivor = startGateway();
-  const tenant = await survivor.makeTenant({ balance: 1_000 });
+  const { gateway: survivor, hosts, told } = startWithReceiver();
+  const tenant = await survivor.makeTenant({ balance: 1_000, webhook: { url: hook } });
   const { process, around } = mortal(dieAt, side);
-  const victim = startGateway({ around, beside: survivor });
+  const victim = startGateway({ around, beside: survivor, hosts });
   await submitTask(victim, tenant.key, asked).catch(() => undefined);
   for (let tick = 0; tick < 2 && !process.dead; tick++) {
     survivor.advance(30_000);
@@ -64,7 +65,7 @@ async function run(dieAt: number, side: Side) {
   // What the object would do by itself, two minutes after an admission and again.
   const object = (env.TENANTS as unknown as DurableObjectNamespace).getByName(tenant.id);
   for (let alarm = 0; alarm < 2; alarm++) await runDurableObjectAlarm(object);
-  return { survivor, tenant, steps: process.steps, died };
+  return { survivor, tenant, told, steps: process.steps, died };
 }
 
 /** The calls that a process which does not die makes, from the submit to the stored pictures. */
@@ -82,7 +83,7 @@ const calls = steps.map((name, index) => ({ name, dieAt: index + 1 }));
 
 describe.each(["before", "after"] as const)("a process that dies %s call", (side) => {
   it.each(calls)("$dieAt ($name)", async ({ dieAt }) => {
-    const { survivor, tenant, died } = await run(dieAt, side);
+    const { survivor, tenant, told, died } = await run(dieAt, side);
     expect(died).toBe(true);
     const { results: rows } = await env.DB.prepare("SELECT id, state, open FROM tasks").all();
     const upstreamTasks = survivor.simulator.control.tasks();
@@ -94,6 +95,7 @@ describe.each(["before", "after"] as const)("a process that dies %s call", (side
     if (rows.length === 0) {
       expect(upstreamTasks).toEqual([]);
       expect(dieAt).toBeLessThanOrEqual(2);
+      expect(told).toEqual([]);
       return;
     }
     expect(rows).toEqual([{ id: expect.any(String), state: "completed", open: 0 }]);
@@ -103,6 +105,8 @@ describe.each(["before", "after"] as const)("a process that dies %s call", (side
     const task = await readTask(survivor, tenant.key, String(rows[0]?.id));
     expect(task).toMatchObject({ status: "completed", progress: 100, error: null });
     expect(task.usage).toEqual({ images: 2, credits_held: 0, credits_charged: 60 });
+    const ids = new Set(told.map(({ id, body }) => `${id} ${body.type} ${body.data?.id}`));
+    expect([...ids]).toEqual([`msg-${task.id.slice("task-".length)}-w task.completed ${task.id}`]);
     expect(await storedKeys()).toHaveLength(2);
     for (const image of task.images) {
       const picture = await survivor.fetch(new URL(image.url).pathname);

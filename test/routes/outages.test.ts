@@ -1,6 +1,7 @@
 /** What callers get while a part of the platform does not answer: an honest error, no charge, no words of its own. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { type Around, finishTask, startGateway, submitTask } from "../gateway.ts";
+import { type Around, bearer, finishTask, startGateway, submitTask } from "../gateway.ts";
+import { moneyOf } from "./money.ts";
 import {
   countTasks,
   expectError,
@@ -52,7 +53,7 @@ describe("while the database is down", () => {
     expect((await read(gateway, key, id)).status).toBe(200);
   });
 
-  it("a refusal that cannot be written down is not told: the task lives, and ends as refused", async () => {
+  it("a refusal that cannot be written down is not told, and costs nothing: the task ends as refused", async () => {
     const watch = watchBindings();
     let sent = 0;
     const around: Around = async (name, call) => {
@@ -61,20 +62,20 @@ describe("while the database is down", () => {
       return result;
     };
     const gateway = startGateway({ around });
-    const { key } = await gateway.makeTenant();
+    const { id, key } = await gateway.makeTenant({ balance: 100 });
     gateway.simulator.control.script({
       on: "submit",
       do: { kind: "error", status: 400, code: "content_policy_violation" },
     });
-    const task = await submitTask(gateway, key);
-    expect(task).toMatchObject({ status: "pending", error: null });
+    await expectError(await submit(gateway, key), "unavailable");
     watch.broken.clear();
     gateway.advance(60_000);
     await gateway.tick();
-    expect(await (await read(gateway, key, task.id)).json()).toMatchObject({
-      status: "failed",
-      error: { code: "content_policy_violation" },
+    const list = await gateway.fetch("/v1/tasks", { headers: bearer(key) });
+    expect(await list.json()).toMatchObject({
+      data: [{ status: "failed", error: { code: "content_policy_violation" } }],
     });
+    expect(await moneyOf(gateway, id)).toEqual({ balance: 100, held: 0, available: 100 });
   });
 
   it("the operator's calls are answered with unavailable", async () => {

@@ -80,7 +80,12 @@ describe("putting a send back", () => {
   it("after an unknown outcome does not: the upstream may have it", async () => {
     const task = await insertIn("submitting");
     expect(await postponeSend(db, task, t0 + 90_000, true)).toBe(true);
-    expect(await taskOf(task.id)).toEqual({ ...task, uncertain: true, dueMs: t0 + 90_000 });
+    expect(await taskOf(task.id)).toEqual({
+      ...task,
+      uncertain: true,
+      dueMs: t0 + 90_000,
+      version: task.version + 1,
+    });
   });
 
   it("keeps a task uncertain for good once it was", async () => {
