@@ -5,8 +5,8 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** A status, with the path that it redirects to; no reply at all; or a 200 whose body goes on for very long. */
-export type Answer = { status: number; location?: string } | "hang" | "pour";
+/** A status, with the path that it redirects to; no reply at all; or a 200 with ten megabytes and no end. */
+export type Answer = { status: number; location?: string } | "hang" | "endless";
 
 export interface Received {
   method: string;
@@ -15,8 +15,6 @@ export interface Received {
   /** As it came, byte by byte. */
   body: string;
   atMs: number;
-  /** Resolves once the reply is over, or the caller has gone: the bytes of its body, and whether it took them all. */
-  replied: Promise<{ bytes: number; whole: boolean }>;
 }
 
 export interface Receiver {
@@ -32,8 +30,7 @@ export interface Receiver {
   close(): Promise<void>;
 }
 
-const pieceBytes = 64 * 1024;
-const pouredBytes = 512 * 1024 * 1024;
+const endlessBytes = 10 * 1024 * 1024;
 
 export async function startReceiver(): Promise<Receiver> {
   const answers = new Map<string, Answer[]>();
@@ -44,9 +41,8 @@ export async function startReceiver(): Promise<Receiver> {
   const server = createServer(async (request, response) => {
     const { method = "", url: path = "" } = request;
     const body = (await request.toArray()).join("");
-    const replied = whenReplied(response);
     const headers = Object.fromEntries(new Headers(request.headers as Record<string, string>));
-    all.push({ method, path, headers, body, atMs: Date.now(), replied });
+    all.push({ method, path, headers, body, atMs: Date.now() });
     const script = answers.get(path) ?? [];
     reply(response, (script.length > 1 ? script.shift() : script[0]) ?? { status: 204 });
     for (const look of waiting) look();
@@ -78,35 +74,10 @@ export async function startReceiver(): Promise<Receiver> {
 
 function reply(response: ServerResponse, answer: Answer): void {
   if (answer === "hang") return;
-  if (answer === "pour") {
-    pour(response);
+  if (answer === "endless") {
+    response.writeHead(200, { "content-type": "text/plain" }).write("x".repeat(endlessBytes));
     return;
   }
   const { status, location } = answer;
   response.writeHead(status, location === undefined ? {} : { location }).end();
-}
-
-/** Sends as fast as it is read. */
-function pour(response: ServerResponse): void {
-  const piece = Buffer.alloc(pieceBytes, "x");
-  let left = pouredBytes;
-  response.writeHead(200, { "content-type": "text/plain", "content-length": left });
-  const go = () => {
-    while (left > 0 && !response.destroyed) {
-      left -= pieceBytes;
-      if (!response.write(piece)) return void response.once("drain", go);
-    }
-    response.end();
-  };
-  go();
-}
-
-function whenReplied(response: ServerResponse): Received["replied"] {
-  const { socket } = response;
-  const before = socket?.bytesWritten ?? 0;
-  return new Promise((resolve) => {
-    response.once("close", () =>
-      resolve({ bytes: (socket?.bytesWritten ?? 0) - before, whole: response.writableFinished }),
-    );
-  });
 }
