@@ -65,7 +65,7 @@ export function formatSecret(random: Uint8Array): string {
 export function secretProblem(text: string): string | undefined {
   const [, encoded = ""] =
     /^whsec_((?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$/.exec(text) ?? [];
-  const bytes = encoded.replaceAll("=", "").length * 0.75;
+  const bytes = Math.floor(encoded.replaceAll("=", "").length * 0.75);
   const { min, max } = secretBounds;
   return bytes >= min && bytes <= max ? undefined : `must be whsec_ and base64 of ${min} to ${max} bytes`;
 }

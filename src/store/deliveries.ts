@@ -168,10 +168,10 @@ async function readSending(db: D1Database, ids: string[], nowMs: number): Promis
   const [deliveries, tasks] = await db.batch([
     db
       .prepare(
-        `SELECT one.*, iif(tenant.deleted_ms IS NULL, tenant.webhook_url, NULL) AS webhook_url,
-           tenant.webhook_secret AS secret,
+        `SELECT one.*, tenant.webhook_url, tenant.webhook_secret AS secret,
            iif(tenant.webhook_secret_before_until_ms > ?2, tenant.webhook_secret_before, NULL) AS secret_before,
-           EXISTS (SELECT 1 FROM gone_urls AS gone JOIN tasks AS task ON task.id = one.task_id
+           tenant.deleted_ms IS NOT NULL OR EXISTS (
+             SELECT 1 FROM gone_urls AS gone JOIN tasks AS task ON task.id = one.task_id
              WHERE gone.tenant_id = one.tenant_id AND gone.url = iif(one.endpoint = 'webhook', tenant.webhook_url, ${callback})
                AND (one.endpoint = 'webhook' OR gone.at_ms >= task.created_ms)) AS gone
          FROM deliveries AS one JOIN tenants AS tenant ON tenant.id = one.tenant_id

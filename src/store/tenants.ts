@@ -156,6 +156,13 @@ export interface WebhookChange extends Partial<Omit<TenantWebhook, "isOff">> {
   secret?: { text: string; beforeUntilMs: number } | undefined;
 }
 
+/** A secret that is set a second time, as by a request sent again, leaves the one before it and its time alone. */
+const secretSets = [
+  "webhook_secret_before = iif(webhook_secret = ?, webhook_secret_before, webhook_secret)",
+  "webhook_secret_before_until_ms = iif(webhook_secret = ?, webhook_secret_before_until_ms, ?)",
+  "webhook_secret = ?",
+];
+
 /** Changes a tenant in one statement, so that of several changes at once none is lost; undefined when there is none. */
 export async function updateTenant(
   db: D1Database,
@@ -175,8 +182,6 @@ export async function updateTenant(
     retention_days: change.retentionDays,
     webhook_url: url,
     webhook_events: events && JSON.stringify(events),
-    webhook_secret: secret?.text,
-    webhook_secret_before_until_ms: secret?.beforeUntilMs,
   };
   const given = Object.entries(values).filter(([, value]) => value !== undefined);
   const sets = [
@@ -184,7 +189,7 @@ export async function updateTenant(
     // `json_set`, since `json_patch` takes null for "remove".
     `limits = json_set(limits${", ?, ?".repeat(limits.length)})`,
     ...given.map(([column]) => `${column} = ?`),
-    ...(secret ? ["webhook_secret_before = webhook_secret"] : []),
+    ...(secret ? secretSets : []),
   ];
   // A webhook that is set works again, whatever it answered before.
   const mended =
@@ -203,6 +208,7 @@ export async function updateTenant(
       .bind(
         ...limits.flatMap(([name, value]) => [`$.${name}`, value]),
         ...given.map(([, value]) => value),
+        ...(secret ? [secret.text, secret.text, secret.beforeUntilMs, secret.text] : []),
         id,
       ),
   ]);
