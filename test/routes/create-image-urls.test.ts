@@ -178,7 +178,7 @@ describe("ALLOW_PRIVATE_NETWORK", () => {
   it("lets a callback lead to another port of the gateway's host, and not to the gateway", async () => {
     const gateway = startGateway({ vars: { ALLOW_PRIVATE_NETWORK: "true" } });
     const { key } = await gateway.makeTenant();
-    for (const callback_url of ["https://gateway.example:8443/hook", "http://gateway.example/hook"]) {
+    for (const callback_url of ["https://gateway.example:8443/hook", "http://gateway.example:3000/hook"]) {
       expect((await submit(gateway, key, { callback_url })).status).toBe(200);
     }
     for (const callback_url of [`${origin}/hook`, "https://GATEWAY.example:443/hook"]) {
