@@ -185,25 +185,14 @@ export class Tenant extends DurableObject<Env> {
     let confirmed = alarmSeq;
     let released = 0;
     try {
-      const voided = new Set(
-        await voidMissing(
-          this.env.DB,
-          holds.map(({ task }) => task),
-          nowMs,
-        ),
-      );
+      const tasks = holds.map(({ task }) => task);
+      const voided = new Set(await voidMissing(this.env.DB, tasks, nowMs));
       released = voided.size;
       this.#storage.transactionSync(() => {
         for (const { seq, task } of holds) {
-          if (voided.has(task))
-            this.#settle({
-              hold: seq,
-              images: 0,
-              refused: false,
-              forget: true,
-              note: "no task came of it",
-              nowMs,
-            });
+          const note = "no task came of it";
+          const nothing = { hold: seq, images: 0, refused: false, forget: true, note, nowMs };
+          if (voided.has(task)) this.#settle(nothing);
         }
       });
     } catch {
