@@ -42,6 +42,8 @@ const allowed = [
 /** Bodies that would do, so that it is the key that is refused. */
 const bodies: Record<string, object> = {
   "POST /v1/keys": { name: "mine", kind: "secret" },
+  "PUT /v1/webhook": { url: "https://hooks.example/mine" },
+  "PATCH /v1/webhook": { url: "https://hooks.example/mine" },
 };
 
 async function operations(): Promise<string[]> {
