@@ -25,9 +25,10 @@ import { getLedger } from "./routes/get-ledger.ts";
 import { getTask } from "./routes/get-task.ts";
 import { getUsage } from "./routes/get-usage.ts";
 import { healthz, readyz } from "./routes/health.ts";
-import { listModels } from "./routes/list-models.ts";
+import { listModels, openAiListModels } from "./routes/list-models.ts";
 import { listTasks } from "./routes/list-tasks.ts";
 import { observe } from "./routes/observe.ts";
+import { openAiCreateImage } from "./routes/openai-create-image.ts";
 import { openApiDocument } from "./routes/openapi.ts";
 import { ownKeys } from "./routes/own-keys.ts";
 import { ownWebhook } from "./routes/own-webhook.ts";
@@ -40,8 +41,8 @@ export type { Api } from "./routes/context.ts";
 export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => Deps): Api {
   const api = createApi();
   api.use(observe(depsFor));
-  for (const path of ["/v1/*", "/images/*"]) api.use(path, cors);
-  api.use("/v1/*", authenticate);
+  for (const path of ["/v1/*", "/openai/v1/*", "/images/*"]) api.use(path, cors);
+  for (const path of ["/v1/*", "/openai/v1/*"]) api.use(path, authenticate);
   api.use("/admin/api/*", authenticateAdmin);
   api.use("/admin/api/tenants/:id/*", nameTenant);
 
@@ -60,6 +61,8 @@ export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => De
   createClientToken(api);
   getUsage(api);
   getLedger(api);
+  openAiListModels(api, config);
+  openAiCreateImage(api, config);
   ownKeys(api);
   ownWebhook(api, config);
   adminTenants(api, config);

@@ -28,7 +28,7 @@ const text = (max: number) =>
  * The fields, each with its own rule.
  * @param policy Where `image_urls` and `callback_url` may point to.
  */
-function generationFields(policy: Pick<AddressPolicy, "allowPrivate">) {
+export function generationFields(policy: Pick<AddressPolicy, "allowPrivate">) {
   const address = (schemes: AddressPolicy["schemes"]) =>
     z
       .string()
@@ -99,16 +99,8 @@ function generationFields(policy: Pick<AddressPolicy, "allowPrivate">) {
 export function generationBody(policy: Pick<AddressPolicy, "allowPrivate">) {
   return z
     .strictObject(generationFields(policy))
-    .refine(fewEnoughForEditing, {
-      path: ["n"],
-      error: `must be at most ${maxEditedImages} with image_urls`,
-      when: always,
-    })
-    .refine(expandsOnlyEdits, {
-      path: ["enable_prompt_expansion"],
-      error: "is for editing only: give image_urls, or leave it out",
-      when: always,
-    });
+    .refine(fewEnoughForEditing, fewEnough)
+    .refine(expandsOnlyEdits, expandsEdits);
 }
 
 const {
@@ -122,16 +114,29 @@ const {
 export const taskInput = z.object(inputFields);
 
 /** What goes together is checked even when a field is wrong by itself, so that the caller hears of all at once. */
-const always = () => true;
+function always(): boolean {
+  return true;
+}
+
+export const fewEnough = {
+  path: ["n"],
+  error: `must be at most ${maxEditedImages} with image_urls`,
+  when: always,
+};
+export const expandsEdits = {
+  path: ["enable_prompt_expansion"],
+  error: "is for editing only: give image_urls, or leave it out",
+  when: always,
+};
 
 /** The body as it came: any of it may be of another type. */
 type Unchecked = { n?: unknown; image_urls?: unknown; enable_prompt_expansion?: unknown } | null | undefined;
 
-function fewEnoughForEditing(body: Unchecked): boolean {
+export function fewEnoughForEditing(body: Unchecked): boolean {
   const tooMany = typeof body?.n === "number" && body.n > maxEditedImages && body.n <= maxImages;
   return !tooMany || body.image_urls === undefined;
 }
 
-function expandsOnlyEdits(body: Unchecked): boolean {
+export function expandsOnlyEdits(body: Unchecked): boolean {
   return body?.enable_prompt_expansion === undefined || body.image_urls !== undefined;
 }

@@ -17,24 +17,34 @@ const modelReply = z.object({
   price: z.int().meta({ description: "Credits per image, for this tenant." }),
 });
 
-const contract = createRoute({
-  method: "get",
-  path: "/v1/models",
-  operationId: "list-models",
-  tags: ["Models"],
-  summary: "List the models that this key may use",
-  security: [{ key: [] }],
-  responses: {
-    200: json(z.object({ object: z.literal("list"), data: z.array(modelReply) }), "The models."),
-    ...errorReplies(...keyErrors),
-  },
-});
+const contract = (path: string, operationId: string, tag: string) =>
+  createRoute({
+    method: "get",
+    path,
+    operationId,
+    tags: [tag],
+    summary: "List the models that this key may use",
+    security: [{ key: [] }],
+    responses: {
+      200: json(z.object({ object: z.literal("list"), data: z.array(modelReply) }), "The models."),
+      ...errorReplies(...keyErrors),
+    },
+  });
 
 /** The models do not come and go, and OpenAI's clients want a date. */
 const modelsSince = 1_767_225_600;
 
 export function listModels(api: Api, config: Config): void {
-  api.openapi(contract, async (c) => {
+  serveModels(api, config, contract("/v1/models", "list-models", "Models"));
+}
+
+/** `GET /openai/v1/models`: the same list, where OpenAI's clients look for it. */
+export function openAiListModels(api: Api, config: Config): void {
+  serveModels(api, config, contract("/openai/v1/models", "openai-list-models", "OpenAI"));
+}
+
+function serveModels(api: Api, config: Config, route: ReturnType<typeof contract>): void {
+  api.openapi(route, async (c) => {
     const caller = c.get("caller");
     const entered = await enter(c.get("deps"), caller, { action: "quote" });
     if (entered.kind === "key_refused") throw keyRefused(entered.refusal);

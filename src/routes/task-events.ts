@@ -9,6 +9,7 @@ import type { Api, AppContext } from "./context.ts";
 import { keyRefused, taskDeleted } from "./refusals.ts";
 import { errorReplies, keyErrors } from "./replies.ts";
 import { showTask } from "./show-task.ts";
+import { encode, streamOf } from "./streams.ts";
 
 const contract = createRoute({
   method: "get",
@@ -72,7 +73,6 @@ function streamTask(c: AppContext, task: Task): Response {
 }
 
 async function* eventsOf(c: AppContext, followed: AsyncGenerator<Followed>): AsyncGenerator<Uint8Array> {
-  const encode = (text: string) => new TextEncoder().encode(text);
   yield encode("retry: 3000\n\n");
   for await (const one of followed) {
     if (one.kind === "heartbeat") yield encode(": still here\n\n");
@@ -81,18 +81,4 @@ async function* eventsOf(c: AppContext, followed: AsyncGenerator<Followed>): Asy
       yield encode(`event: task\nid: ${one.task.version}\ndata: ${data}\n\n`);
     }
   }
-}
-
-/** Pulled by the client's pace; a client that leaves ends the generator, and with it all reading. */
-function streamOf(chunks: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      const { done, value } = await chunks.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    async cancel() {
-      await chunks.return(undefined);
-    },
-  });
 }

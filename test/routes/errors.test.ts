@@ -54,6 +54,8 @@ const takes: Record<string, string[]> = {
   "/admin/api/overview": read,
   "/admin/api/audit": read,
   "/v1/models": read,
+  "/openai/v1/models": read,
+  "/openai/v1/images/generations": ["POST"],
   "/v1/quote": ["POST"],
   "/v1/client-tokens": ["POST"],
   "/v1/keys": [...read, "POST"],
@@ -71,7 +73,11 @@ const takes: Record<string, string[]> = {
 };
 
 const routes = Object.entries(takes).map(([route, allow]): KnownRoute => {
-  const who = route.startsWith("/v1/") ? asTenant : route.startsWith("/admin/") ? asOperator : asNobody;
+  const who = /^\/(openai\/)?v1\//.test(route)
+    ? asTenant
+    : route.startsWith("/admin/")
+      ? asOperator
+      : asNobody;
   const id = () => (route.includes("/tasks/") ? taskId : tenant.id);
   const path = () =>
     route === "/images/:file" ? picture : route.replace(":id", id()).replace(":key", tenant.keyId);

@@ -107,6 +107,7 @@ describe("an operation", () => {
           "^(healthz|readyz)$": "health",
           "-own-keys?$": "own-keys",
           "-own-": "own-webhook",
+          "^openai-list-models$": "list-models",
         }).find(([pattern]) => new RegExp(pattern).test(operation.operationId)) ?? [];
       expect(files).toContain(files.includes(operation.operationId) ? operation.operationId : together);
     }

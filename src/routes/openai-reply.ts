@@ -1,0 +1,191 @@
+/**
+ * Replies that OpenAI's clients wait for. For 55 s nothing is sent, so that whatever goes wrong has a status of its own;
+ * clients and proxies give up on a connection that is silent for longer, so after that the reply has begun, with white
+ * space every ten seconds. What fails then breaks the connection: half a reply is no JSON, and nobody takes it for one.
+ */
+import { type Deps, linkBases, reach } from "../deps.ts";
+import { type TaskFailureCode, taskFailures } from "../domain/failures.ts";
+import {
+  imageExtensions,
+  imageKey,
+  imageUrl,
+  isFinished,
+  type StoredImage,
+  type Task,
+} from "../domain/task.ts";
+import { ApiError, type errorBody } from "../errors.ts";
+import { pollTask } from "../flows/watch.ts";
+import { base64Of } from "./base64.ts";
+import type { AppContext } from "./context.ts";
+import type { WantedFormat } from "./openai-request.ts";
+import { encode, streamOf } from "./streams.ts";
+
+const silentMs = 55_000;
+const pulseMs = 10_000;
+const longestMs = 600_000;
+
+/** How a finished task is written down, and what keeps the connection alive before. */
+interface Writing {
+  contentType: string;
+  pulse: string;
+  write: (task: Task) => AsyncGenerator<Uint8Array>;
+}
+
+/** Replies with a task's images once it has ended. @param headers Of the submission. */
+export async function replyWithImages(
+  c: AppContext,
+  task: Task,
+  headers: Record<string, string>,
+  wanted: { format: WantedFormat; stream: boolean; event: string },
+): Promise<Response> {
+  const deps = c.get("deps");
+  const own = { ...headers, "x-task-id": task.id, "cache-control": "no-store" };
+  const untilMs = deps.now() + longestMs;
+  const writing: Writing = wanted.stream
+    ? {
+        contentType: "text/event-stream; charset=utf-8",
+        pulse: ": drawing\n\n",
+        write: (done) => writeEvents(c, done, wanted.event),
+      }
+    : { contentType: "application/json", pulse: " ", write: (done) => writeJson(c, done, wanted.format) };
+  let latest = task;
+  for await (const current of pollTask(deps, task, deps.now() + silentMs)) latest = current;
+  if (isFinished(latest) && latest.state !== "completed") return failedReply(c, latest, own);
+  const body = isFinished(latest)
+    ? await begun(writing.write(latest))
+    : writeLate(deps, latest, untilMs, writing);
+  return c.body(streamOf(body), 200, { ...own, "content-type": writing.contentType });
+}
+
+/** Has the first bytes at hand before the status is sent: if the bucket is out of reach, it is 503. */
+async function begun(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncGenerator<Uint8Array>> {
+  const first = await chunks.next();
+  return (async function* () {
+    if (first.done) return;
+    yield first.value;
+    yield* chunks;
+  })();
+}
+
+async function* writeLate(
+  deps: Deps,
+  task: Task,
+  untilMs: number,
+  { pulse, write }: Writing,
+): AsyncGenerator<Uint8Array> {
+  yield encode(pulse);
+  let pulsedMs = deps.now();
+  let latest = task;
+  for await (const current of pollTask(deps, task, untilMs)) {
+    latest = current;
+    if (deps.now() - pulsedMs < pulseMs) continue;
+    pulsedMs = deps.now();
+    yield encode(pulse);
+  }
+  if (latest.state !== "completed") throw new Error("no picture to reply with");
+  yield* write(latest);
+}
+
+/** Failures that lie in what the caller sent. */
+const callersFaults: readonly TaskFailureCode[] = [
+  "content_policy_violation",
+  "invalid_parameters",
+  "image_processing_error",
+  "image_dimension_mismatch",
+];
+
+function failedReply(c: AppContext, task: Task, headers: Record<string, string>): Response {
+  if (task.errorCode === null) {
+    throw new ApiError("task_not_finished", "The task was cancelled before it had an image.", { headers });
+  }
+  const { message } = taskFailures[task.errorCode];
+  const isCallers = callersFaults.includes(task.errorCode);
+  c.set("errorCode", task.errorCode);
+  const body = {
+    error: {
+      code: task.errorCode,
+      message,
+      type: isCallers ? "invalid_request_error" : "api_error",
+      param: null,
+      retryable: false,
+      charged: "no",
+    },
+    request_id: c.get("requestId"),
+  } satisfies Failure;
+  // A retry of the same request is answered with the same task.
+  return c.json(body, isCallers ? 400 : 500, {
+    ...headers,
+    "x-should-retry": "false",
+    "access-control-allow-origin": "*",
+  });
+}
+type Envelope = ReturnType<typeof errorBody>;
+type Failure = { error: Omit<Envelope["error"], "code"> & { code: TaskFailureCode }; request_id: string };
+
+interface Stored {
+  id: string;
+  stored: StoredImage;
+}
+
+const storedImages = (task: Task): Stored[] =>
+  task.images.flatMap(({ id, stored }) => (stored ? [{ id, stored }] : []));
+
+/** Tokens are what OpenAI's clients look for; images and credits are what counts here. */
+function usageOf(c: AppContext, task: Task) {
+  const images = storedImages(task).length;
+  const isOwner = c.get("caller").kind === "secret";
+  return {
+    images,
+    ...(isOwner && { credits_charged: images * task.priceCredits }),
+    input_tokens: 0,
+    input_tokens_details: { image_tokens: 0, text_tokens: 0 },
+    output_tokens: 0,
+    total_tokens: 0,
+  };
+}
+
+async function* writeJson(c: AppContext, task: Task, format: WantedFormat): AsyncGenerator<Uint8Array> {
+  const bases = linkBases(c.get("deps").config, task.origin);
+  yield encode(`{"created":${Math.floor(task.createdMs / 1000)},"data":[`);
+  let between = "";
+  for (const { id, stored } of storedImages(task)) {
+    const url = JSON.stringify(imageUrl(bases, id, stored.contentType));
+    yield encode(`${between}{${format === "b64_json" ? "" : `"url":${url}`}`);
+    if (format !== "url") {
+      yield encode(`${format === "b64_json" ? "" : ","}"b64_json":"`);
+      yield* readBase64(c, id);
+      yield encode('"');
+    }
+    yield encode("}");
+    between = ",";
+  }
+  yield encode(`],"usage":${JSON.stringify(usageOf(c, task))}}`);
+}
+
+async function* writeEvents(c: AppContext, task: Task, event: string): AsyncGenerator<Uint8Array> {
+  const bases = linkBases(c.get("deps").config, task.origin);
+  for (const { id, stored } of storedImages(task)) {
+    const rest = {
+      type: event,
+      url: imageUrl(bases, id, stored.contentType),
+      created_at: Math.floor(task.createdMs / 1000),
+      size: `${stored.width}x${stored.height}`,
+      quality: "auto",
+      background: "opaque",
+      output_format:
+        imageExtensions[stored.contentType] === "jpg" ? "jpeg" : imageExtensions[stored.contentType],
+      usage: usageOf(c, task),
+    };
+    yield encode(`event: ${event}\ndata: ${JSON.stringify(rest).slice(0, -1)},"b64_json":"`);
+    yield* readBase64(c, id);
+    yield encode('"}\n\n');
+  }
+}
+
+/** A stored picture in base 64, streamed out of the bucket. */
+async function* readBase64(c: AppContext, id: string): AsyncGenerator<Uint8Array> {
+  const object = await reach("storage", () => c.get("deps").bucket.get(imageKey(id)));
+  // A picture is never empty: this is what is left of one that was deleted.
+  if (!object || object.size === 0) throw new ApiError("deleted", "This picture was deleted.");
+  for await (const text of base64Of(object.body)) yield encode(text);
+}

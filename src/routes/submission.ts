@@ -1,0 +1,99 @@
+/** Submitting a task on behalf of a request, however the request words it. */
+import * as z from "zod";
+import type { Model } from "../domain/models.ts";
+import { isFinished, type Task, type TaskInput } from "../domain/task.ts";
+import type { ErrorCode } from "../errors.ts";
+import { submit } from "../flows/submit.ts";
+import { networkAddress, tooManyFrom } from "./authenticate.ts";
+import type { AppContext } from "./context.ts";
+import { refuseToPublic } from "./generation-checks.ts";
+import { keyRefused, submissionRefused } from "./refusals.ts";
+import { bodyErrors, keyErrors, limitHeaders } from "./replies.ts";
+
+/** Visible ASCII. */
+const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
+
+export const idempotencyHeader = {
+  "idempotency-key": z
+    .string()
+    .regex(idempotencyKeyPattern, "must be 1 to 255 visible ASCII characters")
+    .optional()
+    .meta({ description: "The same key and body within 24 hours answer with the same task." }),
+};
+
+/** Codes that a submission can be answered with. */
+export const submissionErrors = [
+  ...bodyErrors,
+  ...keyErrors,
+  "model_not_allowed",
+  "token_spent",
+  "insufficient_balance",
+  "too_many_tasks",
+  "quota_exceeded",
+  "idempotency_in_progress",
+  "idempotency_key_reused",
+  "deleted",
+  "content_policy_violation",
+  "invalid_parameters",
+  "invalid_media_url",
+  "upstream_rejected",
+] as const satisfies ErrorCode[];
+
+export interface Asked {
+  model: Model;
+  input: TaskInput;
+  metadata: Record<string, string>;
+  endUser: string | null;
+  /** `Idempotency-Key`. */
+  repeatKey: string | null;
+}
+
+/**
+ * Submits what was asked for, by whoever asks.
+ * @returns the task, and the headers that tell of limits and repetition.
+ * @throws ApiError for whatever refuses it.
+ */
+export async function submitAsked(
+  c: AppContext,
+  { model, input, metadata, endUser, repeatKey }: Asked,
+): Promise<{ task: Task; headers: Record<string, string> }> {
+  const deps = c.get("deps");
+  const caller = c.get("caller");
+  if (caller.kind !== "secret") {
+    refuseToPublic(input);
+    if (await deps.tooMany("submissions", networkAddress(c))) throw tooManyFrom();
+  }
+  const result = await submit(deps, {
+    caller,
+    requestId: c.get("requestId"),
+    origin: c.get("origin"),
+    model,
+    input,
+    metadata,
+    endUser: caller.token?.endUser ?? endUser,
+    repetition: { key: repeatKey, retries: retriesOf(c), ip: networkAddress(c) },
+  });
+  if (result.kind === "key_refused") throw keyRefused(result.refusal);
+  const headers = limitHeaders(result.policies);
+  if (result.kind !== "accepted" && result.kind !== "replayed")
+    throw submissionRefused(result, headers, caller.kind === "secret");
+  c.set("taskId", result.task.id);
+  const replayed: Record<string, string> =
+    result.kind === "replayed" ? { "idempotency-replayed": "true" } : {};
+  return { task: result.task, headers: { ...headers, ...replayed } };
+}
+
+/** How often the client says that it has tried before. */
+function retriesOf(c: AppContext): number {
+  const retries = Number(c.req.header("x-stainless-retry-count") ?? 0);
+  return Number.isInteger(retries) && retries > 0 ? retries : 0;
+}
+
+/** Where an accepted task is to be found. */
+export function taskHeaders(task: Task): Record<string, string> {
+  return {
+    ...(isFinished(task) ? {} : { "retry-after": "3" }),
+    location: `/v1/tasks/${task.id}`,
+    "cache-control": "no-store",
+  };
+}
