@@ -61,6 +61,17 @@ export function hostOf(url: URL): string {
   return url.hostname.replace(/\.+$/, "");
 }
 
+/** Names and addresses by which a machine speaks to itself, as the URL parser writes them, are one host. */
+export function localHostOf(url: URL): string {
+  const host = hostOf(url);
+  const address = host.startsWith("[") ? host.slice(1, -1) : host;
+  const isLocal =
+    host === "localhost" ||
+    host.endsWith(".localhost") ||
+    (ipaddr.isValid(address) && ["loopback", "unspecified"].includes(ipaddr.process(address).range()));
+  return isLocal ? "localhost" : host;
+}
+
 /** Whether a host, as the URL parser writes it, is a public address or may be a public name. */
 export function isPublicHost(hostname: string): boolean {
   const host = hostname.replace(/\.+$/, "");

@@ -35,10 +35,20 @@ const lookMs = 500;
 /** With nothing to do it stays until the first retry of what it has just tried. */
 const lingerMs = 6_000;
 
-/** Delivers until `untilMs`, or until nothing is due for a while. @param untilMs 0: once, what is due now. */
+/** So long a lane is crowded before another one takes over what it has no connections for. */
+const crowdedMs = 1_000;
+
+/**
+ * Delivers until `untilMs`, or until nothing is due for a while. Receivers that hang keep connections for as long as a
+ * try may last; a lane that has been short of them for a second has another one work beside it, in an invocation with
+ * connections of its own.
+ * @param untilMs 0: once, what is due now.
+ */
 export async function deliverLane(deps: Deps, untilMs: number): Promise<void> {
   const running = new Set<Promise<void>>();
+  let relief: Promise<void> | undefined;
   let busyMs = deps.now();
+  let roomyMs = deps.now();
   for (;;) {
     const claimed = await claim(deps, running.size);
     for (const one of claimed) {
@@ -46,18 +56,29 @@ export async function deliverLane(deps: Deps, untilMs: number): Promise<void> {
       running.add(sent);
     }
     const nowMs = deps.now();
-    if (claimed.length > 0 || running.size > 0) busyMs = nowMs;
-    if (untilMs === 0) {
-      if (running.size === 0) return;
-      // Something may have been put into the outbox while others keep us waiting.
-      await Promise.race([...running, deps.sleep(lookMs)]);
-      continue;
+    if (running.size < forFailing) roomyMs = nowMs;
+    else if (nowMs - roomyMs >= crowdedMs) {
+      relief ??= startRelief(deps, untilMs).finally(() => {
+        relief = undefined;
+      });
     }
-    const pauseMs = nowMs - busyMs < lingerMs ? lookMs : await untilNext(deps);
-    if (nowMs + pauseMs >= untilMs) break;
+    if (running.size > 0) busyMs = nowMs;
+    const lingers = untilMs !== 0 && nowMs - busyMs < lingerMs;
+    if (untilMs === 0 && running.size === 0) break;
+    const pauseMs = running.size > 0 || lingers ? lookMs : await untilNext(deps);
+    if (untilMs !== 0 && nowMs + pauseMs >= untilMs) break;
     await Promise.race([...running, deps.sleep(pauseMs)]);
   }
-  await Promise.all(running);
+  await Promise.all([...running, relief]);
+}
+
+async function startRelief(deps: Deps, untilMs: number): Promise<void> {
+  try {
+    await deps.lanes.deliver(untilMs);
+  } catch (error) {
+    // An invocation may start only so many others.
+    deps.log({ event: "lane_failed", level: "error", lane: "deliver", problem: describe(error) });
+  }
 }
 
 /** What the lane's free connections may take. */

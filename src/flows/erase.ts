@@ -10,7 +10,7 @@ import { imageKey, isFinished, type Task, type TaskImage } from "../domain/task.
 import { deliveryLogMs } from "../domain/webhooks.ts";
 import { insertAct } from "../store/acts.ts";
 import type { Chores } from "../store/chores.ts";
-import { pruneDeliveries } from "../store/deliveries.ts";
+import { dropDeliveriesOf, pruneDeliveries } from "../store/deliveries.ts";
 import {
   deleteTenant,
   type Erased,
@@ -59,6 +59,7 @@ export async function eraseTask(deps: Deps, tenantId: string, task: Task | undef
   if (task.erased) return "deleted";
   if (!isFinished(task)) return "not_finished";
   const ids = await wipeTasks(deps.db, tenantId, { task: task.id }, 1);
+  await dropDeliveriesOf(deps.db, ids);
   await bury(deps, await picturesToBury(deps.db, 1, ids));
   return "erased";
 }
@@ -112,7 +113,10 @@ async function eraseUsersTasks(deps: Deps, erasure: Erasure): Promise<void> {
 async function eraseRounds(deps: Deps, tenantId: string, which: Erased): Promise<boolean> {
   for (let round = 0; round < roundsATick; round++) {
     const ids = await wipeTasks(deps.db, tenantId, which, tasksAtOnce);
-    if (ids.length > 0) await bury(deps, await picturesToBury(deps.db, tasksAtOnce, ids));
+    if (ids.length > 0) {
+      await dropDeliveriesOf(deps.db, ids);
+      await bury(deps, await picturesToBury(deps.db, tasksAtOnce, ids));
+    }
     if (ids.length < tasksAtOnce) return false;
   }
   return true;

@@ -3,6 +3,7 @@
  * record, so that a client that comes back misses no end and sees nothing twice.
  */
 import type { Deps } from "../deps.ts";
+import type { Caller } from "../domain/access.ts";
 import { isFinished, type Task } from "../domain/task.ts";
 import { pollTask } from "./watch.ts";
 
@@ -14,7 +15,12 @@ const longestMs = 120_000;
 export type Followed = { kind: "task"; task: Task } | { kind: "heartbeat" };
 
 /** @param seen The version that the client has; null: none. */
-export async function* followTask(deps: Deps, task: Task, seen: number | null): AsyncGenerator<Followed> {
+export async function* followTask(
+  deps: Deps,
+  caller: Caller,
+  task: Task,
+  seen: number | null,
+): AsyncGenerator<Followed> {
   let sent = seen;
   let sentMs = deps.now();
   const changed = (current: Task): Followed | undefined => {
@@ -26,7 +32,7 @@ export async function* followTask(deps: Deps, task: Task, seen: number | null): 
   const first = changed(task);
   if (first) yield first;
   if (isFinished(task)) return;
-  for await (const current of pollTask(deps, task, deps.now() + longestMs)) {
+  for await (const current of pollTask(deps, caller, task, deps.now() + longestMs)) {
     const next = changed(current);
     if (next) yield next;
     else if (deps.now() - sentMs >= heartbeatMs) {

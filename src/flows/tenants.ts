@@ -99,8 +99,14 @@ export function webhookChange(
   return {
     url,
     events,
-    secret: text === undefined ? undefined : { text, beforeUntilMs: deps.now() + secretOverlapMs },
+    secret: text === undefined ? undefined : newSecret(deps, text, secretOverlapMs),
   };
+}
+
+/** A secret that takes over, beside the one before for so long. */
+export function newSecret(deps: Pick<Deps, "now">, text: string, overlapMs: number) {
+  const nowMs = deps.now();
+  return { text, beforeUntilMs: nowMs + overlapMs, nowMs };
 }
 
 export function newWebhookSecret(deps: Pick<Deps, "randomBytes">): string {

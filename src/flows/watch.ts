@@ -3,8 +3,10 @@
  * or polls sees the same versions.
  */
 import type { Deps } from "../deps.ts";
+import type { Caller } from "../domain/access.ts";
 import { isFinished, type Task } from "../domain/task.ts";
 import { firstTask, selectTask } from "../store/tasks.ts";
+import { enter } from "./enter.ts";
 import { refresh } from "./look.ts";
 
 /** Often at first, when most tasks end; then seldom enough for the free plan's 50 queries in two minutes. */
@@ -13,16 +15,26 @@ function paceMs(waitedMs: number): number {
   return waitedMs < 30_000 ? 2_000 : 4_000;
 }
 
-/** Reads the task again and again, until it has ended or `untilMs`. Readers refresh it at their own pace. */
-export async function* pollTask(deps: Deps, task: Task, untilMs: number): AsyncGenerator<Task> {
+/**
+ * Reads the task again and again, until it has ended or `untilMs`, or the caller's key is no good any more. Readers
+ * refresh it at their own pace.
+ */
+export async function* pollTask(
+  deps: Deps,
+  caller: Caller,
+  task: Task,
+  untilMs: number,
+): AsyncGenerator<Task> {
   const startMs = deps.now();
   let current = task;
   while (!isFinished(current)) {
     const pauseMs = Math.min(paceMs(deps.now() - startMs), untilMs - deps.now());
     if (pauseMs <= 0) return;
     await deps.sleep(pauseMs);
-    const [row] = await deps.db.batch([selectTask(deps.db, task.tenantId, task.id)]);
-    const next = firstTask(row);
+    const entered = await enter(deps, caller, { action: "read" }, [
+      selectTask(deps.db, task.tenantId, task.id),
+    ]);
+    const next = entered.kind === "in" ? firstTask(entered.results[0]) : undefined;
     if (!next || next.erased) return;
     if (next.state === "submitted") deps.defer("refresh", () => refresh(deps, next));
     yield next;
@@ -31,8 +43,8 @@ export async function* pollTask(deps: Deps, task: Task, untilMs: number): AsyncG
 }
 
 /** Waits for a task's end, `seconds` at the most. @returns it as it is then. */
-export async function waitForTask(deps: Deps, task: Task, seconds: number): Promise<Task> {
+export async function waitForTask(deps: Deps, caller: Caller, task: Task, seconds: number): Promise<Task> {
   let latest = task;
-  for await (const current of pollTask(deps, task, deps.now() + seconds * 1000)) latest = current;
+  for await (const current of pollTask(deps, caller, task, deps.now() + seconds * 1000)) latest = current;
   return latest;
 }

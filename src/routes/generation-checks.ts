@@ -1,7 +1,7 @@
 /** What is asked of a generation's body beyond its schema, by a submission and by a quote alike. */
 import type { Config } from "../config.ts";
 import { linkBases } from "../deps.ts";
-import { hostOf } from "../domain/address.ts";
+import { hostOf, localHostOf } from "../domain/address.ts";
 import { browserMaxImages } from "../domain/keys.ts";
 import { ApiError } from "../errors.ts";
 import type { AppContext } from "./context.ts";
@@ -46,7 +46,8 @@ export const ownAddress = "must not be the gateway itself";
 
 /** Whether a URL leads to this gateway: by its host, whatever the port; on one machine all share a host. */
 export function isOwnAddress(c: AppContext, config: Config, url: URL): boolean {
-  const place = (one: URL) => (config.ALLOW_PRIVATE_NETWORK ? one.host : hostOf(one));
+  const place = (one: URL) =>
+    config.ALLOW_PRIVATE_NETWORK ? `${localHostOf(one)}:${one.port}` : hostOf(one);
   const own = [linkBases(config, c.get("origin")).api, c.get("origin")];
   return own.some((origin) => place(new URL(origin)) === place(url));
 }

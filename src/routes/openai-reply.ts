@@ -3,7 +3,7 @@
  * clients and proxies give up on a connection that is silent for longer, so after that the reply has begun, with white
  * space every ten seconds. What fails then breaks the connection: half a reply is no JSON, and nobody takes it for one.
  */
-import { type Deps, linkBases, reach } from "../deps.ts";
+import { linkBases, reach } from "../deps.ts";
 import { type TaskFailureCode, taskFailures } from "../domain/failures.ts";
 import {
   imageExtensions,
@@ -49,11 +49,11 @@ export async function replyWithImages(
       }
     : { contentType: "application/json", pulse: " ", write: (done) => writeJson(c, done, wanted.format) };
   let latest = task;
-  for await (const current of pollTask(deps, task, deps.now() + silentMs)) latest = current;
+  for await (const current of pollTask(deps, c.get("caller"), task, deps.now() + silentMs)) latest = current;
   if (isFinished(latest) && latest.state !== "completed") return failedReply(c, latest, own);
   const body = isFinished(latest)
     ? await begun(writing.write(latest))
-    : writeLate(deps, latest, untilMs, writing);
+    : writeLate(c, latest, untilMs, writing);
   return c.body(streamOf(body), 200, { ...own, "content-type": writing.contentType });
 }
 
@@ -68,15 +68,17 @@ async function begun(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncGenerator
 }
 
 async function* writeLate(
-  deps: Deps,
+  c: AppContext,
   task: Task,
   untilMs: number,
   { pulse, write }: Writing,
 ): AsyncGenerator<Uint8Array> {
+  const deps = c.get("deps");
+  const caller = c.get("caller");
   yield encode(pulse);
   let pulsedMs = deps.now();
   let latest = task;
-  for await (const current of pollTask(deps, task, untilMs)) {
+  for await (const current of pollTask(deps, caller, task, untilMs)) {
     latest = current;
     if (deps.now() - pulsedMs < pulseMs) continue;
     pulsedMs = deps.now();

@@ -4,14 +4,20 @@ import * as z from "zod";
 import type { Config } from "../config.ts";
 import { ApiError } from "../errors.ts";
 import { retryNow } from "../flows/retry-delivery.ts";
-import { changeTenant, newWebhookSecret, secretOverlapMs, webhookChange } from "../flows/tenants.ts";
+import {
+  changeTenant,
+  newSecret,
+  newWebhookSecret,
+  secretOverlapMs,
+  webhookChange,
+} from "../flows/tenants.ts";
 import { listDeliveries } from "../store/delivery-log.ts";
 import { findTenant, type Tenant, type WebhookChange } from "../store/tenants.ts";
 import type { Api, AppContext } from "./context.ts";
 import { manager } from "./own-keys.ts";
 import { toPage } from "./pages.ts";
 import { bodyErrors, errorReplies, json, keyErrors, listReply } from "./replies.ts";
-import { jsonBody } from "./validation.ts";
+import { invalidRequest, jsonBody } from "./validation.ts";
 import {
   afterAllDeliveries,
   deliveryQuery,
@@ -36,17 +42,30 @@ const read = createRoute({
   responses: { 200: json(webhookReply, "The webhook."), ...errorReplies(...keyErrors) },
 });
 
-const set = (config: Config, method: "put" | "patch") =>
+const set = (config: Config) =>
   createRoute({
     ...shared,
-    method,
+    method: "put",
     path,
-    operationId: method === "put" ? "set-own-webhook" : "change-own-webhook",
+    operationId: "set-own-webhook",
     summary: "Set the tenant's webhook",
-    description: "One that answered 410 works again from then on.",
+    description: "One that answered 410 works again from then on. `events` that are left out are all.",
     middleware: [jsonBody] as const,
     request: { body: { required: true, ...json(givenWebhook(config), "The webhook.") } },
     responses: { 200: json(webhookReply, "Set."), ...errorReplies(...keyErrors, ...bodyErrors) },
+  });
+
+const patch = (config: Config) =>
+  createRoute({
+    ...shared,
+    method: "patch",
+    path,
+    operationId: "change-own-webhook",
+    summary: "Change the tenant's webhook",
+    description: "What is left out stays as it is.",
+    middleware: [jsonBody] as const,
+    request: { body: { required: true, ...json(givenWebhook(config).partial(), "What to change.") } },
+    responses: { 200: json(webhookReply, "Changed."), ...errorReplies(...keyErrors, ...bodyErrors) },
   });
 
 const remove = createRoute({
@@ -131,14 +150,27 @@ async function change(c: AppContext, make: (tenant: Tenant) => WebhookChange) {
 export function ownWebhook(api: Api, config: Config): void {
   api.openapi(read, async (c) => c.json(viewWebhook((await manage(c)).tenant.webhook), 200));
 
-  for (const method of ["put", "patch"] as const) {
-    api.openapi(set(config, method), async (c) => {
-      const deps = c.get("deps");
-      const body = c.req.valid("json");
-      const make = (tenant: Tenant) => webhookChange(deps, tenant, wantedWebhook(c, config, body, ["url"]));
-      return c.json(await change(c, make), 200, secretHeaders);
-    });
-  }
+  api.openapi(set(config), async (c) => {
+    const body = c.req.valid("json");
+    const make = (tenant: Tenant) =>
+      webhookChange(c.get("deps"), tenant, wantedWebhook(c, config, body, ["url"]));
+    return c.json(await change(c, make), 200, secretHeaders);
+  });
+
+  api.openapi(patch(config), async (c) => {
+    const body = c.req.valid("json");
+    const make = (tenant: Tenant) => {
+      const url = body.url ?? tenant.webhook.url;
+      if (url === null) throw invalidRequest([{ path: ["url"], message: "is required: no webhook is set" }]);
+      const events = body.events ?? tenant.webhook.events ?? undefined;
+      return webhookChange(
+        c.get("deps"),
+        tenant,
+        wantedWebhook(c, config, { ...body, url, events }, ["url"]),
+      );
+    };
+    return c.json(await change(c, make), 200, secretHeaders);
+  });
 
   api.openapi(remove, async (c) => {
     await change(c, () => ({ url: null, events: null }));
@@ -147,8 +179,8 @@ export function ownWebhook(api: Api, config: Config): void {
 
   api.openapi(rotate, async (c) => {
     const deps = c.get("deps");
-    const beforeUntilMs = deps.now() + c.req.valid("json").overlap_seconds * 1000;
-    const make = () => ({ secret: { text: newWebhookSecret(deps), beforeUntilMs } });
+    const overlapMs = c.req.valid("json").overlap_seconds * 1000;
+    const make = () => ({ secret: newSecret(deps, newWebhookSecret(deps), overlapMs) });
     return c.json(await change(c, make), 200, secretHeaders);
   });
 

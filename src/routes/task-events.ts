@@ -66,7 +66,7 @@ function streamTask(c: AppContext, task: Task): Response {
   // Whoever has a link may show it on any page.
   if (c.get("caller").kind === "link") headers["access-control-allow-origin"] = "*";
   if (isFinished(task) && seen === task.version) return c.body(null, 204, headers);
-  return c.body(streamOf(eventsOf(c, followTask(c.get("deps"), task, seen))), 200, {
+  return c.body(streamOf(eventsOf(c, followTask(c.get("deps"), c.get("caller"), task, seen))), 200, {
     ...headers,
     "content-type": "text/event-stream; charset=utf-8",
   });

@@ -183,16 +183,17 @@ function ruleOf(
   message: string,
 ) {
   if (message === required) return required;
-  const unit = origin === "string" ? " characters" : origin === "array" ? " items" : "";
+  const noun = origin === "string" ? " character" : origin === "array" ? " item" : "";
+  const unit = (count: unknown) => (noun === "" || count === 1 ? noun : `${noun}s`);
   switch (code) {
     case "invalid_type":
       return message.endsWith("received undefined") ? required : `must be ${nouns[expected] ?? expected}`;
     case "invalid_value":
       return `must be ${(values?.length ?? 0) > 1 ? "one of " : ""}${values?.join(", ")}`;
     case "too_small":
-      return `must be at least ${minimum}${unit}`;
+      return `must be at least ${minimum}${unit(minimum)}`;
     case "too_big":
-      return `must be at most ${maximum}${unit}`;
+      return `must be at most ${maximum}${unit(maximum)}`;
     default:
       return message;
   }

@@ -38,5 +38,5 @@ export async function waitAsAsked(
   if (seconds === null) return { task, headers: {} };
   const applied: Record<string, string> =
     preferred === null ? {} : { "preference-applied": `wait=${seconds}` };
-  return { task: await waitForTask(c.get("deps"), task, seconds), headers: applied };
+  return { task: await waitForTask(c.get("deps"), c.get("caller"), task, seconds), headers: applied };
 }

@@ -160,7 +160,8 @@ interface SendingRow {
   data: string | null;
   webhook_url: string | null;
   secret: string;
-  secret_before: string | null;
+  /** JSON. */
+  secrets_before: string;
   gone: number;
 }
 
@@ -169,7 +170,7 @@ async function readSending(db: D1Database, ids: string[], nowMs: number): Promis
     db
       .prepare(
         `SELECT one.*, tenant.webhook_url, tenant.webhook_secret AS secret,
-           iif(tenant.webhook_secret_before_until_ms > ?2, tenant.webhook_secret_before, NULL) AS secret_before,
+           tenant.webhook_secrets_before AS secrets_before,
            tenant.deleted_ms IS NOT NULL OR EXISTS (
              SELECT 1 FROM gone_urls AS gone JOIN tasks AS task ON task.id = one.task_id
              WHERE gone.tenant_id = one.tenant_id AND gone.url = iif(one.endpoint = 'webhook', tenant.webhook_url, ${callback})
@@ -177,7 +178,7 @@ async function readSending(db: D1Database, ids: string[], nowMs: number): Promis
          FROM deliveries AS one JOIN tenants AS tenant ON tenant.id = one.tenant_id
          WHERE one.id IN (SELECT value FROM json_each(?1))`,
       )
-      .bind(JSON.stringify(ids), nowMs),
+      .bind(JSON.stringify(ids)),
     db
       .prepare(
         `SELECT * FROM tasks WHERE id IN (
@@ -187,11 +188,17 @@ async function readSending(db: D1Database, ids: string[], nowMs: number): Promis
   ]);
   const byId = new Map(((tasks?.results ?? []) as TaskRow[]).map((row) => [row.id, taskFromRow(row)]));
   return ((deliveries?.results ?? []) as SendingRow[]).map((row) =>
-    sendingFromRow(row, row.task_id === null ? null : (byId.get(row.task_id) ?? null)),
+    sendingFromRow(row, row.task_id === null ? null : (byId.get(row.task_id) ?? null), nowMs),
   );
 }
 
-function sendingFromRow(row: SendingRow, task: Task | null): Sending {
+/** Of those that were replaced, so many sign beside the current one at the most: headers have an end. */
+const secretsBefore = 3;
+
+function sendingFromRow(row: SendingRow, task: Task | null, nowMs: number): Sending {
+  const before = (JSON.parse(row.secrets_before) as { text: string; untilMs: number }[]).filter(
+    ({ untilMs }) => untilMs > nowMs,
+  );
   const url = row.endpoint === "webhook" ? row.webhook_url : (task?.input.callback_url ?? null);
   const forgotten = row.gone === 1 || (row.task_id !== null && (task === null || task.erased));
   return {
@@ -203,7 +210,7 @@ function sendingFromRow(row: SendingRow, task: Task | null): Sending {
     attempts: row.attempts,
     leaseUntilMs: row.due_ms,
     url: forgotten ? null : url,
-    secrets: [row.secret, ...(row.secret_before === null ? [] : [row.secret_before])],
+    secrets: [row.secret, ...before.slice(-secretsBefore).map(({ text }) => text)],
     task,
     data: row.data === null ? null : (JSON.parse(row.data) as object),
   };
@@ -285,6 +292,30 @@ function afterTry(
 /** The statement by which an endpoint counts as one that works. */
 export function forgetFailures(db: D1Database, tenantId: string, endpoint: string): D1PreparedStatement {
   return db.prepare("DELETE FROM endpoints WHERE tenant_id = ?1 AND endpoint = ?2").bind(tenantId, endpoint);
+}
+
+const nobodyWants = "SET state = 'dropped', open = 0, last_problem = 'nobody wants it any more'";
+
+/** The statement that drops what a tenant's webhook was still to be told. What is being sent right now comes back to it. */
+export function dropWebhookDeliveries(db: D1Database, tenantId: string): D1PreparedStatement {
+  return db
+    .prepare(
+      `UPDATE deliveries ${nobodyWants}
+       WHERE open = 1 AND tenant_id = ?1 AND endpoint = 'webhook' AND state = 'pending'`,
+    )
+    .bind(tenantId);
+}
+
+/** Drops what was still to be told of tasks. */
+export async function dropDeliveriesOf(db: D1Database, taskIds: string[]): Promise<void> {
+  const ids = taskIds.flatMap((id) => ["w", "c"].map((kind) => `msg-${id.slice("task-".length)}-${kind}`));
+  await db
+    .prepare(
+      `UPDATE deliveries ${nobodyWants}
+       WHERE id IN (SELECT value FROM json_each(?1)) AND open = 1 AND state = 'pending'`,
+    )
+    .bind(JSON.stringify(ids))
+    .run();
 }
 
 /** Deletes what was told, or given up, long ago; a bounded number of rows. */

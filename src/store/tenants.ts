@@ -3,7 +3,7 @@ import { defaultLimits, type Limits } from "../domain/admission.ts";
 import type { Model } from "../domain/models.ts";
 import type { Prices, TenantConfig, TenantSettings, TenantStatus } from "../domain/tenant.ts";
 import type { WebhookEvent } from "../domain/webhooks.ts";
-import { forgetFailures } from "./deliveries.ts";
+import { dropWebhookDeliveries, forgetFailures } from "./deliveries.ts";
 import { type KeyRow, keyFromRow } from "./keys.ts";
 
 export interface Tenant extends TenantSettings {
@@ -152,14 +152,16 @@ export interface TenantChange {
 }
 
 export interface WebhookChange extends Partial<Omit<TenantWebhook, "isOff">> {
-  /** A new one; the one before signs beside it until then. */
-  secret?: { text: string; beforeUntilMs: number } | undefined;
+  /** A new one; the one before signs beside it until then. No later than now: it alone signs. */
+  secret?: { text: string; beforeUntilMs: number; nowMs: number } | undefined;
 }
 
 /** A secret that is set a second time, as by a request sent again, leaves the one before it and its time alone. */
 const secretSets = [
-  "webhook_secret_before = iif(webhook_secret = ?, webhook_secret_before, webhook_secret)",
-  "webhook_secret_before_until_ms = iif(webhook_secret = ?, webhook_secret_before_until_ms, ?)",
+  `webhook_secrets_before = CASE WHEN webhook_secret = ? THEN webhook_secrets_before WHEN ? <= ? THEN '[]'
+     ELSE json_insert(
+       (SELECT json_group_array(json(value)) FROM json_each(webhook_secrets_before) WHERE value ->> 'untilMs' > ?),
+       '$[#]', json_object('text', webhook_secret, 'untilMs', ?)) END`,
   "webhook_secret = ?",
 ];
 
@@ -191,16 +193,8 @@ export async function updateTenant(
     ...given.map(([column]) => `${column} = ?`),
     ...(secret ? secretSets : []),
   ];
-  // A webhook that is set works again, whatever it answered before.
-  const mended =
-    url === undefined || url === null
-      ? []
-      : [
-          db.prepare("DELETE FROM gone_urls WHERE tenant_id = ?1 AND url = ?2").bind(id, url),
-          forgetFailures(db, id, "webhook"),
-        ];
   const results = await db.batch<TenantRow>([
-    ...mended,
+    ...afterWebhook(db, id, url),
     db
       .prepare(
         `UPDATE tenants SET ${sets.join(", ")} WHERE id = ? AND deleted_ms IS NULL RETURNING ${columns}`,
@@ -208,12 +202,24 @@ export async function updateTenant(
       .bind(
         ...limits.flatMap(([name, value]) => [`$.${name}`, value]),
         ...given.map(([, value]) => value),
-        ...(secret ? [secret.text, secret.text, secret.beforeUntilMs, secret.text] : []),
+        ...(secret
+          ? [secret.text, secret.beforeUntilMs, secret.nowMs, secret.nowMs, secret.beforeUntilMs, secret.text]
+          : []),
         id,
       ),
   ]);
   const row = results.at(-1)?.results[0];
   return row && fromRow(row);
+}
+
+/** A webhook that is set works again, whatever it answered before; what was to be told to one that is removed is dropped. */
+function afterWebhook(db: D1Database, id: string, url: string | null | undefined): D1PreparedStatement[] {
+  if (url === undefined) return [];
+  if (url === null) return [dropWebhookDeliveries(db, id)];
+  return [
+    db.prepare("DELETE FROM gone_urls WHERE tenant_id = ?1 AND url = ?2").bind(id, url),
+    forgetFailures(db, id, "webhook"),
+  ];
 }
 
 /** The statement that marks a tenant's copy as out of date; goes into one batch with a change of its keys. */

@@ -151,6 +151,14 @@ describe("a signed link", () => {
     await expectError(await byLink(gateway, fresh), "invalid_key");
   });
 
+  it("that is followed when its key is revoked ends at the next look", async () => {
+    const { gateway, id, keyId, link } = await started();
+    const response = await byLink(gateway, link);
+    await gateway.admin("DELETE", `/tenants/${id}/keys/${keyId}`);
+    const { events } = await eventsOf(response);
+    expect(events.map(({ data }) => (data as { status: string }).status)).toEqual(["pending"]);
+  });
+
   it("opens nothing else", async () => {
     const { gateway, key, link, task } = await started();
     const other = await submitTask(gateway, key);

@@ -4,9 +4,8 @@
 -- as well, which is how Standard Webhooks writes secrets.
 ALTER TABLE tenants ADD COLUMN webhook_secret TEXT NOT NULL DEFAULT '';
 UPDATE tenants SET webhook_secret = 'whsec_' || lower(hex(randomblob(24)));
--- While a secret is replaced both sign.
-ALTER TABLE tenants ADD COLUMN webhook_secret_before TEXT;
-ALTER TABLE tenants ADD COLUMN webhook_secret_before_until_ms INTEGER NOT NULL DEFAULT 0;
+-- Those that it replaced and that still sign beside it, as JSON: [{"text":…,"untilMs":…}], oldest first.
+ALTER TABLE tenants ADD COLUMN webhook_secrets_before TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE tenants ADD COLUMN webhook_url TEXT;
 -- JSON. Null: all.
 ALTER TABLE tenants ADD COLUMN webhook_events TEXT;
