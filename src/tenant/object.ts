@@ -17,43 +17,20 @@
  *      there, so it calls nobody: 503
  */
 import { DurableObject } from "cloudflare:workers";
-import { availableOf, balanceOf, credit, settle } from "../domain/account.ts";
-import { afterTask, type LimitName, type Limits, remainingOf } from "../domain/admission.ts";
+import { availableOf, balanceOf } from "../domain/account.ts";
+import { type LimitName, type Limits, remainingOf } from "../domain/admission.ts";
 import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 import { loadTenantConfig } from "../store/tenants.ts";
 import { voidMissing } from "../store/voids.ts";
 import { type Check, checkBooks } from "./check.ts";
 import { type AdmitDecision, type AdmitRequest, confirmAfterMs, decide } from "./decide.ts";
-import { closeHold, findCredit, findHold, insertEntry, openHolds, readLedger } from "./ledger.ts";
-import {
-  type Book,
-  migrate,
-  readBook,
-  readKeyMeters,
-  readSettings,
-  returnTokenImages,
-  writeBook,
-  writeConfig,
-  writeKeyMeters,
-} from "./sql.ts";
+import { openHolds, readLedger } from "./ledger.ts";
+import { type CreditResult, creditAccount, openAccount, type Settlement, settleHold } from "./money.ts";
+import { migrate, readBook, readSettings, writeBook, writeConfig } from "./sql.ts";
 
 export type { AdmitDecision, AdmitRequest } from "./decide.ts";
-
-/** How a task ended, for its hold. */
-export interface Settlement {
-  /** The number that the admission gave it. */
-  hold: number;
-  /** Images that were stored; each is charged at the price of the admission. */
-  images: number;
-  /** The upstream refused the content. */
-  refused: boolean;
-  /** The caller was told that there is no task: its idempotency key is free again. */
-  forget: boolean;
-  /** Why, when it did not go the usual way. */
-  note?: string;
-  nowMs: number;
-}
+export type { CreditResult, Settlement } from "./money.ts";
 
 export interface Summary {
   /** Null: not prepaid, metered only. */
@@ -64,14 +41,6 @@ export interface Summary {
   limits: Limits;
   remaining: Record<LimitName, number | null>;
 }
-
-export type CreditResult =
-  | { kind: "done"; line: LedgerLine; repeated: boolean }
-  /** The account would have less than it holds. */
-  | { kind: "balance_held"; available: number }
-  /** The reference was used for something else. */
-  | { kind: "reference_taken" }
-  | { kind: "no_tenant" };
 
 export class Tenant extends DurableObject<Env> {
   readonly #storage: DurableObjectStorage;
@@ -101,13 +70,13 @@ export class Tenant extends DurableObject<Env> {
    * @returns whether it was settled by this call.
    */
   settle(settlement: Settlement): boolean {
-    return this.#storage.transactionSync(() => this.#settle(settlement));
+    return this.#storage.transactionSync(() => settleHold(this.#storage.sql, settlement));
   }
 
   /** Tops up, refunds or adjusts; once per `reference`. */
   async credit(tenantId: string, wanted: Credit, nowMs: number): Promise<CreditResult> {
     await this.#ready(tenantId, nowMs);
-    return this.#storage.transactionSync(() => this.#credit(wanted, nowMs));
+    return this.#storage.transactionSync(() => creditAccount(this.#storage.sql, wanted, nowMs));
   }
 
   /** Adjusts the balance to an amount, whatever it was. */
@@ -124,7 +93,7 @@ export class Tenant extends DurableObject<Env> {
       if (balance < account.held) return { kind: "balance_held", available: availableOf(account) };
       const amount = balance - balanceOf(account);
       if (amount === 0) return { kind: "unchanged" };
-      return this.#credit({ type: "adjustment", amount, reference, note: null }, nowMs);
+      return creditAccount(this.#storage.sql, { type: "adjustment", amount, reference, note: null }, nowMs);
     });
   }
 
@@ -160,7 +129,7 @@ export class Tenant extends DurableObject<Env> {
       const current = readSettings(sql);
       if (current && current.version >= config.version) return current.version;
       writeConfig(sql, config);
-      this.#open(config.openingBalance, nowMs);
+      openAccount(sql, config.openingBalance, nowMs);
       return config.version;
     });
   }
@@ -192,7 +161,7 @@ export class Tenant extends DurableObject<Env> {
         for (const { seq, task } of holds) {
           const note = "no task came of it";
           const nothing = { hold: seq, images: 0, refused: false, forget: true, note, nowMs };
-          if (voided.has(task)) this.#settle(nothing);
+          if (voided.has(task)) settleHold(sql, nothing);
         }
       });
     } catch {
@@ -223,67 +192,4 @@ export class Tenant extends DurableObject<Env> {
     const { alarmMs } = readBook(this.#storage.sql);
     if (alarmMs !== null) await this.#storage.setAlarm(alarmMs);
   }
-
-  /** Puts the credits that the tenant starts with into its account, once. */
-  #open(openingBalance: number, nowMs: number): void {
-    const book = readBook(this.#storage.sql);
-    if (book.opened) return;
-    writeBook(this.#storage.sql, { ...book, opened: true });
-    if (openingBalance > 0) {
-      this.#credit(
-        { type: "topup", amount: openingBalance, reference: "gateway: opening balance", note: null },
-        nowMs,
-      );
-    }
-  }
-
-  #settle({ hold: seq, images, refused, forget, note = null, nowMs }: NotedSettlement): boolean {
-    const { sql } = this.#storage;
-    const hold = findHold(sql, seq);
-    if (!hold || !closeHold(sql, seq, forget)) return false;
-    const amount = hold.images * hold.price;
-    const charged = Math.min(images, hold.images) * hold.price;
-    const ended = { date: hold.date, unmade: hold.images - Math.min(images, hold.images), refused };
-    const keyMeters = readKeyMeters(sql, hold.keyId);
-    if (keyMeters) writeKeyMeters(sql, hold.keyId, afterTask(keyMeters, ended, nowMs));
-    if (hold.tokenId !== null && ended.unmade > 0) returnTokenImages(sql, hold.tokenId, ended.unmade);
-    const book = readBook(sql);
-    const account = settle(book.account, amount, charged);
-    const entry = { type: "settle" as const, task: hold.task, amount: charged, released: amount - charged };
-    const after = { ...book, account, meters: afterTask(book.meters, ended, nowMs) };
-    this.#enter(after, { ...entry, reference: null, note }, nowMs);
-    return true;
-  }
-
-  #credit(wanted: Credit, nowMs: number): CreditResult {
-    const { sql } = this.#storage;
-    const settings = readSettings(sql);
-    if (!settings) return { kind: "no_tenant" };
-    const earlier = findCredit(sql, wanted.reference);
-    if (earlier) {
-      if (earlier.type !== wanted.type || earlier.amount !== wanted.amount)
-        return { kind: "reference_taken" };
-      return { kind: "done", line: { ...earlier, type: wanted.type }, repeated: true };
-    }
-    const book = readBook(sql);
-    const account = credit(book.account, wanted.amount, settings.prepaid);
-    if (!account) return { kind: "balance_held", available: availableOf(book.account) };
-    const entry = { ...wanted, task: null, released: 0 };
-    const { type: _type, ...line } = this.#enter({ ...book, account }, entry, nowMs);
-    return { kind: "done", line: { ...line, type: wanted.type }, repeated: false };
-  }
-
-  /** Writes an entry and the book that it leads to, numbered from one sequence. */
-  #enter(book: Book, entry: NewEntry, nowMs: number) {
-    const { sql } = this.#storage;
-    const seq = book.seq + 1;
-    const { account } = book;
-    const written = { ...entry, seq, atMs: nowMs, balance: balanceOf(account), held: account.held };
-    writeBook(sql, { ...book, seq });
-    insertEntry(sql, written);
-    return written;
-  }
 }
-
-type NotedSettlement = Omit<Settlement, "note"> & { note?: string | null };
-type NewEntry = Omit<Parameters<typeof insertEntry>[1], "seq" | "atMs" | "balance" | "held">;
