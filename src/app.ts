@@ -17,9 +17,12 @@ import { cancelTaskRoute } from "./routes/cancel-task.ts";
 import { type Api, type AppContext, createApi } from "./routes/context.ts";
 import { cors } from "./routes/cors.ts";
 import { createClientToken } from "./routes/create-client-token.ts";
+import { createFile } from "./routes/create-file.ts";
 import { createImage } from "./routes/create-image.ts";
 import { deleteEndUserRoute } from "./routes/delete-end-user.ts";
+import { deleteFileRoute } from "./routes/delete-file.ts";
 import { deleteTaskRoute } from "./routes/delete-task.ts";
+import { getFile } from "./routes/get-file.ts";
 import { getImage } from "./routes/get-image.ts";
 import { getLedger } from "./routes/get-ledger.ts";
 import { getTask } from "./routes/get-task.ts";
@@ -34,6 +37,7 @@ import { ownKeys } from "./routes/own-keys.ts";
 import { ownWebhook } from "./routes/own-webhook.ts";
 import { quote } from "./routes/quote.ts";
 import { taskEvents } from "./routes/task-events.ts";
+import { drainRefused } from "./routes/upload.ts";
 
 export type { Api } from "./routes/context.ts";
 
@@ -42,6 +46,7 @@ export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => De
   const api = createApi();
   api.use(observe(depsFor));
   for (const path of ["/v1/*", "/openai/v1/*", "/images/*"]) api.use(path, cors);
+  api.use("/v1/files", drainRefused);
   for (const path of ["/v1/*", "/openai/v1/*"]) api.use(path, authenticate);
   api.use("/admin/api/*", authenticateAdmin);
   api.use("/admin/api/tenants/:id/*", nameTenant);
@@ -56,6 +61,9 @@ export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => De
   deleteTaskRoute(api);
   deleteEndUserRoute(api);
   getImage(api);
+  createFile(api);
+  deleteFileRoute(api);
+  getFile(api);
   listModels(api, config);
   quote(api, config);
   createClientToken(api);

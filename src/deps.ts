@@ -59,6 +59,9 @@ export interface Deps {
 const tenantMethods = [
   "admit",
   "settle",
+  "admitFile",
+  "keepFile",
+  "dropFile",
   "credit",
   "setBalance",
   "summary",

@@ -29,7 +29,7 @@ const mayUse: Record<string, RegExp> = {
   "config.ts": /^zod$/,
   upstream: /^zod$/,
   tenant: /^cloudflare:workers$/,
-  routes: /^(hono(\/.*)?|@hono\/zod-openapi|papaparse|zod)$/,
+  routes: /^(hono(\/.*)?|@hono\/zod-openapi|@remix-run\/multipart-parser|papaparse|zod)$/,
   "app.ts": /^hono\//,
   "index.ts": /^cloudflare:workers$/,
   "zod.ts": /^zod\/v4$/,

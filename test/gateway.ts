@@ -192,6 +192,7 @@ function faultyEnv(around: Around): Env {
     put: (...args: Parameters<R2Bucket["put"]>) => around("R2 put", () => env.IMAGES.put(...args)),
     get: (...args: Parameters<R2Bucket["get"]>) => around("R2 get", () => env.IMAGES.get(...args)),
     head: (key: string) => around("R2 head", () => env.IMAGES.head(key)),
+    delete: (keys: string | string[]) => around("R2 delete", () => env.IMAGES.delete(keys)),
   } as R2Bucket;
   const tenants = {
     getByName(name: string) {

@@ -19,6 +19,8 @@ export type Action =
   | "cancel"
   | "upload"
   | "delete"
+  /** An uploaded file. */
+  | "delete_file"
   | "manage"
   | "quote"
   | "mint";
@@ -44,7 +46,7 @@ export interface Caller {
 
 const publicActions: readonly Action[] = ["submit", "read", "quote"];
 const scopeActions: Record<KeyScope, readonly Action[]> = {
-  images: ["submit", "read", "list", "cancel", "upload", "delete", "quote", "mint"],
+  images: ["submit", "read", "list", "cancel", "upload", "delete", "delete_file", "quote", "mint"],
   manage: ["manage", "quote"],
 };
 
@@ -56,7 +58,7 @@ function mayDo(caller: Caller, key: StoredKey, action: Action): boolean {
       return publicActions.includes(action) || action === "mint";
     case "token":
       if (action === "list") return caller.token?.endUser != null;
-      return publicActions.includes(action) || action === "upload";
+      return publicActions.includes(action) || action === "upload" || action === "delete_file";
     case "link":
       return action === "read";
   }

@@ -16,6 +16,8 @@ export interface AddressPolicy {
 
 export const maxUrlCharacters = 2_048;
 
+export const notPublic = "must be on a public address";
+
 /** Names under these never lead to a public host (RFC 6761, RFC 6762, RFC 8375, RFC 9476, ICANN's `internal`). */
 const privateSuffixes = [
   "localdomain",
@@ -52,7 +54,7 @@ export function checkAddress(text: string, policy: AddressPolicy): { url: URL } 
     return { problem: `must be a URL with ${schemes.map((s) => s.slice(0, -1)).join(" or ")}` };
   }
   if (url.username || url.password) return { problem: "must not hold a user name or password" };
-  if (!policy.allowPrivate && !isPublicHost(url.hostname)) return { problem: "must be on a public address" };
+  if (!policy.allowPrivate && !isPublicHost(url.hostname)) return { problem: notPublic };
   return { url };
 }
 

@@ -19,6 +19,7 @@ export interface Limits {
 }
 
 export type LimitName = keyof Limits;
+export type FileLimitName = "files_per_day" | "file_bytes";
 
 export const defaultLimits: Limits = {
   requests_per_minute: 600,
@@ -89,7 +90,7 @@ export const dateOf = (nowMs: number): string => new Date(nowMs).toISOString().s
 export const monthOf = (date: string): string => date.slice(0, 7);
 
 /** Milliseconds until the next UTC day. */
-function untilTomorrow(nowMs: number): number {
+export function untilTomorrow(nowMs: number): number {
   return dayMs - (nowMs % dayMs);
 }
 
@@ -156,6 +157,16 @@ export function weigh(meters: Meters, limits: Limits, images: number, nowMs: num
   return { refusals, neverFits: weighted.filter((name) => images > (limits[name] ?? images)), after };
 }
 
+/** Weighs a request that is no task, such as an upload: it takes one of the minute's requests. */
+export function weighRequest(meters: Meters, limits: Limits, nowMs: number): Omit<Weighed, "neverFits"> {
+  const limit = limits.requests_per_minute;
+  if (limit === null) return { refusals: [], after: meters };
+  const { admitted, bucket, retryMs } = takeFromBucket(meters.requests, limit, 1, nowMs);
+  if (admitted) return { refusals: [], after: { ...meters, requests: bucket } };
+  const refusal = { code: "rate_limited", limit: "requests_per_minute", retryAfterMs: retryMs } as const;
+  return { refusals: [refusal], after: meters };
+}
+
 /** The state of every limit that is in force, as the RateLimit headers tell it. */
 export function policiesOf(meters: Meters, limits: Limits, nowMs: number): PolicyState[] {
   const { day, month } = current(meters, nowMs);
@@ -211,8 +222,12 @@ export function afterTask(meters: Meters, ended: Ended, nowMs: number): Meters {
   };
 }
 
-/** What is left of each limit now, under the limit's own name; null where there is none. */
-export function remainingOf(meters: Meters, limits: Limits, nowMs: number): Record<LimitName, number | null> {
+/** What is left of each limit now, under the limit's own name; null where there is none. Files are counted apart. */
+export function remainingOf(
+  meters: Meters,
+  limits: Limits,
+  nowMs: number,
+): Record<Exclude<LimitName, FileLimitName>, number | null> {
   const { day, month } = current(meters, nowMs);
   const left = (limit: number | null, used: number) => (limit === null ? null : Math.max(0, limit - used));
   const inBucket = (limit: number | null, bucket: Bucket) =>
@@ -224,8 +239,6 @@ export function remainingOf(meters: Meters, limits: Limits, nowMs: number): Reco
     images_per_day: left(limits.images_per_day, day.images),
     images_per_month: left(limits.images_per_month, month.images),
     refusals_per_day: left(limits.refusals_per_day, day.refusals),
-    files_per_day: limits.files_per_day,
-    file_bytes: limits.file_bytes,
   };
 }
 

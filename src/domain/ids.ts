@@ -8,6 +8,8 @@ export const idPrefixes = {
   task: "task-",
   /** 130 random bits: the only thing that protects a picture's URL. */
   image: "img-",
+  /** 130 random bits: all that protects an uploaded file's URL. */
+  file: "file-",
   key: "key-",
   tenant: "t-",
   request: "req-",
@@ -26,6 +28,7 @@ const timeCharacters = 10;
 const randomCharacters: Record<IdKind, number> = {
   task: 21,
   image: 26,
+  file: 26,
   key: 16,
   tenant: 12,
   request: 20,
@@ -80,3 +83,6 @@ export const taskIdPattern = /^task-[0-9a-z]{31}$/;
 
 /** What an image id looks like; anything else names no image. */
 export const imageIdPattern = /^img-[0-9a-z]{26}$/;
+
+/** What a file's id looks like; anything else names no file. */
+export const fileIdPattern = /^file-[0-9a-z]{26}$/;

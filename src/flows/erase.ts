@@ -2,7 +2,7 @@
  * Erasing: a task, all of an end user's, what is older than its tenant wants to keep, or all of a deleted tenant's. The
  * text goes first and at once, in D1; from then on the task answers 410. Then each picture becomes an empty tombstone
  * under its own key, so that a storer that comes late cannot bring it back (its put is create-only) and its URL answers
- * 410 as well. Whatever dies in between is gone on with by cron. The figures stay: they were charged.
+ * 410 as well; the files that it was made from go in the same way. Whatever dies in between is gone on with by cron. The figures stay: they were charged.
  */
 import { type Deps, reach } from "../deps.ts";
 import { idBound } from "../domain/ids.ts";
@@ -25,7 +25,9 @@ import {
   revokeKeysOfDeleted,
   wipeTasks,
 } from "../store/erase.ts";
+import { eraseFiles } from "../store/files.ts";
 import { findTenant } from "../store/tenants.ts";
+import { buryFiles, buryFilesOf, expireFiles } from "./erase-files.ts";
 import { connections, inParallel } from "./parallel.ts";
 import { pushConfig } from "./push-config.ts";
 import type { Actor } from "./tenants.ts";
@@ -61,6 +63,7 @@ export async function eraseTask(deps: Deps, tenantId: string, task: Task | undef
   const ids = await wipeTasks(deps.db, tenantId, { task: task.id }, 1);
   await dropDeliveriesOf(deps.db, ids);
   await bury(deps, await picturesToBury(deps.db, 1, ids));
+  await buryFilesOf(deps, tenantId);
   return "erased";
 }
 
@@ -80,8 +83,11 @@ const stragglersMs = 25 * 3_600_000;
 /** What cron does of all this, a bounded part of it a tick. */
 export async function eraseSome(deps: Deps, chores: Chores): Promise<void> {
   await bury(deps, chores.toBury);
+  await buryFiles(deps, chores.filesToBury);
+  await expireFiles(deps, chores.expiredFiles);
   for (const erasure of chores.erasures) await eraseUsersTasks(deps, erasure);
   for (const { id, deletedMs } of chores.deleted) {
+    await eraseFiles(deps.db, id, { upToMs: deps.now() }).run();
     const left = await eraseRounds(deps, id, { beforeId: lastId, afterId: "" });
     if (!left && deps.now() - deletedMs > stragglersMs) await markErased(deps.db, id, deps.now());
   }
@@ -97,6 +103,7 @@ export async function eraseAged(deps: Deps): Promise<void> {
   await pruneDeliveries(deps.db, idBound("delivery", deps.now() - deliveryLogMs));
   for (const { id, days, erasedTo } of await listRetentions(deps.db)) {
     const beforeId = idBound("task", deps.now() - days * dayMs);
+    await eraseFiles(deps.db, id, { upToMs: deps.now() - days * dayMs }).run();
     const left = await eraseRounds(deps, id, { beforeId, afterId: erasedTo });
     // A task lives for a day and a few hours at the most, so nothing that old still runs.
     if (!left && days > 1) await markErasedTo(deps.db, id, beforeId);
@@ -105,21 +112,24 @@ export async function eraseAged(deps: Deps): Promise<void> {
 
 async function eraseUsersTasks(deps: Deps, erasure: Erasure): Promise<void> {
   const { tenantId, endUser, atMs } = erasure;
+  await eraseFiles(deps.db, tenantId, { endUser, upToMs: atMs }).run();
   const left = await eraseRounds(deps, tenantId, { endUser, upToMs: atMs });
   if (!left) await endErasure(deps.db, erasure);
 }
 
 /** @returns whether there may be more. */
 async function eraseRounds(deps: Deps, tenantId: string, which: Erased): Promise<boolean> {
-  for (let round = 0; round < roundsATick; round++) {
+  let left = true;
+  for (let round = 0; left && round < roundsATick; round++) {
     const ids = await wipeTasks(deps.db, tenantId, which, tasksAtOnce);
     if (ids.length > 0) {
       await dropDeliveriesOf(deps.db, ids);
       await bury(deps, await picturesToBury(deps.db, tasksAtOnce, ids));
     }
-    if (ids.length < tasksAtOnce) return false;
+    left = ids.length === tasksAtOnce;
   }
-  return true;
+  await buryFilesOf(deps, tenantId);
+  return left;
 }
 
 /** Puts tombstones in the places of pictures. */

@@ -12,15 +12,17 @@
  * its task, or that it is in progress while the row is not there yet. A task that a twin was told of stays to be
  * read, also when the upstream then refuses it.
  */
-import { type Deps, OutOfReach } from "../deps.ts";
+import { type Deps, linkBases, OutOfReach } from "../deps.ts";
 import type { Caller, KeyRefusal } from "../domain/access.ts";
 import type { PolicyState } from "../domain/admission.ts";
+import { ownFileName } from "../domain/files.ts";
 import type { Model } from "../domain/models.ts";
 import type { Task, TaskInput } from "../domain/task.ts";
 import { insertBalanceLow, insertEnds } from "../store/deliveries.ts";
 import { firstTask, insertTask, noteTold, revealTask, selectTask } from "../store/tasks.ts";
 import type { AdmitDecision, BalanceLow, Refused } from "../tenant/decide.ts";
 import type { RefusalCode } from "../upstream/errors.ts";
+import { missingFiles } from "./files.ts";
 import { finishNow } from "./finish.ts";
 import { wakeDelivery } from "./lanes.ts";
 import { type Repetition, replayOf } from "./replay-key.ts";
@@ -47,12 +49,15 @@ export type SubmitResult =
   | { kind: "in_progress"; retryAfterMs: number; policies: PolicyState[] }
   | { kind: "key_refused"; refusal: KeyRefusal }
   | (Refused & { policies: PolicyState[] })
+  /** References that name files of the gateway's, but none of the tenant's that is alive. `places`: in the list. */
+  | { kind: "no_such_files"; places: number[]; policies: PolicyState[] }
   | { kind: "upstream_refused"; code: RefusalCode; policies: PolicyState[] };
 
 /** @throws OutOfReach when the object or the database does not answer; nothing was sent upstream then. */
 export async function submit(deps: Deps, submission: Submission): Promise<SubmitResult> {
   const { caller, model, input, metadata, endUser } = submission;
   const taskId = deps.newId("task");
+  const missing = await missingReferences(deps, submission);
   const decision = await deps.tenant(caller.tenantId).admit({
     caller,
     taskId,
@@ -60,9 +65,13 @@ export async function submit(deps: Deps, submission: Submission): Promise<Submit
     images: input.n,
     price: deps.config.PRICES[model],
     replay: await replayOf(caller, { model, input, metadata, endUser }, submission.repetition),
+    // A repetition gets its task, whatever has become of the files meanwhile.
+    onlyReplay: missing.length > 0,
     nowMs: deps.now(),
   });
   if (decision.kind === "replay") return answerReplay(deps, caller, decision);
+  if (decision.kind === "no_replay")
+    return { kind: "no_such_files", places: missing, policies: decision.policies };
   if (decision.kind !== "admitted") return decision;
 
   const { policies } = decision;
@@ -80,6 +89,13 @@ export async function submit(deps: Deps, submission: Submission): Promise<Submit
     return { kind: "accepted", task: await reveal(deps, task), policies };
   }
   return { kind: "upstream_refused", code: sent.code, policies };
+}
+
+function missingReferences(deps: Deps, { caller, origin, input }: Submission): Promise<number[]> {
+  const { config } = deps;
+  const bases = [linkBases(config, origin).api, origin];
+  const names = (input.image_urls ?? []).map((url) => ownFileName(url, bases, config.ALLOW_PRIVATE_NETWORK));
+  return missingFiles(deps, caller, names);
 }
 
 /**

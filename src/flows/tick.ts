@@ -71,7 +71,7 @@ export async function runTick(deps: Deps): Promise<void> {
 /** What is not a task: deliveries, copies of tenants that lag, and erasing. Tasks go on whatever becomes of it. */
 async function doChores(deps: Deps, tick: Tick): Promise<void> {
   try {
-    const chores = await readChores(deps.db);
+    const chores = await readChores(deps.db, deps.now());
     const { deliveryDueMs } = chores;
     if (deliveryDueMs !== null && deliveryDueMs < tick.endMs) {
       void startLane(deps, "deliver", tick.lanesUntilMs);

@@ -1,7 +1,8 @@
 /** What is asked of a generation's body beyond its schema, by a submission and by a quote alike. */
 import type { Config } from "../config.ts";
 import { linkBases } from "../deps.ts";
-import { hostOf, localHostOf } from "../domain/address.ts";
+import { isPublicHost, notPublic } from "../domain/address.ts";
+import { hasFilePath, sameHost } from "../domain/files.ts";
 import { browserMaxImages } from "../domain/keys.ts";
 import { ApiError } from "../errors.ts";
 import type { AppContext } from "./context.ts";
@@ -19,7 +20,11 @@ export function checkGeneration(result: Validated, c: AppContext, config: Config
     if (!result.success) throw invalidRequest(result.error.issues);
     return;
   }
-  const issues = [...(result.success ? [] : result.error.issues), ...ownCallback(c, config)];
+  const issues = [
+    ...(result.success ? [] : result.error.issues),
+    ...privateFiles(c, config),
+    ...ownCallback(c, config),
+  ];
   if (issues.length > 0) throw invalidRequest(issues);
 }
 
@@ -42,12 +47,24 @@ function ownCallback(c: AppContext, config: Config): Issue[] {
   return url && isOwnAddress(c, config, url) ? [{ path: ["callback_url"], message: ownAddress }] : [];
 }
 
+/**
+ * What has a file's path may be on a private address, which the gateway's own can be; any other's may not. Where the
+ * gateway is only its request tells, so the schema has left it to this.
+ */
+function privateFiles(c: AppContext, config: Config): Issue[] {
+  const urls = (c.get("body") as { image_urls?: unknown } | null)?.image_urls;
+  if (config.ALLOW_PRIVATE_NETWORK || !Array.isArray(urls)) return [];
+  return urls.flatMap((text: unknown, place) => {
+    const url = typeof text === "string" ? URL.parse(text) : null;
+    if (!url || !hasFilePath(url) || isPublicHost(url.hostname) || isOwnAddress(c, config, url)) return [];
+    return [{ path: ["image_urls", place], message: notPublic }];
+  });
+}
+
 export const ownAddress = "must not be the gateway itself";
 
 /** Whether a URL leads to this gateway: by its host, whatever the port; on one machine all share a host. */
 export function isOwnAddress(c: AppContext, config: Config, url: URL): boolean {
-  const place = (one: URL) =>
-    config.ALLOW_PRIVATE_NETWORK ? `${localHostOf(one)}:${one.port}` : hostOf(one);
   const own = [linkBases(config, c.get("origin")).api, c.get("origin")];
-  return own.some((origin) => place(new URL(origin)) === place(url));
+  return own.some((origin) => sameHost(new URL(origin), url, config.ALLOW_PRIVATE_NETWORK));
 }

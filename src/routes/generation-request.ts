@@ -4,6 +4,7 @@
  */
 import * as z from "zod";
 import { type AddressPolicy, checkAddress, maxUrlCharacters } from "../domain/address.ts";
+import { hasFilePath } from "../domain/files.ts";
 import { models } from "../domain/models.ts";
 import { presetSizes } from "../domain/task.ts";
 
@@ -29,11 +30,13 @@ const text = (max: number) =>
  * @param policy Where `image_urls` and `callback_url` may point to.
  */
 export function generationFields(policy: Pick<AddressPolicy, "allowPrivate">) {
-  const address = (schemes: AddressPolicy["schemes"]) =>
+  const address = (schemes: AddressPolicy["schemes"], mayBeFile = false) =>
     z
       .string()
       .superRefine((value, context) => {
-        const checked = checkAddress(value, { ...policy, schemes });
+        // A file of the gateway's own may be on a private address: `checkGeneration` sees to those.
+        const isFile = mayBeFile && hasFilePath(URL.parse(value) ?? new URL("about:blank"));
+        const checked = checkAddress(value, { allowPrivate: policy.allowPrivate || isFile, schemes });
         if ("problem" in checked) context.addIssue({ code: "custom", message: checked.problem });
       })
       .meta({ format: "uri", maxLength: maxUrlCharacters });
@@ -57,7 +60,7 @@ export function generationFields(policy: Pick<AddressPolicy, "allowPrivate">) {
           "What to draw, in Chinese or English. With several references it names them `image 1`, `image 2`.",
       }),
     image_urls: z
-      .array(address(["https:", "http:"]))
+      .array(address(["https:", "http:"], true))
       .min(1)
       .max(maxReferences)
       .optional()

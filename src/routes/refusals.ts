@@ -3,7 +3,9 @@ import type { KeyRefusal } from "../domain/access.ts";
 import type { LimitRefusal } from "../domain/admission.ts";
 import { ApiError } from "../errors.ts";
 import type { SubmitResult } from "../flows/submit.ts";
+import type { FileRefused } from "../tenant/files.ts";
 import type { RefusalCode } from "../upstream/errors.ts";
+import { invalidRequest } from "./validation.ts";
 
 /** @param modelField Which field of the request names the model. */
 export function keyRefused(refusal: KeyRefusal, modelField = "model"): ApiError {
@@ -63,6 +65,16 @@ export function submissionRefused(
           : "The balance does not cover this.",
         { headers },
       );
+    case "no_such_files":
+      return withHeaders(
+        invalidRequest(
+          refusal.places.map((place) => ({
+            path: ["image_urls", place],
+            message: "is not a file of yours that is alive: upload it again",
+          })),
+        ),
+        headers,
+      );
     case "other_body":
       return new ApiError(
         "idempotency_key_reused",
@@ -80,6 +92,24 @@ export function submissionRefused(
     case "upstream_refused":
       return upstreamRefused(refusal.code, headers);
   }
+}
+
+/** Why an upload by a good key is not let in. */
+export function fileRefused(refusal: FileRefused): ApiError {
+  switch (refusal.kind) {
+    case "limited":
+      return limited(refusal, {});
+    case "too_large":
+      return invalidRequest([
+        { path: ["file"], message: `must be at most ${refusal.most} bytes, which is the limit file_bytes` },
+      ]);
+    case "token_spent":
+      return new ApiError("token_spent", `This token's ${refusal.most} uploads are used up.`);
+  }
+}
+
+function withHeaders({ code, message, details }: ApiError, headers: Record<string, string>): ApiError {
+  return new ApiError(code, message, { ...details, headers: { ...details.headers, ...headers } });
 }
 
 const limitTexts = {

@@ -5,16 +5,17 @@ import { ApiError } from "../errors.ts";
 import type { AppEnv } from "./context.ts";
 
 export const maxJsonBytes = 65_536;
-/** So much of a refused body is read on, so that the reply is not lost to a connection reset. */
-const maxDrainBytes = 16 * 1_048_576;
-/** A body that takes longer is given up. */
-const maxBodyMs = 30_000;
+/**
+ * So much of a refused body is read on, so that the reply is not lost to a connection reset; one that takes longer is given
+ * up.
+ */
+const jsonBounds: Bounds = { maxBytes: 16 * 1_048_576, maxMs: 30_000 };
 
 /** Lets JSON of at most 64 KiB through to the schema behind it. */
 export const jsonBody = createMiddleware<AppEnv>(async (c, next) => {
   const type = c.req.header("content-type") ?? "";
   if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
-    await readAll(c.req.raw.body, maxDrainBytes);
+    await readAll(c.req.raw.body, jsonBounds);
     throw new ApiError(
       "unsupported_media_type",
       "The body must be JSON, with Content-Type: application/json.",
@@ -65,7 +66,7 @@ function lossyPart(value: unknown, path: string[]): Issue | undefined {
 async function readText(body: ReadableStream<Uint8Array> | null): Promise<string> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  await readAll(body, maxDrainBytes, (chunk) => {
+  await readAll(body, jsonBounds, (chunk) => {
     size += chunk.byteLength;
     if (size <= maxJsonBytes) chunks.push(chunk);
   });
@@ -81,10 +82,15 @@ async function readText(body: ReadableStream<Uint8Array> | null): Promise<string
   }
 }
 
+export interface Bounds {
+  maxBytes: number;
+  maxMs: number;
+}
+
 /** Reads a body to its end, within bounds of size and time. */
-async function readAll(
+export async function readAll(
   body: ReadableStream<Uint8Array> | null,
-  maxBytes: number,
+  { maxBytes, maxMs }: Bounds,
   take: (chunk: Uint8Array) => void = () => undefined,
 ): Promise<void> {
   if (!body) return;
@@ -93,7 +99,7 @@ async function readAll(
   const timer = setTimeout(() => {
     late = true;
     reader.cancel().catch(() => undefined);
-  }, maxBodyMs);
+  }, maxMs);
   let size = 0;
   try {
     for (let read = await reader.read(); !read.done; read = await reader.read()) {
@@ -110,7 +116,7 @@ async function readAll(
   } finally {
     clearTimeout(timer);
   }
-  if (late) throw new ApiError("invalid_request", `The body took longer than ${maxBodyMs / 1000} s.`);
+  if (late) throw new ApiError("invalid_request", `The body took longer than ${maxMs / 1000} s.`);
 }
 
 /** A reply stays small, whatever came. */

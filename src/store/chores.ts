@@ -2,6 +2,7 @@
 import type { TaskImage } from "../domain/task.ts";
 import { nextDeliveryMs, selectNextDelivery } from "./deliveries.ts";
 import type { Erasure } from "./erase.ts";
+import { type FileToBury, selectExpiredFiles, selectFilesToBury } from "./files.ts";
 
 export interface Chores {
   /** Tenants whose object has not acknowledged the newest copy. */
@@ -11,30 +12,39 @@ export interface Chores {
   /** Erased tasks whose pictures are still there. */
   toBury: { id: string; images: TaskImage[] }[];
   erasures: Erasure[];
+  /** Erased files whose bytes are still there. */
+  filesToBury: FileToBury[];
+  /** Ids of files that have come to their end. */
+  expiredFiles: string[];
   /** When the next webhook is due; null: none is open. */
   deliveryDueMs: number | null;
 }
 
-const limits = { tenants: 20, tasks: 50 };
+/** R2 deletes a thousand objects in one call at the most. */
+const limits = { tenants: 20, tasks: 50, files: 100, expired: 1_000 };
 
-export async function readChores(db: D1Database): Promise<Chores> {
-  const [unpushed, deleted, toBury, erasures, next] = await db.batch<Record<string, unknown>>([
-    db.prepare(
-      `SELECT id FROM tenants INDEXED BY tenants_unpushed WHERE pushed_version < config_version
+export async function readChores(db: D1Database, nowMs: number): Promise<Chores> {
+  const [unpushed, deleted, toBury, erasures, next, files, expired] = await db.batch<Record<string, unknown>>(
+    [
+      db.prepare(
+        `SELECT id FROM tenants INDEXED BY tenants_unpushed WHERE pushed_version < config_version
        LIMIT ${limits.tenants}`,
-    ),
-    db.prepare(
-      `SELECT id, deleted_ms AS deletedMs FROM tenants INDEXED BY tenants_to_erase
+      ),
+      db.prepare(
+        `SELECT id, deleted_ms AS deletedMs FROM tenants INDEXED BY tenants_to_erase
        WHERE deleted_ms IS NOT NULL AND erased_ms IS NULL LIMIT ${limits.tenants}`,
-    ),
-    db.prepare(
-      `SELECT id, images FROM tasks INDEXED BY tasks_erasing WHERE erased = 2 LIMIT ${limits.tasks}`,
-    ),
-    db.prepare(
-      `SELECT tenant_id AS tenantId, end_user AS endUser, at_ms AS atMs FROM erasures LIMIT ${limits.tenants}`,
-    ),
-    selectNextDelivery(db),
-  ]);
+      ),
+      db.prepare(
+        `SELECT id, images FROM tasks INDEXED BY tasks_erasing WHERE erased = 2 LIMIT ${limits.tasks}`,
+      ),
+      db.prepare(
+        `SELECT tenant_id AS tenantId, end_user AS endUser, at_ms AS atMs FROM erasures LIMIT ${limits.tenants}`,
+      ),
+      selectNextDelivery(db),
+      selectFilesToBury(db, limits.files),
+      selectExpiredFiles(db, nowMs, limits.expired),
+    ],
+  );
   const rows = <Row>(result: D1Result | undefined) => (result?.results ?? []) as Row[];
   return {
     unpushed: rows<{ id: string }>(unpushed).map(({ id }) => id),
@@ -44,6 +54,8 @@ export async function readChores(db: D1Database): Promise<Chores> {
       images: JSON.parse(images) as TaskImage[],
     })),
     erasures: rows<Erasure>(erasures),
+    filesToBury: rows<FileToBury>(files),
+    expiredFiles: rows<{ id: string }>(expired).map(({ id }) => id),
     deliveryDueMs: nextDeliveryMs(next),
   };
 }

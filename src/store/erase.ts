@@ -1,5 +1,6 @@
 /** Erasing what a tenant made: prompts, metadata, end users and pictures go, figures stay. */
 import type { TaskImage } from "../domain/task.ts";
+import { eraseReferences } from "./files.ts";
 
 /** The statement that deletes a tenant none of whose tasks goes on; no row changes else. */
 export function deleteTenant(db: D1Database, id: string, nowMs: number): D1PreparedStatement {
@@ -43,7 +44,7 @@ const condition = (which: Erased): [string, ...(string | number)[]] => {
 };
 
 /**
- * Erases the text of up to `limit` tasks and marks their pictures to go.
+ * Erases the text of up to `limit` tasks and marks their pictures, and the files that they name, to go.
  * @returns their ids.
  */
 export async function wipeTasks(
@@ -53,15 +54,13 @@ export async function wipeTasks(
   limit: number,
 ): Promise<string[]> {
   const [where, ...values] = condition(which);
-  const { results } = await db
-    .prepare(
-      `UPDATE tasks SET ${wiped} WHERE id IN (SELECT id FROM tasks INDEXED BY tasks_of_tenant
-         WHERE tenant_id = ?1 AND erased = 0 AND ${ended} AND ${where} ORDER BY id LIMIT ${limit})
-       RETURNING id`,
-    )
-    .bind(tenantId, ...values)
-    .all<{ id: string }>();
-  return results.map(({ id }) => id).toSorted((a, b) => (a < b ? -1 : 1));
+  const chosen = `SELECT id FROM tasks INDEXED BY tasks_of_tenant
+    WHERE tenant_id = ?1 AND erased = 0 AND ${ended} AND ${where} ORDER BY id LIMIT ${limit}`;
+  const [, erased] = await db.batch<{ id: string }>([
+    db.prepare(eraseReferences(chosen)).bind(tenantId, ...values),
+    db.prepare(`UPDATE tasks SET ${wiped} WHERE id IN (${chosen}) RETURNING id`).bind(tenantId, ...values),
+  ]);
+  return (erased?.results ?? []).map(({ id }) => id).toSorted((a, b) => (a < b ? -1 : 1));
 }
 
 /** The pictures of tasks that are being erased, of these or of any. */

@@ -1,5 +1,6 @@
 /** Adding a tenant's books up again from the rows behind them: what should be equal by construction is shown to be. */
 import { availableOf } from "../domain/account.ts";
+import { readFileMeters } from "./files.ts";
 import { openHolds } from "./ledger.ts";
 import { readBook, readSettings } from "./sql.ts";
 
@@ -28,6 +29,10 @@ export function checkBooks(sql: SqlStorage): Check {
     charged: [account.charged, charged],
     held: [account.held, held],
     "tasks in flight": [meters.open, open.length],
+    "bytes of files": [
+      readFileMeters(sql, null).bytes,
+      sum("SELECT coalesce(sum(bytes), 0) AS sum FROM files"),
+    ],
   };
   const problems = Object.entries(pairs)
     .filter(([, [kept, counted]]) => kept !== counted)

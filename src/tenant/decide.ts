@@ -44,6 +44,8 @@ export interface AdmitRequest {
   /** Credits per image, where the tenant has no price of its own. */
   price: number;
   replay: Replay | null;
+  /** It can only be a repetition: as a new request it would be refused for a reason of its own. */
+  onlyReplay?: boolean;
   /** The Worker's clock, unix milliseconds. */
   nowMs: number;
 }
@@ -53,6 +55,8 @@ export type AdmitDecision =
   | (Refused & { policies: PolicyState[] })
   /** The same request came before: this is its task, if it has a row by now. */
   | { kind: "replay"; taskId: string; admittedMs: number; policies: PolicyState[] }
+  /** It is a new request, and was to be a repetition only. */
+  | { kind: "no_replay"; policies: PolicyState[] }
   | { kind: "admitted"; hold: number; price: number; balanceLow: BalanceLow | null; policies: PolicyState[] };
 
 /** Why a request by a good key does not go ahead. */
@@ -94,15 +98,7 @@ export function decide(sql: SqlStorage, request: AdmitRequest): AdmitDecision {
   const refusal = checkAccess(caller, key, settings, { action: "submit", model: request.model }, nowMs);
   if (refusal) return { kind: "key_refused", refusal };
 
-  const scales: Scales = {
-    settings,
-    key,
-    book: readBook(sql),
-    own: hasOwnLimits(key)
-      ? { limits: keyLimits(key.limits), meters: readKeyMeters(sql, key.id) ?? emptyMeters }
-      : null,
-    used: caller.token ? readTokenImages(sql, caller.token.id) : 0,
-  };
+  const scales = readScales(sql, caller, settings, key);
   const before = policiesFor(request, scales);
   const found = findReplay(sql, request.replay, nowMs);
   if (found.kind === "other_body") return { kind: "other_body", policies: before };
@@ -110,7 +106,20 @@ export function decide(sql: SqlStorage, request: AdmitRequest): AdmitDecision {
     const { task, atMs } = found.hold;
     return { kind: "replay", taskId: task, admittedMs: atMs, policies: before };
   }
+  if (request.onlyReplay) return { kind: "no_replay", policies: before };
   return admit(sql, request, scales) ?? { ...refusalOf(request, scales), policies: before };
+}
+
+export function readScales(sql: SqlStorage, { token }: Caller, settings: Settings, key: StoredKey): Scales {
+  return {
+    settings,
+    key,
+    book: readBook(sql),
+    own: hasOwnLimits(key)
+      ? { limits: keyLimits(key.limits), meters: readKeyMeters(sql, key.id) ?? emptyMeters }
+      : null,
+    used: token ? readTokenImages(sql, token.id) : 0,
+  };
 }
 
 function priceOf({ model, price }: AdmitRequest, settings: Settings): number {
@@ -200,7 +209,10 @@ function refusalOf(request: AdmitRequest, { settings, book, own, used }: Scales)
  * The policies that a caller is told of. Browser keys and tokens, which strangers hold, learn of their own only;
  * a token's own is what is left of its images.
  */
-function policiesFor({ caller, nowMs }: AdmitRequest, { settings, book, own, used }: Scales): PolicyState[] {
+export function policiesFor(
+  { caller, nowMs }: Pick<AdmitRequest, "caller" | "nowMs">,
+  { settings, book, own, used }: Scales,
+): PolicyState[] {
   const ours = own ? policiesOf(own.meters, own.limits, nowMs) : [];
   if (caller.kind === "secret")
     return tightest([...ours, ...policiesOf(book.meters, settings.limits, nowMs)]);

@@ -19,17 +19,28 @@
 import { DurableObject } from "cloudflare:workers";
 import { availableOf, balanceOf } from "../domain/account.ts";
 import { type LimitName, type Limits, remainingOf } from "../domain/admission.ts";
+import { remainingFiles } from "../domain/file-limits.ts";
 import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 import { loadTenantConfig } from "../store/tenants.ts";
 import { voidMissing } from "../store/voids.ts";
 import { type Check, checkBooks } from "./check.ts";
 import { type AdmitDecision, type AdmitRequest, confirmAfterMs, decide } from "./decide.ts";
+import {
+  admitFile,
+  dropEnded,
+  dropFile,
+  type FileDecision,
+  type FileRequest,
+  keepFile,
+  readFileMeters,
+} from "./files.ts";
 import { openHolds, readLedger } from "./ledger.ts";
 import { type CreditResult, creditAccount, openAccount, type Settlement, settleHold } from "./money.ts";
 import { migrate, readBook, readSettings, writeBook, writeConfig } from "./sql.ts";
 
 export type { AdmitDecision, AdmitRequest } from "./decide.ts";
+export type { FileDecision, FileRefused, FileRequest } from "./files.ts";
 export type { CreditResult, Settlement } from "./money.ts";
 
 export interface Summary {
@@ -73,6 +84,22 @@ export class Tenant extends DurableObject<Env> {
     return this.#storage.transactionSync(() => settleHold(this.#storage.sql, settlement));
   }
 
+  /** Decides on one upload, before its body is read. */
+  async admitFile(request: FileRequest): Promise<FileDecision> {
+    await this.#ready(request.caller.tenantId, request.nowMs);
+    return this.#storage.transactionSync(() => admitFile(this.#storage.sql, request));
+  }
+
+  /** Makes an upload's hold the file's own; false when it has ended. */
+  keepFile(fileId: string, file: { bytes: number; expiresMs: number }, nowMs: number): boolean {
+    return this.#storage.transactionSync(() => keepFile(this.#storage.sql, fileId, file, nowMs));
+  }
+
+  /** Stops counting a file, or an upload that came to nothing. */
+  dropFile(fileId: string): void {
+    this.#storage.transactionSync(() => dropFile(this.#storage.sql, fileId));
+  }
+
   /** Tops up, refunds or adjusts; once per `reference`. */
   async credit(tenantId: string, wanted: Credit, nowMs: number): Promise<CreditResult> {
     await this.#ready(tenantId, nowMs);
@@ -103,6 +130,7 @@ export class Tenant extends DurableObject<Env> {
     const { sql } = this.#storage;
     const settings = readSettings(sql);
     if (!settings) return undefined;
+    this.#storage.transactionSync(() => dropEnded(sql, nowMs));
     const { account, meters } = readBook(sql);
     return {
       prepaid: settings.prepaid,
@@ -110,7 +138,10 @@ export class Tenant extends DurableObject<Env> {
       held: account.held,
       available: availableOf(account),
       limits: settings.limits,
-      remaining: remainingOf(meters, settings.limits, nowMs),
+      remaining: {
+        ...remainingOf(meters, settings.limits, nowMs),
+        ...remainingFiles(readFileMeters(sql, null), settings.limits, nowMs),
+      },
     };
   }
 

@@ -28,6 +28,12 @@ const steps = [
      balance INTEGER NOT NULL, held INTEGER NOT NULL);
    CREATE UNIQUE INDEX entries_reference ON entries (reference) WHERE reference IS NOT NULL;
    CREATE TABLE tokens (id TEXT PRIMARY KEY, images INTEGER NOT NULL, expires_ms INTEGER NOT NULL) WITHOUT ROWID;`,
+  // Uploads, each until its end; their sums are books like the others.
+  `CREATE TABLE files (
+     id TEXT PRIMARY KEY, key_id TEXT NOT NULL, token_id TEXT, bytes INTEGER NOT NULL, date TEXT NOT NULL,
+     uploaded INTEGER NOT NULL, ends_ms INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE INDEX files_ending ON files (ends_ms);
+   CREATE INDEX files_of_token ON files (token_id) WHERE token_id IS NOT NULL;`,
 ];
 
 /** Brings the object's tables up to date; each step runs once. */
@@ -108,12 +114,12 @@ export function writeKeyMeters(sql: SqlStorage, keyId: string, meters: Meters): 
   writeScope(sql, keyId, meters);
 }
 
-function readScope<T>(sql: SqlStorage, scope: string): T | undefined {
+export function readScope<T>(sql: SqlStorage, scope: string): T | undefined {
   const [row] = sql.exec<{ body: string }>("SELECT body FROM books WHERE scope = ?", scope).toArray();
   return row && (JSON.parse(row.body) as T);
 }
 
-function writeScope(sql: SqlStorage, scope: string, body: object): void {
+export function writeScope(sql: SqlStorage, scope: string, body: object): void {
   sql.exec("INSERT OR REPLACE INTO books (scope, body) VALUES (?, ?)", scope, JSON.stringify(body));
 }
 

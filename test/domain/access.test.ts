@@ -101,7 +101,18 @@ describe("of several reasons to refuse a key", () => {
   });
 });
 
-const all: Action[] = ["submit", "read", "list", "cancel", "upload", "delete", "manage", "quote", "mint"];
+const all: Action[] = [
+  "submit",
+  "read",
+  "list",
+  "cancel",
+  "upload",
+  "delete",
+  "delete_file",
+  "manage",
+  "quote",
+  "mint",
+];
 const may = (caller: Caller, key: Partial<StoredKey> = {}) =>
   all.filter((action) => check(caller, { key, action }) === undefined);
 
@@ -112,13 +123,18 @@ describe("what may be done", () => {
       "one of images",
       secret,
       { scopes: ["images"] },
-      ["submit", "read", "list", "cancel", "upload", "delete", "quote", "mint"],
+      ["submit", "read", "list", "cancel", "upload", "delete", "delete_file", "quote", "mint"],
     ],
     ["one of manage", secret, { scopes: ["manage"] }, ["manage", "quote"]],
     ["one of none", secret, { scopes: [] }, []],
     ["a browser key", browser, {}, ["submit", "read", "quote", "mint"]],
-    ["a client token", withToken(), {}, ["submit", "read", "upload", "quote"]],
-    ["one for an end user", withToken({ endUser: "u-1" }), {}, ["submit", "read", "list", "upload", "quote"]],
+    ["a client token", withToken(), {}, ["submit", "read", "upload", "delete_file", "quote"]],
+    [
+      "one for an end user",
+      withToken({ endUser: "u-1" }),
+      {},
+      ["submit", "read", "list", "upload", "delete_file", "quote"],
+    ],
   ] as [string, Caller, Partial<StoredKey>, Action[]][])("with %s", (_who, caller, key, actions) => {
     expect(may(caller, key)).toEqual(actions);
   });

@@ -36,6 +36,7 @@ describe("a client token", () => {
     ["POST", "/v1/keys", { name: "mine", kind: "secret" }],
     ["GET", "/v1/keys", undefined],
     ["DELETE", "/v1/keys/key-0000000000000000", undefined],
+    ["DELETE", "/v1/tasks/task-0000000000000000000000000000000", undefined],
     ["GET", "/v1/usage", undefined],
     ["GET", "/v1/ledger", undefined],
   ])("may not %s %s", async (method, path, body) => {

@@ -2,15 +2,19 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { createApp } from "../../src/app.ts";
 import { bearer, startGateway, submitTask } from "../gateway.ts";
+import { draw, fileOf, pathOf, upload } from "./files.ts";
 import { expectError, generations, goodBody, storePicture } from "./support.ts";
 
 const gateway = startGateway();
 let tenant = { id: "", key: "", keyId: "" };
 let taskId = "";
 let picture = "";
+let file = { path: "", id: "" };
 beforeAll(async () => {
   tenant = await gateway.makeTenant();
   picture = (await storePicture(gateway, tenant.key, "webp")).path;
+  const uploaded = await fileOf(await upload(gateway, tenant.key, await draw("png")));
+  file = { path: pathOf(uploaded), id: uploaded.id };
   taskId = (await submitTask(gateway, tenant.key)).id;
 });
 
@@ -37,6 +41,9 @@ const takes: Record<string, string[]> = {
   "/v1/tasks/:id/cancel": ["POST"],
   "/v1/tasks/:id/events": read,
   "/images/:file": read,
+  "/v1/files": ["POST"],
+  "/v1/files/:id": ["DELETE"],
+  "/files/:file": read,
   "/admin/api/tenants": [...read, "POST"],
   "/admin/api/tenants/:id": [...read, "PATCH", "DELETE"],
   "/admin/api/tenants/:id/keys": [...read, "POST"],
@@ -73,14 +80,14 @@ const takes: Record<string, string[]> = {
 };
 
 const routes = Object.entries(takes).map(([route, allow]): KnownRoute => {
-  const who = /^\/(openai\/)?v1\//.test(route)
-    ? asTenant
-    : route.startsWith("/admin/")
-      ? asOperator
-      : asNobody;
-  const id = () => (route.includes("/tasks/") ? taskId : tenant.id);
-  const path = () =>
-    route === "/images/:file" ? picture : route.replace(":id", id()).replace(":key", tenant.keyId);
+  const isTenants = /^\/(openai\/)?v1\//.test(route);
+  const who = isTenants ? asTenant : route.startsWith("/admin/") ? asOperator : asNobody;
+  const id = () => (route.includes("/tasks/") ? taskId : route.includes("/files/") ? file.id : tenant.id);
+  const places: Record<string, () => string> = {
+    "/images/:file": () => picture,
+    "/files/:file": () => file.path,
+  };
+  const path = () => places[route]?.() ?? route.replace(":id", id()).replace(":key", tenant.keyId);
   return { route, path, allow, who };
 });
 
@@ -169,6 +176,8 @@ describe("every reply", () => {
       await gateway.fetch(picture),
       await gateway.fetch(picture, { headers: { "if-none-match": "*" } }),
       await gateway.fetch("/images/x.png"),
+      await gateway.fetch(file.path),
+      await gateway.fetch("/files/x.png"),
       await gateway.fetch("/images/x/y/z"),
       await gateway.fetch(generations, { method: "OPTIONS" }),
       await gateway.fetch("/healthz", { method: "POST" }),

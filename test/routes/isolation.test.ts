@@ -4,6 +4,7 @@
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { bearer, finishTask, type ShownTask, startGateway, submitTask } from "../gateway.ts";
+import { draw, fileOf, pathOf, type ShownFile, upload } from "./files.ts";
 import { makeBrowserKey, mintToken, page } from "./page.ts";
 import { comparable, makeKey } from "./support.ts";
 
@@ -14,6 +15,7 @@ interface Side {
   key: string;
   keyId: string;
   tasks: ShownTask[];
+  file: ShownFile;
   spare: { id: string; key: string };
   keys: Record<string, string>;
 }
@@ -33,6 +35,7 @@ async function side(prompt: string): Promise<Side> {
   return {
     ...tenant,
     tasks: [done, open],
+    file: await fileOf(await upload(gateway, tenant.key, await draw("png"))),
     spare: await makeKey(gateway, tenant.id, { name: "spare" }),
     keys: {
       secret: tenant.key,
@@ -82,6 +85,12 @@ const routes: Asked[] = [
     operation: "DELETE /v1/tasks/{id}",
     idOf: (owner) => owner.tasks[0]?.id ?? "",
     pathOf: (id) => `/v1/tasks/${id}`,
+    keys: everybody,
+  },
+  {
+    operation: "DELETE /v1/files/{id}",
+    idOf: (owner) => owner.file.id,
+    pathOf: (id) => `/v1/files/${id}`,
     keys: everybody,
   },
   {
@@ -162,6 +171,19 @@ describe("another tenant's id", () => {
       const { links: _signedByEach, ...shown } = (await task.json()) as ShownTask;
       expect(theirs.tasks[0]).toMatchObject(shown);
     }
+  });
+
+  it("of a file cannot be named as a reference, and the file is still there", async () => {
+    const body = (file: string) => ({ model: "wan-2.7-image", prompt: "the same", image_urls: [file] });
+    const ask = async (url: string) => {
+      const reply = await gateway.post("/v1/images/generations", body(url), bearer(mine.key));
+      const { body: text, status } = (await comparable(reply)) as { body: string; status: number };
+      return { status, text };
+    };
+    const foreign = await ask(theirs.file.url);
+    expect(foreign).toEqual(await ask(theirs.file.url.replace(theirs.file.id, nobodys(theirs.file.id))));
+    expect(foreign.status).toBe(400);
+    expect((await gateway.fetch(pathOf(theirs.file))).status).toBe(200);
   });
 
   it("of an idempotency key finds nothing of theirs", async () => {
