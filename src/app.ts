@@ -32,6 +32,7 @@ import { listModels, openAiListModels } from "./routes/list-models.ts";
 import { listTasks } from "./routes/list-tasks.ts";
 import { observe } from "./routes/observe.ts";
 import { openAiCreateImage } from "./routes/openai-create-image.ts";
+import { openAiEditImage } from "./routes/openai-edit-image.ts";
 import { openApiDocument } from "./routes/openapi.ts";
 import { ownKeys } from "./routes/own-keys.ts";
 import { ownWebhook } from "./routes/own-webhook.ts";
@@ -46,7 +47,7 @@ export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => De
   const api = createApi();
   api.use(observe(depsFor));
   for (const path of ["/v1/*", "/openai/v1/*", "/images/*"]) api.use(path, cors);
-  api.use("/v1/files", drainRefused);
+  for (const path of ["/v1/files", "/openai/v1/images/edits"]) api.use(path, drainRefused);
   for (const path of ["/v1/*", "/openai/v1/*"]) api.use(path, authenticate);
   api.use("/admin/api/*", authenticateAdmin);
   api.use("/admin/api/tenants/:id/*", nameTenant);
@@ -71,6 +72,7 @@ export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => De
   getLedger(api);
   openAiListModels(api, config);
   openAiCreateImage(api, config);
+  openAiEditImage(api, config);
   ownKeys(api);
   ownWebhook(api, config);
   adminTenants(api, config);

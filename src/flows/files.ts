@@ -142,7 +142,10 @@ async function putOnce(deps: Deps, file: StoredFile, bytes: Uint8Array<ArrayBuff
 }
 
 /** Erases one file: its row first, so that no task can name it any more. */
-async function dropFile(deps: Deps, { id, tenantId }: Pick<StoredFile, "id" | "tenantId">): Promise<void> {
+export async function dropFile(
+  deps: Deps,
+  { id, tenantId }: Pick<StoredFile, "id" | "tenantId">,
+): Promise<void> {
   await eraseFiles(deps.db, tenantId, { file: id }).run();
   await buryFiles(deps, [{ id, tenantId }]);
 }

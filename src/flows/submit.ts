@@ -37,6 +37,8 @@ export interface Submission {
   metadata: Record<string, string>;
   endUser: string | null;
   repetition: Repetition;
+  /** What stands for `image_urls` where a repetition is looked for: hashes, of images that came with the request. */
+  references?: string[] | undefined;
 }
 
 export type SubmitResult =
@@ -55,7 +57,7 @@ export type SubmitResult =
 
 /** @throws OutOfReach when the object or the database does not answer; nothing was sent upstream then. */
 export async function submit(deps: Deps, submission: Submission): Promise<SubmitResult> {
-  const { caller, model, input, metadata, endUser } = submission;
+  const { caller, model, input } = submission;
   const taskId = deps.newId("task");
   const missing = await missingReferences(deps, submission);
   const decision = await deps.tenant(caller.tenantId).admit({
@@ -64,7 +66,7 @@ export async function submit(deps: Deps, submission: Submission): Promise<Submit
     model,
     images: input.n,
     price: deps.config.PRICES[model],
-    replay: await replayOf(caller, { model, input, metadata, endUser }, submission.repetition),
+    replay: await replayOf(caller, sameness(submission), submission.repetition),
     // A repetition gets its task, whatever has become of the files meanwhile.
     onlyReplay: missing.length > 0,
     nowMs: deps.now(),
@@ -89,6 +91,12 @@ export async function submit(deps: Deps, submission: Submission): Promise<Submit
     return { kind: "accepted", task: await reveal(deps, task), policies };
   }
   return { kind: "upstream_refused", code: sent.code, policies };
+}
+
+/** What has to be equal of two requests for one to be a repetition of the other. */
+function sameness({ model, input, metadata, endUser, references }: Submission): object {
+  const image_urls = references ?? input.image_urls;
+  return { model, input: { ...input, ...(image_urls && { image_urls }) }, metadata, endUser };
 }
 
 function missingReferences(deps: Deps, { caller, origin, input }: Submission): Promise<number[]> {
@@ -145,7 +153,7 @@ function tellLow(deps: Deps, { id: taskId, tenantId }: Task, low: BalanceLow): D
 
 async function writeTask(
   deps: Deps,
-  { caller, repetition: _repetition, ...asked }: Submission,
+  { caller, repetition: _repetition, references: _references, ...asked }: Submission,
   id: string,
   { hold, price, balanceLow }: AdmitDecision & { kind: "admitted" },
 ): Promise<Task> {

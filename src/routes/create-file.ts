@@ -6,9 +6,10 @@ import { fileUrl, maxUploadBytes, type StoredFile } from "../domain/files.ts";
 import { imageExtensions, toSeconds } from "../domain/task.ts";
 import { admitFile, keepFile, leavePlace } from "../flows/files.ts";
 import type { Api, AppContext } from "./context.ts";
+import { declaredBytes } from "./form.ts";
 import { fileRefused, keyRefused } from "./refusals.ts";
 import { errorReplies, json, keyErrors, limitHeaders } from "./replies.ts";
-import { declaredBytes, fileProblem, readUpload } from "./upload.ts";
+import { fileProblem, readUpload } from "./upload.ts";
 
 const types = Object.keys(imageExtensions) as [keyof typeof imageExtensions];
 const binary = { type: "string", format: "binary" } as const;

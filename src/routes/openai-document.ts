@@ -24,4 +24,4 @@ export const imagesReply = (event: string) => ({
   content: { "application/json": { schema: images }, "text/event-stream": { schema: z.string() } },
 });
 
-export const openAiErrors = errorReplies(...submissionErrors, "task_not_finished");
+export const openAiErrors = errorReplies(...submissionErrors, "task_not_finished", "body_too_large");

@@ -122,7 +122,7 @@ export function openAiEdit(config: Config) {
     });
 }
 
-type OpenAiBody = z.output<ReturnType<typeof openAiGeneration>>;
+export type OpenAiBody = z.output<ReturnType<typeof openAiGeneration>>;
 
 export interface NativeRequest {
   model: Model;

@@ -95,13 +95,14 @@ export function submissionRefused(
 }
 
 /** Why an upload by a good key is not let in. */
-export function fileRefused(refusal: FileRefused): ApiError {
+/** @param field Of the request that holds the file. */
+export function fileRefused(refusal: FileRefused, field = "file"): ApiError {
   switch (refusal.kind) {
     case "limited":
       return limited(refusal, {});
     case "too_large":
       return invalidRequest([
-        { path: ["file"], message: `must be at most ${refusal.most} bytes, which is the limit file_bytes` },
+        { path: [field], message: `must be at most ${refusal.most} bytes, which is the limit file_bytes` },
       ]);
     case "token_spent":
       return new ApiError("token_spent", `This token's ${refusal.most} uploads are used up.`);

@@ -46,6 +46,8 @@ export interface Asked {
   endUser: string | null;
   /** `Idempotency-Key`. */
   repeatKey: string | null;
+  /** What stands for `image_urls` where a repetition is looked for. */
+  references?: string[];
 }
 
 /**
@@ -55,8 +57,8 @@ export interface Asked {
  */
 export async function submitAsked(
   c: AppContext,
-  { model, input, metadata, endUser, repeatKey }: Asked,
-): Promise<{ task: Task; headers: Record<string, string> }> {
+  { model, input, metadata, endUser, repeatKey, references }: Asked,
+): Promise<{ task: Task; headers: Record<string, string>; isRepetition: boolean }> {
   const deps = c.get("deps");
   const caller = c.get("caller");
   if (caller.kind !== "secret") {
@@ -69,6 +71,7 @@ export async function submitAsked(
     origin: c.get("origin"),
     model,
     input,
+    references,
     metadata,
     endUser: caller.token?.endUser ?? endUser,
     repetition: { key: repeatKey, retries: retriesOf(c), ip: networkAddress(c) },
@@ -78,9 +81,9 @@ export async function submitAsked(
   if (result.kind !== "accepted" && result.kind !== "replayed")
     throw submissionRefused(result, headers, caller.kind === "secret");
   c.set("taskId", result.task.id);
-  const replayed: Record<string, string> =
-    result.kind === "replayed" ? { "idempotency-replayed": "true" } : {};
-  return { task: result.task, headers: { ...headers, ...replayed } };
+  const isRepetition = result.kind === "replayed";
+  const replayed: Record<string, string> = isRepetition ? { "idempotency-replayed": "true" } : {};
+  return { task: result.task, headers: { ...headers, ...replayed }, isRepetition };
 }
 
 /** How often the client says that it has tried before. */

@@ -63,6 +63,7 @@ const takes: Record<string, string[]> = {
   "/v1/models": read,
   "/openai/v1/models": read,
   "/openai/v1/images/generations": ["POST"],
+  "/openai/v1/images/edits": ["POST"],
   "/v1/quote": ["POST"],
   "/v1/client-tokens": ["POST"],
   "/v1/keys": [...read, "POST"],

@@ -1,0 +1,77 @@
+/** `POST /openai/v1/images/edits`: a form with one to four images, kept as files for the model to fetch. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import type { Config } from "../config.ts";
+import { linkBases } from "../deps.ts";
+import { fileUrl } from "../domain/files.ts";
+import { sha256Hex } from "../domain/signing.ts";
+import { enter } from "../flows/enter.ts";
+import { dropReferences, keepReferences } from "../flows/keep-references.ts";
+import type { Api, AppContext } from "./context.ts";
+import { imagesReply, openAiErrors } from "./openai-document.ts";
+import { type EditForm, editFormDocument, readEditForm } from "./openai-form.ts";
+import { replyWithImages } from "./openai-reply.ts";
+import { type NativeRequest, toNative } from "./openai-request.ts";
+import { fileRefused, keyRefused } from "./refusals.ts";
+import { limitHeaders } from "./replies.ts";
+import { idempotencyHeader, submitAsked } from "./submission.ts";
+import { invalidRequest } from "./validation.ts";
+
+const event = "image_edit.completed";
+
+const contract = (config: Config) =>
+  createRoute({
+    method: "post",
+    path: "/openai/v1/images/edits",
+    operationId: "openai-edit-image",
+    tags: ["OpenAI"],
+    summary: "Edit images, in OpenAI's words",
+    description:
+      "Answers as generations do. The images are kept for 72 hours, as uploads are, and counted as such.",
+    security: [{ key: [] }],
+    request: { headers: z.object(idempotencyHeader) },
+    requestBody: editFormDocument(config),
+    responses: { 200: imagesReply(event), ...openAiErrors },
+  });
+
+export function openAiEditImage(api: Api, config: Config): void {
+  api.openapi(contract(config), async (c) => {
+    // Forty megabytes are not read for a key that may not send them.
+    const entered = await enter(c.get("deps"), c.get("caller"), { action: "upload" });
+    if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
+    const form = await readEditForm(c, config);
+    const { stream, format, ...asked } = toNative(config, form.body);
+    const repeatKey = c.req.valid("header")["idempotency-key"] ?? null;
+    const { task, headers } = await submitEdit(c, form, { ...asked, repeatKey });
+    return replyWithImages(c, task, headers, { stream, format, event });
+  });
+}
+
+type AskedEdit = Omit<NativeRequest, "stream" | "format"> & { repeatKey: string | null };
+
+/** Keeps the images and submits their task. A repetition is known by what the images hold, not by where they are kept. */
+async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit) {
+  const deps = c.get("deps");
+  const kept = await keepReferences(deps, c.get("caller"), images, asked.endUser);
+  switch (kept.kind) {
+    case "key_refused":
+      throw keyRefused(kept.refusal);
+    case "refused":
+      for (const [name, value] of Object.entries(limitHeaders(kept.policies))) c.header(name, value);
+      throw fileRefused(kept.refusal, "image");
+    case "no_picture":
+      throw invalidRequest([{ path: ["image", kept.index], message: kept.problem }]);
+    case "kept":
+  }
+  const base = linkBases(deps.config, c.get("origin")).api;
+  const references = await Promise.all(images.map((bytes) => sha256Hex(bytes)));
+  const image_urls = kept.files.map((file) => fileUrl(base, file));
+  try {
+    const submitted = await submitAsked(c, { ...asked, input: { ...asked.input, image_urls }, references });
+    if (submitted.isRepetition) dropReferences(deps, kept.files);
+    return submitted;
+  } catch (error) {
+    dropReferences(deps, kept.files);
+    throw error;
+  }
+}
