@@ -9,23 +9,27 @@ import { firstTask, selectTask } from "../store/tasks.ts";
 import { enter } from "./enter.ts";
 import { refresh } from "./look.ts";
 
+/** No two looks are further apart. */
+export const slowestPaceMs = 4_000;
+
 /** Often at first, when most tasks end; then seldom enough for the free plan's 50 queries in two minutes. */
 function paceMs(waitedMs: number): number {
   if (waitedMs < 12_000) return 1_000;
-  return waitedMs < 30_000 ? 2_000 : 4_000;
+  return waitedMs < 30_000 ? 2_000 : slowestPaceMs;
 }
 
 /**
  * Reads the task again and again, until it has ended or `untilMs`, or the caller's key is no good any more. Readers
  * refresh it at their own pace.
+ * @param startMs Since when the caller waits.
  */
 export async function* pollTask(
   deps: Deps,
   caller: Caller,
   task: Task,
   untilMs: number,
+  startMs: number = deps.now(),
 ): AsyncGenerator<Task> {
-  const startMs = deps.now();
   let current = task;
   while (!isFinished(current)) {
     const pauseMs = Math.min(paceMs(deps.now() - startMs), untilMs - deps.now());

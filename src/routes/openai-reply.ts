@@ -14,10 +14,12 @@ import {
   type Task,
 } from "../domain/task.ts";
 import { ApiError, type errorBody } from "../errors.ts";
-import { pollTask } from "../flows/watch.ts";
+import { enter } from "../flows/enter.ts";
+import { pollTask, slowestPaceMs } from "../flows/watch.ts";
 import { base64Of } from "./base64.ts";
 import type { AppContext } from "./context.ts";
 import type { WantedFormat } from "./openai-request.ts";
+import { keyRefused, taskDeleted } from "./refusals.ts";
 import { encode, streamOf } from "./streams.ts";
 
 const silentMs = 55_000;
@@ -39,8 +41,10 @@ export async function replyWithImages(
   wanted: { format: WantedFormat; stream: boolean; event: string },
 ): Promise<Response> {
   const deps = c.get("deps");
+  // Errors that are thrown from here on carry them too.
   const own = { ...headers, "x-task-id": task.id, "cache-control": "no-store" };
-  const untilMs = deps.now() + longestMs;
+  for (const [name, value] of Object.entries(own)) c.header(name, value);
+  const startMs = deps.now();
   const writing: Writing = wanted.stream
     ? {
         contentType: "text/event-stream; charset=utf-8",
@@ -49,15 +53,22 @@ export async function replyWithImages(
       }
     : { contentType: "application/json", pulse: " ", write: (done) => writeJson(c, done, wanted.format) };
   let latest = task;
-  for await (const current of pollTask(deps, c.get("caller"), task, deps.now() + silentMs)) latest = current;
-  if (isFinished(latest) && latest.state !== "completed") return failedReply(c, latest, own);
+  for await (const current of pollTask(deps, c.get("caller"), task, startMs + silentMs)) latest = current;
+  if (isFinished(latest) && latest.state !== "completed") return failedReply(c, latest);
+  if (!isFinished(latest) && deps.now() < startMs + silentMs) throw await brokenOff(c);
   const body = isFinished(latest)
     ? await begun(writing.write(latest))
-    : writeLate(c, latest, untilMs, writing);
-  return c.body(streamOf(body), 200, { ...own, "content-type": writing.contentType });
+    : writeLate(c, latest, startMs, writing);
+  return c.body(streamOf(body), 200, { "content-type": writing.contentType });
 }
 
-/** Has the first bytes at hand before the status is sent: if the bucket is out of reach, it is 503. */
+/** Why there is no task to wait for any more: the key was revoked meanwhile, or it ended and was erased between two looks. */
+async function brokenOff(c: AppContext): Promise<ApiError> {
+  const entered = await enter(c.get("deps"), c.get("caller"), { action: "read" });
+  return entered.kind === "key_refused" ? keyRefused(entered.refusal) : taskDeleted();
+}
+
+/** Has the first picture open before the status is sent: if the bucket is out of reach, it is 503. */
 async function begun(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncGenerator<Uint8Array>> {
   const first = await chunks.next();
   return (async function* () {
@@ -70,7 +81,7 @@ async function begun(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncGenerator
 async function* writeLate(
   c: AppContext,
   task: Task,
-  untilMs: number,
+  startMs: number,
   { pulse, write }: Writing,
 ): AsyncGenerator<Uint8Array> {
   const deps = c.get("deps");
@@ -78,9 +89,10 @@ async function* writeLate(
   yield encode(pulse);
   let pulsedMs = deps.now();
   let latest = task;
-  for await (const current of pollTask(deps, caller, task, untilMs)) {
+  for await (const current of pollTask(deps, caller, task, startMs + longestMs, startMs)) {
     latest = current;
-    if (deps.now() - pulsedMs < pulseMs) continue;
+    // The next look may be too late for it.
+    if (deps.now() - pulsedMs + slowestPaceMs <= pulseMs) continue;
     pulsedMs = deps.now();
     yield encode(pulse);
   }
@@ -96,9 +108,9 @@ const callersFaults: readonly TaskFailureCode[] = [
   "image_dimension_mismatch",
 ];
 
-function failedReply(c: AppContext, task: Task, headers: Record<string, string>): Response {
+function failedReply(c: AppContext, task: Task): Response {
   if (task.errorCode === null) {
-    throw new ApiError("task_not_finished", "The task was cancelled before it had an image.", { headers });
+    throw new ApiError("task_not_finished", "The task was cancelled before it had an image.");
   }
   const { message } = taskFailures[task.errorCode];
   const isCallers = callersFaults.includes(task.errorCode);
@@ -116,7 +128,6 @@ function failedReply(c: AppContext, task: Task, headers: Record<string, string>)
   } satisfies Failure;
   // A retry of the same request is answered with the same task.
   return c.json(body, isCallers ? 400 : 500, {
-    ...headers,
     "x-should-retry": "false",
     "access-control-allow-origin": "*",
   });
@@ -148,18 +159,18 @@ function usageOf(c: AppContext, task: Task) {
 
 async function* writeJson(c: AppContext, task: Task, format: WantedFormat): AsyncGenerator<Uint8Array> {
   const bases = linkBases(c.get("deps").config, task.origin);
-  yield encode(`{"created":${Math.floor(task.createdMs / 1000)},"data":[`);
-  let between = "";
+  let before = `{"created":${Math.floor(task.createdMs / 1000)},"data":[`;
   for (const { id, stored } of storedImages(task)) {
+    const picture = format === "url" ? null : await openPicture(c, id);
     const url = JSON.stringify(imageUrl(bases, id, stored.contentType));
-    yield encode(`${between}{${format === "b64_json" ? "" : `"url":${url}`}`);
-    if (format !== "url") {
+    yield encode(`${before}{${format === "b64_json" ? "" : `"url":${url}`}`);
+    if (picture) {
       yield encode(`${format === "b64_json" ? "" : ","}"b64_json":"`);
-      yield* readBase64(c, id);
+      yield* inBase64(picture);
       yield encode('"');
     }
     yield encode("}");
-    between = ",";
+    before = ",";
   }
   yield encode(`],"usage":${JSON.stringify(usageOf(c, task))}}`);
 }
@@ -167,6 +178,7 @@ async function* writeJson(c: AppContext, task: Task, format: WantedFormat): Asyn
 async function* writeEvents(c: AppContext, task: Task, event: string): AsyncGenerator<Uint8Array> {
   const bases = linkBases(c.get("deps").config, task.origin);
   for (const { id, stored } of storedImages(task)) {
+    const picture = await openPicture(c, id);
     const rest = {
       type: event,
       url: imageUrl(bases, id, stored.contentType),
@@ -179,15 +191,20 @@ async function* writeEvents(c: AppContext, task: Task, event: string): AsyncGene
       usage: usageOf(c, task),
     };
     yield encode(`event: ${event}\ndata: ${JSON.stringify(rest).slice(0, -1)},"b64_json":"`);
-    yield* readBase64(c, id);
+    yield* inBase64(picture);
     yield encode('"}\n\n');
   }
 }
 
-/** A stored picture in base 64, streamed out of the bucket. */
-async function* readBase64(c: AppContext, id: string): AsyncGenerator<Uint8Array> {
+/** Before anything is written of it, so that what is wrong with the first one still has a status of its own. */
+async function openPicture(c: AppContext, id: string): Promise<R2ObjectBody> {
   const object = await reach("storage", () => c.get("deps").bucket.get(imageKey(id)));
   // A picture is never empty: this is what is left of one that was deleted.
   if (!object || object.size === 0) throw new ApiError("deleted", "This picture was deleted.");
-  for await (const text of base64Of(object.body)) yield encode(text);
+  return object;
+}
+
+/** Streamed out of the bucket. */
+async function* inBase64(picture: R2ObjectBody): AsyncGenerator<Uint8Array> {
+  for await (const text of base64Of(picture.body)) yield encode(text);
 }

@@ -34,11 +34,54 @@ export async function replyOf(response: Response): Promise<Reply> {
 
 export const taskIdOf = (response: Response) => response.headers.get("x-task-id") ?? "";
 
-/** The bytes in the bucket behind a picture's URL. */
+/** Where in the bucket the picture with this URL is. */
+export const keyOf = (url: string | undefined) =>
+  `images/${/\/images\/(img-\w+)\.\w+$/.exec(url ?? "")?.[1]}`;
+
 export async function storedBytes(url: string | undefined): Promise<Uint8Array> {
-  const [, id] = /\/images\/(img-\w+)\.\w+$/.exec(url ?? "") ?? [];
-  const object = await env.IMAGES.get(`images/${id}`);
+  const object = await env.IMAGES.get(keyOf(url));
   return new Uint8Array((await object?.arrayBuffer()) ?? []);
 }
 
 export const decoded = (text: string | undefined) => Uint8Array.fromBase64(text ?? "");
+
+export interface Piece {
+  /** Since the request was sent. */
+  atMs: number;
+  text: string;
+}
+
+export interface Waited {
+  response: Response;
+  /** When the status came, since the request was sent. */
+  answeredMs: number;
+  pieces: Piece[];
+  /** Whether the body came to its end, or broke off. */
+  end: "whole" | "broken";
+  endedMs: number;
+}
+
+/** Asks in virtual time, and notes when each piece of the reply came. */
+export async function waitFor(
+  gateway: TestGateway,
+  key: string,
+  fields: object = {},
+  headers: Record<string, string> = {},
+): Promise<Waited> {
+  const startMs = gateway.now();
+  const response = await ask(gateway, key, fields, headers);
+  const answeredMs = gateway.now() - startMs;
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  const pieces: Piece[] = [];
+  let end: Waited["end"] = "whole";
+  try {
+    for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
+      pieces.push({ atMs: gateway.now() - startMs, text: part.value });
+    }
+  } catch {
+    end = "broken";
+  }
+  return { response, answeredMs, pieces, end, endedMs: gateway.now() - startMs };
+}
+
+export const textOf = ({ pieces }: Waited) => pieces.map(({ text }) => text).join("");
