@@ -188,7 +188,8 @@ function ruleOf(
   { code, expected = "", origin = "", minimum, maximum, values }: Partial<RuleFacts>,
   message: string,
 ) {
-  if (message === required) return required;
+  // A schema's own words tell more than its kind of rule does; Zod's begin otherwise.
+  if (/^(?:is|must) /.test(message)) return message;
   const noun = origin === "string" ? " character" : origin === "array" ? " item" : "";
   const unit = (count: unknown) => (noun === "" || count === 1 ? noun : `${noun}s`);
   switch (code) {

@@ -33,6 +33,7 @@ interface D1 {
 interface R2 {
   list(options: object): Promise<{ objects: { key: string; size: number; customMetadata?: object }[] }>;
   get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
+  put(key: string, bytes: Uint8Array): Promise<unknown>;
 }
 
 export async function startBuiltGateway(vars: Record<string, string> = {}): Promise<BuiltGateway> {

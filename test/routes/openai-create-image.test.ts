@@ -173,6 +173,16 @@ describe("a request is refused by the name of its field, and nothing is made of 
     expect(message).toMatch(naming(param));
   });
 
+  it.each([
+    [{ mask: "x" }, "mask: is not supported: the model edits the whole picture, by its prompt"],
+    [{ background: "transparent" }, "background: must be auto or opaque: the model draws no transparency"],
+    [{ output_format: "webp" }, "output_format: must be png: pictures are stored as the model makes them"],
+  ])("what the model cannot do says why, for %j", async (fields, text) => {
+    const [param = ""] = Object.keys(fields);
+    const send = () => ask(gateway, key, fields);
+    expect(await expectNothingBut(gateway, send, "invalid_request", param)).toBe(text);
+  });
+
   it("all that is wrong is told at once", async () => {
     const fields = { n: 9, mask: "x", colour: "red" };
     const message = await expectNothingBut(gateway, () => ask(gateway, key, fields), "invalid_request", "n");
