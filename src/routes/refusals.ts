@@ -2,8 +2,8 @@
 import type { KeyRefusal } from "../domain/access.ts";
 import type { LimitRefusal } from "../domain/admission.ts";
 import { ApiError } from "../errors.ts";
+import type { FileAdmission } from "../flows/files.ts";
 import type { SubmitResult } from "../flows/submit.ts";
-import type { FileRefused } from "../tenant/files.ts";
 import type { RefusalCode } from "../upstream/errors.ts";
 import { invalidRequest } from "./validation.ts";
 
@@ -94,9 +94,14 @@ export function submissionRefused(
   }
 }
 
-/** Why an upload by a good key is not let in. */
-/** @param field Of the request that holds the file. */
-export function fileRefused(refusal: FileRefused, field = "file"): ApiError {
+/**
+ * Why an upload by a good key is not let in.
+ * @param field Of the request that holds the file.
+ */
+export function fileRefused(
+  refusal: Exclude<FileAdmission, { kind: "admitted" | "key_refused" }>,
+  field = "file",
+): ApiError {
   switch (refusal.kind) {
     case "limited":
       return limited(refusal, {});

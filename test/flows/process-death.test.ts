@@ -13,35 +13,13 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Around, bearer, readTask, startGateway, storedKeys, submitTask } from "../gateway.ts";
 import { applyMigrations } from "../setup.ts";
+import { Died, mortal, type Side } from "./mortal.ts";
 import { hook, startWithReceiver } from "./receiver.ts";
 
 beforeEach(async () => {
   await reset();
   await applyMigrations();
 });
-
-class Died extends Error {}
-
-type Side = "before" | "after";
-
-/** Counts calls; the process is dead from the given side of the given call on. */
-function mortal(dieAt = 0, side: Side = "before") {
-  const process: { steps: string[]; dead: boolean } = { steps: [], dead: false };
-  const die = (): never => {
-    process.dead = true;
-    throw new Died();
-  };
-  const around: Around = async (name, call) => {
-    if (process.dead) throw new Died();
-    const step = process.steps.push(name);
-    if (step === dieAt && side === "before") die();
-    const result = await call();
-    // The process may have died at another call while this one was under way.
-    if (process.dead || (step === dieAt && side === "after")) die();
-    return result;
-  };
-  return { process, around };
-}
 
 const asked = { n: 2, size: { width: 1024, height: 600 } };
 

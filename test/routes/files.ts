@@ -77,8 +77,18 @@ export async function countFiles(): Promise<number> {
 }
 
 export async function storedFiles(): Promise<R2Object[]> {
-  const { objects } = await env.IMAGES.list({ prefix: "files/", include: ["customMetadata"] });
-  return objects;
+  const found: R2Object[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await env.IMAGES.list({
+      prefix: "files/",
+      include: ["customMetadata"],
+      ...(cursor !== undefined && { cursor }),
+    });
+    found.push(...page.objects);
+    cursor = page.truncated ? page.cursor : undefined;
+  } while (cursor !== undefined);
+  return found;
 }
 
 /** What is left to upload. */
