@@ -39,6 +39,7 @@ import { ownWebhook } from "./routes/own-webhook.ts";
 import { quote } from "./routes/quote.ts";
 import { taskEvents } from "./routes/task-events.ts";
 import { drainRefused } from "./routes/upload.ts";
+import { web } from "./routes/web.ts";
 
 export type { Api } from "./routes/context.ts";
 
@@ -82,6 +83,7 @@ export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => De
   adminWebhooks(api);
   adminOverview(api);
   openApiDocument(api);
+  web(api);
 
   refuseOtherMethods(api);
   // Thrown, it would pass by the middleware around it.

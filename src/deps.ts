@@ -47,6 +47,8 @@ export interface Deps {
   defer(name: string, work: () => Promise<unknown>): void;
   db: D1Database;
   bucket: R2Bucket;
+  /** The pages as they were built. */
+  assets: Pick<Fetcher, "fetch">;
   tenant(id: string): TenantStub;
   upstream: Upstream;
   signers: Signers;
@@ -150,6 +152,7 @@ export function createDeps(config: Config, platform: Platform): Deps {
       },
     ),
     bucket: env.IMAGES,
+    assets: env.ASSETS,
     tenant: (id) => tenantStub(env, clock, id),
     upstream: createUpstream({
       fetch: (url, init) => timed(clock, "upstream", () => fetchAddress(url, init)),

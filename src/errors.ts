@@ -47,7 +47,7 @@ export const errorCodes = Object.keys(errorTable) as ErrorCode[];
 
 /** Clients that retry by themselves are told not to: a second try cannot end otherwise, or would do harm. */
 const neverRetryStatuses = [402, 403, 502];
-const neverRetry = (code: ErrorCode) =>
+export const neverRetry = (code: ErrorCode) =>
   code === "quota_exceeded" || neverRetryStatuses.includes(errorStatus(code));
 
 export interface ErrorDetails {

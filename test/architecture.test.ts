@@ -20,6 +20,7 @@ const mayImport: Record<string, string[]> = {
   "app.ts": ["config.ts", "errors.ts", "deps.ts", "routes"],
   "index.ts": ["config.ts", "deps.ts", "tenant", "flows", "app.ts"],
   "zod.ts": [],
+  web: [],
 };
 
 /** Packages by part; everything else is web standards. */
@@ -33,6 +34,7 @@ const mayUse: Record<string, RegExp> = {
   "app.ts": /^hono\//,
   "index.ts": /^cloudflare:workers$/,
   "zod.ts": /^zod\/v4$/,
+  web: /^swagger-ui-dist\//,
 };
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" })

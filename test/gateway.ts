@@ -10,6 +10,7 @@ import type { ImageContentType } from "../src/domain/task.ts";
 import { deliverLane } from "../src/flows/deliver.ts";
 import { runTick, sendLane, settleLane, storeLane } from "../src/flows/tick.ts";
 import { meterDatabase } from "../src/store/meter.ts";
+import { expectDocumented } from "./documented.ts";
 import { createSimulator, type PictureSpec, type Simulator } from "./simulator/app.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -136,6 +137,7 @@ export function startGateway({
     async fetch(path, init) {
       const response = await app.fetch(new Request(`${origin}${path}`, init), env, {} as ExecutionContext);
       if (!time) await settle();
+      await expectDocumented(app, init?.method ?? "GET", path, response);
       return response;
     },
     post: (path, body, headers = {}) => gateway.fetch(path, jsonRequest("POST", body, headers)),

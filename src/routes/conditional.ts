@@ -1,4 +1,12 @@
 /** Conditional requests (RFC 9110, 13.1.2). */
+import * as z from "zod";
+
+export const ifNoneMatch = {
+  "if-none-match": z
+    .string()
+    .optional()
+    .meta({ description: "An `ETag` from before: 304, when it is still so.", examples: ['W/"3"'] }),
+};
 
 /**
  * The entity tags of an `If-None-Match` field, as one field again, without what is none: R2 throws for that.

@@ -30,6 +30,10 @@ const newToken = z
     description:
       "By a secret key: everything but `turnstile`, and `allowed_origins` is required. By a browser key: " +
       "`turnstile` alone; the rest is what the key's `token` settings say.",
+    examples: [
+      { allowed_origins: ["https://shop.example"], max_images: 5, ttl_seconds: 900, end_user: "visitor-7" },
+      { turnstile: "0.zrSnRHO7h0HwSjSCU8oyzbjEtD8p" },
+    ],
   });
 
 const contract = createRoute({
@@ -43,7 +47,9 @@ const contract = createRoute({
   request: { body: { required: true, ...json(newToken, "What the token is limited to.") } },
   responses: {
     201: json(
-      z.object({ token: z.string(), expires_at: z.int() }),
+      z
+        .object({ token: z.string(), expires_at: z.int() })
+        .meta({ examples: [{ token: "wct_…", expires_at: 1_757_165_931 }] }),
       "Minted. It is verified without a database.",
     ),
     ...errorReplies(...bodyErrors, ...keyErrors, "model_not_allowed"),

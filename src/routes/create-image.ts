@@ -6,6 +6,7 @@ import type { Api } from "./context.ts";
 import { checkGeneration } from "./generation-checks.ts";
 import { generationBody } from "./generation-request.ts";
 import { errorReplies, json, taskReply } from "./replies.ts";
+import { headers, limitFields, withHeaders } from "./reply-headers.ts";
 import { showTask } from "./show-task.ts";
 import { idempotencyHeader, submissionErrors, submitAsked, taskHeaders } from "./submission.ts";
 import { jsonBody } from "./validation.ts";
@@ -28,8 +29,18 @@ const contract = (config: Config) =>
       },
     },
     responses: {
-      200: json(taskReply, "The task, written down: whatever crashes next, it ends."),
-      ...errorReplies(...submissionErrors),
+      200: {
+        ...json(taskReply, "The task, written down: whatever crashes next, it ends."),
+        headers: headers(
+          ...limitFields,
+          "location",
+          "retry-after",
+          "idempotency-replayed",
+          "preference-applied",
+          "cache-control",
+        ),
+      },
+      ...withHeaders(errorReplies(...submissionErrors), ...limitFields),
     },
   });
 

@@ -23,7 +23,7 @@ export function checkGeneration(result: Validated, c: AppContext, config: Config
   const issues = [
     ...(result.success ? [] : result.error.issues),
     ...privateFiles(c, config),
-    ...ownCallback(c, config),
+    ...ownCallback(c, config, (c.get("body") as { callback_url?: unknown } | null)?.callback_url),
   ];
   if (issues.length > 0) throw invalidRequest(issues);
 }
@@ -40,9 +40,8 @@ export function refuseToPublic(input: { n: number; callback_url?: unknown }): vo
   }
 }
 
-/** A callback to the gateway itself would be a loop. Looked for in the body as it came, beside its other faults. */
-function ownCallback(c: AppContext, config: Config): Issue[] {
-  const callback = (c.get("body") as { callback_url?: unknown } | null)?.callback_url;
+/** A callback to the gateway itself would be a loop. Looked for beside the body's other faults. */
+export function ownCallback(c: AppContext, config: Config, callback: unknown): Issue[] {
   const url = typeof callback === "string" ? URL.parse(callback) : null;
   return url && isOwnAddress(c, config, url) ? [{ path: ["callback_url"], message: ownAddress }] : [];
 }

@@ -39,7 +39,8 @@ export function generationFields(policy: Pick<AddressPolicy, "allowPrivate">) {
         const checked = checkAddress(value, { allowPrivate: policy.allowPrivate || isFile, schemes });
         if ("problem" in checked) context.addIssue({ code: "custom", message: checked.problem });
       })
-      .meta({ format: "uri", maxLength: maxUrlCharacters });
+      // Addresses come as people write them, with letters that a URI does not have.
+      .meta({ format: "iri", maxLength: maxUrlCharacters });
 
   return {
     model: z
@@ -93,7 +94,11 @@ export function generationFields(policy: Pick<AddressPolicy, "allowPrivate">) {
         `must have at most ${maxMetadataPairs} pairs`,
       )
       .optional()
-      .meta({ maxProperties: maxMetadataPairs, description: "Pairs of your own, kept with the task." }),
+      .meta({
+        maxProperties: maxMetadataPairs,
+        propertyNames: { maxLength: 64 },
+        description: "Pairs of your own, kept with the task.",
+      }),
     end_user: z.string().max(128).optional().meta({ description: "Whom the task is for: kept with it." }),
   };
 }
@@ -103,7 +108,18 @@ export function generationBody(policy: Pick<AddressPolicy, "allowPrivate">) {
   return z
     .strictObject(generationFields(policy))
     .refine(fewEnoughForEditing, fewEnough)
-    .refine(expandsOnlyEdits, expandsEdits);
+    .refine(expandsOnlyEdits, expandsEdits)
+    .meta({
+      examples: [
+        { model: "wan-2.7-image", prompt: "a lighthouse at dusk", n: 2, size: "landscape_4_3" },
+        {
+          model: "wan-2.7-image-pro",
+          prompt: "put image 1 into the snow",
+          image_urls: ["https://shop.example/lighthouse.png"],
+          enable_prompt_expansion: true,
+        },
+      ],
+    });
 }
 
 const {

@@ -8,9 +8,19 @@ import { reach } from "../deps.ts";
 import { imageIdPattern } from "../domain/ids.ts";
 import { type ImageContentType, imageExtensions, imageKey } from "../domain/task.ts";
 import { ApiError } from "../errors.ts";
-import { entityTags, matchesEtag } from "./conditional.ts";
+import { entityTags, ifNoneMatch, matchesEtag } from "./conditional.ts";
 import type { Api, AppContext } from "./context.ts";
 import { errorReplies } from "./replies.ts";
+import { headers, type ReplyHeader } from "./reply-headers.ts";
+
+const pictures = { "image/png": {}, "image/jpeg": {}, "image/webp": {} };
+const pictureFields = [
+  "etag",
+  "content-length",
+  "accept-ranges",
+  "cache-control",
+  "content-disposition",
+] as const satisfies ReplyHeader[];
 
 const contract = createRoute({
   method: "get",
@@ -25,11 +35,26 @@ const contract = createRoute({
     query: z.object({
       download: z.enum(["1"]).optional().meta({ description: "`1`: to be saved, not shown." }),
     }),
+    headers: z.object({
+      ...ifNoneMatch,
+      range: z
+        .string()
+        .optional()
+        .meta({ description: "One range of bytes; anything else is ignored.", examples: ["bytes=0-1023"] }),
+      "if-range": z
+        .string()
+        .optional()
+        .meta({ description: "An `ETag`: the range counts for that picture alone." }),
+    }),
   },
   responses: {
-    200: { description: "The picture.", content: { "image/png": {}, "image/jpeg": {}, "image/webp": {} } },
-    206: { description: "The part that `Range` asked for." },
-    304: { description: "It is as `If-None-Match` has it." },
+    200: { description: "The picture.", content: pictures, headers: headers(...pictureFields) },
+    206: {
+      description: "The part that `Range` asked for.",
+      content: pictures,
+      headers: headers(...pictureFields, "content-range"),
+    },
+    304: { description: "It is as `If-None-Match` has it.", headers: headers(...pictureFields) },
     ...errorReplies("not_found", "deleted", "invalid_request", "range_not_satisfiable", "unavailable"),
   },
 });

@@ -4,10 +4,11 @@ import * as z from "zod";
 import { isFinished } from "../domain/task.ts";
 import { ApiError } from "../errors.ts";
 import { readTask } from "../flows/read-task.ts";
-import { matchesEtag } from "./conditional.ts";
+import { ifNoneMatch, matchesEtag } from "./conditional.ts";
 import type { Api } from "./context.ts";
 import { keyRefused, taskDeleted } from "./refusals.ts";
 import { errorReplies, json, keyErrors, taskReply } from "./replies.ts";
+import { headers } from "./reply-headers.ts";
 import { showTask } from "./show-task.ts";
 import { preferHeader, waitAsAsked, waitQuery } from "./waiting.ts";
 
@@ -20,11 +21,21 @@ const contract = createRoute({
   description:
     "Reading an unfinished task also has the gateway look at it, every 3 s at the most; the next read shows it.",
   security: [{ key: [] }],
-  request: { params: z.object({ id: z.string() }), query: waitQuery, headers: z.object(preferHeader) },
+  request: {
+    params: z.object({ id: z.string() }),
+    query: waitQuery,
+    headers: z.object({ ...preferHeader, ...ifNoneMatch }),
+  },
   responses: {
-    200: json(taskReply, "The task."),
-    304: { description: "It is as `If-None-Match` has it." },
-    ...errorReplies(...keyErrors, "task_not_found", "deleted"),
+    200: {
+      ...json(taskReply, "The task."),
+      headers: headers("etag", "retry-after", "preference-applied", "cache-control"),
+    },
+    304: {
+      description: "It is as `If-None-Match` has it.",
+      headers: headers("etag", "retry-after", "preference-applied", "cache-control"),
+    },
+    ...errorReplies(...keyErrors, "invalid_request", "task_not_found", "deleted"),
   },
 });
 

@@ -2,13 +2,14 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { OutOfReach } from "../deps.ts";
+import { defaultLimits } from "../domain/admission.ts";
 import { models } from "../domain/models.ts";
 import { readUsage } from "../store/usage.ts";
 import type { Api } from "./context.ts";
 import { managingTenant } from "./own-keys.ts";
 import { errorReplies, json, keyErrors } from "./replies.ts";
 import { shownLimits, shownRemaining } from "./settings.ts";
-import { csvContent, csvReply, periodOf, periodQuery } from "./statements.ts";
+import { csvReply, orCsv, periodOf, periodQuery } from "./statements.ts";
 
 const usageDay = z.object({
   date: z.string(),
@@ -18,14 +19,27 @@ const usageDay = z.object({
   credits: z.int(),
 });
 const usageReply = json(
-  z.object({
-    balance: z.int().nullable().meta({ description: "Topped up − charged. Null: not prepaid." }),
-    held: z.int(),
-    available: z.int().nullable().meta({ description: "balance − held." }),
-    limits: shownLimits,
-    remaining: shownRemaining,
-    days: z.array(usageDay),
-  }),
+  z
+    .object({
+      balance: z.int().nullable().meta({ description: "Topped up − charged. Null: not prepaid." }),
+      held: z.int(),
+      available: z.int().nullable().meta({ description: "balance − held." }),
+      limits: shownLimits,
+      remaining: shownRemaining,
+      days: z.array(usageDay),
+    })
+    .meta({
+      examples: [
+        {
+          balance: 8_000,
+          held: 30,
+          available: 7_970,
+          limits: defaultLimits,
+          remaining: { ...defaultLimits, requests_per_minute: 599, concurrent_tasks: 19 },
+          days: [{ date: "2026-01-31", model: "wan-2.7-image", tasks: 3, images: 4, credits: 120 }],
+        },
+      ],
+    }),
   "What the tenant has and has used; with `format=csv` the days.",
 );
 
@@ -38,7 +52,7 @@ const contract = createRoute({
   summary: "Balance, limits and use by day and model",
   request: { query: z.object(periodQuery) },
   responses: {
-    200: { ...usageReply, content: { ...usageReply.content, ...csvContent } },
+    200: orCsv(usageReply),
     ...errorReplies(...keyErrors, "invalid_request"),
   },
 });

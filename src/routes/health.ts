@@ -14,17 +14,21 @@ const live = createRoute({
   operationId: "healthz",
   tags: ["Health"],
   summary: "Whether the Worker runs",
-  responses: { 200: json(z.object({ status: z.literal("ok") }), "It does.") },
+  responses: {
+    200: json(z.object({ status: z.literal("ok") }).meta({ examples: [{ status: "ok" }] }), "It does."),
+  },
 });
 
-const readiness = z.object({
-  status: z.enum(["ok", "unavailable"]),
-  checks: z
-    .record(z.string(), z.enum(["ok", "failed"]))
-    .optional()
-    .meta({ description: "With the admin key only." }),
-  oldest_overdue_seconds: z.int().optional().meta({ description: "With the admin key only." }),
-});
+const readiness = z
+  .object({
+    status: z.enum(["ok", "unavailable"]),
+    checks: z
+      .record(z.string(), z.enum(["ok", "failed"]))
+      .optional()
+      .meta({ description: "With the admin key only." }),
+    oldest_overdue_seconds: z.int().optional().meta({ description: "With the admin key only." }),
+  })
+  .meta({ examples: [{ status: "ok" }] });
 
 const ready = createRoute({
   method: "get",
@@ -32,6 +36,8 @@ const ready = createRoute({
   operationId: "readyz",
   tags: ["Health"],
   summary: "Whether database, storage and limiter answer",
+  description: "An answer is kept for 10 s. Anybody may ask; the admin key is told more.",
+  security: [{}, { admin: [] }],
   responses: {
     200: json(readiness, "They do."),
     503: json(readiness, "One of them does not."),

@@ -19,29 +19,58 @@ export const tokenSettings = z.strictObject({
   max_images: z.int().min(1).max(1_000).default(defaultTokenSettings.maxImages),
 });
 
-export const newKey = z.strictObject({
-  name,
-  kind: z.enum(keyKinds).meta({ description: "`browser` keys are for pages and need `allowed_origins`." }),
-  scopes: scopes.optional().meta({ description: "Of secret keys. Default: all." }),
-  allowed_origins: allowedOrigins.optional(),
-  models: modelList.nullable().optional().meta({ description: "Default: all of the tenant's." }),
-  limits: givenKeyLimits.optional().meta({
-    description: "On top of the tenant's. Browser keys: 100 images a day and 10 a minute, unless given.",
-  }),
-  token: tokenSettings
-    .optional()
-    .meta({ description: "Of browser keys: what tokens minted by it are given." }),
-  expires_at: unixSeconds.nullable().optional().meta({ description: "Unix seconds. Default: never." }),
-});
+export const newKey = z
+  .strictObject({
+    name,
+    kind: z.enum(keyKinds).meta({ description: "`browser` keys are for pages and need `allowed_origins`." }),
+    scopes: scopes.optional().meta({ description: "Of secret keys. Default: all." }),
+    allowed_origins: allowedOrigins.optional(),
+    models: modelList.nullable().optional().meta({ description: "Default: all of the tenant's." }),
+    limits: givenKeyLimits.optional().meta({
+      description: "On top of the tenant's. Browser keys: 100 images a day and 10 a minute, unless given.",
+    }),
+    token: tokenSettings
+      .optional()
+      .meta({ description: "Of browser keys: what tokens minted by it are given." }),
+    expires_at: unixSeconds.nullable().optional().meta({ description: "Unix seconds. Default: never." }),
+  })
+  .meta({
+    examples: [
+      { name: "production", kind: "secret", scopes: ["images"] },
+      {
+        name: "shop",
+        kind: "browser",
+        allowed_origins: ["https://shop.example"],
+        limits: { images_per_day: 200 },
+      },
+    ],
+  });
 
-export const rotation = z.strictObject({
-  overlap_seconds: z
-    .int()
-    .min(0)
-    .max(30 * 86_400)
-    .default(0)
-    .meta({ description: "So long both keys work." }),
-});
+export const rotation = z
+  .strictObject({
+    overlap_seconds: z
+      .int()
+      .min(0)
+      .max(30 * 86_400)
+      .default(0)
+      .meta({ description: "So long both keys work." }),
+  })
+  .meta({ examples: [{ overlap_seconds: 3_600 }] });
+
+const exampleKey = {
+  id: "key-3w7c1m9x5q2t8k4p",
+  object: "key",
+  name: "production",
+  kind: "secret",
+  scopes: ["images"],
+  allowed_origins: [],
+  models: null,
+  limits: {},
+  token: null,
+  created: 1_757_165_031,
+  expires_at: null,
+  revoked_at: null,
+};
 
 export const keyReply = z
   .object({
@@ -58,9 +87,11 @@ export const keyReply = z
     expires_at: z.int().nullable(),
     revoked_at: z.int().nullable(),
   })
-  .meta({ id: "Key" });
+  .meta({ id: "Key", examples: [exampleKey] });
 
-export const madeKeyReply = keyReply.extend({ key: z.string().meta({ description: "Shown this once." }) });
+export const madeKeyReply = keyReply
+  .extend({ key: z.string().meta({ description: "Shown this once." }) })
+  .meta({ id: "NewKey", examples: [{ ...exampleKey, key: "wsk_…" }] });
 
 /** The key that is asked for, or a refusal that names what does not go together. */
 export function wantedKey(body: z.output<typeof newKey>, nowMs: number): WantedKey {

@@ -6,7 +6,7 @@ import { lineNumber, readStatement, readWholeStatement } from "../flows/statemen
 import type { AppContext } from "./context.ts";
 import { pageLimit } from "./pages.ts";
 import { json, listReply } from "./replies.ts";
-import { csvContent, csvReply, periodOf, periodQuery } from "./statements.ts";
+import { csvReply, orCsv, periodOf, periodQuery } from "./statements.ts";
 
 export const ledgerQuery = z.object({
   ...periodQuery,
@@ -31,13 +31,27 @@ export const ledgerLine = z
     balance: z.int().meta({ description: "Topped up − charged, afterwards." }),
     held: z.int().meta({ description: "Afterwards." }),
   })
-  .meta({ id: "LedgerEntry" });
+  .meta({
+    id: "LedgerEntry",
+    examples: [
+      {
+        at: 1_757_165_031,
+        type: "topup",
+        amount: 5_000,
+        task: null,
+        reference: "invoice-1001",
+        note: null,
+        balance: 8_000,
+        held: 30,
+      },
+    ],
+  });
 
 const page = json(
   listReply(ledgerLine),
   "Entries, newest first; with `format=csv` all of the period at once.",
 );
-export const ledgerReply = { ...page, content: { ...page.content, ...csvContent } };
+export const ledgerReply = orCsv(page);
 
 export function viewLine(line: LedgerLine): z.output<typeof ledgerLine> {
   const { atMs, type, amount, task, reference, note, balance, held } = line;

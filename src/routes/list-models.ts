@@ -9,13 +9,19 @@ import type { Api } from "./context.ts";
 import { keyRefused } from "./refusals.ts";
 import { errorReplies, json, keyErrors } from "./replies.ts";
 
-const modelReply = z.object({
-  id: z.enum(models),
-  object: z.literal("model"),
-  created: z.int(),
-  owned_by: z.string(),
-  price: z.int().meta({ description: "Credits per image, for this tenant." }),
-});
+const modelReply = z
+  .object({
+    id: z.enum(models),
+    object: z.literal("model"),
+    created: z.int(),
+    owned_by: z.string(),
+    price: z.int().meta({ description: "Credits per image, for this tenant." }),
+  })
+  .meta({
+    examples: [
+      { id: "wan-2.7-image", object: "model", created: 1_767_225_600, owned_by: "wan-gateway", price: 30 },
+    ],
+  });
 
 const contract = (path: string, operationId: string, tag: string) =>
   createRoute({

@@ -10,7 +10,18 @@ import { keyRefused } from "./refusals.ts";
 import { errorReplies, json, keyErrors, listReply, taskReply } from "./replies.ts";
 import { showTask } from "./show-task.ts";
 
-const seconds = z.coerce.number().int().min(0).max(4_102_444_800);
+const latest = 4_102_444_800;
+
+/** A moment in a query. @param description Ends the sentence "unix seconds". */
+const seconds = (description: string) =>
+  z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(latest)
+    .optional()
+    // The generator would add null, which is 0 to JavaScript and cannot be said in a query.
+    .meta({ type: "integer", minimum: 0, maximum: latest, description: `Unix seconds, ${description}.` });
 
 const contract = createRoute({
   method: "get",
@@ -25,8 +36,8 @@ const contract = createRoute({
       status: z.enum(taskStatuses).optional(),
       model: z.enum(models).optional(),
       end_user: z.string().max(128).optional(),
-      created_after: seconds.optional().meta({ description: "Unix seconds, inclusive." }),
-      created_before: seconds.optional().meta({ description: "Unix seconds, exclusive." }),
+      created_after: seconds("inclusive"),
+      created_before: seconds("exclusive"),
       limit: pageLimit,
       cursor: z.string().max(100).optional().meta({ description: "`next_cursor` of the page before." }),
     }),

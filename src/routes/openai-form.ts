@@ -5,6 +5,7 @@ import { models } from "../domain/models.ts";
 import { ApiError } from "../errors.ts";
 import type { AppContext } from "./context.ts";
 import { bytesOf, declaredBytes, isFile, isForm, partsOf, readBody } from "./form.ts";
+import { ownCallback } from "./generation-checks.ts";
 import {
   maxEditedImages,
   maxNegativePromptCharacters,
@@ -37,7 +38,11 @@ export async function readEditForm(c: AppContext, config: Config): Promise<EditF
   const images = parts.filter(({ name }) => imageField.test(name ?? ""));
   const fields = fieldsOf(parts.filter(({ name }) => !imageField.test(name ?? "")));
   const parsed = openAiEdit(config).safeParse(fields);
-  const issues = [...imageProblems(images), ...(parsed.success ? [] : parsed.error.issues)];
+  const issues = [
+    ...imageProblems(images),
+    ...(parsed.success ? [] : parsed.error.issues),
+    ...ownCallback(c, config, fields.callback_url),
+  ];
   if (!parsed.success || issues.length > 0) throw invalidRequest(issues);
   return { body: parsed.data, images: images.map(bytesOf) };
 }

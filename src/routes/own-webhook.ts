@@ -89,14 +89,16 @@ const rotate = createRoute({
     body: {
       required: true,
       ...json(
-        z.strictObject({
-          overlap_seconds: z
-            .int()
-            .min(0)
-            .max(30 * 86_400)
-            .default(secretOverlapMs / 1000)
-            .meta({ description: "So long both sign." }),
-        }),
+        z
+          .strictObject({
+            overlap_seconds: z
+              .int()
+              .min(0)
+              .max(30 * 86_400)
+              .default(secretOverlapMs / 1000)
+              .meta({ description: "So long both sign." }),
+          })
+          .meta({ examples: [{ overlap_seconds: 86_400 }] }),
         "The overlap.",
       ),
     },

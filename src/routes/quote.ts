@@ -28,7 +28,7 @@ const contract = (config: Config) =>
     },
     responses: {
       200: json(
-        z.object({ credits: z.int(), images: z.int() }),
+        z.object({ credits: z.int(), images: z.int() }).meta({ examples: [{ credits: 60, images: 2 }] }),
         "What is held at submission; only stored images are charged.",
       ),
       ...errorReplies(...bodyErrors, ...keyErrors, "model_not_allowed"),

@@ -4,8 +4,9 @@ import type { PolicyState } from "../domain/admission.ts";
 import { type TaskFailureCode, taskFailures } from "../domain/failures.ts";
 import { models } from "../domain/models.ts";
 import { imageExtensions } from "../domain/task.ts";
-import { type ErrorCode, errorCodes, errorStatus } from "../errors.ts";
+import { type ErrorCode, errorCodes, errorStatus, neverRetry } from "../errors.ts";
 import { taskInput } from "./generation-request.ts";
+import { headers, type ReplyHeader } from "./reply-headers.ts";
 
 const unixSeconds = z.int().meta({ description: "Unix seconds." });
 
@@ -21,7 +22,40 @@ export const errorEnvelope = z
     }),
     request_id: z.string(),
   })
-  .meta({ id: "Error" });
+  .meta({ id: "Error", description: "The one envelope of all errors." });
+
+const exampleId = "task-01k5d3v7xq8m2n4p6r8t0w2y4a6c8e0";
+
+export const exampleTask = {
+  id: exampleId,
+  object: "image.generation.task",
+  type: "image",
+  model: "wan-2.7-image",
+  created: 1_757_165_031,
+  finished: 1_757_165_078,
+  status: "completed",
+  progress: 100,
+  results: ["https://gateway.example/images/img-5h2k8m1n4p7r0t3w6y9b2d5f8h.png"],
+  images: [
+    {
+      url: "https://gateway.example/images/img-5h2k8m1n4p7r0t3w6y9b2d5f8h.png",
+      width: 1_024,
+      height: 768,
+      bytes: 1_482_115,
+      content_type: "image/png",
+    },
+  ],
+  task_info: { can_cancel: false, estimated_time: 0, queue_position: null },
+  usage: { images: 1, credits_held: 0, credits_charged: 30 },
+  input: { prompt: "a lighthouse at dusk", n: 1, size: "landscape_4_3" },
+  metadata: { order: "1001" },
+  end_user: null,
+  error: null,
+  links: {
+    self: `https://gateway.example/v1/tasks/${exampleId}`,
+    events: `https://gateway.example/v1/tasks/${exampleId}/events?token=k7Qf`,
+  },
+} as const;
 
 export const taskReply = z
   .object({
@@ -68,7 +102,7 @@ export const taskReply = z
       events: z.url().optional().meta({ description: "Follows the task without a key, for an hour." }),
     }),
   })
-  .meta({ id: "Task" });
+  .meta({ id: "Task", examples: [exampleTask] });
 
 /** A page of a list. */
 export const listReply = <Item extends z.ZodType>(item: Item) =>
@@ -79,6 +113,26 @@ export const json = <Schema extends z.ZodType>(schema: Schema, description: stri
   content: { "application/json": { schema } },
 });
 
+const saysWhenToRetry: readonly ErrorCode[] = [
+  "rate_limited",
+  "too_many_tasks",
+  "quota_exceeded",
+  "idempotency_in_progress",
+  "unavailable",
+];
+
+/** The headers of an error, beside those of every reply. */
+function headersOf(code: ErrorCode): ReplyHeader[] {
+  const status = errorStatus(code);
+  return [
+    ...(status === 401 ? (["www-authenticate"] as const) : []),
+    ...(status === 405 ? (["allow"] as const) : []),
+    ...(status === 416 ? (["content-range"] as const) : []),
+    ...(saysWhenToRetry.includes(code) ? (["retry-after"] as const) : []),
+    ...(neverRetry(code) ? (["x-should-retry"] as const) : []),
+  ];
+}
+
 /** The error replies of an operation, for its contract: by status, naming the codes. */
 export function errorReplies(...codes: ErrorCode[]) {
   const always: ErrorCode[] = ["internal_error", "misconfigured"];
@@ -86,7 +140,18 @@ export function errorReplies(...codes: ErrorCode[]) {
   return Object.fromEntries(
     [...byStatus].map(([status, group]) => [
       status,
-      json(errorEnvelope, group.map((code) => `\`${code}\``).join(", ")),
+      {
+        description: group.map((code) => `\`${code}\``).join(", "),
+        content: {
+          "application/json": {
+            schema: errorEnvelope,
+            examples: Object.fromEntries(
+              group.map((code) => [code, { $ref: `#/components/examples/${code}` }]),
+            ),
+          },
+        },
+        headers: headers(...new Set(group.flatMap(headersOf))),
+      },
     ]),
   );
 }

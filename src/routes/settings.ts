@@ -27,7 +27,8 @@ export const givenKeyLimits = z.strictObject(limitFields(() => limit.optional())
   Partial<Limits>
 >;
 
-export const shownLimits = z.object(limitFields(() => limit));
+/** A default may lie beyond what can be asked for. */
+export const shownLimits = z.object(limitFields(() => z.int().min(1).nullable()));
 
 /** What is left of each. */
 export const shownRemaining = z.object(limitFields(() => z.int().min(0).nullable()));

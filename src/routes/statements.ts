@@ -3,6 +3,7 @@ import { unparse } from "papaparse";
 import * as z from "zod";
 import type { Deps } from "../deps.ts";
 import type { AppContext } from "./context.ts";
+import { headers } from "./reply-headers.ts";
 import { invalidRequest } from "./validation.ts";
 
 const dayMs = 86_400_000;
@@ -14,7 +15,8 @@ const moment = z
   .refine(
     (text) => (datePattern.test(text) ? isDay(text) : /^\d{1,10}$/.test(text)),
     "must be unix seconds or a date such as 2026-01-31",
-  );
+  )
+  .meta({ pattern: String.raw`^(\d{4}-\d\d-\d\d|\d{1,10})$` });
 
 /** Dates that no month has parse as ones of the next month. */
 function isDay(text: string): boolean {
@@ -73,4 +75,9 @@ function cell(value: unknown): string | number {
   return typeof value === "number" || typeof value === "string" ? value : "";
 }
 
-export const csvContent = { "text/csv": { schema: z.string() } };
+/** A reply that `format=csv` makes a table of. */
+export const orCsv = <Content extends object>(reply: { description: string; content: Content }) => ({
+  ...reply,
+  content: { ...reply.content, "text/csv": { schema: z.string() } },
+  headers: headers("content-disposition"),
+});

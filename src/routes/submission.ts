@@ -18,7 +18,18 @@ export const idempotencyHeader = {
     .string()
     .regex(idempotencyKeyPattern, "must be 1 to 255 visible ASCII characters")
     .optional()
-    .meta({ description: "The same key and body within 24 hours answer with the same task." }),
+    .meta({
+      description: "The same key and body within 24 hours answer with the same task.",
+      examples: ["order-1001"],
+    }),
+  "x-stainless-retry-count": z
+    .string()
+    .optional()
+    .meta({
+      description:
+        "Set by OpenAI's clients. From 1 on, and without an `Idempotency-Key`, the same body from the same secret key " +
+        "within an hour answers with the task that the first try made.",
+    }),
 };
 
 /** Codes that a submission can be answered with. */

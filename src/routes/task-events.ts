@@ -7,9 +7,11 @@ import { type Followed, followTask } from "../flows/follow.ts";
 import { readTask } from "../flows/read-task.ts";
 import type { Api, AppContext } from "./context.ts";
 import { keyRefused, taskDeleted } from "./refusals.ts";
-import { errorReplies, keyErrors } from "./replies.ts";
+import { errorReplies, exampleTask, keyErrors } from "./replies.ts";
 import { showTask } from "./show-task.ts";
 import { encode, streamOf } from "./streams.ts";
+
+const exampleStream = `retry: 3000\n\nevent: task\nid: 4\ndata: ${JSON.stringify(exampleTask)}\n\n`;
 
 const contract = createRoute({
   method: "get",
@@ -21,12 +23,9 @@ const contract = createRoute({
     "`event: task`, `id:` its version, `data:` the task, at the start and on each change. The stream ends after the " +
     "task has, and after two minutes at the latest, for the client to come back. Takes a key, or the `token` of the " +
     "task's `links.events`.",
-  security: [{ key: [] }],
+  security: [{ key: [] }, { link: [] }],
   request: {
     params: z.object({ id: z.string() }),
-    query: z.object({
-      token: z.string().optional().meta({ description: "Of `links.events`, good for an hour." }),
-    }),
     headers: z.object({
       "last-event-id": z
         .string()
@@ -35,7 +34,10 @@ const contract = createRoute({
     }),
   },
   responses: {
-    200: { description: "The stream.", content: { "text/event-stream": { schema: z.string() } } },
+    200: {
+      description: "The stream.",
+      content: { "text/event-stream": { schema: z.string().meta({ examples: [exampleStream] }) } },
+    },
     204: { description: "The client has seen the task's end: nothing more will come." },
     ...errorReplies(...keyErrors, "task_not_found", "deleted"),
   },

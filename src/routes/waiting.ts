@@ -17,7 +17,14 @@ export const waitQuery = z.object({
 });
 
 export const preferHeader = {
-  prefer: z.string().optional().meta({ description: "`wait=N`, 1 to 60: as the parameter `wait`." }),
+  prefer: z
+    .string()
+    .optional()
+    .meta({
+      description:
+        "`wait=N`, 1 to 60: holds the reply until the task has ended, for so many seconds at the most.",
+      examples: ["wait=30"],
+    }),
 };
 
 /** The preference's seconds; null when there is none that can be taken. A longer wait is cut to a minute. */

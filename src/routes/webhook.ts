@@ -16,29 +16,34 @@ const events = z.array(z.enum(webhookEvents)).min(1).max(webhookEvents.length);
 
 /** @param config Says where it may point to. */
 export function givenWebhook(config: Config) {
-  return z.strictObject({
-    url: z
-      .string()
-      .superRefine((text, context) => {
-        const policy = { allowPrivate: config.ALLOW_PRIVATE_NETWORK, schemes: ["https:"] as const };
-        const checked = checkAddress(text, policy);
-        if ("problem" in checked) context.addIssue({ code: "custom", message: checked.problem });
-      })
-      .meta({ format: "uri", maxLength: maxUrlCharacters, description: "`https`, on a public address." }),
-    secret: z
-      .string()
-      .superRefine((text, context) => {
-        const message = secretProblem(text);
-        if (message !== undefined) context.addIssue({ code: "custom", message });
-      })
-      .optional()
-      .meta({
-        description:
-          "`whsec_` and base64 of 24 to 64 bytes; made when there was no webhook before. The one before signs " +
-          "beside it for a day.",
-      }),
-    events: events.optional().meta({ description: "Default: all." }),
-  });
+  return z
+    .strictObject({
+      url: z
+        .string()
+        .superRefine((text, context) => {
+          const policy = { allowPrivate: config.ALLOW_PRIVATE_NETWORK, schemes: ["https:"] as const };
+          const checked = checkAddress(text, policy);
+          if ("problem" in checked) context.addIssue({ code: "custom", message: checked.problem });
+        })
+        .meta({ format: "iri", maxLength: maxUrlCharacters, description: "`https`, on a public address." }),
+      secret: z
+        .string()
+        .superRefine((text, context) => {
+          const message = secretProblem(text);
+          if (message !== undefined) context.addIssue({ code: "custom", message });
+        })
+        .optional()
+        .meta({
+          pattern: "^whsec_[A-Za-z0-9+/]+={0,2}$",
+          minLength: 38,
+          maxLength: 94,
+          description:
+            "`whsec_` and base64 of 24 to 64 bytes; made when there was no webhook before. The one before signs " +
+            "beside it for a day.",
+        }),
+      events: events.optional().meta({ description: "Default: all." }),
+    })
+    .meta({ examples: [{ url: "https://shop.example/told", events: ["task.completed", "task.failed"] }] });
 }
 
 /** What is asked for, once it is no loop to the gateway itself. @param path Of the field, for the refusal. */
@@ -62,7 +67,12 @@ export const webhookReply = z
       .meta({ description: "`off`: none is set, or it answered 410 and waits to be set again." }),
     secret: z.string().optional().meta({ description: "A new one is shown this once." }),
   })
-  .meta({ id: "Webhook" });
+  .meta({
+    id: "Webhook",
+    examples: [
+      { object: "webhook", url: "https://shop.example/told", events: [...webhookEvents], status: "on" },
+    ],
+  });
 
 export function viewWebhook(webhook: TenantWebhook, secret?: string): z.output<typeof webhookReply> {
   return {
@@ -101,7 +111,26 @@ export const deliveryReply = z
     last_status: z.int().nullable().meta({ description: "HTTP status of the last reply." }),
     last_error: z.string().nullable(),
   })
-  .meta({ id: "WebhookDelivery" });
+  .meta({
+    id: "WebhookDelivery",
+    examples: [
+      {
+        id: "msg-01k5d3v7xq8m2n4p6r8t0w2y4a6c8e0",
+        object: "webhook.delivery",
+        tenant: "acme",
+        event: "task.completed",
+        task: "task-01k5d3v7xq8m2n4p6r8t0w2y4a6c8e0",
+        target: "webhook",
+        status: "delivered",
+        attempts: 1,
+        created: 1_757_165_078,
+        next_attempt_at: null,
+        last_attempt_at: 1_757_165_079,
+        last_status: 204,
+        last_error: null,
+      },
+    ],
+  });
 
 export function viewDelivery(delivery: Delivery): z.output<typeof deliveryReply> {
   const seconds = (ms: number | null) => (ms === null ? null : toSeconds(ms));

@@ -63,7 +63,7 @@ describe("/openapi.json", () => {
 
   it("has every route and method that the app has, and no other", () => {
     const registered = createApp(gateway.config, gateway.deps)
-      .routes.filter((route) => route.method !== "ALL" && route.path !== "/openapi.json")
+      .routes.filter((route) => route.method !== "ALL" && !/^\/(docs|assets)\b/.test(route.path))
       .map((route) => `${route.method} ${route.path.replace(/:(\w+)/g, "{$1}")}`);
     const documented = operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`);
     expect(new Set(documented)).toEqual(new Set(registered));
@@ -130,12 +130,22 @@ describe("an operation", () => {
 
   it("says which key it wants", () => {
     for (const { path, operation } of operations) {
-      const wanted = /^(\/openai)?\/v1\//.test(path) ? ["key"] : path.startsWith("/admin/") ? ["admin"] : [];
+      const wanted = /^(\/openai)?\/v1\//.test(path)
+        ? ["key"]
+        : /^\/(admin|readyz)/.test(path)
+          ? ["admin"]
+          : [];
+      // An `EventSource` sends no headers.
+      if (path.endsWith("/events")) wanted.push("link");
       expect([path, (operation.security ?? []).flatMap((one) => Object.keys(one))]).toEqual([path, wanted]);
     }
+    const { securitySchemes } = document.components;
     for (const name of ["key", "admin"]) {
-      expect(document.components.securitySchemes[name]).toMatchObject({ type: "http", scheme: "bearer" });
+      expect(securitySchemes[name]).toMatchObject({ type: "http", scheme: "bearer" });
     }
+    expect(securitySchemes.link).toMatchObject({ type: "apiKey", in: "query", name: "token" });
+    // Anybody may ask; whoever has the key is told more.
+    expect(document.paths["/readyz"]?.get?.security).toEqual([{}, { admin: [] }]);
   });
 
   it("names all parameters of its path", () => {
@@ -179,7 +189,10 @@ describe("a documented error", () => {
     for (const { path, method, operation } of operations) {
       const codes = codesOf(operation).map(({ code }) => code);
       const always = path === "/healthz" ? [] : ["misconfigured", "internal_error"];
-      const withKey = operation.security ? ["missing_key", "invalid_key", "scope_denied", "unavailable"] : [];
+      const withKey =
+        operation.security && path !== "/readyz"
+          ? ["missing_key", "invalid_key", "scope_denied", "unavailable"]
+          : [];
       const ofTenant = path.startsWith("/v1/") ? ["tenant_suspended", "secret_key_in_browser"] : [];
       const body = operation.requestBody?.content;
       const withBody = body ? ["invalid_request", "body_too_large", "unsupported_media_type"] : [];

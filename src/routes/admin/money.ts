@@ -10,7 +10,7 @@ import { readUsage, type UsageGroup, usageGroups } from "../../store/usage.ts";
 import type { Api } from "../context.ts";
 import { ledgerLine, ledgerQuery, ledgerReply, replyWithLedger, viewLine } from "../ledger.ts";
 import { bodyErrors, errorReplies, json, listReply } from "../replies.ts";
-import { csvContent, csvReply, periodOf, periodQuery } from "../statements.ts";
+import { csvReply, orCsv, periodOf, periodQuery } from "../statements.ts";
 import { jsonBody } from "../validation.ts";
 import { adminActor, adminErrors } from "./admin.ts";
 import { balanceHeld, noSuchTenant } from "./tenants.ts";
@@ -30,7 +30,8 @@ const newCredit = z
   .refine(({ amount, type }) => fits(amount, type), {
     path: ["amount"],
     error: "must be at least 1; an adjustment may also be negative, and none is 0",
-  });
+  })
+  .meta({ examples: [{ amount: 5_000, type: "topup", reference: "invoice-1001" }] });
 
 function fits(amount: number, type: CreditType): boolean {
   return type === "adjustment" ? amount !== 0 : amount > 0;
@@ -72,15 +73,17 @@ const groups = z
     return known;
   });
 
-const usageRow = z.object({
-  tenant: z.string().optional(),
-  key: z.string().optional(),
-  model: z.string().optional(),
-  day: z.string().optional(),
-  tasks: z.int(),
-  images: z.int(),
-  credits: z.int(),
-});
+const usageRow = z
+  .object({
+    tenant: z.string().optional(),
+    key: z.string().optional(),
+    model: z.string().optional(),
+    day: z.string().optional(),
+    tasks: z.int(),
+    images: z.int(),
+    credits: z.int(),
+  })
+  .meta({ examples: [{ tenant: "acme", day: "2026-01-31", tasks: 3, images: 4, credits: 120 }] });
 const usageReply = json(listReply(usageRow), "Sums by what it is grouped by.");
 
 const usage = createRoute({
@@ -100,7 +103,7 @@ const usage = createRoute({
     }),
   },
   responses: {
-    200: { ...usageReply, content: { ...usageReply.content, ...csvContent } },
+    200: orCsv(usageReply),
     ...errorReplies(...adminErrors, "invalid_request"),
   },
 });

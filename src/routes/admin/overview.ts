@@ -7,7 +7,7 @@ import { type Act, listActs } from "../../store/acts.ts";
 import { readOverview } from "../../store/overview.ts";
 import type { Api } from "../context.ts";
 import { pageLimit, toPage } from "../pages.ts";
-import { errorReplies, json, listReply } from "../replies.ts";
+import { errorReplies, exampleTask, json, listReply } from "../replies.ts";
 import { adminErrors } from "./admin.ts";
 
 const shared = { tags: ["Admin: overview"], security: [{ admin: [] }] };
@@ -22,38 +22,70 @@ const overview = createRoute({
   request: { query: z.object({ days: z.coerce.number().int().min(1).max(90).default(30) }) },
   responses: {
     200: json(
-      z.object({
-        tasks_by_state: z.record(z.string(), z.int()).meta({ description: "Unfinished ones." }),
-        oldest_unfinished_seconds: z.int().nullable(),
-        oldest_unfinished: z.array(
-          z.object({
-            id: z.string(),
-            tenant: z.string(),
-            state: z.string(),
-            attempts: z.int(),
-            created: z.int(),
+      z
+        .object({
+          tasks_by_state: z.record(z.string(), z.int()).meta({ description: "Unfinished ones." }),
+          oldest_unfinished_seconds: z.int().nullable(),
+          oldest_unfinished: z.array(
+            z.object({
+              id: z.string(),
+              tenant: z.string(),
+              state: z.string(),
+              attempts: z.int(),
+              created: z.int(),
+            }),
+          ),
+          days: z.array(
+            z.object({
+              date: z.string(),
+              tasks: z.int(),
+              images: z.int(),
+              credits: z.int(),
+              failed: z.int(),
+            }),
+          ),
+          last_day: z
+            .object({
+              tasks: z.int(),
+              failures: z.record(z.string(), z.int()).meta({ description: "By code." }),
+              error_rate: z.number(),
+              time_to_picture_seconds: z.object({ p50: z.number().nullable(), p95: z.number().nullable() }),
+            })
+            .meta({ description: "The last 24 hours." }),
+          upstream: z.object({
+            last_accepted_at: z.int().nullable(),
+            credits_left: z.number().nullable().meta({ description: "Null: it did not say." }),
+            cools_down_until: z
+              .int()
+              .nullable()
+              .meta({ description: "It asked for a pause of the whole account." }),
           }),
-        ),
-        days: z.array(
-          z.object({ date: z.string(), tasks: z.int(), images: z.int(), credits: z.int(), failed: z.int() }),
-        ),
-        last_day: z
-          .object({
-            tasks: z.int(),
-            failures: z.record(z.string(), z.int()).meta({ description: "By code." }),
-            error_rate: z.number(),
-            time_to_picture_seconds: z.object({ p50: z.number().nullable(), p95: z.number().nullable() }),
-          })
-          .meta({ description: "The last 24 hours." }),
-        upstream: z.object({
-          last_accepted_at: z.int().nullable(),
-          credits_left: z.number().nullable().meta({ description: "Null: it did not say." }),
-          cools_down_until: z
-            .int()
-            .nullable()
-            .meta({ description: "It asked for a pause of the whole account." }),
+        })
+        .meta({
+          examples: [
+            {
+              tasks_by_state: { submitted: 3 },
+              oldest_unfinished_seconds: 41,
+              oldest_unfinished: [
+                {
+                  id: exampleTask.id,
+                  tenant: "acme",
+                  state: "submitted",
+                  attempts: 1,
+                  created: 1_757_165_031,
+                },
+              ],
+              days: [{ date: "2026-01-31", tasks: 3, images: 4, credits: 120, failed: 0 }],
+              last_day: {
+                tasks: 3,
+                failures: {},
+                error_rate: 0,
+                time_to_picture_seconds: { p50: 31.2, p95: 48 },
+              },
+              upstream: { last_accepted_at: 1_757_165_031, credits_left: null, cools_down_until: null },
+            },
+          ],
         }),
-      }),
       "Counted from the tasks themselves.",
     ),
     ...errorReplies(...adminErrors, "invalid_request"),
@@ -89,19 +121,49 @@ const auditRoute = createRoute({
   },
   responses: {
     200: json(
-      z.object({
-        ...listReply(
-          z.object({
-            kind: z.enum(["balance", "hold", "task", "picture", "overdue"]),
-            tenant: z.string().nullable(),
-            subject: z.string().nullable(),
-            text: z.string(),
+      z
+        .object({
+          ...listReply(
+            z.object({
+              kind: z.enum(["balance", "hold", "task", "picture", "overdue"]),
+              tenant: z.string().nullable(),
+              subject: z.string().nullable(),
+              text: z.string(),
+            }),
+          ).shape,
+          ok: z.boolean(),
+          tenants_checked: z.int(),
+          acts: listReply(actReply).meta({
+            description: "What operators and tenants changed, newest first.",
           }),
-        ).shape,
-        ok: z.boolean(),
-        tenants_checked: z.int(),
-        acts: listReply(actReply).meta({ description: "What operators and tenants changed, newest first." }),
-      }),
+        })
+        .meta({
+          examples: [
+            {
+              object: "list",
+              ok: true,
+              data: [],
+              next_cursor: null,
+              tenants_checked: 1,
+              acts: {
+                object: "list",
+                data: [
+                  {
+                    id: "act-01k5d3v7xq2t8k4p3w7c1m9x5q",
+                    at: 1_757_165_031,
+                    actor: "admin",
+                    act: "tenant.changed",
+                    tenant: "acme",
+                    subject: null,
+                    details: { status: "suspended" },
+                    request_id: "req-7k2n9c4w8x1m5p3t6r0q",
+                  },
+                ],
+                next_cursor: null,
+              },
+            },
+          ],
+        }),
       "What was checked.",
     ),
     ...errorReplies(...adminErrors, "invalid_request"),

@@ -9,7 +9,7 @@ import { findTask } from "../../store/admin-tasks.ts";
 import { listTasks, taskStatuses } from "../../store/task-lists.ts";
 import type { Api, AppContext } from "../context.ts";
 import { pageQuery, toPage } from "../pages.ts";
-import { errorReplies, json, listReply, taskReply } from "../replies.ts";
+import { errorReplies, exampleTask, json, listReply, taskReply } from "../replies.ts";
 import { adminActor, adminErrors } from "./admin.ts";
 
 const adminTask = taskReply
@@ -24,7 +24,24 @@ const adminTask = taskReply
     deadline_at: z.int(),
     hidden: z.boolean().meta({ description: "It was refused while the caller waited." }),
   })
-  .meta({ id: "AdminTask" });
+  .meta({
+    id: "AdminTask",
+    examples: [
+      {
+        ...exampleTask,
+        links: { self: exampleTask.links.self },
+        tenant: "acme",
+        key: "key-3w7c1m9x5q2t8k4p",
+        request_id: "req-7k2n9c4w8x1m5p3t6r0q",
+        state: "completed",
+        upstream_id: "task-unified-1757165031-p3t6r0q7",
+        attempts: 1,
+        due_at: 1_757_165_078,
+        deadline_at: 1_757_168_631,
+        hidden: false,
+      },
+    ],
+  });
 
 const shared = { tags: ["Admin: tasks"], security: [{ admin: [] }] };
 const path = "/admin/api/tasks";

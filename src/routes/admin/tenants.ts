@@ -2,9 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
-import { maxAmount } from "../../domain/account.ts";
 import { defaultLimits } from "../../domain/admission.ts";
-import { tenantIdPattern } from "../../domain/ids.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import { dropTenant } from "../../flows/erase.ts";
@@ -13,69 +11,10 @@ import { findTenant, listTenants, type Tenant, type WebhookChange } from "../../
 import type { Api, AppContext } from "../context.ts";
 import { pageQuery, toPage } from "../pages.ts";
 import { bodyErrors, errorReplies, json, listReply } from "../replies.ts";
-import { givenLimits, modelList, prices, shownLimits } from "../settings.ts";
 import { jsonBody } from "../validation.ts";
-import { givenWebhook, viewWebhook, wantedWebhook, webhookReply } from "../webhook.ts";
+import { type givenWebhook, viewWebhook, wantedWebhook } from "../webhook.ts";
 import { adminActor, adminErrors } from "./admin.ts";
-
-const name = z.string().trim().min(1).max(200);
-const status = z.enum(["active", "suspended"]);
-const credits = z.int().min(0).max(maxAmount);
-
-const settings = (config: Config) => ({
-  name,
-  limits: givenLimits.optional(),
-  prices: prices.optional(),
-  balance: credits.nullable().optional().meta({
-    description: "Credits. Null: not prepaid, metered only. In a change: what the balance is set to.",
-  }),
-  low_balance: credits.nullable().optional().meta({
-    description: "`balance.low` is told when what is available falls below this.",
-  }),
-  models: modelList.nullable().optional().meta({ description: "Null: all." }),
-  retention_days: z.int().min(1).max(36_500).nullable().optional().meta({
-    description: "Tasks are erased so many days after they were made. Null: kept for good.",
-  }),
-  turnstile_secret: z.string().min(1).max(200).nullable().optional().meta({
-    description: "Of the Turnstile widget whose answers browser keys mint tokens for. Never shown.",
-  }),
-  webhook: givenWebhook(config)
-    .nullable()
-    .optional()
-    .meta({ description: "Where the tenant is told of its tasks. Null: nowhere." }),
-});
-
-const newTenant = (config: Config) =>
-  z.strictObject({
-    id: z
-      .string()
-      .regex(tenantIdPattern, "must be 3 to 32 of a-z, 0-9 and -")
-      .optional()
-      .meta({ description: "Made up when left out." }),
-    ...settings(config),
-  });
-const tenantChange = (config: Config) =>
-  z.strictObject({ ...settings(config), name: name.optional(), status: status.optional() });
-
-const tenantReply = z
-  .object({
-    id: z.string(),
-    object: z.literal("tenant"),
-    name: z.string(),
-    status,
-    limits: shownLimits,
-    prices,
-    models: modelList.nullable(),
-    balance: z.int().nullable().meta({ description: "Topped up − charged. Null: not prepaid." }),
-    held: z.int(),
-    available: z.int().nullable(),
-    low_balance: z.int().nullable(),
-    retention_days: z.int().nullable(),
-    turnstile: z.boolean().meta({ description: "Whether a `turnstile_secret` is set." }),
-    webhook: webhookReply,
-    created: z.int(),
-  })
-  .meta({ id: "Tenant" });
+import { newTenant, tenantChange, tenantReply } from "./tenant-fields.ts";
 
 const shared = { tags: ["Admin: tenants"], security: [{ admin: [] }] };
 const path = "/admin/api/tenants";

@@ -1,0 +1,102 @@
+/** A tenant as the operator gives it and gets it shown. */
+import * as z from "zod";
+import type { Config } from "../../config.ts";
+import { maxAmount } from "../../domain/account.ts";
+import { defaultLimits } from "../../domain/admission.ts";
+import { tenantIdPattern } from "../../domain/ids.ts";
+import { givenLimits, modelList, prices, shownLimits } from "../settings.ts";
+import { givenWebhook, webhookReply } from "../webhook.ts";
+
+const name = z.string().trim().min(1).max(200);
+const status = z.enum(["active", "suspended"]);
+const credits = z.int().min(0).max(maxAmount);
+
+const settings = (config: Config) => ({
+  name,
+  limits: givenLimits.optional(),
+  prices: prices.optional(),
+  balance: credits.nullable().optional().meta({
+    description: "Credits. Null: not prepaid, metered only. In a change: what the balance is set to.",
+  }),
+  low_balance: credits.nullable().optional().meta({
+    description: "`balance.low` is told when what is available falls below this.",
+  }),
+  models: modelList.nullable().optional().meta({ description: "Null: all." }),
+  retention_days: z.int().min(1).max(36_500).nullable().optional().meta({
+    description: "Tasks are erased so many days after they were made. Null: kept for good.",
+  }),
+  turnstile_secret: z.string().min(1).max(200).nullable().optional().meta({
+    description: "Of the Turnstile widget whose answers browser keys mint tokens for. Never shown.",
+  }),
+  webhook: givenWebhook(config)
+    .nullable()
+    .optional()
+    .meta({ description: "Where the tenant is told of its tasks. Null: nowhere." }),
+});
+
+export const newTenant = (config: Config) =>
+  z
+    .strictObject({
+      id: z
+        .string()
+        .regex(tenantIdPattern, "must be 3 to 32 of a-z, 0-9 and -")
+        .optional()
+        .meta({ description: "Made up when left out." }),
+      ...settings(config),
+    })
+    .meta({
+      examples: [
+        {
+          id: "acme",
+          name: "Acme Inc.",
+          balance: 3_000,
+          prices: { "wan-2.7-image": 40 },
+          limits: { images_per_day: 500 },
+        },
+      ],
+    });
+export const tenantChange = (config: Config) =>
+  z.strictObject({ ...settings(config), name: name.optional(), status: status.optional() }).meta({
+    examples: [{ status: "suspended" }, { limits: { images_per_minute: 120 }, retention_days: 30 }],
+  });
+
+export const tenantReply = z
+  .object({
+    id: z.string(),
+    object: z.literal("tenant"),
+    name: z.string(),
+    status,
+    limits: shownLimits,
+    prices,
+    models: modelList.nullable(),
+    balance: z.int().nullable().meta({ description: "Topped up − charged. Null: not prepaid." }),
+    held: z.int(),
+    available: z.int().nullable(),
+    low_balance: z.int().nullable(),
+    retention_days: z.int().nullable(),
+    turnstile: z.boolean().meta({ description: "Whether a `turnstile_secret` is set." }),
+    webhook: webhookReply,
+    created: z.int(),
+  })
+  .meta({
+    id: "Tenant",
+    examples: [
+      {
+        id: "acme",
+        object: "tenant",
+        name: "Acme Inc.",
+        status: "active",
+        limits: { ...defaultLimits, images_per_day: 500 },
+        prices: { "wan-2.7-image": 40 },
+        models: null,
+        balance: 3_000,
+        held: 0,
+        available: 3_000,
+        low_balance: null,
+        retention_days: null,
+        turnstile: false,
+        webhook: { object: "webhook", url: null, events: ["task.completed"], status: "off" },
+        created: 1_757_165_031,
+      },
+    ],
+  });

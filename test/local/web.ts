@@ -1,0 +1,40 @@
+/**
+ * Fills `.wrangler/web` with what the gateway serves as static assets: each page of `src/web` as it is, each of its
+ * scripts bundled with the libraries that it uses, so that no page loads anything from elsewhere. Wrangler runs it
+ * before it builds the Worker (`[build]` in wrangler.toml).
+ */
+import { copyFileSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const source = join(root, "src", "web");
+const web = join(root, ".wrangler", "web");
+const assets = join(web, "assets");
+
+const library = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
+
+// What an earlier build has left and this one does not make must not be served.
+rmSync(web, { recursive: true, force: true });
+mkdirSync(assets, { recursive: true });
+const files = readdirSync(source);
+const ending = (...endings: string[]) => files.filter((name) => endings.some((end) => name.endsWith(end)));
+
+for (const page of ending(".html")) copyFileSync(join(source, page), join(web, page));
+for (const file of ending(".css", ".svg")) copyFileSync(join(source, file), join(assets, file));
+copyFileSync(join(library, "swagger-ui.css"), join(assets, "swagger-ui.css"));
+await build({
+  entryPoints: ending(".ts")
+    .filter((name) => !name.endsWith(".d.ts"))
+    .map((name) => join(source, name)),
+  outdir: assets,
+  bundle: true,
+  minify: true,
+  format: "iife",
+  target: "es2022",
+  // The licences of what is bundled, at the end of each file.
+  legalComments: "eof",
+  logLevel: "warning",
+});
