@@ -28,7 +28,7 @@ const info = {
   description: [
     "A submission answers with a task. Read it, wait for it, stream it or be told by webhook: all show the same record.",
     "Times are unix seconds, sizes bytes, money whole credits. A list is `{object, data, next_cursor}`.",
-    "Every error is one envelope with a stable `error.code`; nothing is charged for it. A path that there is not answers " +
+    "Every error is one envelope with a stable `error.code`. A path that there is not answers " +
       "404 `not_found`, and a method that a path does not have 405 `method_not_allowed` with `Allow`.",
     "Fields that replies do not have today may be added; fields that a request does not have are refused.",
   ].join("\n\n"),

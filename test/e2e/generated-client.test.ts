@@ -49,7 +49,7 @@ describe("/openapi.json", () => {
     const { askForTooMany, makePicture } = (await import(program)) as Client;
     const access = { baseUrl: gateway.url, key: await gateway.makeKey() };
     const made = await makePicture(access, () => gateway.tick());
-    const side = { width: 640, height: 512, content_type: "image/png" };
+    const side = { width: 1_024, height: 768, content_type: "image/png" };
     expect(made).toMatchObject({ status: "completed", sides: [side, side], field: null });
     for (const url of made.urls) expect((await fetch(url)).status).toBe(200);
     expect(await askForTooMany(access)).toMatchObject({ code: "invalid_request", param: "n" });

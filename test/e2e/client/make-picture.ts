@@ -18,7 +18,7 @@ export async function makePicture({ baseUrl, key }: Access, meanwhile: () => Pro
       model: "wan-2.7-image",
       prompt: "a lighthouse [sim:seconds=0]",
       n: 2,
-      size: { width: 640, height: 512 },
+      size: { width: 1_024, height: 768 },
     },
     { idempotencyKey: "order-1001" },
   );
