@@ -110,6 +110,24 @@ describe("a process that", () => {
   });
 });
 
+it("an upload that takes longer than its place is held is given up, and nothing of it is kept", async () => {
+  const { gateway, id, key, picture } = await start();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        gateway.advance(15 * 60_000);
+        controller.enqueue(picture);
+        controller.close();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  const headers = { ...bearer(key), "content-type": "image/png" };
+  const reply = await gateway.fetch("/v1/files", { method: "POST", headers, body });
+  await expectError(reply, "unavailable");
+  await expectNothingLeft(gateway, id);
+});
+
 describe("cron", () => {
   it("forgets files at their end, not before, and as often as it comes", async () => {
     const { gateway, id, keep } = await start();
