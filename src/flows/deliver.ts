@@ -14,14 +14,8 @@ import { type Deps, describe, linkBases } from "../deps.ts";
 import { checkAddress } from "../domain/address.ts";
 import { viewTask } from "../domain/task.ts";
 import { nextTryMs, toldTask, webhookHeaders } from "../domain/webhooks.ts";
-import {
-  claimDeliveries,
-  nextDeliveryMs,
-  recordTry,
-  type Sending,
-  selectNextDelivery,
-  type Tried,
-} from "../store/deliveries.ts";
+import { claimDeliveries, nextDeliveryMs, type Sending, selectNextDelivery } from "../store/deliveries.ts";
+import { recordTry, type Tried } from "../store/tries.ts";
 import { userAgent } from "../upstream/evolink.ts";
 import { connections } from "./parallel.ts";
 

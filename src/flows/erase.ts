@@ -10,7 +10,6 @@ import { imageKey, isFinished, type Task, type TaskImage } from "../domain/task.
 import { deliveryLogMs } from "../domain/webhooks.ts";
 import { insertAct } from "../store/acts.ts";
 import type { Chores } from "../store/chores.ts";
-import { dropDeliveriesOf, pruneDeliveries } from "../store/deliveries.ts";
 import {
   deleteTenant,
   type Erased,
@@ -27,6 +26,7 @@ import {
 } from "../store/erase.ts";
 import { eraseFiles } from "../store/files.ts";
 import { findTenant } from "../store/tenants.ts";
+import { dropDeliveriesOf, pruneDeliveries } from "../store/tries.ts";
 import { buryFiles, buryFilesOf, expireFiles } from "./erase-files.ts";
 import { connections, inParallel } from "./parallel.ts";
 import { pushConfig } from "./push-config.ts";

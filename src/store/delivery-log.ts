@@ -1,6 +1,6 @@
 /** The outbox read as a log, and deliveries tried again by hand. */
 import type { WebhookEvent } from "../domain/webhooks.ts";
-import { forgetFailures } from "./deliveries.ts";
+import { forgetFailures } from "./tries.ts";
 
 export const deliveryStates = ["pending", "delivered", "failed", "dropped"] as const;
 export type DeliveryState = (typeof deliveryStates)[number];

@@ -3,8 +3,8 @@ import { defaultLimits, type Limits } from "../domain/admission.ts";
 import type { Model } from "../domain/models.ts";
 import type { Prices, TenantConfig, TenantSettings, TenantStatus } from "../domain/tenant.ts";
 import type { WebhookEvent } from "../domain/webhooks.ts";
-import { dropWebhookDeliveries, forgetFailures } from "./deliveries.ts";
 import { type KeyRow, keyFromRow } from "./keys.ts";
+import { dropWebhookDeliveries, forgetFailures } from "./tries.ts";
 
 export interface Tenant extends TenantSettings {
   id: string;
