@@ -83,7 +83,7 @@ function unknownRoute(paths: Document["paths"], pathname: string): Record<string
   const open = pathname.startsWith("/admin/api") ? paths["/admin/api/tenants/{id}"] : paths["/v1/keys/{key}"];
   const get = paths["/images/{file}"]?.get?.responses;
   const guarded = (open?.get ?? open?.delete)?.responses;
-  return { ...(/^\/(v1|admin\/api)(\/|$)/.test(pathname) ? guarded : get) };
+  return { ...(/^\/((openai\/)?v1|admin\/api)(\/|$)/.test(pathname) ? guarded : get) };
 }
 
 function matches(template: string, pathname: string): boolean {

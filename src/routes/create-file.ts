@@ -9,6 +9,7 @@ import type { Api, AppContext } from "./context.ts";
 import { declaredBytes } from "./form.ts";
 import { fileRefused, keyRefused } from "./refusals.ts";
 import { errorReplies, json, keyErrors, limitHeaders } from "./replies.ts";
+import { headers, limitFields, withHeaders } from "./reply-headers.ts";
 import { fileProblem, readUpload } from "./upload.ts";
 
 const types = Object.keys(imageExtensions) as [keyof typeof imageExtensions];
@@ -41,28 +42,48 @@ const contract = createRoute({
     },
   },
   responses: {
-    201: json(
-      z
-        .object({
-          id: z.string(),
-          object: z.literal("file"),
-          url: z.url(),
-          bytes: z.int(),
-          content_type: z.enum(types),
-          width: z.int(),
-          height: z.int(),
-          expires_at: z.int().meta({ description: "Unix seconds." }),
-        })
-        .meta({ id: "File" }),
-      "Stored, as it came.",
-    ),
-    ...errorReplies(
-      ...keyErrors,
-      "invalid_request",
-      "token_spent",
-      "quota_exceeded",
-      "body_too_large",
-      "unsupported_media_type",
+    201: {
+      headers: headers(...limitFields, "cache-control"),
+      ...json(
+        z
+          .object({
+            id: z.string(),
+            object: z.literal("file"),
+            url: z.url(),
+            bytes: z.int(),
+            content_type: z.enum(types),
+            width: z.int(),
+            height: z.int(),
+            expires_at: z.int().meta({ description: "Unix seconds." }),
+          })
+          .meta({
+            id: "File",
+            examples: [
+              {
+                id: "file-0123456789abcdefghjkmnpqrs",
+                object: "file",
+                url: "https://gateway.example/files/file-0123456789abcdefghjkmnpqrs.png",
+                bytes: 482_113,
+                content_type: "image/png",
+                width: 1024,
+                height: 768,
+                expires_at: 1_757_424_231,
+              },
+            ],
+          }),
+        "Stored, as it came.",
+      ),
+    },
+    ...withHeaders(
+      errorReplies(
+        ...keyErrors,
+        "invalid_request",
+        "token_spent",
+        "quota_exceeded",
+        "body_too_large",
+        "unsupported_media_type",
+      ),
+      ...limitFields,
     ),
   },
 });

@@ -5,6 +5,7 @@ import { ApiError } from "../errors.ts";
 import { readFile } from "../flows/files.ts";
 import type { Api } from "./context.ts";
 import { errorReplies } from "./replies.ts";
+import { headers } from "./reply-headers.ts";
 
 const contract = createRoute({
   method: "get",
@@ -18,7 +19,11 @@ const contract = createRoute({
     params: z.object({ file: z.string().meta({ examples: ["file-0123456789abcdefghjkmnpqrs.png"] }) }),
   },
   responses: {
-    200: { description: "The file.", content: { "image/png": {}, "image/jpeg": {}, "image/webp": {} } },
+    200: {
+      headers: headers("content-length", "content-disposition", "cache-control"),
+      description: "The file.",
+      content: { "image/png": {}, "image/jpeg": {}, "image/webp": {} },
+    },
     ...errorReplies("not_found", "unavailable"),
   },
 });

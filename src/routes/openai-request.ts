@@ -109,7 +109,10 @@ export function openAiGeneration(config: Config) {
   return z
     .strictObject({ ...openAiFields(config), image_urls })
     .refine(fewEnoughForEditing, fewEnough)
-    .refine(expandsOnlyEdits, expandsEdits);
+    .refine(expandsOnlyEdits, expandsEdits)
+    .meta({
+      examples: [{ model: "wan-2.7-image", prompt: "a lighthouse at dusk", n: 1, size: "1024x768" }],
+    });
 }
 
 /** The fields of an edit beside its images, once a form's texts are numbers and truth values where they should be. */

@@ -37,6 +37,8 @@ const info = {
 
 const tags = [
   ["Images", "Submit a generation or an edit, and fetch its pictures."],
+  ["Files", "Reference images, uploaded for a few days."],
+  ["OpenAI", "What OpenAI's clients send, as they send it: give them `<gateway>/openai/v1` as the base URL."],
   ["Tasks", "Read, list, follow, cancel and erase tasks."],
   ["Models", "What there is, and what it costs."],
   ["Client tokens", "Short-lived, limited tokens for a page's visitors."],

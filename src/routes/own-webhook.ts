@@ -20,6 +20,7 @@ import { bodyErrors, errorReplies, json, keyErrors, listReply } from "./replies.
 import { invalidRequest, jsonBody } from "./validation.ts";
 import {
   afterAllDeliveries,
+  changedWebhook,
   deliveryQuery,
   deliveryReply,
   givenWebhook,
@@ -64,7 +65,7 @@ const patch = (config: Config) =>
     summary: "Change the tenant's webhook",
     description: "What is left out stays as it is.",
     middleware: [jsonBody] as const,
-    request: { body: { required: true, ...json(givenWebhook(config).partial(), "What to change.") } },
+    request: { body: { required: true, ...json(changedWebhook(config), "What to change.") } },
     responses: { 200: json(webhookReply, "Changed."), ...errorReplies(...keyErrors, ...bodyErrors) },
   });
 

@@ -46,6 +46,13 @@ export function givenWebhook(config: Config) {
     .meta({ examples: [{ url: "https://shop.example/told", events: ["task.completed", "task.failed"] }] });
 }
 
+/** The same, of which what is left out stays as it is. */
+export function changedWebhook(config: Config) {
+  return givenWebhook(config)
+    .partial()
+    .meta({ examples: [{ events: ["task.completed"] }] });
+}
+
 /** What is asked for, once it is no loop to the gateway itself. @param path Of the field, for the refusal. */
 export function wantedWebhook(
   c: AppContext,
