@@ -25,7 +25,7 @@ const mayImport: Record<string, string[]> = {
 
 /** Packages by part; everything else is web standards. */
 const mayUse: Record<string, RegExp> = {
-  domain: /^(ipaddr\.js|image-size|standardwebhooks)$/,
+  domain: /^(ipaddr\.js|image-size\/types\/\w+|standardwebhooks)$/,
   "errors.ts": /^hono\/utils\/http-status$/,
   "config.ts": /^zod$/,
   upstream: /^zod$/,

@@ -2,7 +2,9 @@
  * What picture bytes are: type and size by `image-size`, from the bytes alone, and whether they are all there.
  * A name, a header or an extension is never believed.
  */
-import { imageSize } from "image-size";
+import { JPG } from "image-size/types/jpg";
+import { PNG } from "image-size/types/png";
+import { WEBP } from "image-size/types/webp";
 import type { ImageContentType } from "./task.ts";
 
 export interface ImageFacts {
@@ -11,11 +13,12 @@ export interface ImageFacts {
   height: number;
 }
 
-const contentTypes: Record<string, ImageContentType> = {
-  png: "image/png",
-  jpg: "image/jpeg",
-  webp: "image/webp",
-};
+/** The library knows many more formats; only what is stored here comes into the bundle. */
+const formats: [ImageContentType, typeof PNG][] = [
+  ["image/png", PNG],
+  ["image/jpeg", JPG],
+  ["image/webp", WEBP],
+];
 
 /** Four times what the models draw; a picture that claims more is a trap for whoever opens it. */
 const maxSide = 16_384;
@@ -23,12 +26,13 @@ const maxSide = 16_384;
 /** Reads type and size; undefined for whatever is not a PNG, JPEG or WebP of a size that a picture has. */
 export function readImage(bytes: Uint8Array): ImageFacts | undefined {
   try {
-    const { type, width, height } = imageSize(bytes);
-    const contentType = contentTypes[type ?? ""];
-    if (!contentType || Math.min(width, height) < 1 || Math.max(width, height) > maxSide) return undefined;
+    const [contentType, format] = formats.find(([, { validate }]) => validate(bytes)) ?? [];
+    if (!contentType || !format) return undefined;
+    const { width, height } = format.calculate(bytes);
+    if (Math.min(width, height) < 1 || Math.max(width, height) > maxSide) return undefined;
     return { contentType, width, height };
   } catch {
-    // `image-size` throws for unknown types and for heads that end too early.
+    // `image-size` throws for heads that end too early.
     return undefined;
   }
 }
