@@ -101,6 +101,18 @@ export async function keepFile(
     await leavePlace(deps, place);
     return { kind: "no_picture", problem: picture.problem };
   }
+  return { kind: "kept", file: await keepPicture(deps, place, { bytes, picture, endUser }) };
+}
+
+/**
+ * Keeps what was found to be a picture.
+ * @throws OutOfReach as {@link keepFile} does.
+ */
+export async function keepPicture(
+  deps: Deps,
+  place: Place,
+  { bytes, picture, endUser }: { bytes: Uint8Array<ArrayBuffer>; picture: Picture; endUser: string | null },
+): Promise<StoredFile> {
   const { caller, id } = place;
   const createdMs = deps.now();
   const file: StoredFile = {
@@ -124,7 +136,7 @@ export async function keepFile(
     deps.defer("give_up_file", () => dropFile(deps, file));
     throw error;
   }
-  return { kind: "kept", file };
+  return file;
 }
 
 /** @returns false when something is there already, which can only be a tombstone. */

@@ -6,8 +6,8 @@
 import type { Deps } from "../deps.ts";
 import type { Caller, KeyRefusal } from "../domain/access.ts";
 import type { PolicyState } from "../domain/admission.ts";
-import type { StoredFile } from "../domain/files.ts";
-import { admitFile, dropFile, type FileAdmission, keepFile, leavePlace, type Place } from "./files.ts";
+import { maxUploadBytes, type Picture, readPicture, type StoredFile } from "../domain/files.ts";
+import { admitFile, dropFile, type FileAdmission, keepPicture, leavePlace, type Place } from "./files.ts";
 
 type FileRefused = Exclude<FileAdmission, { kind: "admitted" | "key_refused" }>;
 
@@ -25,6 +25,13 @@ export async function keepReferences(
   images: Uint8Array<ArrayBuffer>[],
   endUser: string | null,
 ): Promise<KeptReferences> {
+  // All of them before the first is kept: what is kept counts as one of the day's files, also when it is dropped again.
+  const pictures: Picture[] = [];
+  for (const [index, bytes] of images.entries()) {
+    const picture = bytes.length > maxUploadBytes ? tooLong : readPicture(bytes);
+    if ("problem" in picture) return { kind: "no_picture", index, problem: picture.problem };
+    pictures.push(picture);
+  }
   const places: Place[] = [];
   for (const { length } of images) {
     const admission = await admitFile(deps, caller, { bytes: length, isRequest: false });
@@ -32,22 +39,28 @@ export async function keepReferences(
       places.push(admission.place);
       continue;
     }
-    await Promise.all(places.map((place) => leavePlace(deps, place)));
+    await leavePlaces(deps, places);
     if (admission.kind === "key_refused") return admission;
     return { kind: "refused", refusal: admission, policies: admission.policies };
   }
   const files: StoredFile[] = [];
-  for (const [index, place] of places.entries()) {
-    const kept = await keepFile(deps, place, images[index] ?? new Uint8Array(), endUser);
-    if (kept.kind === "kept") {
-      files.push(kept.file);
-      continue;
+  try {
+    for (const [index, picture] of pictures.entries()) {
+      const [place, bytes] = [places[index], images[index]];
+      if (place && bytes) files.push(await keepPicture(deps, place, { bytes, picture, endUser }));
     }
-    await Promise.all(places.slice(index + 1).map((rest) => leavePlace(deps, rest)));
+  } catch (error) {
+    await leavePlaces(deps, places.slice(files.length + 1));
     dropReferences(deps, files);
-    return { kind: "no_picture", index, problem: kept.problem };
+    throw error;
   }
   return { kind: "kept", files };
+}
+
+const tooLong = { problem: `must be at most ${maxUploadBytes} bytes` };
+
+async function leavePlaces(deps: Deps, places: Place[]): Promise<void> {
+  await Promise.all(places.map((place) => leavePlace(deps, place)));
 }
 
 /** Erases files that no task came of, beside the reply. */
