@@ -4,12 +4,15 @@ import { fileKey } from "../domain/files.ts";
 import { type FileToBury, forgetFiles, markFilesBuried, selectFilesToBury } from "../store/files.ts";
 import { connections, inParallel } from "./parallel.ts";
 
-/** Puts tombstones in the places of files that answer no more, and stops counting them. */
-export async function buryFiles(deps: Deps, files: FileToBury[]): Promise<void> {
+/**
+ * Puts tombstones in the places of files that answer no more, and stops counting them.
+ * @param areUnused Whether they were kept for a request that came to nothing.
+ */
+export async function buryFiles(deps: Deps, files: FileToBury[], areUnused = false): Promise<void> {
   if (files.length === 0) return;
   await inParallel(files, connections, async ({ id, tenantId }) => {
     await reach("storage", () => deps.bucket.put(fileKey(id), new Uint8Array()));
-    await deps.tenant(tenantId).dropFile(id);
+    await deps.tenant(tenantId).dropFile(id, areUnused);
   });
   await markFilesBuried(
     deps.db,

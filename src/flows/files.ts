@@ -153,13 +153,17 @@ async function putOnce(deps: Deps, file: StoredFile, bytes: Uint8Array<ArrayBuff
   return put !== null;
 }
 
-/** Erases one file: its row first, so that no task can name it any more. */
+/**
+ * Erases one file: its row first, so that no task can name it any more.
+ * @param isUnused Whether it was kept for a request that came to nothing.
+ */
 export async function dropFile(
   deps: Deps,
   { id, tenantId }: Pick<StoredFile, "id" | "tenantId">,
+  isUnused = false,
 ): Promise<void> {
   await eraseFiles(deps.db, tenantId, { file: id }).run();
-  await buryFiles(deps, [{ id, tenantId }]);
+  await buryFiles(deps, [{ id, tenantId }], isUnused);
 }
 
 export type DeleteFileResult =

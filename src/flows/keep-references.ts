@@ -25,7 +25,7 @@ export async function keepReferences(
   images: Uint8Array<ArrayBuffer>[],
   endUser: string | null,
 ): Promise<KeptReferences> {
-  // All of them before the first is kept: what is kept counts as one of the day's files, also when it is dropped again.
+  // All of them before the first is kept: a bad one costs no writing of the good ones.
   const pictures: Picture[] = [];
   for (const [index, bytes] of images.entries()) {
     const picture = bytes.length > maxUploadBytes ? tooLong : readPicture(bytes);
@@ -63,7 +63,7 @@ async function leavePlaces(deps: Deps, places: Place[]): Promise<void> {
   await Promise.all(places.map((place) => leavePlace(deps, place)));
 }
 
-/** Erases files that no task came of, beside the reply. */
+/** Erases files that no task came of, beside the reply; like the rest of a refused request they were never counted. */
 export function dropReferences(deps: Deps, files: StoredFile[]): void {
-  for (const file of files) deps.defer("drop_reference", () => dropFile(deps, file));
+  for (const file of files) deps.defer("drop_reference", () => dropFile(deps, file, true));
 }

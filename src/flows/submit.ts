@@ -39,6 +39,8 @@ export interface Submission {
   repetition: Repetition;
   /** What stands for `image_urls` where a repetition is looked for: hashes, of images that came with the request. */
   references?: string[] | undefined;
+  /** Those images could not be kept, so it can only be a repetition: anything else is `no_such_files`. */
+  onlyReplay?: boolean | undefined;
 }
 
 export type SubmitResult =
@@ -68,7 +70,7 @@ export async function submit(deps: Deps, submission: Submission): Promise<Submit
     price: deps.config.PRICES[model],
     replay: await replayOf(caller, sameness(submission), submission.repetition),
     // A repetition gets its task, whatever has become of the files meanwhile.
-    onlyReplay: missing.length > 0,
+    onlyReplay: submission.onlyReplay === true || missing.length > 0,
     nowMs: deps.now(),
   });
   if (decision.kind === "replay") return answerReplay(deps, caller, decision);
@@ -153,7 +155,7 @@ function tellLow(deps: Deps, { id: taskId, tenantId }: Task, low: BalanceLow): D
 
 async function writeTask(
   deps: Deps,
-  { caller, repetition: _repetition, references: _references, ...asked }: Submission,
+  { caller, repetition: _repetition, references: _references, onlyReplay: _onlyReplay, ...asked }: Submission,
   id: string,
   { hold, price, balanceLow }: AdmitDecision & { kind: "admitted" },
 ): Promise<Task> {

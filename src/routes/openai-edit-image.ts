@@ -5,6 +5,7 @@ import type { Config } from "../config.ts";
 import { linkBases } from "../deps.ts";
 import { fileUrl } from "../domain/files.ts";
 import { sha256Hex } from "../domain/signing.ts";
+import { ApiError } from "../errors.ts";
 import { enter } from "../flows/enter.ts";
 import { dropReferences, keepReferences } from "../flows/keep-references.ts";
 import type { Api, AppContext } from "./context.ts";
@@ -14,7 +15,7 @@ import { replyWithImages } from "./openai-reply.ts";
 import { type NativeRequest, toNative } from "./openai-request.ts";
 import { fileRefused, keyRefused } from "./refusals.ts";
 import { limitHeaders } from "./replies.ts";
-import { idempotencyHeader, submitAsked } from "./submission.ts";
+import { idempotencyHeader, letPublicIn, submitLetIn } from "./submission.ts";
 import { invalidRequest } from "./validation.ts";
 
 const event = "image_edit.completed";
@@ -52,26 +53,29 @@ type AskedEdit = Omit<NativeRequest, "stream" | "format"> & { repeatKey: string 
 /** Keeps the images and submits their task. A repetition is known by what the images hold, not by where they are kept. */
 async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit) {
   const deps = c.get("deps");
+  await letPublicIn(c, asked.input);
   const kept = await keepReferences(deps, c.get("caller"), images, asked.endUser);
+  const references = await Promise.all(images.map((bytes) => sha256Hex(bytes)));
   switch (kept.kind) {
     case "key_refused":
       throw keyRefused(kept.refusal);
     case "refused":
       for (const [name, value] of Object.entries(limitHeaders(kept.policies))) c.header(name, value);
-      throw fileRefused(kept.refusal, "image");
+      // A repetition gets its task, also when the first try has used up what there was.
+      return submitLetIn(c, { ...asked, references, refusal: fileRefused(kept.refusal, "image") });
     case "no_picture":
       throw invalidRequest([{ path: ["image", kept.index], message: kept.problem }]);
     case "kept":
   }
   const base = linkBases(deps.config, c.get("origin")).api;
-  const references = await Promise.all(images.map((bytes) => sha256Hex(bytes)));
   const image_urls = kept.files.map((file) => fileUrl(base, file));
   try {
-    const submitted = await submitAsked(c, { ...asked, input: { ...asked.input, image_urls }, references });
+    const submitted = await submitLetIn(c, { ...asked, input: { ...asked.input, image_urls }, references });
     if (submitted.isRepetition) dropReferences(deps, kept.files);
     return submitted;
   } catch (error) {
-    dropReferences(deps, kept.files);
+    // Whatever else it is leaves open whether there is a task, and cron sends it if there is.
+    if (error instanceof ApiError) dropReferences(deps, kept.files);
     throw error;
   }
 }

@@ -14,7 +14,7 @@ import {
   maxSeed,
 } from "./generation-request.ts";
 import { type OpenAiBody, openAiEdit, responseFormats } from "./openai-request.ts";
-import { invalidRequest } from "./validation.ts";
+import { invalidRequest, lossyPart } from "./validation.ts";
 
 export const maxEditBytes = 40 * 1_048_576;
 /** So much of a refused form is read on, so that the reply is not lost to a connection reset. */
@@ -37,6 +37,8 @@ export async function readEditForm(c: AppContext, config: Config): Promise<EditF
   const parts = partsOf(c, bytes, maxParts, "image");
   const images = parts.filter(({ name }) => imageField.test(name ?? ""));
   const fields = fieldsOf(parts.filter(({ name }) => !imageField.test(name ?? "")));
+  const lossy = lossyPart(fields, []);
+  if (lossy) throw invalidRequest([lossy]);
   const parsed = openAiEdit(config).safeParse(fields);
   const issues = [
     ...imageProblems(images),
@@ -55,19 +57,22 @@ function imageProblems(images: MultipartPart[]): { path: string[]; message: stri
 }
 
 /** A form knows texts only; which of them are numbers, truth values or objects their names say. */
-const readers: Record<string, (text: string) => unknown> = {
-  n: readNumber,
-  seed: readNumber,
-  stream: readTruth,
-  enable_safety_checker: readTruth,
-  enable_prompt_expansion: readTruth,
-  metadata: readJson,
-};
+const readers = new Map<string, (text: string) => unknown>([
+  ["n", readNumber],
+  ["seed", readNumber],
+  ["stream", readTruth],
+  ["enable_safety_checker", readTruth],
+  ["enable_prompt_expansion", readTruth],
+  ["metadata", readJson],
+]);
+
+/** Stands for a file where a text should be: no field is a list, so each says what it has to be. */
+const aFile: unknown[] = [];
 
 function fieldsOf(parts: MultipartPart[]): Record<string, unknown> {
   const fields: [string, unknown][] = parts.map((part) => {
     const name = part.name ?? "";
-    return [name, isFile(part) ? "(a file)" : (readers[name] ?? String)(part.text)];
+    return [name, isFile(part) ? aFile : (readers.get(name) ?? String)(part.text)];
   });
   return Object.fromEntries(fields);
 }

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import type { Model } from "../domain/models.ts";
 import { isFinished, type Task, type TaskInput } from "../domain/task.ts";
-import type { ErrorCode } from "../errors.ts";
+import type { ApiError, ErrorCode } from "../errors.ts";
 import { submit } from "../flows/submit.ts";
 import { networkAddress, tooManyFrom } from "./authenticate.ts";
 import type { AppContext } from "./context.ts";
@@ -59,23 +59,43 @@ export interface Asked {
   repeatKey: string | null;
   /** What stands for `image_urls` where a repetition is looked for. */
   references?: string[];
+  /** Why it can only be a repetition: as a new request it is refused for this. */
+  refusal?: ApiError;
+}
+
+/** Holds a page's visitors to what they may ask for, and how often. */
+export async function letPublicIn(c: AppContext, input: TaskInput): Promise<void> {
+  if (c.get("caller").kind === "secret") return;
+  refuseToPublic(input);
+  if (await c.get("deps").tooMany("submissions", networkAddress(c))) throw tooManyFrom();
 }
 
 /**
  * Submits what was asked for, by whoever asks.
+ * @throws ApiError for whatever refuses it.
+ */
+export async function submitAsked(c: AppContext, asked: Asked): Promise<Submitted> {
+  await letPublicIn(c, asked.input);
+  return submitLetIn(c, asked);
+}
+
+interface Submitted {
+  task: Task;
+  headers: Record<string, string>;
+  isRepetition: boolean;
+}
+
+/**
+ * Submits what was asked for by who has been let in.
  * @returns the task, and the headers that tell of limits and repetition.
  * @throws ApiError for whatever refuses it.
  */
-export async function submitAsked(
+export async function submitLetIn(
   c: AppContext,
-  { model, input, metadata, endUser, repeatKey, references }: Asked,
-): Promise<{ task: Task; headers: Record<string, string>; isRepetition: boolean }> {
+  { model, input, metadata, endUser, repeatKey, references, refusal }: Asked,
+): Promise<Submitted> {
   const deps = c.get("deps");
   const caller = c.get("caller");
-  if (caller.kind !== "secret") {
-    refuseToPublic(input);
-    if (await deps.tooMany("submissions", networkAddress(c))) throw tooManyFrom();
-  }
   const result = await submit(deps, {
     caller,
     requestId: c.get("requestId"),
@@ -83,11 +103,13 @@ export async function submitAsked(
     model,
     input,
     references,
+    onlyReplay: refusal !== undefined,
     metadata,
     endUser: caller.token?.endUser ?? endUser,
     repetition: { key: repeatKey, retries: retriesOf(c), ip: networkAddress(c) },
   });
   if (result.kind === "key_refused") throw keyRefused(result.refusal);
+  if (refusal && result.kind === "no_such_files") throw refusal;
   const headers = limitHeaders(result.policies);
   if (result.kind !== "accepted" && result.kind !== "replayed")
     throw submissionRefused(result, headers, caller.kind === "secret");

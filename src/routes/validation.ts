@@ -48,7 +48,7 @@ const maxDepth = 16;
  * What JSON can say and no database keeps: half a surrogate pair, and a key that JavaScript takes for itself.
  * @returns the first such place; one is enough, and a body full of them must not become a reply full of them.
  */
-function lossyPart(value: unknown, path: string[]): Issue | undefined {
+export function lossyPart(value: unknown, path: string[]): Issue | undefined {
   if (typeof value === "string") {
     return value.isWellFormed() ? undefined : { path, message: "must be well-formed Unicode" };
   }

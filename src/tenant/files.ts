@@ -142,10 +142,13 @@ export function keepFile(
   return true;
 }
 
-/** Stops counting a file that was deleted, or an upload that came to nothing; once. */
-export function dropFile(sql: SqlStorage, id: string): void {
+/**
+ * Stops counting a file that was deleted, or an upload that came to nothing; once.
+ * @param isUnused Whether it was kept for a request that came to nothing, so that it was none of the day's files either.
+ */
+export function dropFile(sql: SqlStorage, id: string, isUnused = false): void {
   for (const row of sql.exec<FileRow>("DELETE FROM files WHERE id = ? RETURNING *", id).toArray())
-    takeOut(sql, row);
+    takeOut(sql, isUnused ? { ...row, uploaded: 0 } : row);
 }
 
 /** Stops counting what has come to its end. */

@@ -96,8 +96,8 @@ export class Tenant extends DurableObject<Env> {
   }
 
   /** Stops counting a file, or an upload that came to nothing. */
-  dropFile(fileId: string): void {
-    this.#storage.transactionSync(() => dropFile(this.#storage.sql, fileId));
+  dropFile(fileId: string, isUnused?: boolean): void {
+    this.#storage.transactionSync(() => dropFile(this.#storage.sql, fileId, isUnused));
   }
 
   /** Tops up, refunds or adjusts; once per `reference`. */
