@@ -63,7 +63,7 @@ async function leavePlaces(deps: Deps, places: Place[]): Promise<void> {
   await Promise.all(places.map((place) => leavePlace(deps, place)));
 }
 
-/** Erases files that no task came of, beside the reply; like the rest of a refused request they were never counted. */
+/** Erases files that no task came of, beside the reply; the day's files are as if they had never been. */
 export function dropReferences(deps: Deps, files: StoredFile[]): void {
   for (const file of files) deps.defer("drop_reference", () => dropFile(deps, file, true));
 }

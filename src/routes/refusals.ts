@@ -37,11 +37,13 @@ type Refusal = Exclude<SubmitResult, { kind: "accepted" | "replayed" | "key_refu
 /**
  * @param headers The limits' state.
  * @param showCredits Whether the caller may know of the tenant's money: a page's visitors may not.
+ * @param referenceField Which field of the request holds the references.
  */
 export function submissionRefused(
   refusal: Refusal,
   headers: Record<string, string>,
   showCredits: boolean,
+  referenceField: string,
 ): ApiError {
   switch (refusal.kind) {
     case "limited":
@@ -90,7 +92,7 @@ export function submissionRefused(
     case "deleted":
       return taskDeleted();
     case "upstream_refused":
-      return upstreamRefused(refusal.code, headers);
+      return upstreamRefused(refusal.code, headers, referenceField);
   }
 }
 
@@ -132,7 +134,11 @@ function limited({ code, limit, retryAfterMs }: LimitRefusal, headers: Record<st
 }
 
 /** @param headers The limits' state: the request was counted. */
-function upstreamRefused(code: RefusalCode, headers: Record<string, string>): ApiError {
+function upstreamRefused(
+  code: RefusalCode,
+  headers: Record<string, string>,
+  referenceField: string,
+): ApiError {
   switch (code) {
     case "content_policy_violation":
       return new ApiError(
@@ -148,7 +154,7 @@ function upstreamRefused(code: RefusalCode, headers: Record<string, string>): Ap
       );
     case "invalid_media_url":
       return new ApiError(code, "The image model could not fetch a reference image.", {
-        param: "image_urls",
+        param: referenceField,
         headers,
       });
     case "upstream_rejected":

@@ -112,7 +112,7 @@ export async function submitLetIn(
   if (refusal && result.kind === "no_such_files") throw refusal;
   const headers = limitHeaders(result.policies);
   if (result.kind !== "accepted" && result.kind !== "replayed")
-    throw submissionRefused(result, headers, caller.kind === "secret");
+    throw submissionRefused(result, headers, caller.kind === "secret", references ? "image" : "image_urls");
   c.set("taskId", result.task.id);
   const isRepetition = result.kind === "replayed";
   const replayed: Record<string, string> = isRepetition ? { "idempotency-replayed": "true" } : {};

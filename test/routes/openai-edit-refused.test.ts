@@ -40,6 +40,7 @@ async function leavingNothing(tenantId: string, send: () => Promise<Response>): 
   const added = async () => (await livingFiles()).filter((key) => !before.has(key));
   await expect.poll(added).toEqual([]);
   await expect.poll(() => left(gateway, tenantId)).toMatchObject({ files, bytes });
+  expect((await gateway.deps().tenant(tenantId).check()).problems).toEqual([]);
   return response;
 }
 
@@ -67,6 +68,12 @@ describe("an edit that is refused leaves no files, and takes none from the day's
       expect(upstreamTasks()).toBe(0);
     },
   );
+
+  it("by the upstream, which could not fetch one of them, naming the field that it came in", async () => {
+    const code = "invalid_media_url";
+    gateway.simulator.control.script({ on: "submit", do: { kind: "error", status: 400, code } });
+    await expectError(await leavingNothing(tenant.id, () => ask(tenant.key)), code, "image");
+  });
 
   it("for a day's files that do not suffice for all of its images", async () => {
     const { id, key } = await gateway.makeTenant({ limits: { files_per_day: 3 } });
