@@ -5,7 +5,13 @@ import { maxLimit } from "../domain/limits.ts";
 import { models } from "../domain/models.ts";
 import { originProblem } from "../domain/origins.ts";
 
-const limit = z.int().min(1).max(maxLimit).nullable();
+/** The default of `file_bytes` is a little above the usual bound, and what is shown can be given back. */
+const limit = (name: LimitName) =>
+  z
+    .int()
+    .min(1)
+    .max(Math.max(maxLimit, defaultLimits[name] ?? 0))
+    .nullable();
 
 function limitFields<Schema extends z.ZodType>(field: (name: LimitName) => Schema) {
   return Object.fromEntries(limitNames.map((name) => [name, field(name)])) as Record<LimitName, Schema>;
@@ -15,7 +21,9 @@ function limitFields<Schema extends z.ZodType>(field: (name: LimitName) => Schem
 export const givenLimits = z
   .strictObject(
     limitFields((name) =>
-      limit.optional().meta({ description: `Default ${defaultLimits[name] ?? "none"}. Null: none.` }),
+      limit(name)
+        .optional()
+        .meta({ description: `Default ${defaultLimits[name] ?? "none"}. Null: none.` }),
     ),
   )
   .meta({
@@ -23,12 +31,11 @@ export const givenLimits = z
   }) as z.ZodType<Partial<Limits>>;
 
 /** Limits of a key, on top of its tenant's. */
-export const givenKeyLimits = z.strictObject(limitFields(() => limit.optional())) as z.ZodType<
+export const givenKeyLimits = z.strictObject(limitFields((name) => limit(name).optional())) as z.ZodType<
   Partial<Limits>
 >;
 
-/** A default may lie beyond what can be asked for. */
-export const shownLimits = z.object(limitFields(() => z.int().min(1).nullable()));
+export const shownLimits = z.object(limitFields(limit));
 
 /** What is left of each. */
 export const shownRemaining = z.object(limitFields(() => z.int().min(0).nullable()));

@@ -187,7 +187,7 @@ describe("two senders of one task", () => {
       },
     });
     void submitTask(dying, key).catch(() => undefined);
-    await vi.waitUntil(() => gateway.simulator.control.tasks().length === 1);
+    await vi.waitUntil(() => gateway.simulator.control.tasks().length === 1, { timeout: 20_000 });
     script(gateway, "busy");
     gateway.advance(120_000);
     await gateway.tick();

@@ -211,7 +211,7 @@ describe("a picture whose host hangs", () => {
       const tasks = await Promise.all(made.map(({ key, id }) => readTask(gateway, key, id)));
       return tasks.filter((task) => task.status === "completed").length;
     };
-    await vi.waitUntil(async () => (await completed()) === 3);
+    await vi.waitUntil(async () => (await completed()) === 3, { timeout: 20_000 });
     release();
     await lane;
     expect(await completed()).toBe(4);

@@ -171,6 +171,13 @@ describe("making a tenant", () => {
 });
 
 describe("changing a tenant", () => {
+  it("takes back the limits that it shows", async () => {
+    const { id, limits } = await made();
+    const response = await change(id, { limits });
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({ limits });
+  });
+
   it("leaves what is left out as it is", async () => {
     const before = await made({ limits: { requests_per_minute: 7 } });
     const steps: [object, object][] = [
