@@ -3,6 +3,7 @@
  * those that run in Node and talk HTTP to the built Worker. Pictures are drawn in Node, since the library that
  * draws them is native; inside workerd they come through the service binding PICTURES.
  */
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
@@ -21,6 +22,8 @@ async function drawPicture(request: Request): Promise<Response> {
 
 export default defineConfig({
   test: {
+    // Most of what takes long waits for something; by default a machine of two cores would run one file at a time.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         root,
