@@ -12,7 +12,8 @@ const contract = createRoute({
   operationId: "delete-end-user",
   tags: ["Tasks"],
   summary: "Erase an end user's tasks",
-  description: "Those that still run are erased once they have ended. Whether there are any is not told.",
+  description:
+    "What that person uploaded goes too. Those that still run are erased once they have ended. Whether there are any is not told.",
   security: [{ key: [] }],
   request: { params: z.object({ id: z.string().max(128) }) },
   responses: {

@@ -14,8 +14,9 @@ const contract = createRoute({
   tags: ["Tasks"],
   summary: "Erase a task",
   description:
-    "Prompt, metadata, end user and images are gone; the ledger's figures stay. Copies at the edge may live for up to " +
-    "an hour, copies in browsers live on.",
+    "Prompt, metadata, end user and images are gone, and the uploads that it was made from, unless they are another end " +
+    "user's or an unfinished task needs them; the ledger's figures stay. Copies at the edge may live for up to an " +
+    "hour, copies in browsers live on.",
   security: [{ key: [] }],
   request: { params: z.object({ id: z.string() }) },
   responses: {

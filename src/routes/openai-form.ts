@@ -42,6 +42,7 @@ export async function readEditForm(c: AppContext, config: Config): Promise<EditF
   const parsed = openAiEdit(config).safeParse(fields);
   const issues = [
     ...imageProblems(images),
+    ...twice(parts),
     ...(parsed.success ? [] : parsed.error.issues),
     ...ownCallback(c, config, fields.callback_url),
   ];
@@ -54,6 +55,13 @@ function imageProblems(images: MultipartPart[]): { path: string[]; message: stri
   if (images.length === 0) return problem("is required");
   if (images.length > maxReferences) return problem(`must be at most ${maxReferences} files`);
   return images.every(isFile) ? [] : problem("must be a file, not text");
+}
+
+/** Which of two values was meant nobody can tell. */
+function twice(parts: MultipartPart[]): { path: string[]; message: string }[] {
+  const names = parts.map(({ name }) => name ?? "").filter((name) => !imageField.test(name));
+  const again = new Set(names.filter((name, index) => names.indexOf(name) !== index));
+  return [...again].map((name) => ({ path: [name], message: "must be given once" }));
 }
 
 /** A form knows texts only; which of them are numbers, truth values or objects their names say. */

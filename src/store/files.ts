@@ -95,17 +95,21 @@ function condition(which: ErasedFiles): [string, ...(string | number)[]] {
 const wiped = "erased = 2, end_user = NULL";
 
 /**
- * SQL that has the files erased that a tenant's tasks name as their references; before the tasks forget them.
+ * SQL that has the files erased that a tenant's tasks name as their references; before the tasks forget them. Not those
+ * that an unfinished task still needs, nor what another end user uploaded.
  * @param tasks SQL of the tasks' ids, with the tenant as its first parameter.
  */
 export function eraseReferences(tasks: string): string {
   // An address of a file has its id, of a fixed length, behind this path.
   const path = "/files/";
   const length = "file-".length + 26;
-  return `UPDATE files SET ${wiped} WHERE tenant_id = ?1 AND erased = 0 AND id IN (
-    SELECT substr(link.value, instr(link.value, '${path}') + ${path.length}, ${length})
+  return `UPDATE files SET ${wiped} WHERE tenant_id = ?1 AND erased = 0 AND NOT EXISTS (
+    SELECT 1 FROM tasks AS other INDEXED BY tasks_open WHERE open = 1 AND other.tenant_id = ?1
+      AND state NOT IN ('completed', 'failed', 'cancelled') AND instr(other.input, files.id) > 0)
+    AND id IN (SELECT substr(link.value, instr(link.value, '${path}') + ${path.length}, ${length})
     FROM tasks, json_each(tasks.input, '$.image_urls') AS link
-    WHERE tasks.id IN (${tasks}) AND instr(link.value, '${path}') > 0)`;
+    WHERE tasks.id IN (${tasks}) AND instr(link.value, '${path}') > 0
+      AND (files.end_user IS NULL OR files.end_user IS tasks.end_user))`;
 }
 
 export interface FileToBury {

@@ -208,6 +208,22 @@ describe("erasing", () => {
     expect((await gateway.fetch(pathOf(file))).status).toBe(200);
   });
 
+  it("a task leaves what an unfinished one still needs, and what another end user uploaded", async () => {
+    const { gateway, key, keep } = await start();
+    const bobs = await mintToken(gateway, key, { end_user: "bob" });
+    const [shared, his] = [await keep(), await keep(bobs, page)];
+    const image_urls = [shared.url, his.url];
+    const first = await submitTask(gateway, key, { image_urls, end_user: "ada" });
+    await finishTask(gateway, key, first.id);
+    const second = await submitTask(gateway, key, { image_urls: [shared.url], end_user: "ada" });
+    expect((await remove(gateway, key, `/v1/tasks/${first.id}`)).status).toBe(204);
+    for (const file of [shared, his]) expect((await gateway.fetch(pathOf(file))).status).toBe(200);
+    await finishTask(gateway, key, second.id);
+    expect((await remove(gateway, key, `/v1/tasks/${second.id}`)).status).toBe(204);
+    await expectError(await gateway.fetch(pathOf(shared)), "not_found");
+    expect((await gateway.fetch(pathOf(his))).status).toBe(200);
+  });
+
   it("an end user takes along what that person uploaded, and what was used for that person", async () => {
     const { gateway, key, keep } = await start();
     const token = await mintToken(gateway, key, { end_user: "ada" });

@@ -74,6 +74,15 @@ describe("a form", () => {
     expect(await expectBadForm([["image", png], url, ...editTexts], "image")).toMatch(/not text/);
   });
 
+  it("that gives a field twice is refused: nobody can tell which was meant", async () => {
+    const fields: Field[] = [
+      ["image", png],
+      ["prompt", "a harbour"],
+      ["prompt", "a lighthouse"],
+    ];
+    expect(await expectBadForm(fields, "prompt")).toBe("prompt: must be given once");
+  });
+
   it.each<[string, string | (() => Bytes)]>([
     ["mask", () => png],
     ["mask", "data:image/png;base64,AA=="],
