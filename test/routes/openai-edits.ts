@@ -48,7 +48,8 @@ export async function askEdit(
   { texts = [], headers = {} }: { texts?: Field[]; headers?: Record<string, string> } = {},
 ): Promise<Response> {
   const fields: Field[] = images.map((bytes) => ["image[]", bytes]);
-  return sendEdit(gateway, key, await writeForm([...fields, ...editTexts, ...texts]), headers);
+  const usual = editTexts.filter(([name]) => !texts.some(([given]) => given === name));
+  return sendEdit(gateway, key, await writeForm([...fields, ...usual, ...texts]), headers);
 }
 
 /** Where those files are that are more than tombstones. */
