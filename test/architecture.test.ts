@@ -34,11 +34,11 @@ const mayUse: Record<string, RegExp> = {
   "app.ts": /^hono\//,
   "index.ts": /^cloudflare:workers$/,
   "zod.ts": /^zod\/v4$/,
-  web: /^swagger-ui-dist\//,
+  web: /^(#gateway|preact(\/hooks)?|@tanstack\/preact-query|uplot|wouter-preact(\/.*)?|swagger-ui-dist\/.*)$/,
 };
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" })
-  .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
+  .filter((name) => /\.tsx?$/.test(name) && !name.endsWith(".d.ts"))
   .map((name) => ({ name, part: name.split("/")[0] ?? "", text: readFileSync(join(src, name), "utf8") }));
 
 const imports = files.flatMap(({ name, part, text }) =>

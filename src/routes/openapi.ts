@@ -116,8 +116,8 @@ interface Operation {
   responses: Record<string, { headers?: object }>;
 }
 
-/** What the contracts say, and what goes for all of them. */
-function makeDocument(api: Api) {
+/** The document without its servers: what the contracts say, and what goes for all of them. */
+export function makeDocument(api: Api) {
   const document = api.getOpenAPI31Document({ openapi: "3.1.1", info, servers: [], tags });
   const operations = Object.values(document.paths ?? {}).flatMap((methods) => Object.values(methods));
   for (const { security, responses } of operations as Operation[]) {

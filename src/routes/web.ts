@@ -7,7 +7,7 @@ import { ApiError } from "../errors.ts";
 import type { Api, AppContext } from "./context.ts";
 
 export function web(api: Api): void {
-  for (const path of ["/docs", "/assets/:file"]) api.get(path, servePage);
+  for (const path of ["/", "/admin", "/docs", "/assets/:file"]) api.get(path, servePage);
 }
 
 async function servePage(c: AppContext): Promise<Response> {
@@ -25,16 +25,18 @@ async function servePage(c: AppContext): Promise<Response> {
 
 /**
  * Everything from here and nothing from elsewhere, whatever a library may have in mind; no script and no style but from
- * files. Swagger UI has small pictures in its style sheet as `data:`, and calls the API where it is published.
+ * files. The pages call the API, and show its pictures, where those are published. Swagger UI has small pictures in its
+ * style sheet as `data:`, and the playground shows a file before it is uploaded as `blob:`.
  */
 function contentSecurityPolicy(c: AppContext): string {
-  const { PUBLIC_BASE_URL } = c.get("deps").config;
-  const published = PUBLIC_BASE_URL ? ` ${new URL(PUBLIC_BASE_URL).origin}` : "";
+  const { PUBLIC_BASE_URL, PUBLIC_IMAGE_BASE_URL } = c.get("deps").config;
+  const originOf = (url: string | null) => (url ? ` ${new URL(url).origin}` : "");
+  const published = originOf(PUBLIC_BASE_URL);
   return [
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
-    "img-src 'self' data:",
+    `img-src 'self' data: blob:${published}${originOf(PUBLIC_IMAGE_BASE_URL)}`,
     `connect-src 'self'${published}`,
     "base-uri 'none'",
     "form-action 'none'",

@@ -1,6 +1,6 @@
 /**
  * Fills `.wrangler/web` with what the gateway serves as static assets: each page of `src/web` as it is, each of its
- * scripts bundled with the libraries that it uses, so that no page loads anything from elsewhere. Wrangler runs it
+ * scripts and style sheets bundled with the libraries that it uses, so that no page loads anything from elsewhere. Wrangler runs it
  * before it builds the Worker (`[build]` in wrangler.toml).
  */
 import { copyFileSync, mkdirSync, readdirSync, rmSync } from "node:fs";
@@ -8,6 +8,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { generateClient } from "./client.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const source = join(root, "src", "web");
@@ -16,6 +17,7 @@ const assets = join(web, "assets");
 
 const library = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
 
+await generateClient();
 // What an earlier build has left and this one does not make must not be served.
 rmSync(web, { recursive: true, force: true });
 mkdirSync(assets, { recursive: true });
@@ -23,10 +25,10 @@ const files = readdirSync(source);
 const ending = (...endings: string[]) => files.filter((name) => endings.some((end) => name.endsWith(end)));
 
 for (const page of ending(".html")) copyFileSync(join(source, page), join(web, page));
-for (const file of ending(".css", ".svg")) copyFileSync(join(source, file), join(assets, file));
+for (const file of ending(".svg")) copyFileSync(join(source, file), join(assets, file));
 copyFileSync(join(library, "swagger-ui.css"), join(assets, "swagger-ui.css"));
 await build({
-  entryPoints: ending(".ts")
+  entryPoints: ending(".ts", ".tsx", ".css")
     .filter((name) => !name.endsWith(".d.ts"))
     .map((name) => join(source, name)),
   outdir: assets,
@@ -34,6 +36,9 @@ await build({
   minify: true,
   format: "iife",
   target: "es2022",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  define: { "process.env.NODE_ENV": '"production"' },
   // The licences of what is bundled, at the end of each file.
   legalComments: "eof",
   logLevel: "warning",

@@ -1,0 +1,90 @@
+/** The whole page: the door, and behind it a section for each address after the `#`. */
+import { useState } from "preact/hooks";
+import { Link, Redirect, Route, Router, Switch, useRoute } from "wouter-preact";
+import { useHashLocation } from "wouter-preact/use-hash-location";
+import { Bar } from "../ui/bar.tsx";
+import { callWith } from "../ui/call.ts";
+import { Audit } from "./audit.tsx";
+import { Overview } from "./overview.tsx";
+import { keptAdminKey, SignOut, useSignOut } from "./session.tsx";
+import { SignIn } from "./sign-in.tsx";
+import { Task } from "./tasks/task.tsx";
+import { Tasks } from "./tasks/tasks.tsx";
+import { Tenant } from "./tenants/tenant.tsx";
+import { Tenants } from "./tenants/tenants.tsx";
+import { Webhooks } from "./webhooks.tsx";
+
+export function Dashboard() {
+  const [key, setKey] = useState(keptAdminKey.read);
+  const keep = (given: string | undefined) => {
+    keptAdminKey.write(given);
+    setKey(given);
+  };
+  callWith(key);
+  if (key === undefined) {
+    return (
+      <>
+        <Bar page="Dashboard" />
+        <SignIn onSignIn={keep} />
+      </>
+    );
+  }
+  return (
+    <SignOut.Provider value={() => keep(undefined)}>
+      <Router hook={useHashLocation}>
+        <Sections />
+      </Router>
+    </SignOut.Provider>
+  );
+}
+
+const sections = [
+  ["/overview", "Overview"],
+  ["/tenants", "Tenants"],
+  ["/tasks", "Tasks"],
+  ["/webhooks", "Webhooks"],
+  ["/audit", "Audit"],
+] as const;
+
+function Sections() {
+  const signOut = useSignOut();
+  return (
+    <>
+      <Bar page="Dashboard">
+        <nav aria-label="Sections">
+          {sections.map(([path, name]) => (
+            <SectionLink key={path} path={path} name={name} />
+          ))}
+        </nav>
+        <span class="end">
+          <button type="button" class="quiet" onClick={signOut}>
+            Sign out
+          </button>
+        </span>
+      </Bar>
+      <main>
+        <Switch>
+          <Route path="/overview" component={Overview} />
+          <Route path="/tenants" component={Tenants} />
+          <Route path="/tenants/:id">{({ id }) => <Tenant key={id} id={id} />}</Route>
+          <Route path="/tasks" component={Tasks} />
+          <Route path="/tasks/:id">{({ id }) => <Task key={id} id={id} />}</Route>
+          <Route path="/webhooks" component={Webhooks} />
+          <Route path="/audit" component={Audit} />
+          <Route>
+            <Redirect to="/overview" />
+          </Route>
+        </Switch>
+      </main>
+    </>
+  );
+}
+
+function SectionLink({ path, name }: { path: string; name: string }) {
+  const [isHere] = useRoute(`${path}/*?`);
+  return (
+    <Link href={path} aria-current={isHere ? "page" : undefined}>
+      {name}
+    </Link>
+  );
+}

@@ -1,0 +1,4 @@
+/** All tenants. */
+export function Tenants() {
+  return <h1>Tenants</h1>;
+}

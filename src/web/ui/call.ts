@@ -1,0 +1,71 @@
+/**
+ * Calls to the gateway, through the client that is made of its own document. A refusal is thrown as one kind of error,
+ * which carries what a person needs: the gateway's words, the field they belong to, and when to try again.
+ */
+import { defaults, type Error as ErrorBody } from "#gateway";
+
+/** What the gateway refused, or why it could not be asked. */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+  /** Of the contract's table; `out_of_reach` when there was no reply to read. */
+  readonly code: ErrorBody["error"]["code"] | "out_of_reach";
+  /** 0 when there was no reply. */
+  readonly status: number;
+  /** The first field that breaks its rule. */
+  readonly param: string | null;
+  /** When to try again, as the gateway said; null when it did not. */
+  readonly retryAfterSeconds: number | null;
+  readonly requestId: string | null;
+
+  constructor(
+    message: string,
+    known: Partial<Omit<Refusal, keyof Error>> & { code: Refusal["code"]; status: number },
+  ) {
+    super(message);
+    this.code = known.code;
+    this.status = known.status;
+    this.param = known.param ?? null;
+    this.retryAfterSeconds = known.retryAfterSeconds ?? null;
+    this.requestId = known.requestId ?? null;
+  }
+}
+
+interface Reply {
+  status: number;
+  data?: unknown;
+  headers: Headers;
+}
+type Done = 200 | 201 | 202 | 204;
+type DataOf<Answer extends Reply> =
+  Extract<Answer, { status: Done }> extends { data: infer Data } ? Data : undefined;
+
+/** What a call answers when it is granted. @throws Refusal for everything else. */
+export async function call<Answer extends Reply>(asked: Promise<Answer>): Promise<DataOf<Answer>> {
+  const reply = await asked.catch(() => {
+    throw new Refusal("The gateway cannot be reached. Is it running, and are you online?", {
+      code: "out_of_reach",
+      status: 0,
+    });
+  });
+  if (reply.status >= 200 && reply.status < 300) return reply.data as DataOf<Answer>;
+  throw refusal(reply.status, reply.data, reply.headers);
+}
+
+/** The error that a reply stands for, also one that something in front of the gateway has made. */
+export function refusal(status: number, data: unknown, headers: Headers): Refusal {
+  const wait = Number(headers.get("retry-after") ?? Number.NaN);
+  const retryAfterSeconds = Number.isFinite(wait) ? wait : null;
+  const { error, request_id: requestId } = (data ?? {}) as Partial<ErrorBody>;
+  if (!error) {
+    const text = `Something in front of the gateway answered ${status}.`;
+    return new Refusal(text, { code: "out_of_reach", status, retryAfterSeconds });
+  }
+  const { code, message, param } = error;
+  return new Refusal(message, { code, status, param, retryAfterSeconds, ...(requestId && { requestId }) });
+}
+
+/** From here on this page calls with this key or token; undefined: with none. It is nowhere but in memory. */
+export function callWith(key: string | undefined): void {
+  defaults.baseUrl = "";
+  defaults.headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+}

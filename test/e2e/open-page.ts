@@ -1,0 +1,65 @@
+/**
+ * One of the gateway's own pages in a real browser, watched: whom it calls, what it complains of, what its policy had to
+ * stop, and whether people who use it by keyboard or ear can.
+ */
+import AxeBuilder from "@axe-core/playwright";
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
+import { expect } from "vitest";
+
+export interface WatchedPage {
+  page: Page;
+  context: BrowserContext;
+  /** Console errors and warnings, uncaught errors, and breaches of the page's policy. */
+  complaints: string[];
+  /** Requests that went, or wanted to go, to another host. */
+  elsewhere: string[];
+  close(): Promise<void>;
+}
+
+export async function openPage(
+  browser: Browser,
+  url: string,
+  options: BrowserContextOptions = {},
+): Promise<WatchedPage> {
+  const context = await browser.newContext({ viewport: { width: 1_280, height: 900 }, ...options });
+  const page = await context.newPage();
+  const { origin } = new URL(url);
+  const complaints: string[] = [];
+  const elsewhere: string[] = [];
+  // Whatever it is that leaves the page: also what a policy stops, which is no request yet.
+  page.on("request", (request) => {
+    const asked = request.url();
+    if (!/^(data|blob):/.test(asked) && new URL(asked).origin !== origin) elsewhere.push(asked);
+  });
+  page.on("console", (message) => {
+    if (!["error", "warning"].includes(message.type())) return;
+    // A refusal is an answer; that the browser shows it in red is not the page's complaint.
+    if (/^Failed to load resource: the server responded with a status of 4/.test(message.text())) return;
+    complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  await page.addInitScript(() => {
+    addEventListener("securitypolicyviolation", (event) => {
+      console.error(`violates ${event.violatedDirective}: ${event.blockedURI} ${event.sample}`);
+    });
+  });
+  await page.goto(url);
+  return { page, context, complaints, elsewhere, close: () => context.close() };
+}
+
+/** No violation that axe-core calls serious or critical, by the rules of WCAG 2.2 A and AA. */
+export async function expectAccessible(page: Page): Promise<void> {
+  const { violations } = await new AxeBuilder({ page })
+    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
+    .analyze();
+  const serious = violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
+  expect(serious).toEqual([]);
+}
+
+/** At this width nothing but tables, which scroll by themselves, is wider than the screen. */
+export async function expectNoSideScroll(page: Page): Promise<void> {
+  const [wide, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  expect(wide).toBeLessThanOrEqual(screen ?? 0);
+}

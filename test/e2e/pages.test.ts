@@ -1,0 +1,29 @@
+/** What goes for both pages before anybody has signed in. */
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startBrowser } from "./browser.ts";
+import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import { expectAccessible, expectNoSideScroll, openPage } from "./open-page.ts";
+
+let gateway: BuiltGateway;
+let browser: Browser;
+beforeAll(async () => {
+  gateway = await startBuiltGateway();
+  browser = await startBrowser();
+});
+afterAll(async () => {
+  await browser.close();
+  await gateway.close();
+});
+
+describe.each(["/", "/admin"])("%s", (path) => {
+  it.each(["light", "dark"] as const)("is quiet, accessible and narrow enough in %s", async (colorScheme) => {
+    const screen = { width: 360, height: 740 };
+    const opened = await openPage(browser, gateway.url + path, { colorScheme, viewport: screen });
+    await opened.page.getByRole("heading").first().waitFor();
+    await expectAccessible(opened.page);
+    await expectNoSideScroll(opened.page);
+    expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
+    await opened.close();
+  });
+});
