@@ -7,6 +7,7 @@
 import { env } from "cloudflare:workers";
 import { type Schema, Validator } from "@cfworker/json-schema";
 import type { Api } from "../src/app.ts";
+import { pagePaths } from "../src/routes/web.ts";
 
 interface Reference {
   $ref?: string;
@@ -58,9 +59,9 @@ export async function expectDocumented(
   if (problems.length > 0) throw new Error(`${where}, against /openapi.json: ${problems.join("; ")}`);
 }
 
-/** The pages are no part of the API. */
-function isPage(pathname: string): boolean {
-  return pathname === "/docs" || pathname.startsWith("/assets/");
+/** The pages are no part of the API. @param pathname Or the pattern of a route. */
+export function isPage(pathname: string): boolean {
+  return pagePaths.includes(pathname) || pathname.startsWith("/assets/");
 }
 
 /** What an operation may answer with; of a path or method that there is not, what every path answers. */

@@ -6,8 +6,11 @@ import { reach } from "../deps.ts";
 import { ApiError } from "../errors.ts";
 import type { Api, AppContext } from "./context.ts";
 
+/** Playground, dashboard and reference. */
+export const pagePaths: readonly string[] = ["/", "/admin", "/docs"];
+
 export function web(api: Api): void {
-  for (const path of ["/", "/admin", "/docs", "/assets/:file"]) api.get(path, servePage);
+  for (const path of [...pagePaths, "/assets/:file"]) api.get(path, servePage);
 }
 
 async function servePage(c: AppContext): Promise<Response> {

@@ -19,6 +19,10 @@ const stack = await startStack({
 });
 
 console.log(`
+  playground ${stack.url}/            paste the key below, and make a picture
+  dashboard  ${stack.url}/admin       sign in with the admin key below
+  reference  ${stack.url}/docs
+
   gateway    ${stack.url}
   upstream   ${stack.upstreamUrl}${stack.simulated ? " (simulated)" : ""}
   tenant     ${stack.tenantId}

@@ -1,6 +1,7 @@
 /** What every route does with what it does not know: paths, methods, and failures of what it stands on. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { createApp } from "../../src/app.ts";
+import { isPage } from "../documented.ts";
 import { bearer, startGateway, submitTask } from "../gateway.ts";
 import { draw, fileOf, pathOf, upload } from "./files.ts";
 import { expectError, generations, goodBody, storePicture } from "./support.ts";
@@ -78,6 +79,8 @@ const takes: Record<string, string[]> = {
   "/healthz": read,
   "/readyz": read,
   "/openapi.json": read,
+  "/": read,
+  "/admin": read,
   "/docs": read,
   "/assets/:file": read,
 };
@@ -159,9 +162,7 @@ describe("a method that a route does not take", () => {
   });
 
   // Pages are made by the build, which these tests do without.
-  const readable = routes.filter(
-    ({ allow, route }) => allow.includes("HEAD") && !/^\/(docs|assets)/.test(route),
-  );
+  const readable = routes.filter(({ allow, route }) => allow.includes("HEAD") && !isPage(route));
   it.each(readable)("is not HEAD where it takes GET: $route", async ({ path, who }) => {
     const get = await gateway.fetch(path(), { headers: who() });
     const head = await gateway.fetch(path(), { method: "HEAD", headers: who() });
@@ -178,7 +179,7 @@ describe("every reply", () => {
       await gateway.fetch("/readyz"),
       await gateway.fetch("/openapi.json"),
       await gateway.fetch("/nothing"),
-      await gateway.fetch("/", {}),
+      await gateway.fetch("/v2", {}),
       await gateway.fetch(picture),
       await gateway.fetch(picture, { headers: { "if-none-match": "*" } }),
       await gateway.fetch("/images/x.png"),

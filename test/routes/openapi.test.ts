@@ -1,6 +1,7 @@
 /** The published contract is made of what validates and answers, so it cannot promise what is not there. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { createApp } from "../../src/app.ts";
+import { isPage } from "../documented.ts";
 import { startGateway } from "../gateway.ts";
 import { errorTable } from "./support.ts";
 
@@ -63,7 +64,7 @@ describe("/openapi.json", () => {
 
   it("has every route and method that the app has, and no other", () => {
     const registered = createApp(gateway.config, gateway.deps)
-      .routes.filter((route) => route.method !== "ALL" && !/^\/(docs|assets)\b/.test(route.path))
+      .routes.filter((route) => route.method !== "ALL" && !isPage(route.path))
       .map((route) => `${route.method} ${route.path.replace(/:(\w+)/g, "{$1}")}`);
     const documented = operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`);
     expect(new Set(documented)).toEqual(new Set(registered));

@@ -21,6 +21,7 @@ const built = async (request: Request) =>
 
 describe("a page", () => {
   it("is served with what keeps it to itself", async () => {
+    for (const path of ["/", "/admin"]) expect(await (await ask(path, built)).text()).toBe(`<page> ${path}`);
     const response = await ask("/docs", built);
     expect([response.status, await response.text()]).toEqual([200, "<page> /docs"]);
     expect(Object.fromEntries(response.headers)).toMatchObject({
@@ -36,13 +37,19 @@ describe("a page", () => {
     expect([head.status, await head.text()]).toEqual([200, ""]);
   });
 
-  it("may call the gateway where it is published, and nobody else", async () => {
-    const published = startGateway({ vars: { PUBLIC_BASE_URL: "https://images.shop.example" } });
+  it("may call the gateway, and show its pictures, where they are published, and nobody else", async () => {
+    const vars = {
+      PUBLIC_BASE_URL: "https://images.shop.example",
+      PUBLIC_IMAGE_BASE_URL: "https://cdn.shop.example",
+    };
+    const published = startGateway({ vars });
     const deps = () => ({ ...published.deps(), assets: { fetch: built as Fetcher["fetch"] } });
     const request = new Request("https://gateway.example/docs");
     const response = await createApp(published.config, deps).fetch(request, env, {} as ExecutionContext);
-    expect(response.headers.get("content-security-policy")).toContain(
-      "connect-src 'self' https://images.shop.example;",
+    const policy = response.headers.get("content-security-policy")?.split("; ");
+    expect(policy).toContain("connect-src 'self' https://images.shop.example");
+    expect(policy).toContain(
+      "img-src 'self' data: blob: https://images.shop.example https://cdn.shop.example",
     );
   });
 
