@@ -40,17 +40,22 @@ export function usePages<Row>(
 
 export type Pages = Pick<ReturnType<typeof usePages>, "page" | "goNext" | "goBack">;
 
+interface PageTurnerProps extends Pages {
+  /** Of the two ways. Most lists begin with the newest. */
+  names?: readonly [back: string, next: string];
+}
+
 /** The way through the pages; nothing when there is only one. */
-export function PageTurner({ page, goNext, goBack }: Pages) {
+export function PageTurner({ page, goNext, goBack, names = ["Newer", "Older"] }: PageTurnerProps) {
   if (!goNext && !goBack) return null;
   return (
     <nav class="pager" aria-label="Pages">
       <button type="button" onClick={goBack} disabled={!goBack}>
-        ← Newer
+        ← {names[0]}
       </button>
       <span aria-live="polite">Page {page}</span>
       <button type="button" onClick={goNext} disabled={!goNext}>
-        Older →
+        {names[1]} →
       </button>
     </nav>
   );

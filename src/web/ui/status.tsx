@@ -4,10 +4,13 @@ const tones: Record<string, string> = {
   completed: "good",
   active: "good",
   delivered: "good",
+  on: "good",
   failed: "bad",
   suspended: "bad",
+  off: "bad",
   cancelled: "dull",
   revoked: "dull",
+  expired: "dull",
 };
 
 export function Status({ status }: { status: string }) {
