@@ -1,0 +1,80 @@
+/** A tenant's credits: what there is, and giving more. */
+import { useState } from "preact/hooks";
+import type { Tenant } from "#gateway";
+import { showNumber } from "../../ui/format.ts";
+import { useTenantChange } from "./acts.ts";
+import { Confirm } from "./confirm.tsx";
+import { numberOf, TextField } from "./fields.tsx";
+import { Panel } from "./panel.tsx";
+import { TopUp } from "./top-up.tsx";
+
+export function Credits({ tenant }: { tenant: Tenant }) {
+  const [asked, setAsked] = useState<"top-up" | "prepaid" | "metered">();
+  const close = () => setAsked(undefined);
+  const { balance, held, available } = tenant;
+  return (
+    <Panel title="Credits">
+      {balance === null || available === null ? (
+        <p>
+          Not prepaid: what it makes is metered, and nothing is refused for want of credits.{" "}
+          {showNumber(held)} are held for tasks under way.
+        </p>
+      ) : (
+        <dl class="sum">
+          <dt>Balance</dt>
+          <dd>{showNumber(balance)}</dd>
+          <dt>Held for tasks under way</dt>
+          <dd>− {showNumber(held)}</dd>
+          <dt>Available</dt>
+          <dd>{showNumber(available)}</dd>
+        </dl>
+      )}
+      <div class="row">
+        <button type="button" class="primary" onClick={() => setAsked("top-up")}>
+          Top up
+        </button>
+        <button
+          type="button"
+          class="quiet"
+          onClick={() => setAsked(balance === null ? "prepaid" : "metered")}
+        >
+          {balance === null ? "Make it prepaid" : "Meter it only"}
+        </button>
+      </div>
+      {asked === "top-up" && <TopUp id={tenant.id} onClose={close} />}
+      {asked === "prepaid" && <Prepaid id={tenant.id} onClose={close} />}
+      {asked === "metered" && <Metered id={tenant.id} onClose={close} />}
+    </Panel>
+  );
+}
+
+interface ChangeProps {
+  id: string;
+  onClose: () => void;
+}
+
+function Prepaid({ id, onClose }: ChangeProps) {
+  const [balance, setBalance] = useState("0");
+  const change = useTenantChange(id, onClose);
+  // Empty is no balance, which would leave it as it is.
+  const act = { ...change, mutate: () => change.mutate({ balance: numberOf(balance) ?? 0 }) };
+  return (
+    <Confirm title="Make it prepaid?" action="Make it prepaid" act={act} onClose={onClose}>
+      <p>From the next request on, a task is refused with 402 when its credits are not available.</p>
+      <TextField label="Balance to begin with" isNumber value={balance} onEdit={setBalance} />
+    </Confirm>
+  );
+}
+
+function Metered({ id, onClose }: ChangeProps) {
+  const change = useTenantChange(id, onClose);
+  const act = { ...change, mutate: () => change.mutate({ balance: null }) };
+  return (
+    <Confirm title="Meter it only?" action="Meter it only" isDanger act={act} onClose={onClose}>
+      <p>
+        From the next request on, nothing is refused for want of credits: only its limits hold it back. What
+        it makes is still charged in its ledger.
+      </p>
+    </Confirm>
+  );
+}

@@ -1,0 +1,55 @@
+/** All limits that there are, of a tenant or of a key. */
+import type { Tenant } from "#gateway";
+import { numberOf, TextField } from "./fields.tsx";
+
+export type LimitName = keyof Tenant["limits"];
+
+const labels: Record<LimitName, string> = {
+  requests_per_minute: "Requests a minute",
+  images_per_minute: "Images a minute",
+  concurrent_tasks: "Tasks at a time",
+  images_per_day: "Images a day",
+  images_per_month: "Images a month",
+  refusals_per_day: "Refused prompts a day",
+  files_per_day: "Uploads a day",
+  file_bytes: "Bytes of uploads",
+};
+
+export const limitNames = Object.keys(labels) as LimitName[];
+/** As the gateway names them in a refusal. */
+export const limitFieldNames = limitNames.map((name) => `limits.${name}`);
+export const noLimitTexts = Object.fromEntries(limitNames.map((name) => [name, ""])) as Record<
+  LimitName,
+  string
+>;
+
+interface LimitFieldsProps {
+  value: (name: LimitName) => string;
+  edit: (name: LimitName, text: string) => void;
+  errorAt: (field: string) => string | undefined;
+  /** What an empty field means. */
+  empty: string;
+}
+
+export function LimitFields({ value, edit, errorAt, empty }: LimitFieldsProps) {
+  return (
+    <div class="fields">
+      {limitNames.map((name) => (
+        <TextField
+          key={name}
+          label={labels[name]}
+          isNumber
+          placeholder={empty}
+          value={value(name)}
+          onEdit={(text) => edit(name, text)}
+          error={errorAt(`limits.${name}`)}
+        />
+      ))}
+    </div>
+  );
+}
+
+/** Of these limits what the API is to be told. */
+export function limitsOf(names: LimitName[], value: (name: LimitName) => string) {
+  return Object.fromEntries(names.map((name) => [name, numberOf(value(name))]));
+}

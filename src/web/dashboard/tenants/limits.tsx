@@ -1,0 +1,34 @@
+/** What a tenant may do at the most. */
+import type { Tenant } from "#gateway";
+import { Notice, Problem } from "../../ui/notice.tsx";
+import { useTenantChange } from "./acts.ts";
+import { textOf, useEdits } from "./fields.tsx";
+import { LimitFields, type LimitName, limitFieldNames, limitNames, limitsOf } from "./limit-fields.tsx";
+import { Panel } from "./panel.tsx";
+import { said } from "./said.ts";
+
+export function Limits({ tenant }: { tenant: Tenant }) {
+  const server = Object.fromEntries(limitNames.map((name) => [name, textOf(tenant.limits[name])]));
+  const { value, edit, changed, forget } = useEdits(server as Record<LimitName, string>);
+  const save = useTenantChange(tenant.id, forget);
+  const { at, rest } = said(save.error, limitFieldNames);
+  return (
+    <Panel title="Limits">
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          // Only what was changed: another operator may have changed the others meanwhile.
+          save.mutate({ limits: limitsOf(changed, value) });
+        }}
+      >
+        <LimitFields value={value} edit={edit} errorAt={at} empty="No limit" />
+        <Problem error={rest} />
+        {save.isSuccess && changed.length === 0 && <Notice kind="done">Saved.</Notice>}
+        <button type="submit" class="primary" disabled={changed.length === 0 || save.isPending}>
+          Save limits
+        </button>
+        <p class="hint">Days and months are UTC. An empty field is no limit.</p>
+      </form>
+    </Panel>
+  );
+}

@@ -1,0 +1,91 @@
+/** Makes a tenant, shows its webhook's secret this once, and goes to its page. */
+import { useState } from "preact/hooks";
+import { useLocation } from "wouter-preact";
+import { createTenant } from "#gateway";
+import { call } from "../../ui/call.ts";
+import { Dialog } from "../../ui/dialog.tsx";
+import { Problem } from "../../ui/notice.tsx";
+import { useTenantAct } from "./acts.ts";
+import { numberOf, TextField, useEdits } from "./fields.tsx";
+import { LimitFields, limitFieldNames, limitNames, limitsOf, noLimitTexts } from "./limit-fields.tsx";
+import { said } from "./said.ts";
+import { ShownOnce } from "./shown-once.tsx";
+
+const noTexts = { ...noLimitTexts, id: "", name: "", balance: "" };
+
+function bodyOf(value: (name: keyof typeof noTexts) => string): Parameters<typeof createTenant>[0] {
+  const limits = limitNames.filter((name) => value(name).trim() !== "");
+  return {
+    name: value("name"),
+    balance: numberOf(value("balance")),
+    ...(value("id").trim() && { id: value("id").trim() }),
+    ...(limits.length > 0 && { limits: limitsOf(limits, value) }),
+  };
+}
+
+export function NewTenant({ onClose }: { onClose: () => void }) {
+  const { value, edit } = useEdits(noTexts);
+  const [isMore, setIsMore] = useState(false);
+  const [, goTo] = useLocation();
+  const make = useTenantAct("", () => call(createTenant(bodyOf(value))));
+  const { at, rest } = said(make.error, ["id", "name", "balance", ...limitFieldNames]);
+  if (make.data) {
+    const { id, name, webhook } = make.data;
+    const goThere = () => goTo(`/tenants/${id}`);
+    return (
+      <Dialog title={`${name} is made`} onClose={goThere}>
+        <ShownOnce label="Webhook secret" secret={webhook.secret ?? ""}>
+          What the gateway tells this tenant is signed with it.
+        </ShownOnce>
+        <button type="button" class="primary" onClick={goThere}>
+          Go to its page
+        </button>
+      </Dialog>
+    );
+  }
+  const text = (name: "id" | "name" | "balance") => ({
+    value: value(name),
+    onEdit: (to: string) => edit(name, to),
+    error: at(name),
+  });
+  return (
+    <Dialog title="New tenant" onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          make.mutate();
+        }}
+      >
+        <TextField label="Name" {...text("name")} />
+        <TextField
+          label="Id"
+          hint="3 to 32 of a-z, 0-9 and -, for good. Empty: one is made up."
+          {...text("id")}
+        />
+        <TextField
+          label="Balance"
+          isNumber
+          placeholder="Metered only"
+          hint="Credits that it has paid for. Empty: not prepaid, only metered."
+          {...text("balance")}
+        />
+        <details
+          open={isMore || limitFieldNames.some(at)}
+          onToggle={(event) => setIsMore(event.currentTarget.open)}
+        >
+          <summary>Limits</summary>
+          <LimitFields value={value} edit={edit} errorAt={at} empty="The default" />
+        </details>
+        <Problem error={rest} />
+        <footer class="row">
+          <button type="submit" class="primary" disabled={make.isPending}>
+            Make the tenant
+          </button>
+          <button type="button" class="quiet" onClick={onClose}>
+            Cancel
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}

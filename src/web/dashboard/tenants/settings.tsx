@@ -1,0 +1,125 @@
+/** What a tenant is called, pays and may use. */
+import { useState } from "preact/hooks";
+import type { Tenant } from "#gateway";
+import { Notice, Problem } from "../../ui/notice.tsx";
+import { type TenantChange, useTenantChange } from "./acts.ts";
+import { CheckList, numberOf, TextField, textOf, useEdits } from "./fields.tsx";
+import { models } from "./models.ts";
+import { Panel } from "./panel.tsx";
+import { said } from "./said.ts";
+
+const fieldNames = [
+  "name",
+  ...models.map((model) => `prices.${model}`),
+  "models",
+  "retention_days",
+  "low_balance",
+  "turnstile_secret",
+] as const;
+
+const serverTexts = (tenant: Tenant) => ({
+  name: tenant.name,
+  "wan-2.7-image": textOf(tenant.prices["wan-2.7-image"]),
+  "wan-2.7-image-pro": textOf(tenant.prices["wan-2.7-image-pro"]),
+  low_balance: textOf(tenant.low_balance),
+  retention_days: textOf(tenant.retention_days),
+  turnstile_secret: "",
+});
+type Texts = ReturnType<typeof serverTexts>;
+
+/** Only what was changed is told. */
+function changeOf(changed: (keyof Texts)[], value: (name: keyof Texts) => string): TenantChange {
+  const change: TenantChange = {};
+  if (changed.includes("name")) change.name = value("name");
+  if (changed.includes("low_balance")) change.low_balance = numberOf(value("low_balance"));
+  if (changed.includes("retention_days")) change.retention_days = numberOf(value("retention_days"));
+  if (changed.includes("turnstile_secret")) change.turnstile_secret = value("turnstile_secret").trim();
+  if (models.some((model) => changed.includes(model))) {
+    const given = models.filter((model) => value(model).trim() !== "");
+    change.prices = Object.fromEntries(given.map((model) => [model, numberOf(value(model))]));
+  }
+  return change;
+}
+
+export function Settings({ tenant }: { tenant: Tenant }) {
+  const { value, edit, changed, forget } = useEdits(serverTexts(tenant));
+  const allowed = tenant.models ?? models;
+  const [chosen, setChosen] = useState<readonly (typeof models)[number][]>();
+  const isModelChange = chosen !== undefined && chosen.join() !== allowed.join();
+  const save = useTenantChange(tenant.id, () => {
+    forget();
+    setChosen(undefined);
+  });
+  const { at, rest } = said(save.error, fieldNames);
+  const isChanged = changed.length > 0 || isModelChange;
+  const text = (name: keyof Texts) => ({ value: value(name), onEdit: (to: string) => edit(name, to) });
+  return (
+    <Panel title="Settings">
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          const change = changeOf(changed, value);
+          if (isModelChange) change.models = chosen.length === models.length ? null : [...chosen];
+          save.mutate(change);
+        }}
+      >
+        <TextField label="Name" {...text("name")} error={at("name")} />
+        <div class="fields">
+          {models.map((model) => (
+            <TextField
+              key={model}
+              label={`Credits for ${model}`}
+              isNumber
+              placeholder="The gateway's price"
+              {...text(model)}
+              error={at(`prices.${model}`)}
+            />
+          ))}
+          <TextField
+            label="Low balance"
+            isNumber
+            placeholder="No warning"
+            hint="It is told when less is available."
+            {...text("low_balance")}
+            error={at("low_balance")}
+          />
+          <TextField
+            label="Days kept"
+            isNumber
+            placeholder="For good"
+            hint="Then prompts and pictures are erased."
+            {...text("retention_days")}
+            error={at("retention_days")}
+          />
+        </div>
+        <CheckList
+          legend="Models allowed"
+          names={models}
+          chosen={chosen ?? allowed}
+          onChoose={setChosen}
+          error={at("models")}
+        />
+        <TextField
+          label="Turnstile secret"
+          type="password"
+          placeholder={tenant.turnstile ? "One is set" : "None is set"}
+          hint="Of the widget whose answers browser keys make tokens for. It is never shown."
+          {...text("turnstile_secret")}
+          error={at("turnstile_secret")}
+        />
+        <Problem error={rest} />
+        {save.isSuccess && !isChanged && <Notice kind="done">Saved.</Notice>}
+        <div class="row">
+          <button type="submit" class="primary" disabled={!isChanged || save.isPending}>
+            Save settings
+          </button>
+          {tenant.turnstile && (
+            <button type="button" class="quiet" onClick={() => save.mutate({ turnstile_secret: null })}>
+              Remove the Turnstile secret
+            </button>
+          )}
+        </div>
+      </form>
+    </Panel>
+  );
+}

@@ -1,0 +1,85 @@
+/** Gives a tenant credits, or takes some back. */
+import { useState } from "preact/hooks";
+import { giveCredits, type LedgerEntry } from "#gateway";
+import { call } from "../../ui/call.ts";
+import { Dialog } from "../../ui/dialog.tsx";
+import { Field } from "../../ui/field.tsx";
+import { Problem } from "../../ui/notice.tsx";
+import { useTenantAct } from "./acts.ts";
+import { numberOf, TextField } from "./fields.tsx";
+import { said } from "./said.ts";
+
+type CreditType = Extract<LedgerEntry["type"], "topup" | "refund" | "adjustment">;
+const types: Record<CreditType, string> = {
+  topup: "Top-up: it was paid for",
+  refund: "Refund: given back",
+  adjustment: "Adjustment: may be negative",
+};
+
+/** Also over plain http, where browsers offer no ready-made UUIDs. */
+function newReference(): string {
+  const bytes = [...crypto.getRandomValues(new Uint8Array(8))];
+  const random = bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `credit-${new Date().toISOString().slice(0, 10)}-${random}`;
+}
+
+export function TopUp({ id, onClose }: { id: string; onClose: () => void }) {
+  const [amount, setAmount] = useState("");
+  const [type, setType] = useState<CreditType>("topup");
+  // Stays while the dialog is open: however often it is sent, credits are given once.
+  const [reference, setReference] = useState(newReference);
+  const [note, setNote] = useState("");
+  const give = useTenantAct(
+    id,
+    () => {
+      const entry = { amount: numberOf(amount) ?? 0, type, reference, ...(note.trim() && { note }) };
+      return call(giveCredits(id, entry));
+    },
+    onClose,
+  );
+  const { at, rest } = said(give.error, ["amount", "type", "reference", "note"]);
+  return (
+    <Dialog title="Top up" onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          give.mutate();
+        }}
+      >
+        <TextField label="Credits" isNumber value={amount} onEdit={setAmount} error={at("amount")} />
+        <Field label="Type" error={at("type")}>
+          {(control) => (
+            <select
+              {...control}
+              value={type}
+              onChange={(event) => setType(event.currentTarget.value as CreditType)}
+            >
+              {Object.entries(types).map(([value, words]) => (
+                <option key={value} value={value}>
+                  {words}
+                </option>
+              ))}
+            </select>
+          )}
+        </Field>
+        <TextField
+          label="Reference"
+          hint="Such as an invoice's number. Sent twice, it counts once."
+          value={reference}
+          onEdit={setReference}
+          error={at("reference")}
+        />
+        <TextField label="Note" value={note} onEdit={setNote} error={at("note")} />
+        <Problem error={rest} />
+        <footer class="row">
+          <button type="submit" class="primary" disabled={give.isPending}>
+            Give credits
+          </button>
+          <button type="button" class="quiet" onClick={onClose}>
+            Cancel
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,100 @@
+/** Where a tenant is told of its tasks. */
+import { useState } from "preact/hooks";
+import { changeTenant, type Tenant, type Webhook } from "#gateway";
+import { call } from "../../ui/call.ts";
+import { Dialog } from "../../ui/dialog.tsx";
+import { Notice, Problem } from "../../ui/notice.tsx";
+import { Status } from "../../ui/status.tsx";
+import { useTenantAct } from "./acts.ts";
+import { CheckList, TextField } from "./fields.tsx";
+import { Panel } from "./panel.tsx";
+import { said } from "./said.ts";
+import { ShownOnce } from "./shown-once.tsx";
+
+const events = [
+  "task.completed",
+  "task.failed",
+  "task.cancelled",
+  "balance.low",
+] as const satisfies Webhook["events"];
+
+/** As the gateway makes them: 24 bytes. */
+function newSecret(): string {
+  return `whsec_${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(24))))}`;
+}
+
+export function WebhookSettings({ tenant }: { tenant: Tenant }) {
+  const { webhook } = tenant;
+  const [edited, setEdited] = useState<string>();
+  const [chosen, setChosen] = useState<Webhook["events"]>();
+  const [secret, setSecret] = useState<string>();
+  const url = edited ?? webhook.url ?? "";
+  const save = useTenantAct(
+    tenant.id,
+    ({ isNewSecret = false }: { isNewSecret?: boolean }) => {
+      const given = { url: url.trim(), events: chosen ?? webhook.events };
+      const change = url.trim() === "" ? null : { ...given, ...(isNewSecret && { secret: newSecret() }) };
+      return call(changeTenant(tenant.id, { webhook: change }));
+    },
+    (changed) => {
+      setEdited(undefined);
+      setChosen(undefined);
+      setSecret(changed.webhook.secret);
+    },
+  );
+  const { at, rest } = said(save.error, ["webhook.url", "webhook.events"]);
+  const isSwitchedOff = webhook.url !== null && webhook.status === "off";
+  const isChanged =
+    url !== (webhook.url ?? "") || (chosen ?? webhook.events).join() !== webhook.events.join();
+  return (
+    <Panel title="Webhook" actions={webhook.url !== null && <Status status={webhook.status} />}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          save.mutate({});
+        }}
+      >
+        <TextField
+          label="URL"
+          type="url"
+          placeholder="https://"
+          hint="Empty: it is told nothing."
+          value={url}
+          onEdit={setEdited}
+          error={at("webhook.url")}
+        />
+        <CheckList
+          legend="Events"
+          names={events}
+          chosen={chosen ?? webhook.events}
+          onChoose={setChosen}
+          error={at("webhook.events")}
+        />
+        <Problem error={rest} />
+        {save.isSuccess && !isChanged && <Notice kind="done">Saved.</Notice>}
+        <div class="row">
+          <button type="submit" class="primary" disabled={save.isPending || !(isChanged || isSwitchedOff)}>
+            {isSwitchedOff ? "Switch on again" : "Save webhook"}
+          </button>
+          {webhook.url !== null && (
+            <button
+              type="button"
+              class="quiet"
+              disabled={save.isPending}
+              onClick={() => save.mutate({ isNewSecret: true })}
+            >
+              New secret
+            </button>
+          )}
+        </div>
+      </form>
+      {secret !== undefined && (
+        <Dialog title="Webhook secret" onClose={() => setSecret(undefined)}>
+          <ShownOnce label="Secret" secret={secret}>
+            Webhooks are signed with it. One that was there before signs beside it for a day.
+          </ShownOnce>
+        </Dialog>
+      )}
+    </Panel>
+  );
+}
