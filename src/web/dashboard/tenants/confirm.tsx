@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { Dialog } from "../../ui/dialog.tsx";
 import { Problem } from "../../ui/notice.tsx";
-import { TextField } from "./fields.tsx";
+import { Form, TextField } from "./fields.tsx";
 
 interface ConfirmProps {
   title: string;
@@ -21,12 +21,7 @@ export function Confirm({ title, action, isDanger = false, word, act, onClose, c
   const [typed, setTyped] = useState("");
   return (
     <Dialog title={title} onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          act.mutate();
-        }}
-      >
+      <Form error={act.error} send={() => act.mutate()}>
         {children}
         {word !== undefined && <TextField label={`Type ${word} to go on`} value={typed} onEdit={setTyped} />}
         <Problem error={act.error} />
@@ -42,7 +37,7 @@ export function Confirm({ title, action, isDanger = false, word, act, onClose, c
             Leave it
           </button>
         </footer>
-      </form>
+      </Form>
     </Dialog>
   );
 }

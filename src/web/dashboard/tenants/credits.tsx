@@ -4,7 +4,8 @@ import type { Tenant } from "#gateway";
 import { showNumber } from "../../ui/format.ts";
 import { useTenantChange } from "./acts.ts";
 import { Confirm } from "./confirm.tsx";
-import { numberOf, TextField } from "./fields.tsx";
+import { numberOf } from "./edits.ts";
+import { TextField } from "./fields.tsx";
 import { Panel } from "./panel.tsx";
 import { TopUp } from "./top-up.tsx";
 

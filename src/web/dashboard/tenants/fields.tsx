@@ -1,7 +1,62 @@
 /** The controls that a tenant's forms are made of. */
 import type { ComponentChildren } from "preact";
-import { useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef } from "preact/hooks";
 import { Field } from "../../ui/field.tsx";
+import { Problem } from "../../ui/notice.tsx";
+
+interface FormProps {
+  send: () => void;
+  /** Why it was refused. */
+  error: unknown;
+  children: ComponentChildren;
+}
+
+/** When it is refused, the keyboard is put into the first field that is wrong, which may be out of sight. */
+export function Form({ send, error, children }: FormProps) {
+  const form = useRef<HTMLFormElement>(null);
+  useEffect(() => {
+    if (error) form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [error]);
+  return (
+    <form
+      ref={form}
+      // The gateway alone says what is wrong, in its own words.
+      noValidate
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      {children}
+    </form>
+  );
+}
+
+interface FormEndProps {
+  /** The button's words. */
+  action: string;
+  isPending: boolean;
+  /** What is wrong with none of the fields. */
+  rest: unknown;
+  onCancel: () => void;
+}
+
+/** The end of a dialog's form. */
+export function FormEnd({ action, isPending, rest, onCancel }: FormEndProps) {
+  return (
+    <>
+      <Problem error={rest} />
+      <footer class="row">
+        <button type="submit" class="primary" disabled={isPending}>
+          {action}
+        </button>
+        <button type="button" class="quiet" onClick={onCancel}>
+          Cancel
+        </button>
+      </footer>
+    </>
+  );
+}
 
 interface TextFieldProps {
   label: ComponentChildren;
@@ -14,7 +69,6 @@ interface TextFieldProps {
   placeholder?: string | undefined;
 }
 
-/** What is wrong is told by the gateway alone, so nothing is refused here. */
 export function TextField(props: TextFieldProps) {
   const { label, value, onEdit, hint, error, type = "text", isNumber = false, placeholder } = props;
   return (
@@ -30,6 +84,32 @@ export function TextField(props: TextFieldProps) {
           value={value}
           onInput={(event) => onEdit(event.currentTarget.value)}
         />
+      )}
+    </Field>
+  );
+}
+
+interface SelectFieldProps<Name extends string> {
+  label: string;
+  /** What can be chosen, and in which words. */
+  options: Record<Name, string>;
+  value: Name;
+  onChoose: (name: Name) => void;
+  error?: string | undefined;
+}
+
+export function SelectField<Name extends string>(props: SelectFieldProps<Name>) {
+  const { label, options, value, onChoose, error } = props;
+  return (
+    <Field label={label} error={error}>
+      {(control) => (
+        <select {...control} value={value} onChange={(event) => onChoose(event.currentTarget.value as Name)}>
+          {Object.entries<string>(options).map(([name, words]) => (
+            <option key={name} value={name}>
+              {words}
+            </option>
+          ))}
+        </select>
       )}
     </Field>
   );
@@ -76,27 +156,3 @@ export function CheckList<Name extends string>(props: CheckListProps<Name>) {
     </fieldset>
   );
 }
-
-/**
- * What a person has changed, over what the server has: a field that nobody touched follows the server.
- * @param server The fields' texts as the server has them.
- */
-export function useEdits<Name extends string>(server: Record<Name, string>) {
-  const [edits, setEdits] = useState<Partial<Record<Name, string>>>({});
-  const value = (name: Name): string => edits[name] ?? server[name];
-  return {
-    value,
-    edit: (name: Name, text: string) => setEdits((before) => ({ ...before, [name]: text })),
-    changed: (Object.keys(server) as Name[]).filter((name) => value(name) !== server[name]),
-    forget: () => setEdits({}),
-  };
-}
-
-/** A whole number as the API takes it; empty: null. What is no number goes as it is, for the gateway to refuse. */
-export function numberOf(text: string): number | null {
-  const trimmed = text.trim();
-  if (trimmed === "") return null;
-  return /^[+-]?\d+(\.\d+)?$/.test(trimmed) ? Number(trimmed) : (trimmed as unknown as number);
-}
-
-export const textOf = (value: number | null | undefined): string => (value == null ? "" : String(value));

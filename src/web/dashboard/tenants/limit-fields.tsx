@@ -1,6 +1,7 @@
 /** All limits that there are, of a tenant or of a key. */
 import type { Tenant } from "#gateway";
-import { numberOf, TextField } from "./fields.tsx";
+import { numberOf } from "./edits.ts";
+import { TextField } from "./fields.tsx";
 
 export type LimitName = keyof Tenant["limits"];
 

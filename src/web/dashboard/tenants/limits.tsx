@@ -2,7 +2,8 @@
 import type { Tenant } from "#gateway";
 import { Notice, Problem } from "../../ui/notice.tsx";
 import { useTenantChange } from "./acts.ts";
-import { textOf, useEdits } from "./fields.tsx";
+import { textOf, useEdits } from "./edits.ts";
+import { Form } from "./fields.tsx";
 import { LimitFields, type LimitName, limitFieldNames, limitNames, limitsOf } from "./limit-fields.tsx";
 import { Panel } from "./panel.tsx";
 import { said } from "./said.ts";
@@ -14,9 +15,9 @@ export function Limits({ tenant }: { tenant: Tenant }) {
   const { at, rest } = said(save.error, limitFieldNames);
   return (
     <Panel title="Limits">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
+      <Form
+        error={save.error}
+        send={() => {
           // Only what was changed: another operator may have changed the others meanwhile.
           save.mutate({ limits: limitsOf(changed, value) });
         }}
@@ -28,7 +29,7 @@ export function Limits({ tenant }: { tenant: Tenant }) {
           Save limits
         </button>
         <p class="hint">Days and months are UTC. An empty field is no limit.</p>
-      </form>
+      </Form>
     </Panel>
   );
 }

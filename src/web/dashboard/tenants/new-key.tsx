@@ -4,9 +4,9 @@ import { createKey, type Key } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { Dialog } from "../../ui/dialog.tsx";
 import { Field } from "../../ui/field.tsx";
-import { Problem } from "../../ui/notice.tsx";
 import { useTenantAct } from "./acts.ts";
-import { CheckList, numberOf, TextField, useEdits } from "./fields.tsx";
+import { numberOf, useEdits } from "./edits.ts";
+import { CheckList, Form, FormEnd, SelectField, TextField } from "./fields.tsx";
 import { LimitFields, limitFieldNames, limitNames, limitsOf, noLimitTexts } from "./limit-fields.tsx";
 import { models } from "./models.ts";
 import { said } from "./said.ts";
@@ -82,12 +82,7 @@ export function NewKeyDialog({ tenant, onClose }: { tenant: string; onClose: () 
   }
   return (
     <Dialog title="New key" onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          make.mutate();
-        }}
-      >
+      <Form error={make.error} send={() => make.mutate()}>
         <TextField
           label="Name"
           hint="Says who holds it."
@@ -95,21 +90,13 @@ export function NewKeyDialog({ tenant, onClose }: { tenant: string; onClose: () 
           onEdit={(text) => edit("name", text)}
           error={at("name")}
         />
-        <Field label="Kind" error={at("kind")}>
-          {(control) => (
-            <select
-              {...control}
-              value={choices.kind}
-              onChange={(event) => setChoices({ ...choices, kind: event.currentTarget.value as Key["kind"] })}
-            >
-              {Object.entries(kinds).map(([kind, words]) => (
-                <option key={kind} value={kind}>
-                  {words}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
+        <SelectField
+          label="Kind"
+          options={kinds}
+          value={choices.kind}
+          onChoose={(kind) => setChoices({ ...choices, kind })}
+          error={at("kind")}
+        />
         {choices.kind === "secret" ? (
           <CheckList
             legend="Scopes"
@@ -139,16 +126,8 @@ export function NewKeyDialog({ tenant, onClose }: { tenant: string; onClose: () 
           <summary>Models, limits and expiry</summary>
           <More {...{ value, edit, at, choices, setChoices }} />
         </details>
-        <Problem error={rest} />
-        <footer class="row">
-          <button type="submit" class="primary" disabled={make.isPending}>
-            Make the key
-          </button>
-          <button type="button" class="quiet" onClick={onClose}>
-            Cancel
-          </button>
-        </footer>
-      </form>
+        <FormEnd action="Make the key" isPending={make.isPending} rest={rest} onCancel={onClose} />
+      </Form>
     </Dialog>
   );
 }

@@ -4,9 +4,9 @@ import { useLocation } from "wouter-preact";
 import { createTenant } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { Dialog } from "../../ui/dialog.tsx";
-import { Problem } from "../../ui/notice.tsx";
 import { useTenantAct } from "./acts.ts";
-import { numberOf, TextField, useEdits } from "./fields.tsx";
+import { numberOf, useEdits } from "./edits.ts";
+import { Form, FormEnd, TextField } from "./fields.tsx";
 import { LimitFields, limitFieldNames, limitNames, limitsOf, noLimitTexts } from "./limit-fields.tsx";
 import { said } from "./said.ts";
 import { ShownOnce } from "./shown-once.tsx";
@@ -50,12 +50,7 @@ export function NewTenant({ onClose }: { onClose: () => void }) {
   });
   return (
     <Dialog title="New tenant" onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          make.mutate();
-        }}
-      >
+      <Form error={make.error} send={() => make.mutate()}>
         <TextField label="Name" {...text("name")} />
         <TextField
           label="Id"
@@ -76,16 +71,8 @@ export function NewTenant({ onClose }: { onClose: () => void }) {
           <summary>Limits</summary>
           <LimitFields value={value} edit={edit} errorAt={at} empty="The default" />
         </details>
-        <Problem error={rest} />
-        <footer class="row">
-          <button type="submit" class="primary" disabled={make.isPending}>
-            Make the tenant
-          </button>
-          <button type="button" class="quiet" onClick={onClose}>
-            Cancel
-          </button>
-        </footer>
-      </form>
+        <FormEnd action="Make the tenant" isPending={make.isPending} rest={rest} onCancel={onClose} />
+      </Form>
     </Dialog>
   );
 }

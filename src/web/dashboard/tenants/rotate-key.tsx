@@ -3,9 +3,9 @@ import { useState } from "preact/hooks";
 import { type Key, rotateKey } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { Dialog } from "../../ui/dialog.tsx";
-import { Problem } from "../../ui/notice.tsx";
 import { useTenantAct } from "./acts.ts";
-import { numberOf, TextField } from "./fields.tsx";
+import { numberOf } from "./edits.ts";
+import { Form, FormEnd, TextField } from "./fields.tsx";
 import { said } from "./said.ts";
 import { ShownOnce } from "./shown-once.tsx";
 
@@ -27,12 +27,7 @@ export function RotateKey({ tenant, old, onClose }: { tenant: string; old: Key; 
           </button>
         </>
       ) : (
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            rotate.mutate();
-          }}
-        >
+        <Form error={rotate.error} send={() => rotate.mutate()}>
           <p>
             A new key is made with the same rights. The old one goes on working for the overlap, then stops.
           </p>
@@ -44,13 +39,8 @@ export function RotateKey({ tenant, old, onClose }: { tenant: string; old: Key; 
             onEdit={setOverlap}
             error={at("overlap_seconds")}
           />
-          <Problem error={rest} />
-          <footer class="row">
-            <button type="submit" class="primary" disabled={rotate.isPending}>
-              Make the new key
-            </button>
-          </footer>
-        </form>
+          <FormEnd action="Make the new key" isPending={rotate.isPending} rest={rest} onCancel={onClose} />
+        </Form>
       )}
     </Dialog>
   );

@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import type { Tenant } from "#gateway";
 import { Notice, Problem } from "../../ui/notice.tsx";
 import { type TenantChange, useTenantChange } from "./acts.ts";
-import { CheckList, numberOf, TextField, textOf, useEdits } from "./fields.tsx";
+import { numberOf, textOf, useEdits } from "./edits.ts";
+import { CheckList, Form, TextField } from "./fields.tsx";
 import { models } from "./models.ts";
 import { Panel } from "./panel.tsx";
 import { said } from "./said.ts";
@@ -55,9 +56,9 @@ export function Settings({ tenant }: { tenant: Tenant }) {
   const text = (name: keyof Texts) => ({ value: value(name), onEdit: (to: string) => edit(name, to) });
   return (
     <Panel title="Settings">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
+      <Form
+        error={save.error}
+        send={() => {
           const change = changeOf(changed, value);
           if (isModelChange) change.models = chosen.length === models.length ? null : [...chosen];
           save.mutate(change);
@@ -119,7 +120,7 @@ export function Settings({ tenant }: { tenant: Tenant }) {
             </button>
           )}
         </div>
-      </form>
+      </Form>
     </Panel>
   );
 }

@@ -3,10 +3,9 @@ import { useState } from "preact/hooks";
 import { giveCredits, type LedgerEntry } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { Dialog } from "../../ui/dialog.tsx";
-import { Field } from "../../ui/field.tsx";
-import { Problem } from "../../ui/notice.tsx";
 import { useTenantAct } from "./acts.ts";
-import { numberOf, TextField } from "./fields.tsx";
+import { numberOf } from "./edits.ts";
+import { Form, FormEnd, SelectField, TextField } from "./fields.tsx";
 import { said } from "./said.ts";
 
 type CreditType = Extract<LedgerEntry["type"], "topup" | "refund" | "adjustment">;
@@ -40,28 +39,9 @@ export function TopUp({ id, onClose }: { id: string; onClose: () => void }) {
   const { at, rest } = said(give.error, ["amount", "type", "reference", "note"]);
   return (
     <Dialog title="Top up" onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          give.mutate();
-        }}
-      >
+      <Form error={give.error} send={() => give.mutate()}>
         <TextField label="Credits" isNumber value={amount} onEdit={setAmount} error={at("amount")} />
-        <Field label="Type" error={at("type")}>
-          {(control) => (
-            <select
-              {...control}
-              value={type}
-              onChange={(event) => setType(event.currentTarget.value as CreditType)}
-            >
-              {Object.entries(types).map(([value, words]) => (
-                <option key={value} value={value}>
-                  {words}
-                </option>
-              ))}
-            </select>
-          )}
-        </Field>
+        <SelectField label="Type" options={types} value={type} onChoose={setType} error={at("type")} />
         <TextField
           label="Reference"
           hint="Such as an invoice's number. Sent twice, it counts once."
@@ -70,16 +50,8 @@ export function TopUp({ id, onClose }: { id: string; onClose: () => void }) {
           error={at("reference")}
         />
         <TextField label="Note" value={note} onEdit={setNote} error={at("note")} />
-        <Problem error={rest} />
-        <footer class="row">
-          <button type="submit" class="primary" disabled={give.isPending}>
-            Give credits
-          </button>
-          <button type="button" class="quiet" onClick={onClose}>
-            Cancel
-          </button>
-        </footer>
-      </form>
+        <FormEnd action="Give credits" isPending={give.isPending} rest={rest} onCancel={onClose} />
+      </Form>
     </Dialog>
   );
 }

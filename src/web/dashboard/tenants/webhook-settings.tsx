@@ -6,7 +6,7 @@ import { Dialog } from "../../ui/dialog.tsx";
 import { Notice, Problem } from "../../ui/notice.tsx";
 import { Status } from "../../ui/status.tsx";
 import { useTenantAct } from "./acts.ts";
-import { CheckList, TextField } from "./fields.tsx";
+import { CheckList, Form, TextField } from "./fields.tsx";
 import { Panel } from "./panel.tsx";
 import { said } from "./said.ts";
 import { ShownOnce } from "./shown-once.tsx";
@@ -48,12 +48,7 @@ export function WebhookSettings({ tenant }: { tenant: Tenant }) {
     url !== (webhook.url ?? "") || (chosen ?? webhook.events).join() !== webhook.events.join();
   return (
     <Panel title="Webhook" actions={webhook.url !== null && <Status status={webhook.status} />}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          save.mutate({});
-        }}
-      >
+      <Form error={save.error} send={() => save.mutate({})}>
         <TextField
           label="URL"
           type="url"
@@ -87,7 +82,7 @@ export function WebhookSettings({ tenant }: { tenant: Tenant }) {
             </button>
           )}
         </div>
-      </form>
+      </Form>
       {secret !== undefined && (
         <Dialog title="Webhook secret" onClose={() => setSecret(undefined)}>
           <ShownOnce label="Secret" secret={secret}>
