@@ -64,35 +64,7 @@ export function Settings({ tenant }: { tenant: Tenant }) {
           save.mutate(change);
         }}
       >
-        <TextField label="Name" {...text("name")} error={at("name")} />
-        <div class="fields">
-          {models.map((model) => (
-            <TextField
-              key={model}
-              label={`Credits for ${model}`}
-              isNumber
-              placeholder="The gateway's price"
-              {...text(model)}
-              error={at(`prices.${model}`)}
-            />
-          ))}
-          <TextField
-            label="Low balance"
-            isNumber
-            placeholder="No warning"
-            hint="It is told when less is available."
-            {...text("low_balance")}
-            error={at("low_balance")}
-          />
-          <TextField
-            label="Days kept"
-            isNumber
-            placeholder="For good"
-            hint="Then prompts and pictures are erased."
-            {...text("retention_days")}
-            error={at("retention_days")}
-          />
-        </div>
+        <TextFields text={text} at={at} />
         <CheckList
           legend="Models allowed"
           names={models}
@@ -122,5 +94,46 @@ export function Settings({ tenant }: { tenant: Tenant }) {
         </div>
       </Form>
     </Panel>
+  );
+}
+
+interface TextFieldsProps {
+  text: (name: keyof Texts) => { value: string; onEdit: (text: string) => void };
+  at: (field: string) => string | undefined;
+}
+
+function TextFields({ text, at }: TextFieldsProps) {
+  return (
+    <>
+      <TextField label="Name" {...text("name")} error={at("name")} />
+      <div class="fields">
+        {models.map((model) => (
+          <TextField
+            key={model}
+            label={`Credits for ${model}`}
+            isNumber
+            placeholder="The gateway's price"
+            {...text(model)}
+            error={at(`prices.${model}`)}
+          />
+        ))}
+        <TextField
+          label="Low balance"
+          isNumber
+          placeholder="No warning"
+          hint="It is told when less is available."
+          {...text("low_balance")}
+          error={at("low_balance")}
+        />
+        <TextField
+          label="Days kept"
+          isNumber
+          placeholder="For good"
+          hint="Then prompts and pictures are erased."
+          {...text("retention_days")}
+          error={at("retention_days")}
+        />
+      </div>
+    </>
   );
 }

@@ -72,24 +72,29 @@ export function WebhookSettings({ tenant }: { tenant: Tenant }) {
             {isSwitchedOff ? "Switch on again" : "Save webhook"}
           </button>
           {webhook.url !== null && (
-            <button
-              type="button"
-              class="quiet"
-              disabled={save.isPending}
-              onClick={() => save.mutate({ isNewSecret: true })}
-            >
-              New secret
-            </button>
+            <NewSecretButton isBusy={save.isPending} ask={() => save.mutate({ isNewSecret: true })} />
           )}
         </div>
       </Form>
-      {secret !== undefined && (
-        <Dialog title="Webhook secret" onClose={() => setSecret(undefined)}>
-          <ShownOnce label="Secret" secret={secret}>
-            Webhooks are signed with it. One that was there before signs beside it for a day.
-          </ShownOnce>
-        </Dialog>
-      )}
+      {secret !== undefined && <SecretShown secret={secret} onClose={() => setSecret(undefined)} />}
     </Panel>
+  );
+}
+
+function SecretShown({ secret, onClose }: { secret: string; onClose: () => void }) {
+  return (
+    <Dialog title="Webhook secret" onClose={onClose}>
+      <ShownOnce label="Secret" secret={secret}>
+        Webhooks are signed with it. One that was there before signs beside it for a day.
+      </ShownOnce>
+    </Dialog>
+  );
+}
+
+function NewSecretButton({ isBusy, ask }: { isBusy: boolean; ask: () => void }) {
+  return (
+    <button type="button" class="quiet" disabled={isBusy} onClick={ask}>
+      New secret
+    </button>
   );
 }
