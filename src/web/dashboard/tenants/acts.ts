@@ -8,7 +8,10 @@ export const tenantQuery = (id: string, ...part: unknown[]): unknown[] => ["tena
 /** Names the list. */
 export const tenantsQuery: unknown[] = ["tenants"];
 
-/** @param onDone Runs when the change is made and what it changed has been read again. */
+/**
+ * @param act Is given all that it sends: one that read it from around itself could send what was there a moment before.
+ * @param onDone Runs when the change is made and what it changed has been read again.
+ */
 export function useTenantAct<Given = void, Answer = unknown>(
   id: string,
   act: (given: Given) => Promise<Answer>,

@@ -40,11 +40,10 @@ export interface Choices {
 
 export const usualChoices: Choices = { kind: "secret", scopes: [...scopes], models: [...models] };
 
+export type WantedKey = Parameters<typeof createKey>[1];
+
 /** The key that is asked for: what was left empty is the gateway's to fill. */
-export function keyOf(
-  value: Value,
-  { kind, scopes, models: chosen }: Choices,
-): Parameters<typeof createKey>[1] {
+export function keyOf(value: Value, { kind, scopes, models: chosen }: Choices): WantedKey {
   const limits = limitNames.filter((name) => value(name).trim() !== "");
   const token = (["ttl_seconds", "max_images"] as const).filter((name) => value(name).trim() !== "");
   const origins = value("origins").split(/\s+/).filter(Boolean);

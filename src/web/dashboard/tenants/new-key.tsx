@@ -15,6 +15,7 @@ import {
   noTexts,
   Rights,
   usualChoices,
+  type WantedKey,
 } from "./key-fields.tsx";
 import { said } from "./said.ts";
 import { ShownOnce } from "./shown-once.tsx";
@@ -22,7 +23,7 @@ import { ShownOnce } from "./shown-once.tsx";
 export function NewKeyDialog({ tenant, onClose }: { tenant: string; onClose: () => void }) {
   const { value, edit } = useEdits(noTexts);
   const [choices, setChoices] = useState(usualChoices);
-  const make = useTenantAct(tenant, () => call(createKey(tenant, keyOf(value, choices))));
+  const make = useTenantAct(tenant, (key: WantedKey) => call(createKey(tenant, key)));
   const { at, rest } = said(make.error, keyFieldNames);
   const [isMore, setIsMore] = useState(false);
   const fields = { value, edit, at, choices, setChoices };
@@ -40,7 +41,7 @@ export function NewKeyDialog({ tenant, onClose }: { tenant: string; onClose: () 
   }
   return (
     <Dialog title="New key" onClose={onClose}>
-      <Form error={make.error} send={() => make.mutate()}>
+      <Form error={make.error} send={() => make.mutate(keyOf(value, choices))}>
         <TextField
           label="Name"
           hint="Says who holds it."

@@ -13,7 +13,9 @@ import { ShownOnce } from "./shown-once.tsx";
 
 const noTexts = { ...noLimitTexts, id: "", name: "", balance: "" };
 
-function bodyOf(value: (name: keyof typeof noTexts) => string): Parameters<typeof createTenant>[0] {
+type WantedTenant = Parameters<typeof createTenant>[0];
+
+function tenantOf(value: (name: keyof typeof noTexts) => string): WantedTenant {
   const limits = limitNames.filter((name) => value(name).trim() !== "");
   return {
     name: value("name"),
@@ -27,7 +29,7 @@ export function NewTenant({ onClose }: { onClose: () => void }) {
   const { value, edit } = useEdits(noTexts);
   const [isMore, setIsMore] = useState(false);
   const [, goTo] = useLocation();
-  const make = useTenantAct("", () => call(createTenant(bodyOf(value))));
+  const make = useTenantAct("", (tenant: WantedTenant) => call(createTenant(tenant)));
   const { at, rest } = said(make.error, ["id", "name", "balance", ...limitFieldNames]);
   if (make.data) {
     const { id, name, webhook } = make.data;
@@ -50,7 +52,7 @@ export function NewTenant({ onClose }: { onClose: () => void }) {
   });
   return (
     <Dialog title="New tenant" onClose={onClose}>
-      <Form error={make.error} send={() => make.mutate()}>
+      <Form error={make.error} send={() => make.mutate(tenantOf(value))}>
         <TextField label="Name" {...text("name")} />
         <TextField
           label="Id"

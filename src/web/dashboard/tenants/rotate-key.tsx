@@ -11,8 +11,8 @@ import { ShownOnce } from "./shown-once.tsx";
 
 export function RotateKey({ tenant, old, onClose }: { tenant: string; old: Key; onClose: () => void }) {
   const [overlap, setOverlap] = useState("3600");
-  const rotate = useTenantAct(tenant, () =>
-    call(rotateKey(tenant, old.id, { overlap_seconds: numberOf(overlap) ?? 0 })),
+  const rotate = useTenantAct(tenant, (seconds: number) =>
+    call(rotateKey(tenant, old.id, { overlap_seconds: seconds })),
   );
   const { at, rest } = said(rotate.error, ["overlap_seconds"]);
   return (
@@ -27,7 +27,7 @@ export function RotateKey({ tenant, old, onClose }: { tenant: string; old: Key; 
           </button>
         </>
       ) : (
-        <Form error={rotate.error} send={() => rotate.mutate()}>
+        <Form error={rotate.error} send={() => rotate.mutate(numberOf(overlap) ?? 0)}>
           <p>
             A new key is made with the same rights. The old one goes on working for the overlap, then stops.
           </p>

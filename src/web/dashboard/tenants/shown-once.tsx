@@ -22,6 +22,7 @@ export function ShownOnce({ label, secret, children }: ShownOnceProps) {
         <label for={id}>{label}</label>
         <div class="secret">
           <input
+            ref={input}
             id={id}
             class="mono"
             readOnly

@@ -30,16 +30,15 @@ export function TopUp({ id, onClose }: { id: string; onClose: () => void }) {
   const [note, setNote] = useState("");
   const give = useTenantAct(
     id,
-    () => {
-      const entry = { amount: numberOf(amount) ?? 0, type, reference, ...(note.trim() && { note }) };
-      return call(giveCredits(id, entry));
-    },
+    (entry: Parameters<typeof giveCredits>[1]) => call(giveCredits(id, entry)),
     onClose,
   );
+  const send = () =>
+    give.mutate({ amount: numberOf(amount) ?? 0, type, reference, ...(note.trim() && { note }) });
   const { at, rest } = said(give.error, ["amount", "type", "reference", "note"]);
   return (
     <Dialog title="Top up" onClose={onClose}>
-      <Form error={give.error} send={() => give.mutate()}>
+      <Form error={give.error} send={send}>
         <TextField label="Credits" isNumber value={amount} onEdit={setAmount} error={at("amount")} />
         <SelectField label="Type" options={types} value={type} onChoose={setType} error={at("type")} />
         <TextField

@@ -5,7 +5,7 @@ import { call } from "../../ui/call.ts";
 import { Dialog } from "../../ui/dialog.tsx";
 import { Notice, Problem } from "../../ui/notice.tsx";
 import { Status } from "../../ui/status.tsx";
-import { useTenantAct } from "./acts.ts";
+import { type TenantChange, useTenantAct } from "./acts.ts";
 import { CheckList, Form, TextField } from "./fields.tsx";
 import { Panel } from "./panel.tsx";
 import { said } from "./said.ts";
@@ -31,24 +31,25 @@ export function WebhookSettings({ tenant }: { tenant: Tenant }) {
   const url = edited ?? webhook.url ?? "";
   const save = useTenantAct(
     tenant.id,
-    ({ isNewSecret = false }: { isNewSecret?: boolean }) => {
-      const given = { url: url.trim(), events: chosen ?? webhook.events };
-      const change = url.trim() === "" ? null : { ...given, ...(isNewSecret && { secret: newSecret() }) };
-      return call(changeTenant(tenant.id, { webhook: change }));
-    },
+    (change: TenantChange) => call(changeTenant(tenant.id, change)),
     (changed) => {
       setEdited(undefined);
       setChosen(undefined);
       setSecret(changed.webhook.secret);
     },
   );
+  const send = (isNewSecret: boolean) => {
+    const given = { url: url.trim(), events: chosen ?? webhook.events };
+    const wanted = { ...given, ...(isNewSecret && { secret: newSecret() }) };
+    save.mutate({ webhook: given.url === "" ? null : wanted });
+  };
   const { at, rest } = said(save.error, ["webhook.url", "webhook.events"]);
   const isSwitchedOff = webhook.url !== null && webhook.status === "off";
   const isChanged =
     url !== (webhook.url ?? "") || (chosen ?? webhook.events).join() !== webhook.events.join();
   return (
     <Panel title="Webhook" actions={webhook.url !== null && <Status status={webhook.status} />}>
-      <Form error={save.error} send={() => save.mutate({})}>
+      <Form error={save.error} send={() => send(false)}>
         <TextField
           label="URL"
           type="url"
@@ -71,9 +72,7 @@ export function WebhookSettings({ tenant }: { tenant: Tenant }) {
           <button type="submit" class="primary" disabled={save.isPending || !(isChanged || isSwitchedOff)}>
             {isSwitchedOff ? "Switch on again" : "Save webhook"}
           </button>
-          {webhook.url !== null && (
-            <NewSecretButton isBusy={save.isPending} ask={() => save.mutate({ isNewSecret: true })} />
-          )}
+          {webhook.url !== null && <NewSecretButton isBusy={save.isPending} ask={() => send(true)} />}
         </div>
       </Form>
       {secret !== undefined && <SecretShown secret={secret} onClose={() => setSecret(undefined)} />}
