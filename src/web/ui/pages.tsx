@@ -28,12 +28,16 @@ export function usePages<Row>(
     refetchInterval: refreshMs,
   });
   const next = query.data?.next_cursor ?? null;
+  const goOn = () => {
+    // While a page is on its way the one before is shown, and its way on leads to where the reader is going already.
+    if (next !== null && !query.isPlaceholderData) setTrail([...trail, next]);
+  };
   return {
     rows: query.data?.data ?? [],
     error: query.error,
     isLoading: query.isPending,
     page: trail.length + 1,
-    goNext: next === null ? undefined : () => setTrail([...trail, next]),
+    goNext: next === null ? undefined : goOn,
     goBack: trail.length === 0 ? undefined : () => setTrail(trail.slice(0, -1)),
   };
 }
