@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startBrowser } from "./browser.ts";
-import { makeKeyOf, makeTenant, openDashboard, part } from "./dashboard-tenants.ts";
+import { makeKeyOf, makeTenant, openDashboard, part, soon } from "./dashboard-tenants.ts";
 import { type BuiltGateway, startBuiltGateway, submit } from "./harness.ts";
 import type { WatchedPage } from "./open-page.ts";
 
@@ -52,7 +52,7 @@ describe("limits", () => {
     await save.click();
     const problemOf = async (label: string) => {
       const field = limits.getByLabel(label);
-      await expect.poll(() => field.getAttribute("aria-invalid")).toBe("true");
+      await expect.poll(() => field.getAttribute("aria-invalid"), soon).toBe("true");
       const ids = (await field.getAttribute("aria-describedby")) ?? "";
       return limits.locator(`[id="${ids.split(" ")[0]}"]`).textContent();
     };
@@ -83,7 +83,7 @@ describe("limits", () => {
     await limits.getByLabel("Images a day").fill("500");
     await gateway.admin("PATCH", `/tenants/${id}`, { limits: { images_per_month: 9000 } });
     await limits.getByRole("button", { name: "Save limits" }).click();
-    await expect.poll(() => limits.getByLabel("Images a month").inputValue()).toBe("9000");
+    await expect.poll(() => limits.getByLabel("Images a month").inputValue(), soon).toBe("9000");
     expect((await tenantOf(id)).limits).toMatchObject({ images_per_day: 500, images_per_month: 9000 });
     await closeQuietly(opened);
   });
@@ -130,7 +130,7 @@ describe("settings", () => {
     const webhook = part(opened.page, "Webhook");
     await webhook.getByLabel("URL").fill("ftp://shop.example");
     await webhook.getByRole("button", { name: "Save webhook" }).click();
-    await expect.poll(() => webhook.getByLabel("URL").getAttribute("aria-invalid")).toBe("true");
+    await expect.poll(() => webhook.getByLabel("URL").getAttribute("aria-invalid"), soon).toBe("true");
     await webhook.getByLabel("URL").fill("https://shop.example/told");
     await webhook.getByLabel("balance.low").uncheck();
     await webhook.getByRole("button", { name: "Save webhook" }).click();

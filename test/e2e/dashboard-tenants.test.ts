@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startBrowser } from "./browser.ts";
-import { openDashboard, part } from "./dashboard-tenants.ts";
+import { openDashboard, part, soon } from "./dashboard-tenants.ts";
 import { type BuiltGateway, startBuiltGateway, submit } from "./harness.ts";
 import { expectAccessible, type WatchedPage } from "./open-page.ts";
 
@@ -48,12 +48,12 @@ describe("an operator's day", () => {
     await dialog().getByText("Must be a number").waitFor();
     expect(await id.getAttribute("aria-invalid")).toBe("true");
     // The keyboard is where the first mistake is.
-    await expect.poll(() => id.evaluate((field) => field === document.activeElement)).toBe(true);
+    await expect.poll(() => id.evaluate((field) => field === document.activeElement), soon).toBe(true);
 
     await id.fill("acme");
     await dialog().getByLabel("Balance").fill("100");
     await dialog().getByRole("button", { name: "Make the tenant" }).click();
-    await expect.poll(() => dialog().getByLabel("Webhook secret").inputValue()).toMatch(/^whsec_/);
+    await expect.poll(() => dialog().getByLabel("Webhook secret").inputValue(), soon).toMatch(/^whsec_/);
     await expectAccessible(page);
     await dialog().getByRole("button", { name: "Go to its page" }).click();
     await page.getByRole("heading", { name: "Acme Prints", level: 1 }).waitFor();
@@ -122,7 +122,7 @@ describe("an operator's day", () => {
     await page.reload();
     const credits = part(page, "Credits");
     await expect
-      .poll(() => credits.getByRole("definition").allTextContents())
+      .poll(() => credits.getByRole("definition").allTextContents(), soon)
       .toEqual(["5,070", "− 0", "5,070"]);
     const charge = part(page, "Ledger").getByRole("row", { name: /charge/ });
     const task = await charge.getByRole("link").getAttribute("href");
@@ -130,7 +130,7 @@ describe("an operator's day", () => {
 
     const image = part(page, "Recent pictures").getByRole("img", { name: picture.prompt });
     await image.scrollIntoViewIfNeeded();
-    await expect.poll(() => image.evaluate((shown: HTMLImageElement) => shown.naturalWidth)).toBe(512);
+    await expect.poll(() => image.evaluate((shown: HTMLImageElement) => shown.naturalWidth), soon).toBe(512);
     const link = part(page, "Recent pictures").getByRole("link", { name: picture.prompt });
     expect(await link.getAttribute("href")).toBe(task);
 
@@ -188,7 +188,7 @@ describe("an operator's day", () => {
     await dialog().getByRole("button", { name: "Revoke it" }).click();
     await part(page, "Keys").getByText("revoked").waitFor();
     expect(await answerTo(next)).toEqual([401, "invalid_key"]);
-    await expect.poll(() => page.getByRole("button", { name: /^Re(vok|tat)e/ }).count()).toBe(0);
+    await expect.poll(() => page.getByRole("button", { name: /^Re(vok|tat)e/ }).count(), soon).toBe(0);
   });
 
   it("deletes it, once nothing runs and the id is typed", async () => {

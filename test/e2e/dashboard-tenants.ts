@@ -35,3 +35,6 @@ export async function makeKeyOf(gateway: BuiltGateway, tenant: string, name = "p
   const response = await gateway.admin("POST", `/tenants/${tenant}/keys`, { name, kind: "secret" });
   return ((await response.json()) as { key: string }).key;
 }
+
+/** So long a busy machine may take to draw what has happened. */
+export const soon = { timeout: 15_000 };
