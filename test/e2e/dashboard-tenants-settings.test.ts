@@ -160,7 +160,8 @@ describe("a browser key", () => {
     await dialog.getByLabel("Name").fill("shop page");
     await dialog.getByLabel("Kind").selectOption("browser");
     await dialog.getByRole("button", { name: "Make the key" }).click();
-    await dialog.getByText("Is required for a browser key").waitFor();
+    await dialog.getByText("Is required for a browser key", { exact: true }).waitFor();
+    expect(await dialog.getByLabel("Allowed origins").getAttribute("aria-invalid")).toBe("true");
     await dialog.getByLabel("Allowed origins").fill("https://shop.example\nhttp://localhost:*\n");
     await dialog.getByText("Models, limits and expiry").click();
     await dialog.getByLabel("Images a day").fill("50");
