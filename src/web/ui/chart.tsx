@@ -1,48 +1,130 @@
 /** Figures by day, as bars that stand on one another; and as a table, for those who would rather read, or must. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { drawBars } from "./bars.ts";
+import { everyDay, shortDay } from "./days.ts";
 import { showNumber } from "./format.ts";
 
 export interface ChartProps {
   title: string;
-  /** UTC days, as 2026-01-31. */
+  /** UTC days, as 2026-01-31. Those that are left out between them count as 0. */
   days: string[];
   /** A value for each day. */
   series: { name: string; values: number[] }[];
 }
 
+type Figures = Pick<ChartProps, "days" | "series">;
+
+const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+
 export function Chart({ title, days, series }: ChartProps) {
+  const filled = fill({ days, series });
+  const isEmpty = filled.series.every(({ values }) => values.every((value) => value === 0));
   return (
     <figure class="chart">
       <figcaption>{title}</figcaption>
-      <details>
-        <summary>As a table</summary>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard. */}
-        <section class="scroller" tabIndex={0} aria-label={title}>
-          <table>
-            <thead>
-              <tr>
-                <th scope="col">Day</th>
-                {series.map(({ name }) => (
-                  <th key={name} scope="col" class="number">
-                    {name}
-                  </th>
+      {isEmpty ? <p class="chart-empty">No figures yet.</p> : <Drawing title={title} {...filled} />}
+      {!isEmpty && <Table title={title} {...filled} />}
+    </figure>
+  );
+}
+
+/** The same without gaps between the first day and the last. */
+function fill({ days, series }: Figures): Figures {
+  const [first] = days;
+  if (first === undefined) return { days, series };
+  // The API gives days in their order.
+  const all = everyDay(first, days.at(-1) ?? first);
+  const places = all.map((day) => days.indexOf(day));
+  return {
+    days: all,
+    series: series.map(({ name, values }) => ({ name, values: places.map((place) => values[place] ?? 0) })),
+  };
+}
+
+function Drawing({ title, days, series }: ChartProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const legend = useRef<HTMLUListElement>(null);
+  const [pointed, setPointed] = useState<number | null>(null);
+  const scheme = useColourScheme();
+  const figures = JSON.stringify([days, series]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: drawn anew when figures or colours change, not at every refresh.
+  useEffect(() => {
+    const place = box.current;
+    if (place === null) return;
+    const keys = [...(legend.current?.querySelectorAll(".chart-key") ?? [])];
+    const { color: text, borderTopColor: line } = getComputedStyle(place);
+    return drawBars(place, {
+      days,
+      values: series.map(({ values }) => values),
+      colours: keys.map((key) => getComputedStyle(key).backgroundColor),
+      ink: { text, line },
+      onPoint: setPointed,
+    });
+  }, [figures, scheme]);
+
+  const day = pointed === null ? undefined : days[pointed];
+  const totals = series.map(({ name, values }) => `${name} ${showNumber(sum(values))}`).join(", ");
+  return (
+    <>
+      <ul class="chart-legend" ref={legend}>
+        {series.map(({ name, values }) => (
+          <li key={name}>
+            <span class="chart-key" />
+            {name} <b>{showNumber(day === undefined ? sum(values) : (values[pointed ?? 0] ?? 0))}</b>
+          </li>
+        ))}
+        <li class="soft">
+          {day === undefined ? `in ${days.length === 1 ? "a day" : `${days.length} days`}` : shortDay(day)}
+        </li>
+      </ul>
+      <div class="chart-box" ref={box} role="img" aria-label={`${title}, bars by day. In all: ${totals}.`} />
+    </>
+  );
+}
+
+/** Changes with the colour scheme: what is on a canvas keeps the colours that it was drawn with. */
+function useColourScheme(): boolean {
+  const [isDark, setDark] = useState(() => matchMedia("(prefers-color-scheme: dark)").matches);
+  useEffect(() => {
+    const query = matchMedia("(prefers-color-scheme: dark)");
+    const look = () => setDark(query.matches);
+    query.addEventListener("change", look);
+    return () => query.removeEventListener("change", look);
+  }, []);
+  return isDark;
+}
+
+function Table({ title, days, series }: ChartProps) {
+  return (
+    <details>
+      <summary>As a table</summary>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard. */}
+      <section class="scroller" tabIndex={0} aria-label={title}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Day</th>
+              {series.map(({ name }) => (
+                <th key={name} scope="col" class="number">
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {days.map((day, index) => (
+              <tr key={day}>
+                <th scope="row">{day}</th>
+                {series.map(({ name, values }) => (
+                  <td key={name} class="number">
+                    {showNumber(values[index] ?? 0)}
+                  </td>
                 ))}
               </tr>
-            </thead>
-            <tbody>
-              {days.map((day, index) => (
-                <tr key={day}>
-                  <th scope="row">{day}</th>
-                  {series.map(({ name, values }) => (
-                    <td key={name} class="number">
-                      {showNumber(values[index] ?? 0)}
-                    </td>
-                  ))}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
-      </details>
-    </figure>
+            ))}
+          </tbody>
+        </table>
+      </section>
+    </details>
   );
 }

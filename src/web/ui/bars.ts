@@ -1,0 +1,88 @@
+/** Stacked bars by day on a canvas, drawn by uPlot. Colours are the style sheet's, read off elements that wear them. */
+import uPlot from "uplot";
+import { shortDay } from "./days.ts";
+
+export interface Bars {
+  days: string[];
+  /** A list for each series, lowest in the stack first. */
+  values: number[][];
+  /** As many as there are series. */
+  colours: string[];
+  /** Of text and of lines. */
+  ink: { text: string; line: string };
+  /** The day that the pointer is on; null: none. */
+  onPoint: (index: number | null) => void;
+}
+
+const heightPx = 190;
+const compact = new Intl.NumberFormat("en", { notation: "compact" });
+/** Figures are whole, so are the marks beside them. */
+const steps = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9].flatMap((ten) => [ten, 2 * ten, 5 * ten]);
+
+/** Draws into a box, and again whenever the box changes its width. @returns what takes it away. */
+export function drawBars(box: HTMLElement, bars: Bars): () => void {
+  const plot = new uPlot(options(bars, box.clientWidth), stacked(bars), box);
+  // Also called once at the start, when there is nothing to do.
+  const observer = new ResizeObserver(() => {
+    if (box.clientWidth !== plot.width) plot.setSize({ width: box.clientWidth, height: heightPx });
+  });
+  observer.observe(box);
+  return () => {
+    observer.disconnect();
+    plot.destroy();
+  };
+}
+
+/** Each series on top of those before it; the highest first, so that the lower ones are drawn over it. */
+function stacked({ days, values }: Bars): uPlot.AlignedData {
+  const tops: number[][] = [];
+  for (const list of values) {
+    const below = tops.at(-1);
+    tops.push(days.map((_, day) => (list[day] ?? 0) + (below?.[day] ?? 0)));
+  }
+  return [days.map((_, day) => day), ...tops.toReversed()];
+}
+
+function options({ days, colours, ink, onPoint }: Bars, width: number): uPlot.Options {
+  const lines = { stroke: ink.line, width: 1 };
+  const axis = { stroke: ink.text, font: "12px system-ui, sans-serif", ticks: { show: false } };
+  return {
+    width,
+    height: heightPx,
+    padding: [12, 8, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
+    scales: {
+      x: { time: false, range: () => [-0.6, days.length - 0.4] },
+      y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] },
+    },
+    series: [
+      {},
+      ...colours.toReversed().map((fill) => ({
+        fill,
+        width: 0,
+        points: { show: false },
+        ...(uPlot.paths.bars && { paths: uPlot.paths.bars({ size: [0.72, 36], radius: 0.15 }) }),
+      })),
+    ],
+    axes: [
+      {
+        ...axis,
+        size: 28,
+        space: 64,
+        incrs: [1, 2, 7, 14, 28],
+        grid: { show: false },
+        values: (_, splits) => splits.map((day) => (days[day] ? shortDay(days[day]) : "")),
+      },
+      {
+        ...axis,
+        size: 48,
+        space: 36,
+        incrs: steps,
+        grid: lines,
+        values: (_, splits) => splits.map((value) => compact.format(value)),
+      },
+    ],
+    hooks: { setCursor: [(plot) => onPoint(plot.cursor.idx ?? null)] },
+  };
+}
