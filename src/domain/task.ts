@@ -107,6 +107,8 @@ export interface Task {
   hidden: boolean;
   /** The number of its hold in the tenant's object; null for one that was admitted before there were holds. */
   hold: number | null;
+  /** It has ended and its hold is settled: nothing is left to do. */
+  settled: boolean;
   /** Its text is gone, and its pictures are or will be. */
   erased: boolean;
 }

@@ -185,6 +185,7 @@ async function writeTask(
     errorCode: null,
     hidden: false,
     hold,
+    settled: false,
     erased: false,
   };
   const written = await insertTask(

@@ -33,6 +33,7 @@ export interface TaskRow {
   error_code: TaskFailureCode | null;
   hidden: number;
   hold: number | null;
+  open: number;
   erased: number;
 }
 
@@ -67,6 +68,7 @@ export function taskFromRow(row: TaskRow): Task {
     errorCode: row.error_code,
     hidden: row.hidden === 1,
     hold: row.hold,
+    settled: row.open === 0,
     erased: row.erased !== 0,
   };
 }

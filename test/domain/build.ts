@@ -35,6 +35,7 @@ export function aTask(over: Partial<Task> = {}): Task {
     errorCode: null,
     hidden: false,
     hold: null,
+    settled: false,
     erased: false,
     ...over,
   };

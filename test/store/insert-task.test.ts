@@ -38,6 +38,7 @@ describe("a new task", () => {
       linksDieMs: null,
       errorCode: null,
       hidden: false,
+      settled: false,
       erased: false,
     });
   });

@@ -2,6 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { linkBases } from "../../deps.ts";
+import { linkLifeMs } from "../../domain/look.ts";
 import { type Task, toSeconds, viewTask } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import { failTask, refreshTask } from "../../flows/admin-tasks.ts";
@@ -20,6 +21,11 @@ const adminTask = taskReply
     state: z.string().meta({ description: "The gateway's own word for where it is." }),
     upstream_id: z.string().nullable(),
     attempts: z.int().meta({ description: "Sends to the upstream so far; while storing, tries to store." }),
+    submitted_at: z.int().nullable().meta({ description: "When the upstream took it." }),
+    storing_at: z.int().nullable().meta({
+      description: "When the upstream was seen to have finished it, so that its pictures are stored.",
+    }),
+    settled: z.boolean().meta({ description: "It has ended, and its hold is charged or released." }),
     due_at: z.int().meta({ description: "Until then whoever works on it has it, or it waits." }),
     deadline_at: z.int(),
     hidden: z.boolean().meta({ description: "It was refused while the caller waited." }),
@@ -36,6 +42,9 @@ const adminTask = taskReply
         state: "completed",
         upstream_id: "task-unified-1757165031-p3t6r0q7",
         attempts: 1,
+        submitted_at: 1_757_165_032,
+        storing_at: 1_757_165_075,
+        settled: true,
         due_at: 1_757_165_078,
         deadline_at: 1_757_168_631,
         hidden: false,
@@ -136,6 +145,7 @@ export function adminTasks(api: Api): void {
 }
 
 function view(c: AppContext, task: Task): z.output<typeof adminTask> {
+  const seconds = (ms: number | null) => (ms === null ? null : toSeconds(ms));
   return {
     ...viewTask(task, linkBases(c.get("deps").config, task.origin), true),
     tenant: task.tenantId,
@@ -144,6 +154,10 @@ function view(c: AppContext, task: Task): z.output<typeof adminTask> {
     state: task.state,
     upstream_id: task.upstreamId,
     attempts: task.attempts,
+    submitted_at: seconds(task.submittedMs),
+    // Links live from when they were seen, which is kept as when they die.
+    storing_at: task.linksDieMs === null ? null : toSeconds(task.linksDieMs - linkLifeMs),
+    settled: task.settled,
     due_at: toSeconds(task.dueMs),
     deadline_at: toSeconds(task.deadlineMs),
     hidden: task.hidden,

@@ -131,6 +131,23 @@ describe("a task as the operator sees it", () => {
     }
   });
 
+  it("says when it came to each of its stations, and when nothing is left to do", async () => {
+    const { id } = await submitTask(gateway, tenant.key);
+    const { created } = (await show(id)) as unknown as { created: number };
+    const taken = { submitted_at: created, storing_at: null, finished: null, settled: false };
+    expect(await show(id)).toMatchObject(taken);
+    script({ on: "picture", times: 1, do: { kind: "reply", status: 500 } });
+    gateway.advance(30_000);
+    await gateway.tick();
+    const storing = { ...taken, storing_at: created + 30 };
+    expect(await show(id)).toMatchObject({ state: "storing", ...storing });
+    gateway.advance(60_000);
+    await gateway.tick();
+    expect(await show(id)).toMatchObject({ ...storing, finished: created + 90, settled: true });
+    const own = await (await read(gateway, tenant.key, id)).text();
+    for (const word of ["submitted_at", "storing_at", "settled"]) expect(own).not.toContain(word);
+  });
+
   it("is there when the tenant's caller was refused by the upstream, for the operator alone", async () => {
     script({ on: "submit", times: 1, do: { kind: "error", status: 400, code: "content_policy_violation" } });
     const refused = await submit(gateway, tenant.key);
