@@ -1,9 +1,9 @@
 /** The whole page: the door, and behind it a section for each address after the `#`. */
 import { useState } from "preact/hooks";
 import { Link, Redirect, Route, Router, Switch, useRoute } from "wouter-preact";
-import { useHashLocation } from "wouter-preact/use-hash-location";
 import { Bar } from "../ui/bar.tsx";
 import { callWith } from "../ui/call.ts";
+import { useAddress } from "./address.ts";
 import { Audit } from "./audit.tsx";
 import { Overview } from "./overview.tsx";
 import { keptAdminKey, SignOut, useSignOut } from "./session.tsx";
@@ -31,7 +31,7 @@ export function Dashboard() {
   }
   return (
     <SignOut.Provider value={() => keep(undefined)}>
-      <Router hook={useHashLocation}>
+      <Router hook={useAddress}>
         <Sections />
       </Router>
     </SignOut.Provider>
