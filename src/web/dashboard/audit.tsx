@@ -1,4 +1,91 @@
 /** What must always hold, and whether it does; and who changed what. */
+import { count } from "../ui/format.ts";
+import { Problem } from "../ui/notice.tsx";
+import { Acts } from "./audit/acts.tsx";
+import { type Unsound, useWalk } from "./audit/walk.ts";
+import { TaskLink, TenantLink, When } from "./when.tsx";
+
 export function Audit() {
-  return <h1>Audit</h1>;
+  return (
+    <>
+      <h1>Audit</h1>
+      <Books />
+      <Acts />
+    </>
+  );
+}
+
+function Books() {
+  const { problems, tenants, isOver, checkedAt, error, again } = useWalk();
+  const isSound = problems.length === 0;
+  const tone = !isSound ? "bad" : isOver ? "good" : "busy";
+  return (
+    <section class="panel" aria-label="The books">
+      <div class="row between">
+        <h2>The books</h2>
+        <button type="button" onClick={again} disabled={!isOver && !error}>
+          Check again
+        </button>
+      </div>
+      <div class={`verdict ${tone}`} role="status">
+        <strong>{verdictOf(problems.length, isOver)}</strong>
+        <span>
+          {count(tenants, "tenant")} checked{isOver ? "" : " so far"}
+          {isOver && (
+            <>
+              , <When at={checkedAt} toSecond />
+            </>
+          )}
+        </span>
+      </div>
+      <Problem error={error} />
+      {!isSound && <Problems problems={problems} />}
+      <p class="hint">
+        Balances against their entries, holds against their tasks, pictures against what is stored, and tasks
+        that should have ended. What is younger than five minutes is left out. A hold that leaked is settled
+        by the check itself.
+      </p>
+    </section>
+  );
+}
+
+function verdictOf(problems: number, isOver: boolean): string {
+  if (problems > 0) return `The books are not sound: ${count(problems, "problem")}`;
+  return isOver ? "The books are sound" : "The books are being checked";
+}
+
+const kinds: Record<Unsound["kind"], string> = {
+  balance: "Balance",
+  hold: "Hold",
+  task: "Task",
+  picture: "Picture",
+  overdue: "Overdue",
+};
+
+function Problems({ problems }: { problems: Unsound[] }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
+    <section class="scroller" tabIndex={0} aria-label="Problems">
+      <table class="roomy">
+        <thead>
+          <tr>
+            <th scope="col">Kind</th>
+            <th scope="col">Tenant</th>
+            <th scope="col">Task</th>
+            <th scope="col">What is wrong</th>
+          </tr>
+        </thead>
+        <tbody>
+          {problems.map((problem) => (
+            <tr key={JSON.stringify(problem)}>
+              <td>{kinds[problem.kind]}</td>
+              <td>{problem.tenant && <TenantLink id={problem.tenant} />}</td>
+              <td>{problem.subject && <TaskLink id={problem.subject} />}</td>
+              <td class="long">{problem.text}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
 }

@@ -1,4 +1,105 @@
 /** What was told to whom, and what did not arrive. */
+import { useEffect } from "preact/hooks";
+import { listDeliveries, type WebhookDelivery } from "#gateway";
+import { call } from "../ui/call.ts";
+import { PageTurner, usePages } from "../ui/pages.tsx";
+import { Status } from "../ui/status.tsx";
+import { type Filtered, FilteredList, type FilterField } from "./filters.tsx";
+import { SendAgain } from "./webhooks/send-again.tsx";
+import { Tries } from "./webhooks/tries.tsx";
+import { TaskLink, TenantLink, When } from "./when.tsx";
+
+const fields: readonly FilterField[] = [
+  { name: "status", label: "Status", options: ["pending", "delivered", "failed", "dropped"] },
+  { name: "tenant", label: "Tenant" },
+  { name: "task", label: "Task" },
+];
+const pageSize = 50;
+const refreshMs = 4_000;
+
 export function Webhooks() {
-  return <h1>Webhooks</h1>;
+  return (
+    <>
+      <h1>Webhooks</h1>
+      <FilteredList fields={fields}>{(wanted, say) => <List wanted={wanted} say={say} />}</FilteredList>
+    </>
+  );
+}
+
+function List({ wanted, say }: { wanted: Filtered; say: (error: unknown) => void }) {
+  const { tenant, task } = wanted;
+  const query = { tenant, task, status: wanted.status as WebhookDelivery["status"], limit: pageSize };
+  const { rows, error, isLoading, ...pages } = usePages(
+    ["deliveries", wanted],
+    (cursor) => call(listDeliveries({ ...query, cursor })),
+    refreshMs,
+  );
+  useEffect(() => say(error), [error, say]);
+  const nothing =
+    Object.keys(wanted).length > 0 ? "No delivery is like that." : "Nobody was told of anything yet.";
+  return (
+    <section class="panel" aria-label="Deliveries" aria-busy={isLoading}>
+      {rows.length > 0 && <Table deliveries={rows} />}
+      {rows.length === 0 && !error && <p class="empty">{isLoading ? "Reading…" : nothing}</p>}
+      <PageTurner {...pages} />
+    </section>
+  );
+}
+
+function Table({ deliveries }: { deliveries: WebhookDelivery[] }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
+    <section class="scroller" tabIndex={0} aria-label="Table of deliveries">
+      <table class="roomy">
+        <thead>
+          <tr>
+            <th scope="col">Event</th>
+            <th scope="col">Status</th>
+            <th scope="col">Tenant</th>
+            <th scope="col">Target</th>
+            <th scope="col">Made</th>
+            <th scope="col">Tries</th>
+            <th scope="col">
+              <span class="visually-hidden">What can be done</span>
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {deliveries.map((delivery) => (
+            <Row key={delivery.id} delivery={delivery} />
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function Row({ delivery }: { delivery: WebhookDelivery }) {
+  const { id, event, task, status, tenant, target, created } = delivery;
+  return (
+    <tr>
+      <td class="subject">
+        {event}
+        <small>{task === null ? <span class="mono soft">{id}</span> : <TaskLink id={task} />}</small>
+      </td>
+      <td>
+        <Status status={status} />
+      </td>
+      <td>
+        <TenantLink id={tenant} />
+      </td>
+      <td class="short" title={target}>
+        {target}
+      </td>
+      <td>
+        <When at={created} />
+      </td>
+      <td>
+        <Tries delivery={delivery} />
+      </td>
+      <td>
+        <SendAgain id={id} />
+      </td>
+    </tr>
+  );
 }

@@ -1,4 +1,92 @@
 /** One task and its life. */
+import { useQuery } from "@tanstack/preact-query";
+import { Link } from "wouter-preact";
+import { type AdminTask, getAnyTask } from "#gateway";
+import { call, Refusal } from "../../ui/call.ts";
+import { CopyButton } from "../../ui/copy-button.tsx";
+import { Problem } from "../../ui/notice.tsx";
+import { Status } from "../../ui/status.tsx";
+import { Acts } from "./acts.tsx";
+import { Asked, Facts } from "./facts.tsx";
+import { isOver } from "./life.ts";
+import { Timeline } from "./timeline.tsx";
+
+const refreshMs = 2_000;
+
 export function Task({ id }: { id: string }) {
-  return <h1>{id}</h1>;
+  const { data: task, error } = useQuery({
+    queryKey: ["task", id],
+    queryFn: () => call(getAnyTask(id)),
+    refetchInterval: ({ state }) => {
+      if (state.error instanceof Refusal && state.error.status === 404) return false;
+      return state.data?.settled ? false : refreshMs;
+    },
+  });
+  return (
+    <>
+      <p>
+        <Link href="/tasks">← All tasks</Link>
+      </p>
+      <Problem error={error} />
+      {task && <Whole task={task} />}
+      {!task && !error && <p class="empty">Reading…</p>}
+    </>
+  );
+}
+
+function Whole({ task }: { task: AdminTask }) {
+  return (
+    <>
+      <header class="task-head">
+        <div>
+          <h1 class="mono">{task.id}</h1>
+          <p class="row">
+            <span aria-live="polite">
+              <Status status={task.status} />
+            </span>
+            {!isOver(task) && <span class="soft">{task.progress} %</span>}
+            <CopyButton text={task.id} label="Copy the id" />
+          </p>
+        </div>
+        <Acts task={task} />
+      </header>
+      {!isOver(task) && <progress max={100} value={task.progress} aria-label="Progress" />}
+      {task.error && (
+        <p class="notice error">
+          {task.error.message} <code>{task.error.code}</code>
+        </p>
+      )}
+      <div class="task-parts">
+        <div>
+          <Pictures task={task} />
+          <Asked task={task} />
+        </div>
+        <div>
+          <Timeline task={task} />
+          <Facts task={task} />
+        </div>
+      </div>
+    </>
+  );
+}
+
+function Pictures({ task: { images } }: { task: AdminTask }) {
+  if (images.length === 0) return null;
+  return (
+    <section class="panel" aria-label="Pictures">
+      <h2>Pictures</h2>
+      <ul class="pictures">
+        {images.map(({ url, width, height }, index) => (
+          <li key={url}>
+            <a href={url} target="_blank" rel="noreferrer">
+              <img src={url} width={width} height={height} loading="lazy" alt={`Number ${index + 1}`} />
+            </a>
+            <small class="soft">
+              {width} × {height}
+            </small>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
 }

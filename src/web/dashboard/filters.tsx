@@ -1,0 +1,123 @@
+/** What a list is narrowed to: kept in the address, so that it survives a reload and can be sent to a colleague. */
+import { type ComponentChildren, Fragment } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { useSearchParams } from "wouter-preact";
+import { Refusal } from "../ui/call.ts";
+import { Field } from "../ui/field.tsx";
+import { Problem } from "../ui/notice.tsx";
+
+export interface FilterField {
+  /** As the API calls it. */
+  name: string;
+  label: string;
+  /** Without them anything can be written. */
+  options?: readonly string[];
+}
+
+export type Filtered = Record<string, string>;
+
+/** What the address says, of these fields alone. */
+function useFilters(fields: readonly FilterField[]) {
+  const [search, setSearch] = useSearchParams();
+  const values: Filtered = {};
+  for (const { name } of fields) {
+    const value = search.get(name);
+    if (value) values[name] = value;
+  }
+  const apply = (wanted: Filtered) => {
+    const given = Object.entries(wanted).flatMap(([name, text]) =>
+      text.trim() ? [[name, text.trim()]] : [],
+    );
+    // The same again would only be another entry in the browser's history.
+    if (JSON.stringify(given) !== JSON.stringify(Object.entries(values)))
+      setSearch(given as [string, string][]);
+  };
+  return { values, apply, id: new URLSearchParams(values).toString() };
+}
+
+export interface FilteredProps {
+  fields: readonly FilterField[];
+  /** Draws what is narrowed to these; `say` is told what the API refuses. */
+  children: (wanted: Filtered, say: (error: unknown) => void) => ComponentChildren;
+}
+
+/** A list under its filters. It begins anew with others, while these stay as they are, focus included. */
+export function FilteredList({ fields, children }: FilteredProps) {
+  const filters = useFilters(fields);
+  const [error, say] = useState<unknown>(null);
+  const isOfField = error instanceof Refusal && fields.some(({ name }) => name === error.param);
+  return (
+    <>
+      <Filters fields={fields} filters={filters} error={error} />
+      {!isOfField && <Problem error={error} />}
+      <Fragment key={filters.id}>{children(filters.values, say)}</Fragment>
+    </>
+  );
+}
+
+interface FiltersProps {
+  fields: readonly FilterField[];
+  filters: ReturnType<typeof useFilters>;
+  /** A refusal of one of them is said beside it. */
+  error: unknown;
+}
+
+function Filters({ fields, filters, error }: FiltersProps) {
+  const { values, apply, id } = filters;
+  const [draft, setDraft] = useState(values);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is being written yields only to a new address.
+  useEffect(() => setDraft(values), [id]);
+  const inOrder = (wanted: Filtered) =>
+    Object.fromEntries(fields.flatMap(({ name }) => (wanted[name] ? [[name, wanted[name]]] : [])));
+  const set = (name: string, text: string) => ({ ...draft, [name]: text });
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a <search> is not known to all browsers yet.
+    <form
+      role="search"
+      aria-label="Filters"
+      class="filters panel"
+      onSubmit={(event) => {
+        event.preventDefault();
+        apply(inOrder(draft));
+      }}
+    >
+      {fields.map(({ name, label, options }) => (
+        <Field
+          key={name}
+          label={label}
+          error={error instanceof Refusal && error.param === name ? error.message : undefined}
+        >
+          {(control) =>
+            options ? (
+              <select
+                {...control}
+                value={draft[name] ?? ""}
+                onChange={(event) => apply(inOrder(set(name, event.currentTarget.value)))}
+              >
+                <option value="">Any</option>
+                {options.map((option) => (
+                  <option key={option}>{option}</option>
+                ))}
+              </select>
+            ) : (
+              <input
+                {...control}
+                autocomplete="off"
+                spellcheck={false}
+                value={draft[name] ?? ""}
+                onInput={(event) => setDraft(set(name, event.currentTarget.value))}
+                onChange={() => apply(inOrder(draft))}
+              />
+            )
+          }
+        </Field>
+      ))}
+      <div class="filters-end">
+        <button type="submit">Apply</button>
+        <button type="button" class="quiet" disabled={id === ""} onClick={() => apply({})}>
+          Clear
+        </button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,55 @@
+/** Well or not, in one line: what would make an operator get up comes before what would make one look twice. */
+import { count, showSeconds } from "../../ui/format.ts";
+import type { Audited, Figures, Readiness } from "./read.ts";
+
+export interface Verdict {
+  tone: "good" | "busy" | "bad";
+  text: string;
+  reasons: string[];
+}
+
+/** A task takes a minute or two; one that is older than this waits for something. */
+export const oldSeconds = 600;
+/** Some requests fail by what they ask for. More than this share is no longer that. */
+export const highErrorRate = 0.1;
+/** Past its deadline a task is ended by the next tick or two. */
+const overdueSeconds = 180;
+
+export const parts = {
+  database: "Database (D1)",
+  storage: "Pictures (R2)",
+  limiter: "Limits (Durable Object)",
+};
+
+export function verdictOf(figures: Figures, readiness?: Readiness, audited?: Audited): Verdict {
+  const broken: string[] = [];
+  for (const [part, state] of Object.entries(readiness?.checks ?? {})) {
+    if (state === "failed") broken.push(`${parts[part as keyof typeof parts] ?? part} does not answer`);
+  }
+  if (readiness?.status === "unavailable" && broken.length === 0) broken.push("the gateway is not ready");
+  if (audited && !audited.ok) broken.push(`the audit found ${count(audited.data.length, "problem")}`);
+  const doubtful = doubts(figures, readiness);
+  const reasons = [...broken, ...doubtful];
+  if (broken.length > 0) return { tone: "bad", text: "Something is wrong", reasons };
+  if (doubtful.length > 0) return { tone: "busy", text: "Worth a look", reasons };
+  return { tone: "good", text: "All is well", reasons: [] };
+}
+
+function doubts(
+  { oldest_unfinished_seconds: oldest, last_day, upstream }: Figures,
+  readiness: Readiness | undefined,
+): string[] {
+  const found: string[] = [];
+  if ((readiness?.oldest_overdue_seconds ?? 0) > overdueSeconds) found.push("a task is past its deadline");
+  if (oldest !== null && oldest > oldSeconds)
+    found.push(`a task has been under way for ${showSeconds(oldest)}`);
+  if (last_day.error_rate > highErrorRate)
+    found.push(`${showShare(last_day.error_rate)} of the last day's tasks failed`);
+  if (upstream.credits_left !== null && upstream.credits_left <= 0)
+    found.push("the upstream has no credits left");
+  if (upstream.cools_down_until !== null) found.push("the upstream has asked for a pause");
+  return found;
+}
+
+const shares = new Intl.NumberFormat("en", { style: "percent", maximumFractionDigits: 1 });
+export const showShare = (share: number): string => shares.format(share);

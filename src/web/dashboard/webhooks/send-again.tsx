@@ -1,0 +1,23 @@
+/** Has a delivery tried again at once, and says what came of asking. */
+import { useMutation, useQueryClient } from "@tanstack/preact-query";
+import { retryDelivery } from "#gateway";
+import { call } from "../../ui/call.ts";
+
+export function SendAgain({ id }: { id: string }) {
+  const client = useQueryClient();
+  const retry = useMutation({
+    mutationFn: () => call(retryDelivery(id)),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["deliveries"] }),
+  });
+  return (
+    <span class="row">
+      <button type="button" onClick={() => retry.mutate()} disabled={retry.isPending}>
+        Send again
+      </button>
+      <span aria-live="polite" class="said">
+        {retry.isSuccess && "Asked for: it is tried at once."}
+        {retry.isError && <span class="field-error">{retry.error.message}</span>}
+      </span>
+    </span>
+  );
+}

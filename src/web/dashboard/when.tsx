@@ -1,0 +1,26 @@
+/** Moments, and who they are about, as every screen of the dashboard shows them. */
+import { Link } from "wouter-preact";
+import { showTime } from "../ui/format.ts";
+
+const exact = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
+
+/** To the second, for what is followed closely. @param at Unix seconds. */
+export function When({ at, toSecond = false }: { at: number; toSecond?: boolean }) {
+  return (
+    <time dateTime={new Date(at * 1000).toISOString()} title={exact.format(at * 1000)}>
+      {toSecond ? exact.format(at * 1000) : showTime(at)}
+    </time>
+  );
+}
+
+export function TenantLink({ id }: { id: string }) {
+  return <Link href={`/tenants/${encodeURIComponent(id)}`}>{id}</Link>;
+}
+
+export function TaskLink({ id, children }: { id: string; children?: string | undefined }) {
+  return (
+    <Link href={`/tasks/${encodeURIComponent(id)}`} class={children ? undefined : "mono"}>
+      {children ?? id}
+    </Link>
+  );
+}
