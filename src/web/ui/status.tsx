@@ -9,6 +9,7 @@ const tones: Record<string, string> = {
   suspended: "bad",
   off: "bad",
   cancelled: "dull",
+  dropped: "dull",
   revoked: "dull",
   expired: "dull",
 };
