@@ -21,7 +21,9 @@ export async function openPage(
   url: string,
   options: BrowserContextOptions = {},
 ): Promise<WatchedPage> {
-  const context = await browser.newContext({ viewport: { width: 1_280, height: 900 }, ...options });
+  // Without a language of its own the browser takes the machine's, which in a bare one is none that browsers know.
+  const screen = { viewport: { width: 1_280, height: 900 }, locale: "en-US" };
+  const context = await browser.newContext({ ...screen, ...options });
   const page = await context.newPage();
   const { origin } = new URL(url);
   const complaints: string[] = [];
