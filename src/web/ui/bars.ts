@@ -1,5 +1,5 @@
 /** Stacked bars by day on a canvas, drawn by uPlot. Colours are the style sheet's, read off elements that wear them. */
-import uPlot from "uplot";
+import type uPlot from "uplot";
 import { shortDay } from "./days.ts";
 
 export interface Bars {
@@ -19,9 +19,14 @@ const compact = new Intl.NumberFormat("en", { notation: "compact" });
 /** Figures are whole, so are the marks beside them. */
 const steps = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9].flatMap((ten) => [ten, 2 * ten, 5 * ten]);
 
-/** Draws into a box, and again whenever the box changes its width. @returns what takes it away. */
-export function drawBars(box: HTMLElement, bars: Bars): () => void {
-  const plot = new uPlot(options(bars, box.clientWidth), stacked(bars), box);
+/**
+ * Draws into a box, and again whenever the box changes its width. uPlot is begun only now: it falls over browsers with
+ * a language that is none, as in bare environments, and would take the page with it.
+ * @returns what takes it away.
+ */
+export async function drawBars(box: HTMLElement, bars: Bars): Promise<() => void> {
+  const { default: Plot } = await import("uplot");
+  const plot = new Plot(options(bars, box.clientWidth, Plot.paths), stacked(bars), box);
   // Also called once at the start, when there is nothing to do.
   const observer = new ResizeObserver(() => {
     if (box.clientWidth !== plot.width) plot.setSize({ width: box.clientWidth, height: heightPx });
@@ -43,7 +48,11 @@ function stacked({ days, values }: Bars): uPlot.AlignedData {
   return [days.map((_, day) => day), ...tops.toReversed()];
 }
 
-function options({ days, colours, ink, onPoint }: Bars, width: number): uPlot.Options {
+function options(
+  { days, colours, ink, onPoint }: Bars,
+  width: number,
+  paths: uPlot.Series.PathBuilderFactories,
+): uPlot.Options {
   const lines = { stroke: ink.line, width: 1 };
   const axis = { stroke: ink.text, font: "12px system-ui, sans-serif", ticks: { show: false } };
   return {
@@ -62,7 +71,7 @@ function options({ days, colours, ink, onPoint }: Bars, width: number): uPlot.Op
         fill,
         width: 0,
         points: { show: false },
-        ...(uPlot.paths.bars && { paths: uPlot.paths.bars({ size: [0.72, 36], radius: 0.15 }) }),
+        ...(paths.bars && { paths: paths.bars({ size: [0.72, 36], radius: 0.15 }) }),
       })),
     ],
     axes: [

@@ -53,13 +53,21 @@ function Drawing({ title, days, series }: ChartProps) {
     if (place === null) return;
     const keys = [...(legend.current?.querySelectorAll(".chart-key") ?? [])];
     const { color: text, borderTopColor: line } = getComputedStyle(place);
-    return drawBars(place, {
+    const drawn = drawBars(place, {
       days,
       values: series.map(({ values }) => values),
       colours: keys.map((key) => getComputedStyle(key).backgroundColor),
       ink: { text, line },
       onPoint: setPointed,
     });
+    // Where it cannot be drawn, the legend and the table still say it all.
+    drawn.catch(() => place.classList.add("undrawn"));
+    return () => {
+      drawn.then(
+        (take) => take(),
+        () => {},
+      );
+    };
   }, [figures, scheme]);
 
   const day = pointed === null ? undefined : days[pointed];
