@@ -7,7 +7,7 @@ import { Status } from "../ui/status.tsx";
 import { type Filtered, FilteredList, type FilterField } from "./filters.tsx";
 import { SendAgain } from "./webhooks/send-again.tsx";
 import { Tries } from "./webhooks/tries.tsx";
-import { TaskLink, TenantLink, When } from "./when.tsx";
+import { TaskLink, TenantLink } from "./when.tsx";
 
 const fields: readonly FilterField[] = [
   { name: "status", label: "Status", options: ["pending", "delivered", "failed", "dropped"] },
@@ -57,7 +57,6 @@ function Table({ deliveries }: { deliveries: WebhookDelivery[] }) {
             <th scope="col">Status</th>
             <th scope="col">Tenant</th>
             <th scope="col">Target</th>
-            <th scope="col">Made</th>
             <th scope="col">Tries</th>
             <th scope="col">
               <span class="visually-hidden">What can be done</span>
@@ -75,7 +74,7 @@ function Table({ deliveries }: { deliveries: WebhookDelivery[] }) {
 }
 
 function Row({ delivery }: { delivery: WebhookDelivery }) {
-  const { id, event, task, status, tenant, target, created } = delivery;
+  const { id, event, task, status, tenant, target } = delivery;
   return (
     <tr>
       <td class="subject">
@@ -90,9 +89,6 @@ function Row({ delivery }: { delivery: WebhookDelivery }) {
       </td>
       <td class="short" title={target}>
         {target}
-      </td>
-      <td>
-        <When at={created} />
       </td>
       <td>
         <Tries delivery={delivery} />

@@ -14,6 +14,12 @@ export function Unfinished({ figures }: { figures: Figures }) {
     <Tile title="Unfinished tasks" figure={showNumber(sum(states.map(([, tasks]) => tasks)))}>
       {states.length === 0 && <p class="soft">Nothing is under way.</p>}
       <Lines lines={states.map(([state, tasks]) => [state, showNumber(tasks)])} />
+      {states.length > 0 && (
+        <p>
+          <Link href="/tasks?status=pending">Pending</Link> ·{" "}
+          <Link href="/tasks?status=processing">processing</Link>
+        </p>
+      )}
     </Tile>
   );
 }
@@ -21,6 +27,7 @@ export function Unfinished({ figures }: { figures: Figures }) {
 export function Oldest({ figures }: { figures: Figures }) {
   const { oldest_unfinished_seconds: age } = figures;
   if (age === null) return <Tile title="Oldest unfinished" figure="none" />;
+  const [oldest] = figures.oldest_unfinished;
   const isOld = age > oldSeconds;
   return (
     <Tile title="Oldest unfinished" figure={showSeconds(age)} tone={isOld ? "bad" : undefined}>

@@ -60,10 +60,10 @@ function Whole({ task }: { task: AdminTask }) {
         <div>
           <Pictures task={task} />
           <Asked task={task} />
+          <Facts task={task} />
         </div>
         <div>
           <Timeline task={task} />
-          <Facts task={task} />
         </div>
       </div>
     </>
