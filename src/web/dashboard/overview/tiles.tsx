@@ -34,6 +34,7 @@ export function Oldest({ figures }: { figures: Figures }) {
       <p class="soft">
         {isOld ? `Older than ${showSeconds(oldSeconds)}: it waits for something.` : "That is usual."}
       </p>
+      {oldest && <Link href={`/tasks/${oldest.id}`}>Open the oldest</Link>}
     </Tile>
   );
 }

@@ -1,0 +1,85 @@
+/** The audit as the operator sees it: over all tenants, sound until a row is tampered with; and who changed what. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startBrowser } from "./browser.ts";
+import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import type { WatchedPage } from "./open-page.ts";
+import { expectFitForAll, openSection } from "./signed-in.ts";
+import { makeToldTenant, query } from "./told-tenant.ts";
+
+/** More than one call checks. */
+const tenants = 53;
+let gateway: BuiltGateway;
+let browser: Browser;
+let opened: WatchedPage;
+let page: Page;
+let task: string;
+
+beforeAll(async () => {
+  gateway = await startBuiltGateway();
+  browser = await startBrowser();
+  const acme = await makeToldTenant(gateway, null, { id: "acme", balance: 500 });
+  task = await acme.start("a lighthouse [sim:seconds=0]");
+  await gateway.tick();
+  for (let made = 1; made < tenants; made++) {
+    await gateway.admin("POST", "/tenants", { id: `t-${made}`, name: "<img src=x onerror=alert(1)>" });
+  }
+  opened = await openSection(browser, gateway, "/audit");
+  page = opened.page;
+});
+afterAll(async () => {
+  await opened.close();
+  await browser.close();
+  await gateway.close();
+});
+
+describe("the audit", () => {
+  it("checks all tenants, call by call, and finds the books sound", async () => {
+    await page.getByText("The books are sound").waitFor();
+    await page.getByText(`${tenants} tenants checked`).waitFor();
+    await expectFitForAll(page);
+  });
+
+  it("finds what was tampered with, says what and whose it is, and leads there", async () => {
+    // Old enough to be looked at, and of a size that no stored picture has.
+    await query(
+      gateway,
+      `UPDATE tasks SET id = 'task-00' || substr(id, 8), images = json_set(images, '$[0].stored.bytes', 1)
+       WHERE id = '${task}'`,
+    );
+    const tampered = `task-00${task.slice(7)}`;
+    await page.getByRole("button", { name: "Check again" }).click();
+    await page.getByText("The books are not sound: 1 problem").waitFor();
+    const row = page.getByRole("region", { name: "Problems" }).getByRole("row").last();
+    await row.getByText("is completed, and one of its pictures is not stored").waitFor();
+    await row.getByRole("link", { name: "acme" }).waitFor();
+    await page.getByText(`${tenants} tenants checked,`).waitFor();
+    await expectFitForAll(page);
+    await row.getByRole("link", { name: tampered }).click();
+    await page.getByRole("heading", { level: 1, name: tampered }).waitFor();
+    await page.getByRole("link", { name: "Overview" }).click();
+    await page.getByRole("status", { name: "Verdict" }).getByText("The audit found 1 problem").waitFor();
+    await page.getByRole("link", { name: "See what is wrong" }).click();
+    await page.getByText("The books are not sound: 1 problem").waitFor();
+  });
+
+  it("shows who changed what, page by page, newest first, as text", async () => {
+    const acts = page.getByRole("region", { name: "Who changed what" });
+    const first = acts.getByRole("row").nth(1);
+    await first.getByText("tenant.create").waitFor();
+    await first.getByText("name: <img src=x onerror=alert(1)>").waitFor();
+    await first.getByRole("link", { name: `t-${tenants - 1}`, exact: true }).waitFor();
+    await acts.getByRole("button", { name: "Older" }).press("Enter");
+    await acts.getByText("Page 2").waitFor();
+    await acts.getByRole("button", { name: "Older" }).press("Enter");
+    await acts.getByText("Page 3").waitFor();
+    await acts.getByRole("row").filter({ hasText: "key.create" }).waitFor();
+    await acts.getByRole("button", { name: "Newer" }).press("Enter");
+    await acts.getByText("Page 2").waitFor();
+    expect(await page.locator("main img").count()).toBe(0);
+  });
+
+  it("has nothing to complain of, and called nobody else", () => {
+    expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
+  });
+});

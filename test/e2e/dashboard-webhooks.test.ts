@@ -1,0 +1,109 @@
+/** The delivery log in the dashboard: what did not arrive is found, sent again, and seen to arrive. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startBrowser } from "./browser.ts";
+import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import type { WatchedPage } from "./open-page.ts";
+import { type Receiver, startReceiver } from "./receiver.ts";
+import { expectFitForAll, openSection } from "./signed-in.ts";
+import { makeToldTenant } from "./told-tenant.ts";
+
+const readKey = "read-only-e2e-key-0123456789abcdef";
+let gateway: BuiltGateway;
+let receiver: Receiver;
+let browser: Browser;
+let opened: WatchedPage;
+let page: Page;
+const tasks: Record<string, string> = {};
+
+beforeAll(async () => {
+  gateway = await startBuiltGateway({ ADMIN_READ_KEY: readKey });
+  receiver = await startReceiver();
+  browser = await startBrowser();
+  receiver.answer("/studio", { status: 503 }, { status: 503 }, { status: 204 });
+  for (const name of ["shop", "studio"]) {
+    const tenant = await makeToldTenant(gateway, `${receiver.url}/${name}`, { id: name, balance: 500 });
+    const id = await tenant.start("a lighthouse [sim:seconds=0]");
+    tasks[name] = id;
+    await gateway.tick();
+    await receiver.hasReceived(`/${name}`, 1);
+    await tenant.log(id);
+  }
+  opened = await openSection(browser, gateway, "/webhooks");
+  page = opened.page;
+});
+afterAll(async () => {
+  await opened.close();
+  await browser.close();
+  await receiver.close();
+  await gateway.close();
+});
+
+const rows = () => page.getByRole("region", { name: "Table of deliveries" }).locator("tbody tr");
+const rowOf = (tenant: string) => rows().filter({ hasText: tenant });
+
+describe("the delivery log", () => {
+  it("says what was told to whom, how often, what was answered, and when it is tried next", async () => {
+    const arrived = rowOf("shop");
+    for (const text of ["task.completed", "delivered", "webhook", "1 try, answered 204"]) {
+      await arrived.getByText(text).first().waitFor();
+    }
+    const waiting = rowOf("studio");
+    for (const text of ["pending", "answered 503", "last tried", "next try"]) {
+      await waiting.getByText(text).first().waitFor();
+    }
+    await waiting.getByRole("link", { name: tasks.studio }).waitFor();
+    await expectFitForAll(page);
+  });
+
+  it("is narrowed by status, tenant and task", async () => {
+    const only = async (tenant: string) => {
+      await expect.poll(() => rows().count(), { timeout: 10_000 }).toBe(1);
+      await rowOf(tenant).waitFor();
+    };
+    await page.getByLabel("Status").selectOption("delivered");
+    await only("shop");
+    await page.getByLabel("Status").selectOption("failed");
+    await page.getByText("No delivery is like that.").waitFor();
+    await page.getByRole("button", { name: "Clear" }).press("Enter");
+    await page.getByLabel("Tenant").fill("studio");
+    await page.keyboard.press("Enter");
+    await only("studio");
+    await page.getByRole("button", { name: "Clear" }).press("Enter");
+    await page.getByLabel("Task").fill(tasks.shop ?? "");
+    await page.keyboard.press("Enter");
+    await only("shop");
+    await page.getByRole("button", { name: "Clear" }).press("Enter");
+    await expect.poll(() => rows().count(), { timeout: 10_000 }).toBe(2);
+  });
+
+  it("sends again what did not arrive, until it does", async () => {
+    const again = rowOf("studio").getByRole("button", { name: "Send again" });
+    // Nothing but what is asked for is sent: cron does not run here.
+    const before = receiver.received("/studio").length;
+    for (let asked = 1; (await rowOf("studio").getByText("answered 204").count()) === 0; asked++) {
+      expect(asked).toBeLessThan(4);
+      await again.press("Enter");
+      await rowOf("studio").getByText("Asked for: it is tried at once.").waitFor();
+      await receiver.hasReceived("/studio", before + asked);
+      const { status } = receiver.received("/studio").length >= 3 ? { status: 204 } : { status: 503 };
+      await rowOf("studio").getByText(`answered ${status}`).waitFor();
+    }
+    await rowOf("studio").getByText("delivered").waitFor();
+  });
+
+  it("sends nothing with the key that only reads, which is told so", async () => {
+    const reader = await openSection(browser, gateway, "/webhooks", {}, readKey);
+    const before = receiver.all().length;
+    const row = reader.page.getByRole("row").filter({ hasText: "shop" });
+    await row.getByRole("button", { name: "Send again" }).click();
+    await row.getByText(/read/i).last().waitFor();
+    expect(receiver.all()).toHaveLength(before);
+    expect([reader.complaints, reader.elsewhere]).toEqual([[], []]);
+    await reader.close();
+  });
+
+  it("has nothing to complain of, and called nobody else", () => {
+    expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
+  });
+});

@@ -1,0 +1,31 @@
+/** The dashboard, entered by its door: what the tests of its sections share. */
+import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import { type BuiltGateway, secrets } from "./harness.ts";
+import { expectAccessible, expectNoSideScroll, openPage, type WatchedPage } from "./open-page.ts";
+
+/** Opens a section, as "/tasks?status=failed". @param key The admin key unless told otherwise. */
+export async function openSection(
+  browser: Browser,
+  gateway: BuiltGateway,
+  section: string,
+  options: BrowserContextOptions = {},
+  key: string = secrets.ADMIN_API_KEY,
+): Promise<WatchedPage> {
+  const opened = await openPage(browser, `${gateway.url}/admin#${section}`, options);
+  await opened.page.getByLabel("Admin key").fill(key);
+  await opened.page.getByRole("button", { name: "Sign in" }).click();
+  await opened.page.getByRole("button", { name: "Sign out" }).waitFor();
+  return opened;
+}
+
+/** Accessible in light and dark, and no wider than a small screen. */
+export async function expectFitForAll(page: Page): Promise<void> {
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    await expectAccessible(page);
+  }
+  const before = page.viewportSize();
+  await page.setViewportSize({ width: 360, height: 740 });
+  await expectNoSideScroll(page);
+  if (before) await page.setViewportSize(before);
+}
