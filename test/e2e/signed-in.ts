@@ -21,7 +21,8 @@ export async function openSection(
 /** Accessible in light and dark, and no wider than a small screen. */
 export async function expectFitForAll(page: Page): Promise<void> {
   for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme });
+    // Colours that are still on their way from one scheme to the other are none that anybody reads.
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await expectAccessible(page);
   }
   const before = page.viewportSize();

@@ -1,6 +1,6 @@
 /** What a list is narrowed to: kept in the address, so that it survives a reload and can be sent to a colleague. */
 import { type ComponentChildren, Fragment } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { useSearchParams } from "wouter-preact";
 import { Refusal } from "../ui/call.ts";
 import { Field } from "../ui/field.tsx";
@@ -24,15 +24,20 @@ function useFilters(fields: readonly FilterField[]) {
     const value = search.get(name);
     if (value) values[name] = value;
   }
+  const id = new URLSearchParams(values).toString();
+  // A written filter that is submitted has also changed: one event after the other, before the page is drawn anew.
+  const applied = useRef(id);
+  applied.current = id;
   const apply = (wanted: Filtered) => {
-    const given = Object.entries(wanted).flatMap(([name, text]) =>
-      text.trim() ? [[name, text.trim()]] : [],
+    const given = new URLSearchParams(
+      Object.entries(wanted).flatMap(([name, text]) => (text.trim() ? [[name, text.trim()]] : [])),
     );
     // The same again would only be another entry in the browser's history.
-    if (JSON.stringify(given) !== JSON.stringify(Object.entries(values)))
-      setSearch(given as [string, string][]);
+    if (given.toString() === applied.current) return;
+    applied.current = given.toString();
+    setSearch(given);
   };
-  return { values, apply, id: new URLSearchParams(values).toString() };
+  return { values, apply, id };
 }
 
 export interface FilteredProps {
@@ -64,9 +69,10 @@ interface FiltersProps {
 
 function Filters({ fields, filters, error }: FiltersProps) {
   const { values, apply, id } = filters;
-  const [draft, setDraft] = useState(values);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what is being written yields only to a new address.
-  useEffect(() => setDraft(values), [id]);
+  const [written, setWritten] = useState({ id, draft: values });
+  // What is being written yields to a new address, at once: an effect would come after the next key.
+  if (written.id !== id) setWritten({ id, draft: values });
+  const draft = written.id === id ? written.draft : values;
   const inOrder = (wanted: Filtered) =>
     Object.fromEntries(fields.flatMap(({ name }) => (wanted[name] ? [[name, wanted[name]]] : [])));
   const set = (name: string, text: string) => ({ ...draft, [name]: text });
@@ -105,7 +111,7 @@ function Filters({ fields, filters, error }: FiltersProps) {
                 autocomplete="off"
                 spellcheck={false}
                 value={draft[name] ?? ""}
-                onInput={(event) => setDraft(set(name, event.currentTarget.value))}
+                onInput={(event) => setWritten({ id, draft: set(name, event.currentTarget.value) })}
                 onChange={() => apply(inOrder(draft))}
               />
             )

@@ -1,5 +1,5 @@
 /** A task's life, from its submission to the last one who was told of its end. */
-import { useQuery } from "@tanstack/preact-query";
+import { keepPreviousData, useQuery } from "@tanstack/preact-query";
 import type { ComponentChildren } from "preact";
 import { type AdminTask, listDeliveries, type WebhookDelivery } from "#gateway";
 import { call } from "../../ui/call.ts";
@@ -15,11 +15,13 @@ const atMost = 10;
 
 export function Timeline({ task }: { task: AdminTask }) {
   const { data, error } = useQuery({
-    queryKey: ["deliveries", "of task", task.id],
+    // Whoever is to be told of the end is known from the end on: then it is asked anew, however lately that was.
+    queryKey: ["deliveries", "of task", task.id, isOver(task)],
     queryFn: () => call(listDeliveries({ task: task.id, limit: atMost })),
+    placeholderData: keepPreviousData,
     refetchInterval: ({ state }) => {
       const isTold = state.data?.data.every(({ status }) => status !== "pending") ?? false;
-      return task.settled && isTold ? false : refreshMs;
+      return isOver(task) && isTold ? false : refreshMs;
     },
   });
   const deliveries = data?.data ?? [];
