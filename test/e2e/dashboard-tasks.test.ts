@@ -151,6 +151,8 @@ describe("a task", () => {
     await go(`/tasks/${id}`);
     // Every place where it is shown: the prompt, the negative prompt, the end user, the metadata.
     await expect.poll(() => page.getByText(evil).count(), { timeout: 10_000 }).toBeGreaterThanOrEqual(4);
+    await page.locator(".prompt").getByText(evil).waitFor();
+    expect(await page.locator("main img[src=x], main script").count()).toBe(0);
     const told = `last_problem = '${evil}', endpoint = '${evil}', last_status = NULL`;
     await query(gateway, `UPDATE deliveries SET ${told} WHERE task_id = '${id}'`);
     await go("/webhooks");
