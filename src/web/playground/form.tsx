@@ -1,0 +1,130 @@
+/** Everything that can be asked for, what it would cost, and the button that asks. */
+import { useEffect, useRef } from "preact/hooks";
+import { Field } from "../ui/field.tsx";
+import { count } from "../ui/format.ts";
+import { CountedText } from "./counted-text.tsx";
+import { type Body, type Draft, type Edit, maxImages } from "./draft.ts";
+import { ModelField, type PricedModel } from "./model-field.tsx";
+import { MoreFields } from "./more-fields.tsx";
+import { useQuote } from "./quote.ts";
+import { ReferencesField } from "./references-field.tsx";
+import { sortOut, standing } from "./refused.ts";
+import { Refused } from "./refused-notice.tsx";
+import { SizeField } from "./size-field.tsx";
+import type { useSubmission } from "./submission.ts";
+
+export interface FormProps {
+  draft: Draft;
+  edit: Edit;
+  body: Body;
+  models: PricedModel[];
+  submission: ReturnType<typeof useSubmission>;
+}
+
+export function Form({ draft, edit, body, models, submission }: FormProps) {
+  const { submit, isSending, refused, secondsLeft } = submission;
+  const form = useRef<HTMLFormElement>(null);
+  const { fields, rest } = sortOut(refused?.error);
+  const errors = refused ? standing(fields, refused.body, body) : {};
+  const isUploading = draft.references.some(({ url, error }) => url === undefined && error === undefined);
+  const hasFailed = draft.references.some(({ error }) => error !== undefined);
+  const isReady = draft.prompt.trim() !== "" && !isUploading && !hasFailed;
+  const mayGo = isReady && !isSending && secondsLeft === 0;
+
+  // To the first field that is wrong, once for each refusal.
+  useEffect(() => {
+    if (refused) form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+  }, [refused]);
+
+  const send = () => {
+    if (mayGo) void submit(body);
+  };
+  return (
+    <form
+      ref={form}
+      class="panel draft"
+      aria-label="Picture"
+      noValidate
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <CountedText
+        label="Prompt"
+        placeholder="A lighthouse at dusk, storm clouds behind it, oil on canvas"
+        hint={
+          draft.references.length > 0 ? "Say image 1, image 2 for the references." : "In English or Chinese."
+        }
+        value={draft.prompt}
+        most={2_000}
+        rows={4}
+        error={errors.prompt}
+        onInput={(prompt) => edit({ prompt })}
+        onSend={send}
+      />
+      <ReferencesField draft={draft} edit={edit} errors={errors} />
+      <ModelField models={models} chosen={body.model} edit={edit} error={errors.model} />
+      <SizeField draft={draft} edit={edit} error={errors.size} />
+      <NumberField n={draft.n} edit={edit} error={errors.n} />
+      <MoreFields draft={draft} edit={edit} errors={errors} />
+      <Refused error={refused?.untilMs === undefined ? rest : refused.error} secondsLeft={secondsLeft} />
+      {hasFailed && <p class="field-error">Remove the reference that failed, or choose it again.</p>}
+      <div class="send">
+        <button type="submit" class="primary wide" disabled={!mayGo}>
+          {isSending ? "Sending…" : isUploading ? "Uploading…" : "Make it"}
+        </button>
+        <Price body={body} isReady={isReady} />
+      </div>
+    </form>
+  );
+}
+
+function Price({ body, isReady }: { body: Body; isReady: boolean }) {
+  const quoted = useQuote(body, isReady);
+  return (
+    <p class="price" aria-live="polite">
+      {quoted && `${count(quoted.images, "image")}, ${count(quoted.credits, "credit")}`}
+    </p>
+  );
+}
+
+function NumberField({ n, edit, error }: { n: string; edit: Edit; error: string | undefined }) {
+  const step = (by: number) => {
+    const wanted = Math.round(Number(n) || 1) + by;
+    edit({ n: String(Math.min(maxImages, Math.max(1, wanted))) });
+  };
+  return (
+    <Field label="Number of images" error={error} hint={`1 to ${maxImages} at once`}>
+      {(control) => (
+        <div class="stepper">
+          <button
+            type="button"
+            aria-label="One image less"
+            disabled={Number(n) <= 1}
+            onClick={() => step(-1)}
+          >
+            −
+          </button>
+          <input
+            {...control}
+            type="number"
+            inputMode="numeric"
+            min={1}
+            max={maxImages}
+            value={n}
+            onInput={(event) => edit({ n: event.currentTarget.value })}
+          />
+          <button
+            type="button"
+            aria-label="One image more"
+            disabled={Number(n) >= maxImages}
+            onClick={() => step(1)}
+          >
+            +
+          </button>
+        </div>
+      )}
+    </Field>
+  );
+}

@@ -1,0 +1,51 @@
+/**
+ * What the gateway refused, taken apart by the fields of the form. Its message lists every field that breaks a rule;
+ * what fits none of them is said above the button.
+ */
+import { Refusal } from "../ui/call.ts";
+import type { Body } from "./draft.ts";
+
+/** By the field's name in the request; `image_urls.1` is the second reference. */
+export type FieldErrors = Record<string, string>;
+
+const fields = [
+  "model",
+  "prompt",
+  "image_urls",
+  "n",
+  "size",
+  "negative_prompt",
+  "seed",
+  "enable_safety_checker",
+  "enable_prompt_expansion",
+] as const;
+type FieldName = (typeof fields)[number];
+
+const isField = (name: string | undefined): name is FieldName => fields.some((field) => field === name);
+
+export function sortOut(error: unknown): { fields: FieldErrors; rest: unknown } {
+  if (!(error instanceof Refusal)) return { fields: {}, rest: error };
+  // By its nature it is about what was asked for, and the prompt is where to change that.
+  if (error.code === "content_policy_violation")
+    return { fields: { prompt: error.message }, rest: undefined };
+  if (!isField(error.param ?? undefined)) return { fields: {}, rest: error };
+  const sorted: FieldErrors = {};
+  for (const part of error.message.split("; ")) {
+    const [, path = "", text = ""] = /^([\w.]+): (.*)$/s.exec(part) ?? [];
+    const [root, place] = path.split(".");
+    // Words that do not have that form are about the one field that the gateway names.
+    if (!isField(root)) return { fields: { [String(error.param)]: error.message }, rest: undefined };
+    const name = root === "image_urls" && place !== undefined ? path : root;
+    sorted[name] ??= text.charAt(0).toUpperCase() + text.slice(1);
+  }
+  return { fields: sorted, rest: undefined };
+}
+
+/** The errors that still stand: what has been changed since is not wrong any more, as far as is known. */
+export function standing(errors: FieldErrors, sent: Body, now: Body): FieldErrors {
+  const same = (name: string) => {
+    const field = name.split(".")[0] as FieldName;
+    return JSON.stringify(sent[field]) === JSON.stringify(now[field]);
+  };
+  return Object.fromEntries(Object.entries(errors).filter(([name]) => same(name)));
+}

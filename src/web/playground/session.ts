@@ -1,0 +1,88 @@
+/**
+ * The key that the page calls with. A secret key is used once, to make a client token of it, and is kept nowhere; what
+ * is kept, for this tab alone, is the token, which is worth little to a thief: an hour, from this page's origin.
+ */
+import { createContext } from "preact";
+import { useContext } from "preact/hooks";
+import { createClientToken, listModels, listTasks } from "#gateway";
+import { call, Refusal } from "../ui/call.ts";
+import { keptForTab } from "../ui/tab.ts";
+
+export interface Session {
+  /** A client token or a browser key; never a secret key. */
+  key: string;
+  /** Unix seconds; null: not known before the gateway says so. */
+  expiresAt: number | null;
+  /** Whether it may list the tasks that it makes. Where it may not, the tab remembers them. */
+  lists: boolean;
+  uploads: boolean;
+}
+
+export const keptSession = keptForTab<Session>("wan-gateway playground key");
+/** Ids of the tasks of this tab, newest first, for keys that cannot list them. */
+export const keptTaskIds = keptForTab<string[]>("wan-gateway playground tasks");
+const mostTaskIds = 200;
+
+export function rememberTask(id: string): void {
+  const others = (keptTaskIds.read() ?? []).filter((other) => other !== id);
+  keptTaskIds.write([id, ...others].slice(0, mostTaskIds));
+}
+
+const lifeSeconds = 3_600;
+const mostImages = 1_000;
+
+/** Makes what the page calls with out of what was typed. @throws Refusal when the gateway does not know the key. */
+export async function openSession(typed: string): Promise<Session> {
+  const key = typed.trim();
+  const [, kind] = /^(wsk|wbk|wct)_[\x21-\x7e]+$/.exec(key) ?? [];
+  if (kind === undefined) {
+    const text = "This is no key of the gateway's: those begin with wsk_, wbk_ or wct_.";
+    throw new Refusal(text, { code: "invalid_key", status: 401 });
+  }
+  const opts = { headers: { authorization: `Bearer ${key}` } };
+  if (kind === "wsk") {
+    const wanted = {
+      ttl_seconds: lifeSeconds,
+      max_images: mostImages,
+      allowed_origins: [location.origin],
+      // The same key finds its pictures again with its next token.
+      end_user: `playground-${key.split("_")[2]}`,
+    };
+    const { token, expires_at: expiresAt } = await call(createClientToken(wanted, opts));
+    return { key: token, expiresAt, lists: true, uploads: true };
+  }
+  await call(listModels(opts));
+  const lists = await call(listTasks({ limit: 1 }, opts)).then(() => true, isDenied);
+  return { key, expiresAt: null, lists, uploads: kind === "wct" };
+}
+
+function isDenied(error: unknown): false {
+  if (error instanceof Refusal && error.code === "scope_denied") return false;
+  throw error;
+}
+
+export interface OpenSession {
+  session: Session;
+  /** Gives the key up. @param why What the person is told; undefined: they wanted it. */
+  leave(why?: string): void;
+}
+
+export const SessionContext = createContext<OpenSession | undefined>(undefined);
+
+export const keyIsOver =
+  "This key is no longer good: its time is over, or it was revoked. Put in a key to go on; what you typed is still there.";
+
+/** The session, and calls by its key: one that is no longer good leads back to the field for it. */
+export function useSession() {
+  const open = useContext(SessionContext);
+  if (!open) throw new Error("there is no session");
+  const ask = (async (asked: Parameters<typeof call>[0]) => {
+    try {
+      return await call(asked);
+    } catch (error) {
+      if (error instanceof Refusal && error.status === 401) open.leave(keyIsOver);
+      throw error;
+    }
+  }) as typeof call;
+  return { ...open, ask };
+}

@@ -1,0 +1,112 @@
+/** The size, as shapes in their true proportion. */
+import { Field } from "../ui/field.tsx";
+import type { Draft, Edit } from "./draft.ts";
+import { Group } from "./group.tsx";
+
+interface Shape {
+  value: Draft["size"];
+  name: string;
+  ratio: string;
+  /** Of a box of 24 × 24. */
+  width: number;
+  height: number;
+}
+
+// The pixels of a preset are the model's choice; what they promise is the proportion.
+const shapes: Shape[] = [
+  { value: "unset", name: "Auto", ratio: "model’s choice", width: 16, height: 16 },
+  { value: "square", name: "Square", ratio: "1:1", width: 14, height: 14 },
+  { value: "square_hd", name: "Square HD", ratio: "1:1", width: 20, height: 20 },
+  { value: "portrait_4_3", name: "Portrait", ratio: "3:4", width: 15, height: 20 },
+  { value: "portrait_16_9", name: "Portrait", ratio: "9:16", width: 11.25, height: 20 },
+  { value: "landscape_4_3", name: "Landscape", ratio: "4:3", width: 20, height: 15 },
+  { value: "landscape_16_9", name: "Landscape", ratio: "16:9", width: 20, height: 11.25 },
+];
+
+export interface SizeFieldProps {
+  draft: Draft;
+  edit: Edit;
+  error: string | undefined;
+}
+
+export function SizeField({ draft, edit, error }: SizeFieldProps) {
+  const all = [...shapes, customShape(draft)];
+  return (
+    <Group label="Size" error={error}>
+      <div class="shapes">
+        {all.map((shape) => (
+          <label key={shape.value} class="choice shape">
+            <input
+              type="radio"
+              name="size"
+              checked={draft.size === shape.value}
+              onChange={() => edit({ size: shape.value })}
+            />
+            <svg viewBox="0 0 24 24" aria-hidden="true" class={shape.value === "unset" ? "open" : ""}>
+              <rect
+                x={12 - shape.width / 2}
+                y={12 - shape.height / 2}
+                width={shape.width}
+                height={shape.height}
+                rx="1.5"
+              />
+            </svg>
+            <span>{shape.name}</span>
+            <small>{shape.ratio}</small>
+          </label>
+        ))}
+      </div>
+      {draft.size === "custom" && (
+        <div class="sides">
+          <Side
+            label="Width"
+            value={draft.width}
+            isWrong={Boolean(error)}
+            onInput={(width) => edit({ width })}
+          />
+          <span aria-hidden="true">×</span>
+          <Side
+            label="Height"
+            value={draft.height}
+            isWrong={Boolean(error)}
+            onInput={(height) => edit({ height })}
+          />
+        </div>
+      )}
+    </Group>
+  );
+}
+
+function customShape({ width, height }: Draft): Shape {
+  const [w, h] = [Number(width), Number(height)];
+  const most = Math.max(w, h);
+  const known = w > 0 && h > 0;
+  const side = (length: number) => (known ? Math.max(2, (20 * length) / most) : 16);
+  return { value: "custom", name: "Custom", ratio: "pixels", width: side(w), height: side(h) };
+}
+
+interface SideProps {
+  label: string;
+  value: string;
+  isWrong: boolean;
+  onInput: (value: string) => void;
+}
+
+function Side({ label, value, isWrong, onInput }: SideProps) {
+  return (
+    <Field label={label} hint="64 to 4,096 px">
+      {(control) => (
+        <input
+          {...control}
+          aria-invalid={isWrong}
+          type="number"
+          inputMode="numeric"
+          min={64}
+          max={4_096}
+          value={value}
+          onInput={(event) => onInput(event.currentTarget.value)}
+        />
+      )}
+    </Field>
+  );
+}
