@@ -68,13 +68,15 @@ export function Form({ draft, edit, body, models, submission }: FormProps) {
       <SizeField draft={draft} edit={edit} error={errors.size} />
       <NumberField n={draft.n} edit={edit} error={errors.n} />
       <MoreFields draft={draft} edit={edit} errors={errors} />
-      <Refused error={refused?.untilMs === undefined ? rest : refused.error} secondsLeft={secondsLeft} />
-      {hasFailed && <p class="field-error">Remove the reference that failed, or choose it again.</p>}
       <div class="send">
-        <button type="submit" class="primary wide" disabled={!mayGo}>
-          {isSending ? "Sending…" : isUploading ? "Uploading…" : "Make it"}
-        </button>
-        <Price body={body} isReady={isReady} />
+        <Refused error={refused?.untilMs === undefined ? rest : refused.error} secondsLeft={secondsLeft} />
+        {hasFailed && <p class="field-error">Remove the reference that failed, or choose it again.</p>}
+        <div class="row">
+          <Price body={body} isReady={isReady} />
+          <button type="submit" class="primary" disabled={!mayGo}>
+            {isSending ? "Sending…" : isUploading ? "Uploading…" : "Make it"}
+          </button>
+        </div>
       </div>
     </form>
   );

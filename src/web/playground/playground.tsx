@@ -22,6 +22,8 @@ export function Playground() {
     client.clear();
     keptSession.write(opened);
     setSession(opened);
+    // What had the keyboard is gone; what comes next is the prompt.
+    requestAnimationFrame(() => document.querySelector<HTMLElement>(".draft textarea")?.focus());
   };
   const leave = (why = "") => {
     keptSession.write(undefined);
@@ -34,7 +36,7 @@ export function Playground() {
 
   return (
     <>
-      <Bar page="Playground">
+      <Bar>
         <nav aria-label="Pages">
           <a href="/" aria-current="page">
             Playground

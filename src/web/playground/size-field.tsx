@@ -14,9 +14,9 @@ interface Shape {
 
 // The pixels of a preset are the model's choice; what they promise is the proportion.
 const shapes: Shape[] = [
-  { value: "unset", name: "Auto", ratio: "model’s choice", width: 16, height: 16 },
+  { value: "unset", name: "Auto", ratio: "any", width: 16, height: 16 },
   { value: "square", name: "Square", ratio: "1:1", width: 14, height: 14 },
-  { value: "square_hd", name: "Square HD", ratio: "1:1", width: 20, height: 20 },
+  { value: "square_hd", name: "Square", ratio: "1:1 HD", width: 20, height: 20 },
   { value: "portrait_4_3", name: "Portrait", ratio: "3:4", width: 15, height: 20 },
   { value: "portrait_16_9", name: "Portrait", ratio: "9:16", width: 11.25, height: 20 },
   { value: "landscape_4_3", name: "Landscape", ratio: "4:3", width: 20, height: 15 },

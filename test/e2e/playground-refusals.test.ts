@@ -1,0 +1,165 @@
+/** What the gateway refuses is said where it can be changed; and whatever text comes along, it stays text. */
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startBrowser } from "./browser.ts";
+import { type BuiltGateway, startBuiltGateway, submit } from "./harness.ts";
+import { expectAccessible } from "./open-page.ts";
+import {
+  card,
+  endUserOf,
+  expectError,
+  gallery,
+  openPlayground,
+  promptField,
+  sendButton,
+} from "./playground-page.ts";
+import { payingTenant } from "./tenant.ts";
+
+let gateway: BuiltGateway;
+let browser: Browser;
+beforeAll(async () => {
+  gateway = await startBuiltGateway();
+  browser = await startBrowser();
+});
+afterAll(async () => {
+  await browser.close();
+  await gateway.close();
+});
+
+describe("a refusal", () => {
+  it("of the prompt is said beside the prompt", async () => {
+    const playground = await openPlayground(browser, gateway);
+    const { page } = playground;
+    await playground.enterKey(await gateway.makeKey());
+    await playground.submit("something bad [sim:refuse]");
+    await expectError(page, "Prompt", /refused by the content policy/);
+    expect(await promptField(page).evaluate((field) => field === document.activeElement)).toBe(true);
+    await expectAccessible(page);
+    await promptField(page).fill("something good");
+    expect(await promptField(page).getAttribute("aria-invalid")).toBe("false");
+    await playground.submit("𝄞".repeat(2_001));
+    await page.getByText("2,001 of 2,000").waitFor();
+    await expectError(page, "Prompt", /must be at most 2000 characters/i);
+    playground.expectQuiet();
+    await playground.close();
+  });
+
+  it("of several fields is said beside each", async () => {
+    const playground = await openPlayground(browser, gateway, { colorScheme: "dark" });
+    const { page } = playground;
+    await playground.enterKey(await gateway.makeKey());
+    await page.getByLabel("Number of images").fill("9");
+    await page.getByRole("radio", { name: /Custom/ }).check();
+    await page.getByLabel("Width").fill("63");
+    await page.getByText("More options").click();
+    await page.getByLabel("Seed").fill("2147483648");
+    await page.getByText("More options").click();
+    await playground.submit("a lighthouse");
+    await expectError(page, "Number of images", /must be at most 5/i);
+    await expectError(page, "Seed", /must be at most 2147483647/i);
+    await page
+      .getByRole("group", { name: "Size" })
+      .getByText(/must be/i)
+      .waitFor();
+    await expectAccessible(page);
+    playground.expectQuiet();
+    await playground.close();
+  });
+
+  it("by a limit counts down, and then lets go by itself", async () => {
+    const { key } = await payingTenant(gateway, { limits: { requests_per_minute: 1 } });
+    const playground = await openPlayground(browser, gateway);
+    const { page } = playground;
+    await page.clock.install();
+    await playground.enterKey(key);
+    await playground.submit("the first lighthouse");
+    await card(page).getByText("the first lighthouse").waitFor();
+    await playground.submit("the second lighthouse");
+    await page.getByText("Too many requests (requests_per_minute).").waitFor();
+    const timer = page.getByRole("timer");
+    expect(await timer.textContent()).toMatch(/^You can try again in (60|5\d) s\.$/);
+    expect(await sendButton(page).isDisabled()).toBe(true);
+    await expectAccessible(page);
+    await page.clock.fastForward(40_000);
+    await expect.poll(() => timer.textContent()).toMatch(/in (20|1\d) s/);
+    await page.clock.fastForward(25_000);
+    await page.getByText("You can try again now.").waitFor();
+    expect(await sendButton(page).isEnabled()).toBe(true);
+    playground.expectQuiet();
+    await playground.close();
+  });
+
+  it("for want of credits is said in the gateway's words", async () => {
+    const { key } = await payingTenant(gateway, { balance: 10 });
+    const playground = await openPlayground(browser, gateway);
+    await playground.enterKey(key);
+    await playground.submit("a lighthouse");
+    await playground.page.getByRole("alert").getByText("The balance does not cover this.").waitFor();
+    playground.expectQuiet();
+    await playground.close();
+  });
+
+  it("is not what a lost reply is: the next click makes no second task", async () => {
+    const tenant = await payingTenant(gateway);
+    const playground = await openPlayground(browser, gateway);
+    const { page } = playground;
+    await playground.enterKey(tenant.key);
+    await page.route("**/v1/images/generations", async (route) => {
+      await route.fetch();
+      await route.abort();
+    });
+    await playground.submit("one lighthouse, whatever happens");
+    await page.getByText("The gateway cannot be reached").waitFor();
+    await page.unroute("**/v1/images/generations");
+    await sendButton(page).click();
+    await card(page).waitFor();
+    expect(await tenant.tasks()).toHaveLength(1);
+    await sendButton(page).click();
+    await expect.poll(async () => (await tenant.tasks()).length).toBe(2);
+    expect(playground.elsewhere).toEqual([]);
+    await playground.close();
+  });
+});
+
+describe("text that wants to be more", () => {
+  const hostile = `"'><img src=x onerror="window.hacked = 1"><script>window.hacked = 2</script>`;
+
+  it("stays text, in a prompt, in metadata and in an error", async () => {
+    const tenant = await payingTenant(gateway);
+    const metadata = { [`<b>${hostile}`.slice(0, 64)]: hostile };
+    await submit(gateway, tenant.key, {
+      prompt: `listed ${hostile}`,
+      metadata,
+      end_user: endUserOf(tenant.key),
+    });
+    const playground = await openPlayground(browser, gateway);
+    const { page } = playground;
+    await playground.enterKey(tenant.key);
+    await gallery(page)
+      .getByRole("button", { name: /listed/ })
+      .click();
+    await card(page).getByText("Details").click();
+    expect(await card(page).getByRole("definition").getByText(hostile, { exact: true }).count()).toBe(1);
+    await page.route("**/v1/images/generations", (route) => {
+      const error = {
+        code: "invalid_request",
+        message: hostile,
+        param: null,
+        type: "",
+        retryable: false,
+        charged: "no",
+      };
+      return route.fulfill({ status: 400, json: { error, request_id: hostile } });
+    });
+    await playground.submit(hostile);
+    await page.getByRole("alert").getByText(hostile).waitFor();
+    expect(
+      await page.evaluate(() => [
+        (window as { hacked?: number }).hacked,
+        document.querySelectorAll("main script, main b, img[src=x]").length,
+      ]),
+    ).toEqual([undefined, 0]);
+    playground.expectQuiet();
+    await playground.close();
+  });
+});
