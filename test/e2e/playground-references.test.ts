@@ -52,7 +52,9 @@ describe("references", () => {
     const dataTransfer = await transfer(page, [{ name: "teal.png", base64: await png(300) }]);
     await references(page).dispatchEvent("drop", { dataTransfer });
     const shown = references(page).getByRole("img", { name: "Reference 1" });
-    await expect.poll(() => shown.evaluate((image) => (image as HTMLImageElement).naturalWidth)).toBe(300);
+    await expect
+      .poll(() => shown.evaluate((image) => (image as HTMLImageElement).naturalWidth), { timeout: 10_000 })
+      .toBe(300);
     await page.getByText("More options").click();
     await page.getByLabel("Prompt expansion").selectOption("Off");
     await expectAccessible(page);

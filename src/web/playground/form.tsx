@@ -65,7 +65,7 @@ export function Form({ draft, edit, body, models, submission }: FormProps) {
       />
       <ReferencesField draft={draft} edit={edit} errors={errors} />
       <ModelField models={models} chosen={body.model} edit={edit} error={errors.model} />
-      <SizeField draft={draft} edit={edit} error={errors.size} />
+      <SizeField draft={draft} edit={edit} errors={errors} />
       <NumberField n={draft.n} edit={edit} error={errors.n} />
       <MoreFields draft={draft} edit={edit} errors={errors} />
       <div class="send">

@@ -5,7 +5,7 @@
 import { Refusal } from "../ui/call.ts";
 import type { Body } from "./draft.ts";
 
-/** By the field's name in the request; `image_urls.1` is the second reference. */
+/** By the field's name in the request; `image_urls.1` is the second reference, `size.width` one of the sides. */
 export type FieldErrors = Record<string, string>;
 
 const fields = [
@@ -35,7 +35,8 @@ export function sortOut(error: unknown): { fields: FieldErrors; rest: unknown } 
     const [root, place] = path.split(".");
     // Words that do not have that form are about the one field that the gateway names.
     if (!isField(root)) return { fields: { [String(error.param)]: error.message }, rest: undefined };
-    const name = root === "image_urls" && place !== undefined ? path : root;
+    const hasParts = root === "image_urls" || root === "size";
+    const name = hasParts && place !== undefined ? path : root;
     sorted[name] ??= text.charAt(0).toUpperCase() + text.slice(1);
   }
   return { fields: sorted, rest: undefined };

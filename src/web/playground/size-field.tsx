@@ -2,6 +2,7 @@
 import { Field } from "../ui/field.tsx";
 import type { Draft, Edit } from "./draft.ts";
 import { Group } from "./group.tsx";
+import type { FieldErrors } from "./refused.ts";
 
 interface Shape {
   value: Draft["size"];
@@ -26,13 +27,13 @@ const shapes: Shape[] = [
 export interface SizeFieldProps {
   draft: Draft;
   edit: Edit;
-  error: string | undefined;
+  errors: FieldErrors;
 }
 
-export function SizeField({ draft, edit, error }: SizeFieldProps) {
+export function SizeField({ draft, edit, errors }: SizeFieldProps) {
   const all = [...shapes, customShape(draft)];
   return (
-    <Group label="Size" error={error}>
+    <Group label="Size" error={errors.size}>
       <div class="shapes">
         {all.map((shape) => (
           <label key={shape.value} class="choice shape">
@@ -61,14 +62,14 @@ export function SizeField({ draft, edit, error }: SizeFieldProps) {
           <Side
             label="Width"
             value={draft.width}
-            isWrong={Boolean(error)}
+            error={errors["size.width"]}
             onInput={(width) => edit({ width })}
           />
           <span aria-hidden="true">×</span>
           <Side
             label="Height"
             value={draft.height}
-            isWrong={Boolean(error)}
+            error={errors["size.height"]}
             onInput={(height) => edit({ height })}
           />
         </div>
@@ -88,17 +89,16 @@ function customShape({ width, height }: Draft): Shape {
 interface SideProps {
   label: string;
   value: string;
-  isWrong: boolean;
+  error: string | undefined;
   onInput: (value: string) => void;
 }
 
-function Side({ label, value, isWrong, onInput }: SideProps) {
+function Side({ label, value, error, onInput }: SideProps) {
   return (
-    <Field label={label} hint="64 to 4,096 px">
+    <Field label={label} error={error} hint="64 to 4,096 px">
       {(control) => (
         <input
           {...control}
-          aria-invalid={isWrong}
           type="number"
           inputMode="numeric"
           min={64}

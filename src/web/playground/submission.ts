@@ -49,15 +49,14 @@ function isOutcome(error: unknown): boolean {
 
 /** Whole seconds until a moment, counting down; 0 once it has come. */
 function useSecondsUntil(untilMs: number | undefined): number {
-  const [now, setNow] = useState(nowMs);
+  const [, redraw] = useState(0);
   useEffect(() => {
     if (untilMs === undefined) return;
-    setNow(nowMs());
     const timer = setInterval(() => {
-      setNow(nowMs());
+      redraw(nowMs());
       if (nowMs() >= untilMs) clearInterval(timer);
     }, 250);
     return () => clearInterval(timer);
   }, [untilMs]);
-  return untilMs === undefined ? 0 : Math.max(0, Math.ceil((untilMs - now) / 1_000));
+  return untilMs === undefined ? 0 : Math.max(0, Math.ceil((untilMs - nowMs()) / 1_000));
 }

@@ -24,7 +24,7 @@ export function TaskCard({ task, titleRef, onReuse, onEdit }: TaskCardProps) {
     <article class="panel task" aria-labelledby="task-title">
       <header class="row between">
         <h2 id="task-title" ref={titleRef} tabIndex={-1}>
-          {task.input?.image_urls ? "Your edit" : "Your picture"}
+          {task.images.length > 1 ? "Your pictures" : "Your picture"}
         </h2>
         <span class="row">
           <small class="soft" title={showTime(task.created)}>
@@ -124,6 +124,8 @@ function Details({ task }: { task: Task }) {
 function factsOf({ model, input, created, finished, metadata }: Task): [string, string][] {
   const size = input?.size;
   const facts: [string, unknown][] = [
+    // Above, it is cut where it gets long.
+    ["Prompt", input?.prompt],
     ["Model", model],
     ["Size", typeof size === "object" ? `${size.width} × ${size.height}` : (size ?? "Auto")],
     ["Number", input?.n],
