@@ -116,7 +116,7 @@ describe("the gallery", () => {
     });
     await playground.enterKey(key);
     await playground.submit("a lighthouse, patiently [sim:seconds=1]");
-    await whileTicking(gateway, expect.poll(() => widths(page), { timeout: 20_000 }).toEqual([1_024]));
+    await whileTicking(gateway, expect.poll(() => widths(page), { timeout: 12_000 }).toEqual([1_024]));
     expect(openings).toBeGreaterThan(0);
     playground.expectQuiet();
     await playground.close();
