@@ -30,7 +30,9 @@ export function TaskCard({ task, titleRef, onReuse, onEdit }: TaskCardProps) {
           <small class="soft" title={showTime(task.created)}>
             {showAgo(task.created, nowMs())}
           </small>
-          <Status status={task.status} />
+          <span aria-live="polite">
+            <Status status={task.status} />
+          </span>
         </span>
       </header>
       <p class="asked">{prompt}</p>

@@ -72,8 +72,7 @@ function useShownTasks() {
   const tasks = gallery.rows.map(live.latest);
   // After a reload what is still being made is what the person waits for.
   const waited = tasks.find(({ finished }) => finished === null);
-  const opened = chosen ? live.latest(chosen) : waited;
-  // Kept open to its end, and beyond.
+  const opened = chosen && live.latest(chosen);
   if (!chosen && waited) setChosen(waited);
   const open = (task: Task) => {
     setChosen(task);
