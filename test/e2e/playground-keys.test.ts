@@ -94,6 +94,8 @@ describe("the playground's key", () => {
     const { page } = playground;
     await playground.enterKey(key);
     await promptField(page).fill("a whole sentence");
+    // Nothing more is asked of the gateway until the button is pressed.
+    await page.getByText("1 image, 30 credits").waitFor();
     const revoked = await gateway.admin("DELETE", `/tenants/${id}/keys/key-${key.split("_")[2]}`);
     expect(revoked.status).toBe(204);
     await sendButton(page).click();

@@ -1,5 +1,5 @@
 /** Reference pictures on their way to the gateway: dropped, pasted, picked or named by address. */
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { createFile } from "#gateway";
 import { Refusal } from "../ui/call.ts";
 import {
@@ -68,7 +68,8 @@ function messageOf(error: unknown): string {
 /** Takes what is dropped or pasted anywhere on the page: next to the zone the browser would leave for the file. */
 function useDropAndPaste(addFiles: (files: File[]) => void, addUrls: (urls: string[]) => void): boolean {
   const [isDragged, setDragged] = useState(false);
-  useEffect(() => {
+  // Before anybody can see the zone, and so drop something on it.
+  useLayoutEffect(() => {
     const onDrag = (event: DragEvent) => {
       if (!holdsReference(event.dataTransfer)) return;
       event.preventDefault();

@@ -5,13 +5,14 @@
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
 import { createClientToken, listModels, listTasks } from "#gateway";
+import { nowMs } from "../ui/browser.ts";
 import { call, Refusal } from "../ui/call.ts";
 import { keptForTab } from "../ui/tab.ts";
 
 export interface Session {
   /** A client token or a browser key; never a secret key. */
   key: string;
-  /** Unix seconds; null: not known before the gateway says so. */
+  /** Unix seconds by the page's clock; null: not known before the gateway says so. */
   expiresAt: number | null;
   /** Whether it may list the tasks that it makes. Where it may not, the tab remembers them. */
   lists: boolean;
@@ -48,7 +49,9 @@ export async function openSession(typed: string): Promise<Session> {
       // The same key finds its pictures again with its next token.
       end_user: `playground-${key.split("_")[2]}`,
     };
-    const { token, expires_at: expiresAt } = await call(createClientToken(wanted, opts));
+    const { token } = await call(createClientToken(wanted, opts));
+    // By the page's own clock, which may be far from the gateway's.
+    const expiresAt = Math.floor(nowMs() / 1_000) + lifeSeconds;
     return { key: token, expiresAt, lists: true, uploads: true };
   }
   await call(listModels(opts));
