@@ -1,7 +1,7 @@
 /** Sending the form. Whatever becomes of the reply, one submission makes one task. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { createImage, type Task } from "#gateway";
-import { newIdempotencyKey, nowMs } from "../ui/browser.ts";
+import { nowMs, randomHex } from "../ui/browser.ts";
 import { Refusal } from "../ui/call.ts";
 import type { Body } from "./draft.ts";
 import { useSession } from "./session.ts";
@@ -24,7 +24,7 @@ export function useSubmission(onTask: (task: Task) => void) {
 
   const submit = async (body: Body) => {
     const text = JSON.stringify(body);
-    if (open.current?.text !== text) open.current = { text, key: newIdempotencyKey() };
+    if (open.current?.text !== text) open.current = { text, key: randomHex(16) };
     setSending(true);
     setRefused(undefined);
     try {

@@ -2,11 +2,13 @@
 
 export const nowMs = (): number => Date.now();
 
-/** Names one submission, so that asking twice makes one task. */
-export function newIdempotencyKey(): string {
-  // A page that came over plain http from another machine has no `randomUUID`.
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+/** Bytes that nobody can guess. A page that came over plain http from another machine has no `randomUUID`. */
+export function randomBytes(count: number): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(count));
+}
+
+export function randomHex(byteCount: number): string {
+  return Array.from(randomBytes(byteCount), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** A whole number from 0 to `most`. */

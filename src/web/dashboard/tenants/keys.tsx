@@ -1,6 +1,7 @@
 /** A tenant's keys: who holds what, and ending it. */
 import { useState } from "preact/hooks";
 import { type Key, listKeys, revokeKey } from "#gateway";
+import { nowMs } from "../../ui/browser.ts";
 import { call } from "../../ui/call.ts";
 import { showTime } from "../../ui/format.ts";
 import { Problem } from "../../ui/notice.tsx";
@@ -73,7 +74,7 @@ function KeyTable({ rows, ask }: { rows: Key[]; ask: (asked: Asked) => void }) {
 }
 
 function stateOf({ revoked_at: revoked, expires_at: expires }: Key): string {
-  const now = Date.now() / 1000;
+  const now = nowMs() / 1000;
   if (revoked !== null && revoked <= now) return "revoked";
   return expires !== null && expires <= now ? "expired" : "active";
 }

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/preact-query";
 import { useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { getAllUsage, listTenants, type Tenant } from "#gateway";
+import { nowMs } from "../../ui/browser.ts";
 import { call } from "../../ui/call.ts";
 import { showNumber } from "../../ui/format.ts";
 import { Problem } from "../../ui/notice.tsx";
@@ -73,7 +74,7 @@ function GoToTenant() {
 }
 
 function TenantTable({ rows }: { rows: Tenant[] }) {
-  const [today = ""] = lastDays(1, Date.now());
+  const [today = ""] = lastDays(1, nowMs());
   const usage = useQuery({
     queryKey: [...tenantsQuery, "usage", today],
     queryFn: () => call(getAllUsage({ $from: today, group: "tenant" })),

@@ -1,6 +1,7 @@
 /** Gives a tenant credits, or takes some back. */
 import { useState } from "preact/hooks";
 import { giveCredits, type LedgerEntry } from "#gateway";
+import { nowMs, randomHex } from "../../ui/browser.ts";
 import { call } from "../../ui/call.ts";
 import { Dialog } from "../../ui/dialog.tsx";
 import { useTenantAct } from "./acts.ts";
@@ -15,11 +16,8 @@ const types: Record<CreditType, string> = {
   adjustment: "Adjustment: may be negative",
 };
 
-/** Also over plain http, where browsers offer no ready-made UUIDs. */
 function newReference(): string {
-  const bytes = [...crypto.getRandomValues(new Uint8Array(8))];
-  const random = bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return `credit-${new Date().toISOString().slice(0, 10)}-${random}`;
+  return `credit-${new Date(nowMs()).toISOString().slice(0, 10)}-${randomHex(8)}`;
 }
 
 export function TopUp({ id, onClose }: { id: string; onClose: () => void }) {

@@ -1,6 +1,7 @@
 /** What a tenant has made, by day and model: read once for the figures on top and the charts below. */
 import { useQuery } from "@tanstack/preact-query";
 import { getAllUsage } from "#gateway";
+import { nowMs } from "../../ui/browser.ts";
 import { call } from "../../ui/call.ts";
 import { tenantQuery } from "./acts.ts";
 
@@ -18,7 +19,7 @@ export const usagePeriod = (nowMs: number) => {
 };
 
 export function useUsage(id: string) {
-  const { days, first, today } = usagePeriod(Date.now());
+  const { days, first, today } = usagePeriod(nowMs());
   const { data, error } = useQuery({
     queryKey: tenantQuery(id, "usage", today),
     queryFn: () => call(getAllUsage({ tenant: id, $from: first, group: "day,model" })),

@@ -1,5 +1,6 @@
 /** What a tenant has made and was charged, by day and model. */
 import { getAllUsage } from "#gateway";
+import { nowMs } from "../../ui/browser.ts";
 import { Chart } from "../../ui/chart.tsx";
 import { Problem } from "../../ui/notice.tsx";
 import { CsvButton } from "./csv-button.tsx";
@@ -9,7 +10,7 @@ import { usagePeriod, useUsage } from "./usage-query.ts";
 export function Usage({ id }: { id: string }) {
   const { days, rows, error } = useUsage(id);
   const readCsv = (headers: Record<string, string>) => {
-    const { first } = usagePeriod(Date.now());
+    const { first } = usagePeriod(nowMs());
     return getAllUsage({ tenant: id, $from: first, group: "day,model", format: "csv" }, { headers });
   };
   const models = [...new Set(rows?.map(({ model = "" }) => model))].sort((a, b) => a.localeCompare(b));

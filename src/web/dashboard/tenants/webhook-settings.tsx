@@ -1,6 +1,7 @@
 /** Where a tenant is told of its tasks. */
 import { useState } from "preact/hooks";
 import { changeTenant, type Tenant, type Webhook } from "#gateway";
+import { randomBytes } from "../../ui/browser.ts";
 import { call } from "../../ui/call.ts";
 import { Dialog } from "../../ui/dialog.tsx";
 import { Notice, Problem } from "../../ui/notice.tsx";
@@ -20,7 +21,7 @@ const events = [
 
 /** As the gateway makes them: 24 bytes. */
 function newSecret(): string {
-  return `whsec_${btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(24))))}`;
+  return `whsec_${btoa(String.fromCharCode(...randomBytes(24)))}`;
 }
 
 export function WebhookSettings({ tenant }: { tenant: Tenant }) {
