@@ -15,7 +15,7 @@ interface FigureProps {
 
 function Figure({ name, value, more, tone = "", used }: FigureProps) {
   return (
-    <div class={`figure ${tone}`}>
+    <div class={`sum-box ${tone}`}>
       <dt>{name}</dt>
       <dd>
         <strong>{value}</strong>
@@ -36,7 +36,7 @@ export function Figures({ tenant }: { tenant: Tenant }) {
   const images = sum(todays, "images");
   const worry = worriesOf(tenant).find(({ short }) => short === "no credits" || short === "low balance");
   return (
-    <dl class="figures">
+    <dl class="sums">
       <Figure
         name="Available"
         value={available === null ? "—" : showNumber(available)}

@@ -18,7 +18,7 @@ export function Pictures({ id }: { id: string }) {
     <Panel title="Recent pictures" isWide>
       <Problem error={error} />
       {data?.data.length === 0 && <Nothing>No task has been completed yet.</Nothing>}
-      <ul class="pictures">
+      <ul class="recent">
         {data?.data.map(({ id: task, images, input, created }) => (
           <li key={task}>
             <Link href={`/tasks/${task}`} title={showTime(created)}>

@@ -99,7 +99,12 @@ function TenantTable({ rows }: { rows: Tenant[] }) {
           </thead>
           <tbody>
             {rows.map((tenant) => (
-              <TenantRow key={tenant.id} tenant={tenant} today={made.get(tenant.id)} />
+              <TenantRow
+                key={tenant.id}
+                tenant={tenant}
+                // Who is not in the list has made nothing; before it is read nobody knows.
+                today={made.get(tenant.id) ?? (usage.data && { images: 0, credits: 0 })}
+              />
             ))}
           </tbody>
         </table>
@@ -138,8 +143,8 @@ function TenantRow({ tenant, today }: TenantRowProps) {
       <td class="number">{available === null ? <span class="soft">metered</span> : showNumber(available)}</td>
       <td class="number">{balance === null ? <span class="soft">—</span> : showNumber(balance)}</td>
       <td class="number">{showNumber(held)}</td>
-      <td class="number">{showNumber(today?.images ?? 0)}</td>
-      <td class="number">{showNumber(today?.credits ?? 0)}</td>
+      <td class="number">{today ? showNumber(today.images) : "…"}</td>
+      <td class="number">{today ? showNumber(today.credits) : "…"}</td>
     </tr>
   );
 }

@@ -24,7 +24,7 @@ export function Usage({ id }: { id: string }) {
       <Problem error={error} />
       {rows?.length === 0 && <Nothing>Nothing was made in these days.</Nothing>}
       {models.length > 0 && (
-        <div class="charts">
+        <div class="usage">
           <Chart title="Images by day" days={days} series={seriesOf("images")} />
           <Chart title="Credits by day" days={days} series={seriesOf("credits")} />
         </div>
