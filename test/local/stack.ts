@@ -140,11 +140,22 @@ async function startWorker(
     inspectorPort: 0,
     persistTo: folder,
     logLevel: verbose ? "log" : "error",
-    vars: { UPSTREAM_BASE_URL: upstreamUrl, ALLOW_PRIVATE_NETWORK: "true" },
+    // The secrets are in the environment. Where there is a `.dev.vars`, wrangler would look there alone.
+    envFiles: [join(folder, "secrets.env")],
+    vars: { UPSTREAM_BASE_URL: upstreamUrl, ALLOW_PRIVATE_NETWORK: "true", ...optionalSecrets() },
     experimental: { disableExperimentalWarning: true, showInteractiveDevSession: false, watch: verbose },
   });
   closers.push(() => worker.stop());
   return `http://127.0.0.1:${worker.port}`;
+}
+
+/** Wrangler takes from the environment what `[secrets] required` names; the others have to be handed to it. */
+function optionalSecrets(): Record<string, string> {
+  const { ADMIN_READ_KEY, KEY_SIGNING_SECRET_PREVIOUS } = process.env;
+  return {
+    ...(ADMIN_READ_KEY && { ADMIN_READ_KEY }),
+    ...(KEY_SIGNING_SECRET_PREVIOUS && { KEY_SIGNING_SECRET_PREVIOUS }),
+  };
 }
 
 /** Wrangler would wait for ever for a port that is taken. */
