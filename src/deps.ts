@@ -59,7 +59,8 @@ export interface Deps {
 }
 
 const tenantMethods = [
-  "admit",
+  "begin",
+  "submitted",
   "settle",
   "admitFile",
   "keepFile",
@@ -113,6 +114,16 @@ export async function timed<T>(
   } finally {
     deps.spent.ms[step] = (deps.spent.ms[step] ?? 0) + deps.now() - startMs;
   }
+}
+
+/** Counts what D1 did on behalf of this request elsewhere. */
+export function spendElsewhere(
+  { spent }: Pick<Deps, "spent">,
+  cost: { rowsRead: number; rowsWritten: number; ms: number },
+): void {
+  spent.rowsRead += cost.rowsRead;
+  spent.rowsWritten += cost.rowsWritten;
+  spent.ms.db = Math.round((spent.ms.db ?? 0) + cost.ms);
 }
 
 /** What the platform gives; tests hand in others where they need a clock, faults or a simulator. */

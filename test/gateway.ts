@@ -2,6 +2,7 @@
  * A gateway inside workerd for tests: the real app over real D1, R2 and Durable Objects, a simulator in place
  * of the upstream, and one clock that only moves when a test moves it, or, in virtual time, when all sleep.
  */
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { createApp } from "../src/app.ts";
 import { type Config, readConfig } from "../src/config.ts";
@@ -206,7 +207,10 @@ function faultyEnv(around: Around): Env {
         get:
           (_none, method: string) =>
           (...args: unknown[]) =>
-            around(`object ${method}`, async () => stub[method]?.(...args)),
+            around(`object ${method}`, async () => {
+              await givenFaults(stub as unknown as DurableObjectStub, around);
+              return stub[method]?.(...args);
+            }),
       });
     },
   } as unknown as Env["TENANTS"];
@@ -216,6 +220,18 @@ function faultyEnv(around: Around): Env {
     () => undefined,
   );
   return { ...env, DB: database, IMAGES: bucket, TENANTS: tenants };
+}
+
+/** Has what an object writes to D1 on a gateway's behalf fail as that gateway's own calls do. */
+async function givenFaults(stub: DurableObjectStub, around: Around): Promise<void> {
+  await runInDurableObject(stub, (instance) => {
+    const database = meterDatabase(
+      env.DB,
+      (call) => around("D1 of the object", call),
+      () => undefined,
+    );
+    (instance as unknown as { env: Env }).env = { ...env, DB: database };
+  });
 }
 
 /** The limits at the edge fail nobody here, but what asks them is at work. */

@@ -11,12 +11,12 @@
  *       cancelled while the upstream has it
  *   4a. refused → ends it               4b. accepted → changes nothing; the caller was told of the refusal
  */
-import type { Deps } from "../deps.ts";
+import { type Deps, OutOfReach, spendElsewhere } from "../deps.ts";
 import { accountPauseMs, retryPauseMs } from "../domain/pauses.ts";
 import type { Task } from "../domain/task.ts";
 import { claimSends } from "../store/due.ts";
 import { coolDown } from "../store/leases.ts";
-import { type Ending, markSubmitted, postponeSend } from "../store/tasks.ts";
+import { type Ending, postponeSend } from "../store/tasks.ts";
 import type { RefusalCode } from "../upstream/errors.ts";
 import type { SubmitOutcome } from "../upstream/evolink.ts";
 import { finish } from "./finish.ts";
@@ -59,9 +59,11 @@ function accepted(deps: Deps, task: Task, outcome: SubmitOutcome & { kind: "acce
   const submitted = { upstreamId, submittedMs, estimatedSeconds: seen.estimatedSeconds };
   const now: Task = { ...task, ...submitted, state: "submitted", refreshedMs: submittedMs };
   const write = async () => {
-    const won = await markSubmitted(deps.db, task.id, submitted);
+    const noted = await deps.tenant(task.tenantId).submitted(task.id, submitted);
+    if (!noted) throw new OutOfReach("that the upstream has the task was perhaps not written");
+    spendElsewhere(deps, noted.cost);
     // The upstream may answer with a task that is terminal already.
-    if (won)
+    if (noted.isFirst)
       await recordLooks(deps, [resultOf(deps, { ...now, imagesAsked: task.input.n, watched: false }, seen)]);
   };
   return { kind: "pending", task: now, write };

@@ -12,15 +12,16 @@
  * its task, or that it is in progress while the row is not there yet. A task that a twin was told of stays to be
  * read, also when the upstream then refuses it.
  */
-import { type Deps, linkBases, OutOfReach } from "../deps.ts";
+import { type Deps, linkBases, OutOfReach, spendElsewhere } from "../deps.ts";
 import type { Caller, KeyRefusal } from "../domain/access.ts";
 import type { PolicyState } from "../domain/admission.ts";
 import { ownFileName } from "../domain/files.ts";
 import type { Model } from "../domain/models.ts";
 import type { Task, TaskInput } from "../domain/task.ts";
-import { insertBalanceLow, insertEnds } from "../store/deliveries.ts";
-import { firstTask, insertTask, noteTold, revealTask, selectTask } from "../store/tasks.ts";
-import type { AdmitDecision, BalanceLow, Refused } from "../tenant/decide.ts";
+import { insertEnds } from "../store/deliveries.ts";
+import { firstTask, noteTold, revealTask, selectTask } from "../store/tasks.ts";
+import type { AdmitRequest, Refused } from "../tenant/decide.ts";
+import type { BeginDecision, RowWanted } from "../tenant/object.ts";
 import type { RefusalCode } from "../upstream/errors.ts";
 import { missingFiles } from "./files.ts";
 import { finishNow } from "./finish.ts";
@@ -62,7 +63,8 @@ export async function submit(deps: Deps, submission: Submission): Promise<Submit
   const { caller, model, input } = submission;
   const taskId = deps.newId("task");
   const missing = await missingReferences(deps, submission);
-  const decision = await deps.tenant(caller.tenantId).admit({
+  const row = newRow(deps, submission);
+  const request: AdmitRequest = {
     caller,
     taskId,
     model,
@@ -71,15 +73,18 @@ export async function submit(deps: Deps, submission: Submission): Promise<Submit
     replay: await replayOf(caller, sameness(submission), submission.repetition),
     // A repetition gets its task, whatever has become of the files meanwhile.
     onlyReplay: submission.onlyReplay === true || missing.length > 0,
-    nowMs: deps.now(),
-  });
+    nowMs: row.task.createdMs,
+  };
+  const decision = await deps.tenant(caller.tenantId).begin(request, row);
   if (decision.kind === "replay") return answerReplay(deps, caller, decision);
   if (decision.kind === "no_replay")
     return { kind: "no_such_files", places: missing, policies: decision.policies };
+  if (decision.kind === "unwritten") throw new OutOfReach("the task was perhaps not written");
   if (decision.kind !== "admitted") return decision;
 
   const { policies } = decision;
-  const task = await writeTask(deps, submission, taskId, decision);
+  spendElsewhere(deps, decision.cost);
+  const task = beganTask(deps, request, row, decision);
   if (task.state === "queued") return { kind: "accepted", task, policies };
 
   const sent = await send(deps, task);
@@ -145,34 +150,39 @@ async function answerReplay(
   return { kind: "in_progress", retryAfterMs, policies };
 }
 
-/** In one transaction with the task, so that it is told exactly when what made it so is there. */
-function tellLow(deps: Deps, { id: taskId, tenantId }: Task, low: BalanceLow): D1PreparedStatement {
-  const { balance, held, available, lowBalance } = low;
-  deps.log({ event: "balance_low", tenant: tenantId, available });
-  const data = { object: "balance", balance, held, available, low_balance: lowBalance };
-  return insertBalanceLow(deps.db, { id: deps.newId("delivery"), tenantId, taskId, data }, deps.now());
+function newRow(deps: Deps, { caller, requestId, origin, input, metadata, endUser }: Submission): RowWanted {
+  const createdMs = deps.now();
+  const { tenantId, keyId } = caller;
+  const deadlineMs = createdMs + deps.config.TASK_DEADLINE_SECONDS * 1000;
+  return {
+    task: { tenantId, keyId, requestId, origin, input, metadata, endUser, createdMs, deadlineMs },
+    leaseUntilMs: createdMs + sendLeaseMs(deps),
+    lowId: deps.newId("delivery"),
+  };
 }
 
-async function writeTask(
+/** The task as it was written. @throws OutOfReach when it was given up before. */
+function beganTask(
   deps: Deps,
-  { caller, repetition: _repetition, references: _references, onlyReplay: _onlyReplay, ...asked }: Submission,
-  id: string,
-  { hold, price, balanceLow }: AdmitDecision & { kind: "admitted" },
-): Promise<Task> {
-  const createdMs = deps.now();
-  const task: Task = {
-    ...asked,
+  { taskId: id, model }: AdmitRequest,
+  { task: row }: RowWanted,
+  { hold, price, balanceLow, written }: BeginDecision & { kind: "admitted" },
+): Task {
+  if (balanceLow) {
+    deps.log({ event: "balance_low", tenant: row.tenantId, available: balanceLow.available });
+    wakeDelivery(deps);
+  }
+  // The hold was given up meanwhile: this request was out of it for minutes.
+  if (!written) throw new OutOfReach("the task was given up before it was written");
+  return {
+    ...row,
+    ...written,
     id,
-    tenantId: caller.tenantId,
-    keyId: caller.keyId,
-    state: "submitting",
-    version: 1,
+    model,
+    hold,
     priceCredits: price,
-    createdMs,
-    deadlineMs: createdMs + deps.config.TASK_DEADLINE_SECONDS * 1000,
+    version: 1,
     finishedMs: null,
-    dueMs: createdMs + sendLeaseMs(deps),
-    attempts: 1,
     uncertain: false,
     upstreamId: null,
     submittedMs: null,
@@ -184,18 +194,7 @@ async function writeTask(
     linksDieMs: null,
     errorCode: null,
     hidden: false,
-    hold,
     settled: false,
     erased: false,
   };
-  const written = await insertTask(
-    deps.db,
-    task,
-    task.dueMs,
-    balanceLow ? [tellLow(deps, task, balanceLow)] : [],
-  );
-  if (balanceLow) wakeDelivery(deps);
-  // The hold was given up meanwhile: this request was out of it for minutes.
-  if (!written) throw new OutOfReach("the task was given up before it was written");
-  return { ...task, ...written };
 }

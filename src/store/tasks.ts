@@ -23,19 +23,16 @@ export type NewTask = Pick<
   | "deadlineMs"
 >;
 
+/** The state and due time that a task was written with. */
+export type Written = Pick<Task, "state" | "dueMs" | "attempts">;
+
 /**
- * Writes the row that makes a task durable, before anything is sent upstream. While the upstream's account
- * cools down the task starts `queued`, due when the pause is over; else `submitting`, with a lease.
- * @param beside Statements of the same transaction.
- * @returns the state and due time that it was written with; undefined when the task was given up as void.
+ * The statement that writes the row which makes a task durable, before anything is sent upstream. While the upstream's
+ * account cools down the task starts `queued`, due when the pause is over; else `submitting`, with a lease. Its result
+ * goes through {@link writtenTask}.
  */
-export async function insertTask(
-  db: D1Database,
-  task: NewTask,
-  leaseUntilMs: number,
-  beside: D1PreparedStatement[] = [],
-): Promise<Pick<Task, "state" | "dueMs" | "attempts"> | undefined> {
-  const insert = db
+export function insertTask(db: D1Database, task: NewTask, leaseUntilMs: number): D1PreparedStatement {
+  return db
     .prepare(
       `INSERT INTO tasks (id, tenant_id, key_id, request_id, origin, state, model, input, metadata, end_user,
          price_credits, created_ms, deadline_ms, due_ms, attempts, hold)
@@ -60,8 +57,11 @@ export async function insertTask(
       leaseUntilMs,
       task.hold,
     );
-  const [inserted] = await db.batch<Pick<Task, "state" | "dueMs" | "attempts">>([insert, ...beside]);
-  return inserted?.results[0];
+}
+
+/** How the task was written; undefined when it was given up as void. */
+export function writtenTask(result: D1Result | undefined): Written | undefined {
+  return result?.results[0] as Written | undefined;
 }
 
 /** The statement that reads a task of a tenant; its result goes through {@link firstTask}. */
@@ -126,21 +126,25 @@ export function firstTask(result: D1Result | undefined): Task | undefined {
   return row === undefined ? undefined : taskFromRow(row as TaskRow);
 }
 
-/** Notes that the upstream has the task; any of its senders may, since all hear of the same upstream task. */
-export async function markSubmitted(
-  db: D1Database,
-  id: string,
-  submitted: { upstreamId: string; submittedMs: number; estimatedSeconds: number | null },
-): Promise<boolean> {
-  const { meta } = await db
+/** That the upstream has taken a task. */
+export interface Submitted {
+  upstreamId: string;
+  submittedMs: number;
+  estimatedSeconds: number | null;
+}
+
+/**
+ * The statement that notes that the upstream has the task; any of its senders may, since all hear of the same upstream
+ * task. No row changes when somebody has already.
+ */
+export function markSubmitted(db: D1Database, id: string, submitted: Submitted): D1PreparedStatement {
+  return db
     .prepare(
       `UPDATE tasks SET state = 'submitted', upstream_id = ?2, submitted_ms = ?3, refreshed_ms = ?3, due_ms = ?3,
          estimated_seconds = ?4, version = version + 1
        WHERE id = ?1 AND state = 'submitting'`,
     )
-    .bind(id, submitted.upstreamId, submitted.submittedMs, submitted.estimatedSeconds)
-    .run();
-  return meta.changes > 0;
+    .bind(id, submitted.upstreamId, submitted.submittedMs, submitted.estimatedSeconds);
 }
 
 /**

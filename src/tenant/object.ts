@@ -22,6 +22,7 @@ import { type LimitName, type Limits, remainingOf } from "../domain/admission.ts
 import { remainingFiles } from "../domain/file-limits.ts";
 import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
+import { markSubmitted, type Submitted, writtenTask } from "../store/tasks.ts";
 import { loadTenantConfig } from "../store/tenants.ts";
 import { voidMissing } from "../store/voids.ts";
 import { type Check, checkBooks } from "./check.ts";
@@ -35,13 +36,16 @@ import {
   keepFile,
   readFileMeters,
 } from "./files.ts";
+import { GroupCommit } from "./group-commit.ts";
 import { openHolds, readLedger } from "./ledger.ts";
 import { type CreditResult, creditAccount, openAccount, type Settlement, settleHold } from "./money.ts";
+import { type BeginDecision, costOf, type D1Spent, type RowWanted, rowStatements } from "./rows.ts";
 import { migrate, readBook, readSettings, writeBook, writeConfig } from "./sql.ts";
 
 export type { AdmitDecision, AdmitRequest } from "./decide.ts";
 export type { FileDecision, FileRefused, FileRequest } from "./files.ts";
 export type { CreditResult, Settlement } from "./money.ts";
+export type { BeginDecision, D1Spent, RowWanted } from "./rows.ts";
 
 export interface Summary {
   /** Null: not prepaid, metered only. */
@@ -55,10 +59,12 @@ export interface Summary {
 
 export class Tenant extends DurableObject<Env> {
   readonly #storage: DurableObjectStorage;
+  readonly #rows: GroupCommit;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#storage = ctx.storage;
+    this.#rows = new GroupCommit((statements) => this.env.DB.batch(statements));
     migrate(ctx.storage);
   }
 
@@ -73,6 +79,27 @@ export class Tenant extends DurableObject<Env> {
     const decision = this.#storage.transactionSync(() => decide(sql, request));
     if (decision.kind === "admitted" && !hadAlarm) await this.#setAlarm();
     return decision;
+  }
+
+  /**
+   * Admits a submission and writes its task's row, in one call: the caller waits for one hop less, and the rows of
+   * requests that come together are written together.
+   */
+  async begin(request: AdmitRequest, row: RowWanted): Promise<BeginDecision> {
+    const decision = await this.admit(request);
+    if (decision.kind !== "admitted") return decision;
+    const results = await this.#rows.write(rowStatements(this.env.DB, request, decision, row));
+    if (!results) return { kind: "unwritten" };
+    return { ...decision, written: writtenTask(results[0]) ?? null, cost: costOf(results) };
+  }
+
+  /**
+   * Notes in D1 that the upstream has a task.
+   * @returns whether this was the first to say so; null when it is not known whether it was written.
+   */
+  async submitted(taskId: string, submitted: Submitted): Promise<{ isFirst: boolean; cost: D1Spent } | null> {
+    const results = await this.#rows.write([markSubmitted(this.env.DB, taskId, submitted)]);
+    return results && { isFirst: (results[0]?.meta.changes ?? 0) > 0, cost: costOf(results) };
   }
 
   /**

@@ -50,9 +50,24 @@ async function run(dieAt: number, side: Side) {
 const { steps } = await run(0, "before");
 
 it("goes through every kind of call on the way", () => {
-  expect(steps.slice(0, 4)).toEqual(["object admit", "D1", "fetch POST", "D1"]);
+  expect(steps.slice(0, 5)).toEqual([
+    "object begin",
+    "D1 of the object",
+    "fetch POST",
+    "object submitted",
+    "D1 of the object",
+  ]);
   expect(new Set(steps)).toEqual(
-    new Set(["object admit", "D1", "fetch POST", "fetch GET", "R2 put", "object settle"]),
+    new Set([
+      "object begin",
+      "object submitted",
+      "D1 of the object",
+      "D1",
+      "fetch POST",
+      "fetch GET",
+      "R2 put",
+      "object settle",
+    ]),
   );
   expect(steps.filter((step) => step === "R2 put")).toHaveLength(2);
 });

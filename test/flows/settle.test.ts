@@ -140,7 +140,7 @@ describe("a settlement that was lost", () => {
 describe("a hold whose task was never written", () => {
   it("is given back by the object's alarm, and the balance is whole again", async () => {
     const { healthy, shaky, watch, id, key } = await start();
-    watch.broken.add("D1");
+    watch.broken.add("D1 of the object");
     await expectError(await submit(shaky, key), "unavailable");
     watch.broken.clear();
     expect(await moneyOf(healthy, id)).toEqual(oneHeld);
@@ -157,7 +157,7 @@ describe("a hold whose task was never written", () => {
   it("is told apart from those whose tasks go on", async () => {
     const { healthy, shaky, watch, id, key } = await start();
     const first = await submitTask(shaky, key);
-    watch.broken.add("D1");
+    watch.broken.add("D1 of the object");
     await submit(shaky, key, { n: 3 });
     watch.broken.clear();
     const last = await submitTask(shaky, key);
@@ -170,7 +170,7 @@ describe("a hold whose task was never written", () => {
 
   it("waits for the database to be back", async () => {
     const { healthy, shaky, watch, id, key } = await start();
-    watch.broken.add("D1");
+    watch.broken.add("D1 of the object");
     await submit(shaky, key);
     watch.broken.clear();
     await env.DB.prepare("ALTER TABLE voids RENAME TO voids_away").run();
@@ -185,7 +185,7 @@ describe("a hold whose task was never written", () => {
     let tenantId = "";
     let waiting = true;
     const { healthy, shaky, id, key } = await start(async (name, call) => {
-      if (name === "D1" && waiting) {
+      if (name === "D1 of the object" && waiting) {
         waiting = false;
         await runDurableObjectAlarm(objectOf(tenantId));
       }
@@ -201,7 +201,7 @@ describe("a hold whose task was never written", () => {
   it("frees its idempotency key", async () => {
     const { healthy, shaky, watch, id, key } = await start();
     const headers = { ...bearer(key), "idempotency-key": "order-1" };
-    watch.broken.add("D1");
+    watch.broken.add("D1 of the object");
     await shaky.post(generations, goodBody, headers);
     watch.broken.clear();
     await expectError(await healthy.post(generations, goodBody, headers), "idempotency_in_progress");
@@ -216,7 +216,7 @@ describe("a task that was written although the database said otherwise", () => {
     let lost = false;
     const { healthy, shaky, id, key } = await start(async (name, call) => {
       const result = await call();
-      if (name === "D1" && !lost) {
+      if (name === "D1 of the object" && !lost) {
         lost = true;
         throw new Error("the answer was lost");
       }

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { readChores } from "../../src/store/chores.ts";
 import { claimSends, claimStore, oldestOverdueMs, selectDue, writeLooks } from "../../src/store/due.ts";
 import { type D1Cost, meterDatabase } from "../../src/store/meter.ts";
-import { closeTasks, endTask, insertTask, markSubmitted, selectTask } from "../../src/store/tasks.ts";
+import { closeTasks, endTask, selectTask } from "../../src/store/tasks.ts";
 import { clearTasks } from "../gateway.ts";
 import {
   db,
@@ -13,8 +13,10 @@ import {
   insertSubmitting,
   leaseMs,
   newTask,
+  noteSubmitted,
   runningLook,
   t0,
+  writeTask,
 } from "./seed.ts";
 
 const finished = 3_000;
@@ -59,8 +61,8 @@ beforeAll(async () => {
 /** One task's way through its states, all of it over one database. */
 async function live(metered: D1Database): Promise<void> {
   const task = newTask();
-  await insertTask(metered, task, t0 + leaseMs);
-  await markSubmitted(metered, task.id, {
+  await writeTask(metered, task, t0 + leaseMs);
+  await noteSubmitted(metered, task.id, {
     upstreamId: "task-unified-1",
     submittedMs: t0,
     estimatedSeconds: 30,

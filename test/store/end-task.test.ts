@@ -1,9 +1,19 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { endStates, openStates, type Task } from "../../src/domain/task.ts";
 import { claimStore, writeLooks } from "../../src/store/due.ts";
-import { closeTasks, type Ending, endTask, markSubmitted, postponeStoring } from "../../src/store/tasks.ts";
+import { closeTasks, type Ending, endTask, postponeStoring } from "../../src/store/tasks.ts";
 import { clearTasks } from "../gateway.ts";
-import { db, hourMs, insertIn, insertSubmitted, picture, runningLook, t0, taskOf } from "./seed.ts";
+import {
+  db,
+  hourMs,
+  insertIn,
+  insertSubmitted,
+  noteSubmitted,
+  picture,
+  runningLook,
+  t0,
+  taskOf,
+} from "./seed.ts";
 
 beforeEach(clearTasks);
 
@@ -90,7 +100,7 @@ describe("ending a task", () => {
     await end(id);
     await closeTasks(db, [id]);
     expect(await postponeStoring(db, held as Task, [], t0 + 90_000)).toBe(false);
-    expect(await markSubmitted(db, id, { upstreamId: "x", submittedMs: t0, estimatedSeconds: null })).toBe(
+    expect(await noteSubmitted(db, id, { upstreamId: "x", submittedMs: t0, estimatedSeconds: null })).toBe(
       false,
     );
     const { results } = await db.prepare("SELECT count(*) AS open FROM tasks WHERE open = 1").run();

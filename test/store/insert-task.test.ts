@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { coolDown } from "../../src/store/leases.ts";
-import { type Ending, endTask, firstTask, insertTask, selectTask } from "../../src/store/tasks.ts";
+import { type Ending, endTask, firstTask, selectTask } from "../../src/store/tasks.ts";
 import { clearTasks } from "../gateway.ts";
-import { db, insertSubmitting, leaseMs, newTask, t0, taskOf } from "./seed.ts";
+import { db, insertSubmitting, leaseMs, newTask, t0, taskOf, writeTask } from "./seed.ts";
 
 beforeEach(clearTasks);
 
@@ -15,7 +15,7 @@ async function readAs(tenantId: string, id: string) {
 describe("a new task", () => {
   it("is written whole, to be sent by the one who wrote it", async () => {
     const task = newTask({ endUser: null, metadata: {} });
-    expect(await insertTask(db, task, t0 + leaseMs)).toEqual({
+    expect(await writeTask(db, task, t0 + leaseMs)).toEqual({
       state: "submitting",
       dueMs: t0 + leaseMs,
       attempts: 1,
@@ -46,7 +46,7 @@ describe("a new task", () => {
   it("waits while the upstream's account cools down, without counting as a try", async () => {
     await coolDown(db, t0 + 30_000);
     const task = newTask();
-    expect(await insertTask(db, task, t0 + leaseMs)).toEqual({
+    expect(await writeTask(db, task, t0 + leaseMs)).toEqual({
       state: "queued",
       dueMs: t0 + 30_000,
       attempts: 0,
@@ -60,13 +60,13 @@ describe("a new task", () => {
     [t0 + 1, "queued"],
   ])("looks at the pause to the millisecond: until %i it is %s", async (untilMs, state) => {
     await coolDown(db, untilMs);
-    expect(await insertTask(db, newTask(), t0 + leaseMs)).toMatchObject({ state });
+    expect(await writeTask(db, newTask(), t0 + leaseMs)).toMatchObject({ state });
   });
 
   it("of an id that is taken is refused, and the first one stays as it is", async () => {
     const first = await insertSubmitting();
     const second = newTask({ id: first.id, tenantId: "thief", input: { prompt: "other", n: 1 } });
-    await expect(insertTask(db, second, t0 + leaseMs)).rejects.toThrow();
+    await expect(writeTask(db, second, t0 + leaseMs)).rejects.toThrow();
     expect(await taskOf(first.id)).toEqual(first);
   });
 

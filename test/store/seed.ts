@@ -4,7 +4,16 @@ import type { Task, TaskImage, TaskState } from "../../src/domain/task.ts";
 import { type LookResult, writeLooks } from "../../src/store/due.ts";
 import { coolDown } from "../../src/store/leases.ts";
 import { type TaskRow, taskFromRow } from "../../src/store/rows.ts";
-import { closeTasks, endTask, insertTask, markSubmitted, type NewTask } from "../../src/store/tasks.ts";
+import {
+  closeTasks,
+  endTask,
+  insertTask,
+  markSubmitted,
+  type NewTask,
+  type Submitted,
+  type Written,
+  writtenTask,
+} from "../../src/store/tasks.ts";
 
 export const db = env.DB;
 export const t0 = 1_900_000_000_000;
@@ -68,7 +77,7 @@ export async function taskOf(id: string): Promise<Task> {
 
 export async function insertSubmitting(over: Partial<NewTask> = {}): Promise<Task> {
   const task = newTask(over);
-  await insertTask(db, task, task.createdMs + leaseMs);
+  await writeTask(db, task, task.createdMs + leaseMs);
   return taskOf(task.id);
 }
 
@@ -82,7 +91,7 @@ export async function insertQueued(over: Partial<NewTask> = {}, dueMs = t0 + 5_0
 
 export async function insertSubmitted(over: Partial<NewTask> = {}, submittedMs = t0): Promise<Task> {
   const { id } = await insertSubmitting(over);
-  await markSubmitted(db, id, { upstreamId: `task-unified-${id}`, submittedMs, estimatedSeconds: 45 });
+  await noteSubmitted(db, id, { upstreamId: `task-unified-${id}`, submittedMs, estimatedSeconds: 45 });
   return taskOf(id);
 }
 
@@ -114,4 +123,18 @@ export async function insertIn(state: TaskState, over: Partial<NewTask> = {}): P
       return taskOf(id);
     }
   }
+}
+
+/** Writes a task's row, as the tenant's object does. */
+export async function writeTask(
+  db: D1Database,
+  task: NewTask,
+  leaseUntilMs: number,
+): Promise<Written | undefined> {
+  return writtenTask(await insertTask(db, task, leaseUntilMs).all());
+}
+
+/** Notes that the upstream has a task, as the tenant's object does. @returns whether it was the first to. */
+export async function noteSubmitted(db: D1Database, id: string, submitted: Submitted): Promise<boolean> {
+  return (await markSubmitted(db, id, submitted).run()).meta.changes > 0;
 }

@@ -5,9 +5,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
-import { insertTask } from "../../src/store/tasks.ts";
 import { voidMissing } from "../../src/store/voids.ts";
-import { newTask } from "../store/seed.ts";
+import { newTask, writeTask } from "../store/seed.ts";
 import {
   type Asked,
   configure,
@@ -41,7 +40,7 @@ async function admitTask(id: string, over: Asked = {}): Promise<{ task: string; 
 
 /** What a Worker does next. */
 const writeRow = (tenantId: string, task: string) =>
-  insertTask(env.DB, newTask({ id: task, tenantId }), t0 + waitMs);
+  writeTask(env.DB, newTask({ id: task, tenantId }), t0 + waitMs);
 
 const runAlarm = (id: string) => runDurableObjectAlarm(objectOf(id));
 const alarmOf = (id: string) =>
