@@ -1,0 +1,80 @@
+/**
+ * What the gateway is measured against: for each case the least that any Worker could do, in the same process and by the
+ * same clock.
+ */
+import { Hono } from "hono";
+import type { AdmitDecision, AdmitRequest } from "../../../src/tenant/object.ts";
+
+interface BareEnv {
+  DB: D1Database;
+  IMAGES: R2Bucket;
+  /** The gateway's own objects, asked without the gateway. */
+  TENANTS: DurableObjectNamespace;
+  UPSTREAM_API_KEY: string;
+  UPSTREAM_BASE_URL: string;
+}
+
+const app = new Hono<{ Bindings: BareEnv }>();
+
+/** An empty route. */
+app.get("/empty", (c) => c.json({ ok: true }));
+
+/** Swaps the key and forwards: whoever hides a key does at least this. */
+app.post("/v1/images/generations", (c) => {
+  const headers = new Headers(c.req.raw.headers);
+  headers.set("authorization", `Bearer ${c.env.UPSTREAM_API_KEY}`);
+  const url = `${c.env.UPSTREAM_BASE_URL}/v1/images/generations`;
+  return fetch(url, { method: "POST", headers, body: c.req.raw.body, redirect: "manual" });
+});
+
+/** One row, with a text key and one secondary index. */
+app.post("/rows", async (c) => {
+  await c.env.DB.prepare("INSERT INTO bare (id, made_ms, body) VALUES (?1, ?2, ?3)")
+    .bind(crypto.randomUUID(), Date.now(), await c.req.text())
+    .run();
+  return c.json({ ok: true });
+});
+
+app.get("/rows/:id", async (c) => {
+  const row = await c.env.DB.prepare("SELECT * FROM bare WHERE id = ?1").bind(c.req.param("id")).first();
+  return c.json(row);
+});
+
+app.get("/objects/:id", async (c) => {
+  const object = await c.env.IMAGES.get(`images/${c.req.param("id")}`);
+  if (!object) return c.notFound();
+  const headers = {
+    "content-type": "image/png",
+    "content-length": String(object.size),
+    etag: object.httpEtag,
+  };
+  return new Response(object.body, { headers });
+});
+
+/** Asks a tenant's object to admit one image, and nothing else. */
+app.post("/admissions/:tenant/:key", async (c) => {
+  const { tenant, key } = c.req.param();
+  const request: AdmitRequest = {
+    caller: {
+      kind: "secret",
+      tenantId: tenant,
+      keyId: key,
+      keyHash: c.req.header("x-key-hash") ?? null,
+      token: null,
+      page: { origin: null, sameOrigin: false },
+    },
+    taskId: `task-${crypto.randomUUID()}`,
+    model: "wan-2.7-image",
+    images: 1,
+    price: 30,
+    replay: null,
+    nowMs: Date.now(),
+  };
+  const object = c.env.TENANTS.getByName(tenant) as unknown as {
+    admit(asked: AdmitRequest): Promise<AdmitDecision>;
+  };
+  const { kind } = await object.admit(request);
+  return c.json({ kind }, kind === "admitted" ? 200 : 500);
+});
+
+export default app;
