@@ -41,8 +41,7 @@ async function deriveKey(secret: string, use: SigningUse): Promise<CryptoKey> {
 /** SHA-256 of bytes or of a text's UTF-8, as 64 hexadecimal digits. */
 export async function sha256Hex(data: string | Uint8Array<ArrayBuffer>): Promise<string> {
   const bytes = typeof data === "string" ? encoder.encode(data) : data;
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
 /** Compares two texts in time that depends on their lengths only, which are no secret for check values. */

@@ -31,11 +31,12 @@ export const cors = createMiddleware<AppEnv>(async (c, next) => {
   }
   await next();
   const origin = c.req.header("origin");
+  const { headers } = c.res;
   // Errors and pictures have said `*` already.
-  if (origin !== undefined && !c.res.headers.has("access-control-allow-origin")) {
-    c.header("access-control-allow-origin", origin);
-    c.header("vary", "Origin", { append: true });
+  if (origin !== undefined && !headers.has("access-control-allow-origin")) {
+    headers.set("access-control-allow-origin", origin);
+    headers.append("vary", "Origin");
   }
-  c.header("access-control-expose-headers", exposed);
+  headers.set("access-control-expose-headers", exposed);
   return undefined;
 });

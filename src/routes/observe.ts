@@ -14,11 +14,13 @@ export function observe(depsFor: (ctx: ExecutionContext) => Deps) {
     c.set("origin", new URL(c.req.url).origin);
     await next();
     const totalMs = deps.now() - startMs;
-    c.header("x-request-id", c.get("requestId"));
+    // Not by `c.header`, which copies a reply that is there already.
+    const { headers } = c.res;
+    headers.set("x-request-id", c.get("requestId"));
     // Only a caller who has shown a key learns where the time went.
     if (c.get("authenticated")) {
       const steps = Object.entries({ ...deps.spent.ms, total: totalMs });
-      c.header("server-timing", steps.map(([name, ms]) => `${name};dur=${ms}`).join(", "));
+      headers.set("server-timing", steps.map(([name, ms]) => `${name};dur=${ms}`).join(", "));
     }
     deps.log({
       event: "request",

@@ -40,7 +40,7 @@ import { GroupCommit } from "./group-commit.ts";
 import { openHolds, readLedger } from "./ledger.ts";
 import { type CreditResult, creditAccount, openAccount, type Settlement, settleHold } from "./money.ts";
 import { type BeginDecision, costOf, type D1Spent, type RowWanted, rowStatements } from "./rows.ts";
-import { migrate, readBook, readSettings, writeBook, writeConfig } from "./sql.ts";
+import { hasSettings, migrate, readBook, readSettings, writeBook, writeConfig } from "./sql.ts";
 
 export type { AdmitDecision, AdmitRequest } from "./decide.ts";
 export type { FileDecision, FileRefused, FileRequest } from "./files.ts";
@@ -241,7 +241,7 @@ export class Tenant extends DurableObject<Env> {
 
   /** Loads the tenant from D1 when there is no copy yet. */
   async #ready(tenantId: string, nowMs: number): Promise<void> {
-    if (readSettings(this.#storage.sql)) return;
+    if (hasSettings(this.#storage.sql)) return;
     const config = await loadTenantConfig(this.env.DB, tenantId, nowMs);
     if (config) this.configure(config, nowMs);
   }

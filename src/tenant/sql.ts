@@ -57,6 +57,11 @@ export function readSettings(sql: SqlStorage): Settings | undefined {
   return row && (JSON.parse(row.body) as Settings);
 }
 
+/** Whether the object has a copy of its tenant. */
+export function hasSettings(sql: SqlStorage): boolean {
+  return sql.exec("SELECT 1 FROM config").toArray().length > 0;
+}
+
 /** Replaces the object's copy of the tenant. */
 export function writeConfig(sql: SqlStorage, { keys, ...settings }: TenantConfig): void {
   sql.exec("INSERT OR REPLACE INTO config (one, body) VALUES (1, ?)", JSON.stringify(settings));

@@ -31,9 +31,12 @@ const taskSchema = z.object({
     .default(null),
 });
 
+const acceptanceSchema = z.object({ id: idSchema });
+const creditsSchema = z.object({ data: z.object({ user: z.object({ remaining_credits: z.number() }) }) });
+
 /** Reads a 2xx reply to a submit; undefined when it names no task, so that its outcome is open. */
 export function parseAcceptance(body: unknown): { upstreamId: string; seen: UpstreamTask } | undefined {
-  const id = z.object({ id: idSchema }).safeParse(body);
+  const id = acceptanceSchema.safeParse(body);
   const seen = parseTask(body);
   return id.success && seen ? { upstreamId: id.data.id, seen } : undefined;
 }
@@ -55,9 +58,7 @@ export function parseTask(body: unknown): UpstreamTask | undefined {
 
 /** Reads what the account has left; null when the body does not say. */
 export function parseCredits(body: unknown): number | null {
-  const parsed = z
-    .object({ data: z.object({ user: z.object({ remaining_credits: z.number() }) }) })
-    .safeParse(body);
+  const parsed = creditsSchema.safeParse(body);
   return parsed.success ? parsed.data.data.user.remaining_credits : null;
 }
 
@@ -73,7 +74,9 @@ function readStatus(status: string | undefined): UpstreamTask["status"] {
 /** Links are in `results`, or only in `result_data`, which is an object or an array of objects. */
 function readLinks(results: unknown[], resultData: unknown): string[] {
   const links = usableLinks(results);
-  return links.length > 0 ? links : usableLinks(Array.isArray(resultData) ? resultData : [resultData]);
+  return links.length > 0 || resultData == null
+    ? links
+    : usableLinks(Array.isArray(resultData) ? resultData : [resultData]);
 }
 
 function usableLinks(holders: unknown[]): string[] {
