@@ -30,7 +30,7 @@ const mayUse: Record<string, RegExp> = {
   "config.ts": /^zod$/,
   upstream: /^zod$/,
   tenant: /^cloudflare:workers$/,
-  routes: /^(hono(\/.*)?|@hono\/zod-openapi|@remix-run\/multipart-parser|papaparse|zod)$/,
+  routes: /^(hono(\/.*)?|@hono\/zod-openapi|@remix-run\/multipart-parser|@vanillaes\/csv|zod)$/,
   "app.ts": /^hono\//,
   "index.ts": /^cloudflare:workers$/,
   "zod.ts": /^zod\/v4$/,

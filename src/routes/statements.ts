@@ -1,5 +1,5 @@
 /** What statements of usage and ledgers share: their period, and CSV for spreadsheets. */
-import { unparse } from "papaparse";
+import { stringify } from "@vanillaes/csv";
 import * as z from "zod";
 import type { Deps } from "../deps.ts";
 import type { AppContext } from "./context.ts";
@@ -53,16 +53,15 @@ function msOf(text: string, wholeDayMs: number): number {
   return datePattern.test(text) ? Date.parse(text) + wholeDayMs : Number(text) * 1000;
 }
 
+const formula = /^[=+\-@\t\r\n＝＋－＠]/;
+
 /**
  * Replies with a table. Cells that a spreadsheet would run as a formula are defused
  * (owasp.org/www-community/attacks/CSV_Injection); numbers stay numbers.
  */
 export function csvReply(c: AppContext, name: string, columns: string[], rows: object[]): Response {
   const cells = rows.map((row) => columns.map((column) => cell((row as Record<string, unknown>)[column])));
-  const csv = unparse(
-    { fields: columns, data: cells },
-    { escapeFormulae: /^[=+\-@\t\r\n＝＋－＠].*$/s, newline: "\r\n" },
-  );
+  const csv = [columns, ...cells].map((line) => stringify([line], { eof: false }, quoted)).join("\r\n");
   return c.body(`${csv}\r\n`, 200, {
     "content-type": "text/csv; charset=utf-8",
     "content-disposition": `attachment; filename="${name}.csv"`,
@@ -72,7 +71,13 @@ export function csvReply(c: AppContext, name: string, columns: string[], rows: o
 }
 
 function cell(value: unknown): string | number {
-  return typeof value === "number" || typeof value === "string" ? value : "";
+  if (typeof value === "string") return formula.test(value) ? `'${value}` : value;
+  return typeof value === "number" ? value : "";
+}
+
+/** Some programs trim a bare cell, or drop its byte order mark, and then the formula would be first again. */
+function quoted(value: string | number): string | number {
+  return typeof value === "string" && /^[ ']| $|^[^"]*\ufeff/.test(value) ? `"${value}"` : value;
 }
 
 /** A reply that `format=csv` makes a table of. */

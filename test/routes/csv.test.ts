@@ -33,6 +33,16 @@ describe("a table that a spreadsheet opens", () => {
     }
   });
 
+  it("quotes what a program would trim or split, and ends each line as RFC 4180 says", async () => {
+    const { id } = await gateway.makeTenant();
+    await credit(gateway, id, { note: " =1+1", reference: 'a, "b"' });
+    const reply = await gateway.admin("GET", `/tenants/${id}/ledger?format=csv`);
+    const [columns, line, ...rest] = (await reply.text()).split("\r\n");
+    expect(columns).toBe("at,type,amount,task,reference,note,balance,held");
+    expect(line).toMatch(/^\d+,topup,100,,"a, ""b"""," =1\+1",100,0$/);
+    expect(rest).toEqual([""]);
+  });
+
   it("runs no reference, and leaves negative amounts numbers", async () => {
     const { id } = await gateway.makeTenant();
     await credit(gateway, id, { type: "adjustment", amount: -5, reference: '=HYPERLINK("x","y")' });
