@@ -47,6 +47,8 @@ export interface Deps {
   defer(name: string, work: () => Promise<unknown>): void;
   db: D1Database;
   bucket: R2Bucket;
+  /** Of this data centre. It keeps nothing unless the gateway is on a domain of the operator's. */
+  cache: Pick<Cache, "match" | "put" | "delete">;
   /** The pages as they were built. */
   assets: Pick<Fetcher, "fetch">;
   tenant(id: string): TenantStub;
@@ -135,6 +137,7 @@ export interface Platform {
   sleep?: (ms: number) => Promise<void>;
   fetch?: Deps["fetch"];
   log?: Deps["log"];
+  cache?: Deps["cache"];
 }
 
 export function createDeps(config: Config, platform: Platform): Deps {
@@ -163,6 +166,7 @@ export function createDeps(config: Config, platform: Platform): Deps {
       },
     ),
     bucket: env.IMAGES,
+    cache: platform.cache ?? caches.default,
     assets: env.ASSETS,
     tenant: (id) => tenantStub(env, clock, id),
     upstream: createUpstream({

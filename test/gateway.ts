@@ -59,7 +59,15 @@ export interface GatewayOptions {
   lanes?: Partial<Lanes>;
   /** Has sleepers share a clock that moves by itself; without it, whoever sleeps moves it for all. */
   time?: VirtualTime;
+  /** The cache at the edge; without it one that keeps nothing, which is what there is on `workers.dev`. */
+  cache?: Deps["cache"];
 }
+
+const noCache: Deps["cache"] = {
+  match: async () => undefined,
+  put: async (_address, response) => void (await response.body?.cancel()),
+  delete: async () => false,
+};
 
 const plain: Around = (_name, call) => call();
 
@@ -71,6 +79,7 @@ export function startGateway({
   hosts = {},
   lanes = {},
   time = beside?.time,
+  cache = noCache,
 }: GatewayOptions = {}): TestGateway {
   const config = testConfig(vars);
   // A full minute, so that a tick has all of it.
@@ -87,6 +96,7 @@ export function startGateway({
       env: time ? limitersIn(time, faultyEnv(reached)) : faultyEnv(reached),
       now,
       sleep,
+      cache,
       fetch: (url, init) =>
         reached(`fetch ${init.method ?? "GET"}`, async () => {
           const request = new Request(url, init);

@@ -6,7 +6,7 @@
  */
 import { type Deps, reach } from "../deps.ts";
 import { idBound } from "../domain/ids.ts";
-import { imageKey, isFinished, type Task, type TaskImage } from "../domain/task.ts";
+import { imageKey, isFinished, type Task } from "../domain/task.ts";
 import { deliveryLogMs } from "../domain/webhooks.ts";
 import { insertAct } from "../store/acts.ts";
 import type { Chores } from "../store/chores.ts";
@@ -22,11 +22,13 @@ import {
   markErasedTo,
   picturesToBury,
   revokeKeysOfDeleted,
+  type ToBury,
   wipeTasks,
 } from "../store/erase.ts";
 import { eraseFiles } from "../store/files.ts";
 import { findTenant } from "../store/tenants.ts";
 import { dropDeliveriesOf, pruneDeliveries } from "../store/tries.ts";
+import { copyAddress, dropCopies } from "./edge-copy.ts";
 import { buryFiles, buryFilesOf, expireFiles } from "./erase-files.ts";
 import { connections, inParallel } from "./parallel.ts";
 import { pushConfig } from "./push-config.ts";
@@ -132,8 +134,8 @@ async function eraseRounds(deps: Deps, tenantId: string, which: Erased): Promise
   return left;
 }
 
-/** Puts tombstones in the places of pictures. */
-async function bury(deps: Deps, tasks: { id: string; images: TaskImage[] }[]): Promise<void> {
+/** Puts tombstones in the places of pictures, and then drops the copies at this edge. */
+async function bury(deps: Deps, tasks: ToBury[]): Promise<void> {
   if (tasks.length === 0) return;
   const images = tasks.flatMap((task) => task.images);
   await inParallel(images, connections, ({ id, stored }) =>
@@ -145,6 +147,10 @@ async function bury(deps: Deps, tasks: { id: string; images: TaskImage[] }[]): P
       ),
     ),
   );
+  const copies = tasks.flatMap(({ origin, images: drawn }) =>
+    drawn.flatMap(({ id, stored }) => (stored ? [copyAddress(deps, origin, id, stored.contentType)] : [])),
+  );
+  await dropCopies(deps, copies);
   await markBuried(
     deps.db,
     tasks.map(({ id }) => id),

@@ -1,15 +1,15 @@
 /**
- * `GET /images/{id}.{ext}`: a stored picture, to anybody who has its URL. One read of R2, which also decides
- * conditions and ranges; the bytes stream through.
+ * `GET /images/{id}.{ext}`: a stored picture, to anybody who has its URL. Browsers may keep it for good, the edge for an
+ * hour (src/flows/edge-copy.ts).
  */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { reach } from "../deps.ts";
 import { imageIdPattern } from "../domain/ids.ts";
-import { type ImageContentType, imageExtensions, imageKey } from "../domain/task.ts";
+import { type ImageContentType, imageExtensions } from "../domain/task.ts";
 import { ApiError } from "../errors.ts";
+import { readPicture } from "../flows/read-picture.ts";
 import { entityTags, ifNoneMatch, matchesEtag } from "./conditional.ts";
-import type { Api, AppContext } from "./context.ts";
+import type { Api } from "./context.ts";
 import { errorReplies } from "./replies.ts";
 import { headers, type ReplyHeader } from "./reply-headers.ts";
 
@@ -62,24 +62,29 @@ const contract = createRoute({
 export function getImage(api: Api): void {
   api.openapi(contract, async (c) => {
     const { file } = c.req.valid("param");
-    const dot = file.lastIndexOf(".");
-    const id = file.slice(0, dot);
+    const named = pictureNamed(file);
     const notFound = () => new ApiError("not_found", "There is no such picture.");
-    if (!imageIdPattern.test(id)) throw notFound();
-    const read = await reach("storage", () => readObject(c, imageKey(id)));
-    const contentType = read?.object.httpMetadata?.contentType as ImageContentType | undefined;
-    if (!read || !contentType || imageExtensions[contentType] !== file.slice(dot + 1)) throw notFound();
-    const { object, range } = read;
-    // A picture is never empty: this is what is left of one that was deleted.
-    if (object.size === 0) throw new ApiError("deleted", "This picture was deleted.");
-    const headers = imageHeaders(object, contentType, file, c.req.valid("query").download === "1");
-    if (matchesEtag(c.req.header("if-none-match"), object.httpEtag)) return c.body(null, 304, headers);
-    const body = "body" in object ? object.body : null;
-    if (!range) return new Response(body, { headers: { ...headers, "content-length": String(object.size) } });
-    const { offset, length } = servedPart(range, object.size);
+    if (!named) throw notFound();
+    const ifNoneMatch = c.req.header("if-none-match");
+    const read = await readPicture(c.get("deps"), {
+      ...named,
+      origin: c.get("origin"),
+      headOnly: c.req.method === "HEAD",
+      range: singleRange(c.req.header("range")),
+      ifRange: c.req.header("if-range")?.trim(),
+      etags: entityTags(ifNoneMatch),
+      isKnown: (etag) => matchesEtag(ifNoneMatch, etag),
+    });
+    if (read.kind === "none") throw notFound();
+    if (read.kind === "deleted") throw new ApiError("deleted", "This picture was deleted.");
+    const { etag, size, part, body } = read;
+    const headers = imageHeaders(etag, named.contentType, file, c.req.valid("query").download === "1");
+    if (matchesEtag(ifNoneMatch, etag)) return c.body(null, 304, headers);
+    if (!part) return new Response(body, { headers: { ...headers, "content-length": String(size) } });
+    const { offset, length } = part;
     if (length === 0) {
       throw new ApiError("range_not_satisfiable", "The picture does not reach that far.", {
-        headers: { "content-range": `bytes */${object.size}` },
+        headers: { "content-range": `bytes */${size}` },
       });
     }
     return new Response(body, {
@@ -87,49 +92,20 @@ export function getImage(api: Api): void {
       headers: {
         ...headers,
         "content-length": String(length),
-        "content-range": `bytes ${offset}-${offset + length - 1}/${object.size}`,
+        "content-range": `bytes ${offset}-${offset + length - 1}/${size}`,
       },
     });
   });
 }
 
-interface ReadObject {
-  object: R2Object | R2ObjectBody;
-  /** The range that counts; that it reaches into the object is not said. */
-  range?: R2Range | undefined;
-}
+const contentTypes = Object.entries(imageExtensions) as [ImageContentType, string][];
 
-/** Reads the object, or the part that is asked for; not its bytes when nobody wants them. */
-async function readObject(c: AppContext, key: string): Promise<ReadObject | undefined> {
-  const { bucket } = c.get("deps");
-  const head = async (range?: R2Range) => {
-    const object = await bucket.head(key);
-    return object ? { object, range } : undefined;
-  };
-  if (c.req.method === "HEAD") return head();
-  const range = await wantedRange(c, bucket, key);
-  const options: R2GetOptions = {};
-  if (range) options.range = range;
-  const etags = entityTags(c.req.header("if-none-match"));
-  if (etags !== undefined) options.onlyIf = new Headers({ "if-none-match": etags });
-  try {
-    const object = await bucket.get(key, options);
-    return object ? { object, range } : undefined;
-  } catch (error) {
-    const found = range && (await head(range));
-    // R2 throws for a range beyond the end; anything else is a failure of its own.
-    if (found && servedPart(range, found.object.size).length > 0) throw error;
-    if (!range) throw error;
-    return found;
-  }
-}
-
-/** The range that is asked for, unless `If-Range` (RFC 9110, 13.1.5) is about another version of the picture. */
-async function wantedRange(c: AppContext, bucket: R2Bucket, key: string): Promise<R2Range | undefined> {
-  const range = singleRange(c.req.header("range"));
-  const ifRange = c.req.header("if-range");
-  if (!range || ifRange === undefined) return range;
-  return (await bucket.head(key))?.httpEtag === ifRange.trim() ? range : undefined;
+/** What a file's name says; undefined for a name that no picture has. */
+function pictureNamed(file: string): { id: string; contentType: ImageContentType } | undefined {
+  const dot = file.lastIndexOf(".");
+  const id = file.slice(0, dot);
+  const [contentType] = contentTypes.find(([, extension]) => extension === file.slice(dot + 1)) ?? [];
+  return contentType && imageIdPattern.test(id) ? { id, contentType } : undefined;
 }
 
 /** One range of bytes (RFC 9110, 14.1.2). Several, or another unit: the field is ignored, as it may be. */
@@ -143,25 +119,15 @@ function singleRange(header: string | undefined): R2Range | undefined {
   return Number(last) < offset ? undefined : { offset, length: Number(last) - offset + 1 };
 }
 
-/** Which bytes of an object of `size` a range means; none when it lies beyond the end. */
-function servedPart(range: R2Range, size: number): { offset: number; length: number } {
-  if ("suffix" in range) {
-    const length = Math.min(range.suffix, size);
-    return { offset: size - length, length };
-  }
-  const offset = range.offset ?? 0;
-  return { offset, length: Math.max(0, Math.min(range.length ?? size, size - offset)) };
-}
-
 function imageHeaders(
-  object: R2Object,
+  etag: string,
   contentType: ImageContentType,
   file: string,
   download: boolean,
 ): Record<string, string> {
   return {
     "content-type": contentType,
-    etag: object.httpEtag,
+    etag,
     "cache-control": "public, max-age=31536000, immutable",
     "accept-ranges": "bytes",
     "access-control-allow-origin": "*",

@@ -1,7 +1,6 @@
 /** What cron finds to do beside tasks, in one read at the start of a tick. */
-import type { TaskImage } from "../domain/task.ts";
 import { nextDeliveryMs, selectNextDelivery } from "./deliveries.ts";
-import type { Erasure } from "./erase.ts";
+import { type Erasure, type ToBury, type ToBuryRow, toBuryFromRow } from "./erase.ts";
 import { type FileToBury, selectExpiredFiles, selectFilesToBury } from "./files.ts";
 
 export interface Chores {
@@ -10,7 +9,7 @@ export interface Chores {
   /** Deleted tenants of which something may be left. */
   deleted: { id: string; deletedMs: number }[];
   /** Erased tasks whose pictures are still there. */
-  toBury: { id: string; images: TaskImage[] }[];
+  toBury: ToBury[];
   erasures: Erasure[];
   /** Erased files whose bytes are still there. */
   filesToBury: FileToBury[];
@@ -35,7 +34,7 @@ export async function readChores(db: D1Database, nowMs: number): Promise<Chores>
        WHERE deleted_ms IS NOT NULL AND erased_ms IS NULL LIMIT ${limits.tenants}`,
       ),
       db.prepare(
-        `SELECT id, images FROM tasks INDEXED BY tasks_erasing WHERE erased = 2 LIMIT ${limits.tasks}`,
+        `SELECT id, origin, images FROM tasks INDEXED BY tasks_erasing WHERE erased = 2 LIMIT ${limits.tasks}`,
       ),
       db.prepare(
         `SELECT tenant_id AS tenantId, end_user AS endUser, at_ms AS atMs FROM erasures LIMIT ${limits.tenants}`,
@@ -49,10 +48,7 @@ export async function readChores(db: D1Database, nowMs: number): Promise<Chores>
   return {
     unpushed: rows<{ id: string }>(unpushed).map(({ id }) => id),
     deleted: rows<Chores["deleted"][number]>(deleted),
-    toBury: rows<{ id: string; images: string }>(toBury).map(({ id, images }) => ({
-      id,
-      images: JSON.parse(images) as TaskImage[],
-    })),
+    toBury: rows<ToBuryRow>(toBury).map(toBuryFromRow),
     erasures: rows<Erasure>(erasures),
     filesToBury: rows<FileToBury>(files),
     expiredFiles: rows<{ id: string }>(expired).map(({ id }) => id),

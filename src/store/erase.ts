@@ -63,20 +63,34 @@ export async function wipeTasks(
   return (erased?.results ?? []).map(({ id }) => id).toSorted((a, b) => (a < b ? -1 : 1));
 }
 
+/** Of a task that is being erased: its pictures, and the origin that it was submitted through. */
+export interface ToBury {
+  id: string;
+  origin: string;
+  images: TaskImage[];
+}
+
+/** A row of {@link ToBury}, its images still JSON. */
+export type ToBuryRow = Omit<ToBury, "images"> & { images: string };
+
+export function toBuryFromRow({ id, origin, images }: ToBuryRow): ToBury {
+  return { id, origin, images: JSON.parse(images) as TaskImage[] };
+}
+
 /** The pictures of tasks that are being erased, of these or of any. */
 export async function picturesToBury(
   db: D1Database,
   limit: number,
   ids: string[] | null = null,
-): Promise<{ id: string; images: TaskImage[] }[]> {
+): Promise<ToBury[]> {
   const { results } = await db
     .prepare(
-      `SELECT id, images FROM tasks INDEXED BY tasks_erasing
+      `SELECT id, origin, images FROM tasks INDEXED BY tasks_erasing
        WHERE erased = 2 AND (?1 IS NULL OR id IN (SELECT value FROM json_each(?1))) LIMIT ?2`,
     )
     .bind(ids && JSON.stringify(ids), limit)
-    .all<{ id: string; images: string }>();
-  return results.map(({ id, images }) => ({ id, images: JSON.parse(images) as TaskImage[] }));
+    .all<ToBuryRow>();
+  return results.map(toBuryFromRow);
 }
 
 /** Notes that the pictures of tasks are gone. */
