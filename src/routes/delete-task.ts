@@ -20,7 +20,10 @@ const contract = createRoute({
   security: [{ key: [] }],
   request: { params: z.object({ id: z.string() }) },
   responses: {
-    204: { description: "Erased. The task and its images answer 410 from now on." },
+    204: {
+      description:
+        "Erased. The task and its images answer 410 from now on; copies at the edge may live for up to an hour.",
+    },
     ...errorReplies(...keyErrors, "task_not_found", "task_not_finished", "deleted"),
   },
 });

@@ -29,7 +29,8 @@ const contract = createRoute({
   tags: ["Images"],
   summary: "Fetch a picture",
   description:
-    "Permanent and public: the id's 130 random bits are the lock. `HEAD`, one `Range` and `If-None-Match` work.",
+    "Permanent and public: the id's 130 random bits are the lock. `HEAD`, one `Range` and `If-None-Match` work. " +
+    "Copies are kept at the edge for up to an hour.",
   request: {
     params: z.object({ file: z.string().meta({ examples: ["img-0123456789abcdefghjkmnpqrs.png"] }) }),
     query: z.object({
