@@ -110,7 +110,8 @@ export async function startStage(folder: string, gateway: string): Promise<Stage
   };
 }
 
-async function bundle(worker: string): Promise<string> {
+/** A Worker of `workers`, as one script. */
+export async function bundle(worker: string): Promise<string> {
   const entry = join(root, "test", "bench", "workers", `${worker}.ts`);
   const built = await build({
     entryPoints: [entry],
