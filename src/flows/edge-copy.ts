@@ -13,7 +13,7 @@
  * In the order 1, 1, 2, 2 the copy is dropped, or there was none yet and it stays for its hour, as copies of other data
  * centres do. The tombstone goes first: a read that begins after it finds no bytes to make a copy of.
  */
-import { type Deps, describe, reach } from "../deps.ts";
+import { type Deps, describe } from "../deps.ts";
 import { type ImageContentType, imageUrl } from "../domain/task.ts";
 import { connections, inParallel } from "./parallel.ts";
 
@@ -90,7 +90,9 @@ export function keepCopy(
   const whole = copy.pipeThrough(new FixedLengthStream(size));
   deps.defer("keep_copy", async () => {
     try {
-      await reach("cache", () => deps.cache.put(address, new Response(whole, { headers })));
+      // Without a time limit: the runtime reads both at the slower one's pace, so that it holds little of them, and a
+      // client may take minutes.
+      await deps.cache.put(address, new Response(whole, { headers }));
     } catch (error) {
       // Whether a cache keeps the half of what it was sent is not said anywhere.
       await dropCopies(deps, [address]);

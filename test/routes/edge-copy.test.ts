@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Deps } from "../../src/deps.ts";
-import { copyAddress } from "../../src/flows/edge-copy.ts";
+import { copyAddress, keepCopy } from "../../src/flows/edge-copy.ts";
 import { type Around, bearer, clearTasks, finishTask, origin, startGateway, submitTask } from "../gateway.ts";
 import { comparable, expectError, storePicture, watchBindings } from "./support.ts";
 
@@ -278,6 +278,18 @@ describe("a copy", () => {
     await reader?.cancel();
     const copy = await copyOf(picture.path);
     expect(copy && (await bytesOf(copy))).toEqual(picture.bytes);
+  });
+
+  it("holds up no reply when it cannot be written", async () => {
+    const hangs = { ...cache, put: () => new Promise<never>(() => undefined) };
+    const begun: Promise<unknown>[] = [];
+    // Beside the reply, and for ever: nobody here may wait for it.
+    const deps: Deps = { ...bare.deps(), cache: hangs, defer: (_name, work) => void begun.push(work()) };
+    const object = await env.IMAGES.get(picture.path.slice(1, -4));
+    const body = object?.body as ReadableStream<Uint8Array>;
+    const reply = keepCopy(deps, `${origin}${picture.path}`, "image/png", { etag, size, body });
+    expect(await bytesOf(new Response(reply))).toEqual(picture.bytes);
+    expect(begun).toHaveLength(1);
   });
 
   it.each(["breaks off", "ends early"])("is not left when what R2 sends %s", async (how) => {
