@@ -1,0 +1,123 @@
+/**
+ * What a million tasks cost at Cloudflare's list prices, storage of bytes apart and nothing that a plan includes taken off.
+ *
+ * The task that is billed asks for one image, takes half a minute and no idempotency key, and is told of to no webhook. Its
+ * caller submits it, reads it once while it runs and once when it is finished, and its picture is fetched once, from R2.
+ * A million of them come evenly in a month, 23 a minute, of one tenant; of what cron and the object's alarm do by the minute
+ * each task bears its share. What cron costs with nothing to do is a figure of its own.
+ *
+ * Counts are measured ({@link measureLife}). Three things cannot be counted here, and are assumed, on the high side: the
+ * CPU time of a request and of a round, and how long an object is awake for a call.
+ */
+import { type Counts, sumOf } from "./counting.ts";
+import type { Life } from "./life.ts";
+
+/** Dollars. */
+const prices = {
+  request: 0.3e-6,
+  cpuMs: 0.02e-6,
+  objectRequest: 0.15e-6,
+  objectGbSecond: 12.5e-6,
+  objectRowWritten: 1e-6,
+  objectRowRead: 0.001e-6,
+  d1RowWritten: 1e-6,
+  d1RowRead: 0.001e-6,
+  r2Write: 4.5e-6,
+  r2Read: 0.36e-6,
+  queueOperation: 0.4e-6,
+  logLine: 0.6e-6,
+};
+
+export const assumptions = {
+  cpuMsPerRequest: 4,
+  /** Of cron: one round, and what it does for each task that it looks at. */
+  cpuMsPerRound: 2,
+  cpuMsPerLook: 1,
+  /** Storing a picture: hashing and checking a megabyte. */
+  cpuMsPerPicture: 10,
+  /** Each call waits for D1 at the most, and an object has an eighth of a gigabyte. */
+  objectMsPerCall: 20,
+  objectGb: 0.125,
+};
+
+/** Minutes between two alarms of an object. */
+const alarmMinutes = 2;
+/** One every three seconds, for half a minute. */
+const looksATask = 10;
+
+export interface BillLine {
+  what: string;
+  /** Of a million tasks. */
+  count: number;
+  dollars: number;
+}
+
+export interface Bill {
+  lines: BillLine[];
+  dollars: number;
+  /** What cron costs in a month in which nobody asks for anything, dollars. */
+  idleMonthDollars: number;
+}
+
+const tasks = 1_000_000;
+const minutesAMonth = 30 * 24 * 60;
+export const tasksAMinute = tasks / minutesAMonth;
+
+/** The bill of a million tasks. @param tasksPerMinute At once with this many others a minute. */
+export function billOf(life: Life, tasksPerMinute: number = tasksAMinute): Bill {
+  const { submit, started, finished, readRunning, readFinished, image } = life;
+  const own = sumOf(submit, started, finished, readRunning, readFinished, image);
+  const minute = 1 / tasksPerMinute;
+  // A round with anything due has a line of its own; the tick is taken once, and not given back before its minute is over.
+  const cron: Counts = {
+    ...life.idleMinute,
+    requests: 1,
+    d1RowsWritten: life.unchangedTick.d1RowsWritten / 2,
+    logLines: life.idleMinute.logLines + life.roundsAMinute,
+  };
+  const look = life.busyRound.d1RowsRead / life.dueTasks;
+  const total = sumOf(own, [cron, minute], [life.alarm, minute / alarmMinutes]);
+  const counts = { ...total, d1RowsRead: total.d1RowsRead + look * looksATask };
+  const { cpuMsPerRequest, cpuMsPerRound, cpuMsPerLook, cpuMsPerPicture, objectMsPerCall, objectGb } =
+    assumptions;
+  const cpuMs =
+    own.requests * cpuMsPerRequest +
+    life.roundsAMinute * minute * cpuMsPerRound +
+    looksATask * cpuMsPerLook +
+    cpuMsPerPicture;
+  const objectCalls = counts.objectCalls + minute / alarmMinutes;
+  const lines = [
+    lineOf("requests", counts.requests, prices.request),
+    lineOf("CPU, ms", cpuMs, prices.cpuMs),
+    lineOf("object requests", objectCalls, prices.objectRequest),
+    lineOf("object duration, GB-s", (objectCalls * objectMsPerCall * objectGb) / 1000, prices.objectGbSecond),
+    lineOf("object rows written", counts.objectRowsWritten, prices.objectRowWritten),
+    lineOf("object rows read", counts.objectRowsRead, prices.objectRowRead),
+    lineOf("D1 rows written", counts.d1RowsWritten, prices.d1RowWritten),
+    lineOf("D1 rows read", counts.d1RowsRead, prices.d1RowRead),
+    lineOf("R2 writes", counts.r2Writes, prices.r2Write),
+    lineOf("R2 reads", counts.r2Reads, prices.r2Read),
+    lineOf("log lines", counts.logLines, prices.logLine),
+    // Webhooks are sent from a table, by cron.
+    lineOf("Queue operations", 0, prices.queueOperation),
+  ];
+  return {
+    lines,
+    dollars: lines.reduce((sum, { dollars }) => sum + dollars, 0),
+    idleMonthDollars: idleOf(life),
+  };
+}
+
+function lineOf(what: string, countOfOne: number, price: number): BillLine {
+  return { what, count: countOfOne * tasks, dollars: countOfOne * tasks * price };
+}
+
+function idleOf({ idleMinute, roundsAMinute }: Life): number {
+  const minute =
+    prices.request +
+    roundsAMinute * assumptions.cpuMsPerRound * prices.cpuMs +
+    idleMinute.d1RowsRead * prices.d1RowRead +
+    idleMinute.d1RowsWritten * prices.d1RowWritten +
+    idleMinute.logLines * prices.logLine;
+  return minute * minutesAMonth;
+}

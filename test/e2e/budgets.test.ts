@@ -1,0 +1,64 @@
+/** A task's whole life, and what comes beside it, stays within its budgets of hops, rows, calls and money. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { billOf } from "../bench/bill.ts";
+import { type Budget, budgetsOf } from "../bench/budgets.ts";
+import { type Life, measureLife, startCountedStage } from "../bench/life.ts";
+import type { Stage } from "../bench/stage.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "budgets-"));
+let stage: Stage;
+let life: Life;
+let budgets: Budget[];
+
+beforeAll(async () => {
+  stage = await startCountedStage(folder);
+  life = await measureLife(stage);
+  budgets = budgetsOf(life);
+});
+
+afterAll(async () => {
+  await stage?.miniflare.dispose();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe("the counts", () => {
+  it("are of what happened: none of the steps came to nothing", () => {
+    expect(life.submit).toMatchObject({ requests: 1, upstreamCalls: 1, logLines: 1 });
+    // Written beside the reply: that the upstream has the task, by way of the tenant's object.
+    expect(life.submit.callsAfterReply).toBe(2);
+    expect(life.readRunning.upstreamCalls).toBe(1);
+    expect(life.started.d1RowsWritten).toBe(1);
+    expect(life.finished).toMatchObject({ r2Writes: 1, objectCalls: 1 });
+    expect(life.image).toMatchObject({ requests: 1, r2Reads: 1 });
+    expect(life.limited.objectCalls).toBe(1);
+    expect(life.busyRound.upstreamCalls).toBe(life.dueTasks);
+    expect(life.alarm.objectRowsWritten).toBeGreaterThan(0);
+    expect(life.roundsAMinute).toBeGreaterThan(20);
+  });
+});
+
+describe("the budget", () => {
+  it("holds, of every kind", () => {
+    expect(budgets.filter(({ measured, most }) => !(measured <= most))).toEqual([]);
+  });
+});
+
+describe("the bill of a million tasks", () => {
+  it("is the sum of its lines, and grows with what is done", () => {
+    const bill = billOf(life);
+    expect(bill.lines.reduce((sum, { dollars }) => sum + dollars, 0)).toBeCloseTo(bill.dollars);
+    const more = billOf({
+      ...life,
+      submit: { ...life.submit, d1RowsWritten: life.submit.d1RowsWritten + 1 },
+    });
+    expect(more.dollars - bill.dollars).toBeCloseTo(1);
+    expect(bill.idleMonthDollars).toBeLessThan(1);
+  });
+
+  it("names every price, those of what is never used too", () => {
+    expect(billOf(life).lines.find(({ what }) => what === "Queue operations")).toMatchObject({ dollars: 0 });
+  });
+});
