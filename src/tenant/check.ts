@@ -1,7 +1,7 @@
 /** Adding a tenant's books up again from the rows behind them: what should be equal by construction is shown to be. */
 import { availableOf } from "../domain/account.ts";
 import { readFileMeters } from "./files.ts";
-import { openHolds } from "./ledger.ts";
+import { holdsWithoutEnd, openHolds } from "./ledger.ts";
 import { readBook, readSettings } from "./sql.ts";
 
 export interface OpenHold {
@@ -18,17 +18,19 @@ export interface Check {
 }
 
 export function checkBooks(sql: SqlStorage): Check {
-  const { account, meters, seq } = readBook(sql);
+  const book = readBook(sql);
+  const { account, meters } = book;
   const sum = (query: string) => Number(sql.exec(query).one().sum);
   const credited = sum("SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type <> 'settle'");
   const charged = sum("SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type = 'settle'");
-  const open = openHolds(sql, 0, seq);
+  const open = holdsWithoutEnd(sql);
   const held = open.reduce((total, { images, price }) => total + images * price, 0);
   const pairs = {
     "topped up": [account.toppedUp, credited],
     charged: [account.charged, charged],
     held: [account.held, held],
     "tasks in flight": [meters.open, open.length],
+    "holds that are open": [openHolds(sql, book, 0, book.seq).length, open.length],
     "bytes of files": [
       readFileMeters(sql, null).bytes,
       sum("SELECT coalesce(sum(bytes), 0) AS sum FROM files"),

@@ -20,7 +20,8 @@ import {
 } from "../domain/admission.ts";
 import { hasOwnLimits, type StoredKey } from "../domain/keys.ts";
 import type { Model } from "../domain/models.ts";
-import { insertHold } from "./ledger.ts";
+import { type Hold, insertHold } from "./ledger.ts";
+import { withHold } from "./open-holds.ts";
 import { findReplay, type Replay } from "./replay.ts";
 import {
   addTokenImages,
@@ -31,7 +32,6 @@ import {
   readSettings,
   readTokenImages,
   type Settings,
-  writeBook,
   writeKeyMeters,
 } from "./sql.ts";
 
@@ -142,11 +142,13 @@ function admit(sql: SqlStorage, request: AdmitRequest, scales: Scales): AdmitDec
   const balanceLow = lowOf(account, settings);
   // Told once, by the admission that crosses the line.
   const told = book.lowTold === true && lowOf(book.account, settings) !== null;
-  const after: Book = { ...book, ...alarm, seq, account, meters: shared.after, lowTold: balanceLow !== null };
-  writeBook(sql, after);
+  const after: Book = {
+    ...{ ...book, ...alarm, seq, account },
+    ...{ open: withHold(book.open, seq), meters: shared.after, lowTold: balanceLow !== null },
+  };
   if (ours) writeKeyMeters(sql, key.id, ours.after);
   if (caller.token) addTokenImages(sql, caller.token, images, nowMs);
-  insertHold(sql, {
+  const held: Hold = {
     seq,
     task: request.taskId,
     keyId: key.id,
@@ -159,7 +161,8 @@ function admit(sql: SqlStorage, request: AdmitRequest, scales: Scales): AdmitDec
     held: account.held,
     replay: replay?.value ?? null,
     fingerprint: replay?.fingerprint ?? null,
-  });
+  };
+  insertHold(sql, held, after);
   const policies = policiesFor(request, {
     ...scales,
     book: after,

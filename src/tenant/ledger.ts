@@ -1,8 +1,11 @@
 /**
  * Holds and entries of a tenant's object: what was set aside for a task, what became of it, and credits. Both
- * tables number their rows from one sequence, so that together they are the ledger, in order.
+ * tables number their rows from one sequence, so that together they are the ledger, in order. Each row carries the book as
+ * it is afterwards, so that a move of money is one row written, and it is never half there.
  */
 import type { CreditType, LedgerLine, LedgerQuery } from "../domain/ledger.ts";
+import { spanOf } from "./open-holds.ts";
+import type { Book } from "./sql.ts";
 
 export interface Hold {
   seq: number;
@@ -38,10 +41,11 @@ interface HoldRow {
   replay: string | null;
   fingerprint: string | null;
   answered: number;
-  settled: number;
 }
 
-const holdFromRow = (row: HoldRow): Hold & { settled: boolean; answered: number } => ({
+const holdColumns = `seq, task, key_id, token_id, at_ms, date, images, price, balance, held, replay, fingerprint, answered`;
+
+const holdFromRow = (row: HoldRow): Hold & { answered: number } => ({
   seq: row.seq,
   task: row.task,
   keyId: row.key_id,
@@ -55,15 +59,15 @@ const holdFromRow = (row: HoldRow): Hold & { settled: boolean; answered: number 
   replay: row.replay,
   fingerprint: row.fingerprint,
   answered: row.answered,
-  settled: row.settled === 1,
 });
 
 export type FoundHold = ReturnType<typeof holdFromRow>;
 
-export function insertHold(sql: SqlStorage, hold: Hold): void {
+/** @param book As it is with the hold. */
+export function insertHold(sql: SqlStorage, hold: Hold, book: Book): void {
   sql.exec(
-    `INSERT INTO holds (seq, task, key_id, token_id, at_ms, date, images, price, balance, held, replay, fingerprint)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO holds (seq, task, key_id, token_id, at_ms, date, images, price, balance, held, replay, fingerprint, book)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     hold.seq,
     hold.task,
     hold.keyId,
@@ -76,30 +80,36 @@ export function insertHold(sql: SqlStorage, hold: Hold): void {
     hold.held,
     hold.replay,
     hold.fingerprint,
+    JSON.stringify(book),
   );
 }
 
 export function findHold(sql: SqlStorage, seq: number): FoundHold | undefined {
-  const [row] = sql.exec<HoldRow>("SELECT * FROM holds WHERE seq = ?", seq).toArray();
+  const [row] = sql.exec<HoldRow>(`SELECT ${holdColumns} FROM holds WHERE seq = ?`, seq).toArray();
   return row && holdFromRow(row);
 }
 
-/** Marks a hold as ended; false when it was already. `forget`: nothing is to be found by it any more. */
-export function closeHold(sql: SqlStorage, seq: number, forget: boolean): boolean {
-  const { rowsWritten } = sql.exec(
-    `UPDATE holds SET settled = 1${forget ? ", replay = NULL" : ""} WHERE seq = ? AND settled = 0`,
-    seq,
-  );
-  return rowsWritten > 0;
+/** Has nothing found by a hold any more. */
+export function forgetHold(sql: SqlStorage, seq: number): void {
+  sql.exec("UPDATE holds SET replay = NULL WHERE seq = ?", seq);
 }
 
 /** Holds that have not ended, in order, of a range of numbers. */
-export function openHolds(sql: SqlStorage, afterSeq: number, upToSeq: number): FoundHold[] {
+export function openHolds(sql: SqlStorage, book: Book, afterSeq: number, upToSeq: number): FoundHold[] {
+  return spanOf(book.open, afterSeq, upToSeq).flatMap(([first, last]) =>
+    sql
+      .exec<HoldRow>(`SELECT ${holdColumns} FROM holds WHERE seq BETWEEN ? AND ? ORDER BY seq`, first, last)
+      .toArray()
+      .map(holdFromRow),
+  );
+}
+
+/** Holds whose end no entry tells of, in order: the same ones, whatever the book says. Reads the whole ledger. */
+export function holdsWithoutEnd(sql: SqlStorage): FoundHold[] {
   return sql
     .exec<HoldRow>(
-      "SELECT * FROM holds WHERE seq > ? AND seq <= ? AND settled = 0 ORDER BY seq",
-      afterSeq,
-      upToSeq,
+      `SELECT ${holdColumns} FROM holds
+       WHERE task NOT IN (SELECT task FROM entries WHERE type = 'settle') ORDER BY seq`,
     )
     .toArray()
     .map(holdFromRow);
@@ -108,7 +118,11 @@ export function openHolds(sql: SqlStorage, afterSeq: number, upToSeq: number): F
 /** Holds found by `replay`, made after `sinceMs`, newest first. */
 export function findReplays(sql: SqlStorage, replay: string, sinceMs: number): FoundHold[] {
   return sql
-    .exec<HoldRow>("SELECT * FROM holds WHERE replay = ? AND at_ms > ? ORDER BY seq DESC", replay, sinceMs)
+    .exec<HoldRow>(
+      `SELECT ${holdColumns} FROM holds WHERE replay = ? AND at_ms > ? ORDER BY seq DESC`,
+      replay,
+      sinceMs,
+    )
     .toArray()
     .map(holdFromRow);
 }
@@ -147,12 +161,14 @@ interface EntryRow {
   held: number;
 }
 
+const entryColumns = "seq, at_ms, type, task, amount, released, reference, note, balance, held";
+
 const entryFromRow = ({ at_ms: atMs, ...row }: EntryRow): Entry => ({ ...row, atMs });
 
-export function insertEntry(sql: SqlStorage, entry: Entry): void {
+/** @param book As it is with the entry. */
+export function insertEntry(sql: SqlStorage, entry: Entry, book: Book): void {
   sql.exec(
-    `INSERT INTO entries (seq, at_ms, type, task, amount, released, reference, note, balance, held)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO entries (${entryColumns}, book) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     entry.seq,
     entry.atMs,
     entry.type,
@@ -163,11 +179,14 @@ export function insertEntry(sql: SqlStorage, entry: Entry): void {
     entry.note,
     entry.balance,
     entry.held,
+    JSON.stringify(book),
   );
 }
 
 export function findCredit(sql: SqlStorage, reference: string): Entry | undefined {
-  const [row] = sql.exec<EntryRow>("SELECT * FROM entries WHERE reference = ?", reference).toArray();
+  const [row] = sql
+    .exec<EntryRow>(`SELECT ${entryColumns} FROM entries WHERE reference = ?`, reference)
+    .toArray();
   return row && entryFromRow(row);
 }
 
@@ -180,11 +199,11 @@ export function readLedger(sql: SqlStorage, query: LedgerQuery): LedgerLine[] {
   const where =
     "seq < ?1 AND at_ms >= ?2 AND at_ms < ?3 AND (?4 IS NULL OR task = ?4) ORDER BY seq DESC LIMIT ?5";
   const holds = sql
-    .exec<HoldRow>(`SELECT * FROM holds WHERE ${where}`, ...bounds)
+    .exec<HoldRow>(`SELECT ${holdColumns} FROM holds WHERE ${where}`, ...bounds)
     .toArray()
     .map(holdFromRow);
   const entries = sql
-    .exec<EntryRow>(`SELECT * FROM entries WHERE ${where}`, ...bounds)
+    .exec<EntryRow>(`SELECT ${entryColumns} FROM entries WHERE ${where}`, ...bounds)
     .toArray()
     .map(entryFromRow);
   const rows = [...holds.map(holdLines), ...entries.map(entryLines)];

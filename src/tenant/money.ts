@@ -2,7 +2,8 @@
 import { availableOf, balanceOf, credit, settle } from "../domain/account.ts";
 import { afterTask } from "../domain/admission.ts";
 import type { Credit, LedgerLine } from "../domain/ledger.ts";
-import { closeHold, findCredit, findHold, insertEntry } from "./ledger.ts";
+import { findCredit, findHold, forgetHold, insertEntry } from "./ledger.ts";
+import { withoutHold } from "./open-holds.ts";
 import {
   type Book,
   readBook,
@@ -58,18 +59,20 @@ export function settleHold(
   sql: SqlStorage,
   { hold: seq, images, refused, forget, note = null, nowMs }: NotedSettlement,
 ): boolean {
-  const hold = findHold(sql, seq);
-  if (!hold || !closeHold(sql, seq, forget)) return false;
+  const book = readBook(sql);
+  const open = withoutHold(book.open, seq);
+  const hold = open && findHold(sql, seq);
+  if (!hold) return false;
+  if (forget) forgetHold(sql, seq);
   const amount = hold.images * hold.price;
   const charged = Math.min(images, hold.images) * hold.price;
   const ended = { date: hold.date, unmade: hold.images - Math.min(images, hold.images), refused };
   const keyMeters = readKeyMeters(sql, hold.keyId);
   if (keyMeters) writeKeyMeters(sql, hold.keyId, afterTask(keyMeters, ended, nowMs));
   if (hold.tokenId !== null && ended.unmade > 0) returnTokenImages(sql, hold.tokenId, ended.unmade);
-  const book = readBook(sql);
   const account = settle(book.account, amount, charged);
   const entry = { type: "settle" as const, task: hold.task, amount: charged, released: amount - charged };
-  const after = { ...book, account, meters: afterTask(book.meters, ended, nowMs) };
+  const after = { ...book, open, account, meters: afterTask(book.meters, ended, nowMs) };
   enterEntry(sql, after, { ...entry, reference: null, note }, nowMs);
   return true;
 }
@@ -91,13 +94,12 @@ export function creditAccount(sql: SqlStorage, wanted: Credit, nowMs: number): C
   return { kind: "done", line: { ...line, type: wanted.type }, repeated: false };
 }
 
-/** Writes an entry and the book that it leads to, numbered from one sequence. */
+/** Writes an entry with the book that it leads to, numbered from one sequence. */
 function enterEntry(sql: SqlStorage, book: Book, entry: NewEntry, nowMs: number) {
   const seq = book.seq + 1;
   const { account } = book;
   const written = { ...entry, seq, atMs: nowMs, balance: balanceOf(account), held: account.held };
-  writeBook(sql, { ...book, seq });
-  insertEntry(sql, written);
+  insertEntry(sql, written, { ...book, seq });
   return written;
 }
 

@@ -206,9 +206,10 @@ export class Tenant extends DurableObject<Env> {
   /** Sees to holds without a row. Runs at least once; what it could not do it does at the next one. */
   override async alarm(): Promise<void> {
     const { sql } = this.#storage;
-    const { confirmedSeq, alarmSeq, alarmMs } = readBook(sql);
+    const before = readBook(sql);
+    const { confirmedSeq, alarmSeq, alarmMs } = before;
     const nowMs = alarmMs ?? 0;
-    const holds = openHolds(sql, confirmedSeq, alarmSeq);
+    const holds = openHolds(sql, before, confirmedSeq, alarmSeq);
     let confirmed = alarmSeq;
     let released = 0;
     try {
@@ -227,7 +228,7 @@ export class Tenant extends DurableObject<Env> {
       confirmed = confirmedSeq;
     }
     const book = readBook(sql);
-    const last = openHolds(sql, confirmed, book.seq).at(-1);
+    const last = openHolds(sql, book, confirmed, book.seq).at(-1);
     const next = {
       confirmedSeq: last ? confirmed : book.seq,
       alarmSeq: book.seq,

@@ -6,6 +6,7 @@ import { type Account, emptyAccount } from "../domain/account.ts";
 import { emptyMeters, type Meters } from "../domain/admission.ts";
 import type { StoredKey } from "../domain/keys.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
+import type { OpenHolds } from "./open-holds.ts";
 
 const steps = [
   `CREATE TABLE config (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL);
@@ -34,6 +35,14 @@ const steps = [
      uploaded INTEGER NOT NULL, ends_ms INTEGER NOT NULL) WITHOUT ROWID;
    CREATE INDEX files_ending ON files (ends_ms);
    CREATE INDEX files_of_token ON files (token_id) WHERE token_id IS NOT NULL;`,
+  // The book goes with the newest hold or entry, in the same row, and says which holds are open: `settled` is of use no
+  // more. Code from before must not take a book that has stayed behind for the book, hence the table's new name.
+  `ALTER TABLE holds ADD COLUMN book TEXT;
+   ALTER TABLE entries ADD COLUMN book TEXT;
+   UPDATE books SET body = json_set(body, '$.open', json((
+     SELECT json_group_array(json_array(seq, seq)) FROM (SELECT seq FROM holds WHERE settled = 0 ORDER BY seq))))
+   WHERE scope = '';
+   ALTER TABLE books RENAME TO scopes;`,
 ];
 
 /** Brings the object's tables up to date; each step runs once. */
@@ -88,6 +97,8 @@ export interface Book {
   confirmedSeq: number;
   /** Up to here the alarm will look. */
   alarmSeq: number;
+  /** Holds that have not ended. */
+  open: OpenHolds;
   /** That the balance is low has been told. Absent: never. */
   lowTold?: boolean;
 }
@@ -100,14 +111,27 @@ const newBook: Book = {
   alarmMs: null,
   confirmedSeq: 0,
   alarmSeq: 0,
+  open: [],
 };
 
+/** The book is in the newest hold or entry; of a tenant that has none, or none since books are there, by itself. */
 export function readBook(sql: SqlStorage): Book {
-  return readScope<Book>(sql, "") ?? newBook;
+  const [newest] = sql
+    .exec<{ book: string | null }>(
+      `SELECT book FROM (SELECT * FROM (SELECT seq, book FROM holds ORDER BY seq DESC LIMIT 1)
+         UNION ALL SELECT * FROM (SELECT seq, book FROM entries ORDER BY seq DESC LIMIT 1))
+       ORDER BY seq DESC LIMIT 1`,
+    )
+    .toArray();
+  return newest?.book ? (JSON.parse(newest.book) as Book) : (readScope<Book>(sql, "") ?? newBook);
 }
 
+/** Writes a book that no new hold or entry goes with; those carry theirs. */
 export function writeBook(sql: SqlStorage, book: Book): void {
-  writeScope(sql, "", book);
+  const body = JSON.stringify(book);
+  const isIn = (table: "holds" | "entries") =>
+    sql.exec(`UPDATE ${table} SET book = ? WHERE seq = ?`, body, book.seq).rowsWritten > 0;
+  if (!isIn("holds") && !isIn("entries")) writeScope(sql, "", book);
 }
 
 /** What a key with limits of its own has used. */
@@ -120,12 +144,12 @@ export function writeKeyMeters(sql: SqlStorage, keyId: string, meters: Meters): 
 }
 
 export function readScope<T>(sql: SqlStorage, scope: string): T | undefined {
-  const [row] = sql.exec<{ body: string }>("SELECT body FROM books WHERE scope = ?", scope).toArray();
+  const [row] = sql.exec<{ body: string }>("SELECT body FROM scopes WHERE scope = ?", scope).toArray();
   return row && (JSON.parse(row.body) as T);
 }
 
 export function writeScope(sql: SqlStorage, scope: string, body: object): void {
-  sql.exec("INSERT OR REPLACE INTO books (scope, body) VALUES (?, ?)", scope, JSON.stringify(body));
+  sql.exec("INSERT OR REPLACE INTO scopes (scope, body) VALUES (?, ?)", scope, JSON.stringify(body));
 }
 
 /** Images that a client token has used. */

@@ -62,7 +62,9 @@ const sql = (query: string, ...values: unknown[]) =>
 /** Changes the book that the tenant's object keeps, behind its back. */
 const setInBook = (path: string, value: number) =>
   runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
-    storage.sql.exec("UPDATE books SET body = json_set(body, ?, ?) WHERE scope = ''", `$.${path}`, value);
+    // It goes with the newest hold or entry, wherever that is.
+    for (const table of ["holds", "entries"])
+      storage.sql.exec(`UPDATE ${table} SET book = json_set(book, ?, ?)`, `$.${path}`, value);
   });
 
 describe("a sound gateway", () => {
