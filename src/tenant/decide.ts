@@ -100,7 +100,7 @@ export function decide(sql: SqlStorage, request: AdmitRequest): AdmitDecision {
 
   const scales = readScales(sql, caller, settings, key);
   const before = policiesFor(request, scales);
-  const found = findReplay(sql, request.replay, nowMs);
+  const found = findReplay(sql, request);
   if (found.kind === "other_body") return { kind: "other_body", policies: before };
   if (found.kind === "again") {
     const { task, atMs } = found.hold;
@@ -159,7 +159,8 @@ function admit(sql: SqlStorage, request: AdmitRequest, scales: Scales): AdmitDec
     price,
     balance: balanceOf(account),
     held: account.held,
-    replay: replay?.value ?? null,
+    // A body is found by its fingerprint; an index entry for each, for the few that come twice, would be a row more.
+    replay: replay?.by === "key" ? replay.value : null,
     fingerprint: replay?.fingerprint ?? null,
   };
   insertHold(sql, held, after);

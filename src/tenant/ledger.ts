@@ -91,7 +91,7 @@ export function findHold(sql: SqlStorage, seq: number): FoundHold | undefined {
 
 /** Has nothing found by a hold any more. */
 export function forgetHold(sql: SqlStorage, seq: number): void {
-  sql.exec("UPDATE holds SET replay = NULL WHERE seq = ?", seq);
+  sql.exec("UPDATE holds SET replay = NULL, fingerprint = NULL WHERE seq = ?", seq);
 }
 
 /** Holds that have not ended, in order, of a range of numbers. */
@@ -125,6 +125,46 @@ export function findReplays(sql: SqlStorage, replay: string, sinceMs: number): F
     )
     .toArray()
     .map(holdFromRow);
+}
+
+/** Workers' clocks differ by less: so much older than a hold's own time may be what stands before it. */
+const clocksDifferMs = 60_000;
+/** Holds that are looked through one by one, rather than halved again. */
+const fewHolds = 200;
+
+/** Holds without an idempotency key, of a body that was sent with a key, made after `sinceMs`, newest first. */
+export function findRepeatedBodies(
+  sql: SqlStorage,
+  keyId: string,
+  fingerprint: string,
+  sinceMs: number,
+): FoundHold[] {
+  return sql
+    .exec<HoldRow>(
+      `SELECT ${holdColumns} FROM holds
+       WHERE seq > ? AND replay IS NULL AND fingerprint = ? AND key_id = ? AND at_ms > ? ORDER BY seq DESC`,
+      lastBefore(sql, sinceMs - clocksDifferMs),
+      fingerprint,
+      keyId,
+      sinceMs,
+    )
+    .toArray()
+    .map(holdFromRow);
+}
+
+/** A number up to which holds are older: found by halves, since they were numbered as they came. */
+function lastBefore(sql: SqlStorage, ms: number): number {
+  let older = 0;
+  let younger = Number(sql.exec("SELECT coalesce(max(seq), 0) AS seq FROM holds").one().seq);
+  while (younger - older > fewHolds) {
+    const middle = Math.floor((older + younger) / 2);
+    const [row] = sql
+      .exec<{ at_ms: number }>("SELECT at_ms FROM holds WHERE seq <= ? ORDER BY seq DESC LIMIT 1", middle)
+      .toArray();
+    if (row && row.at_ms > ms) younger = middle;
+    else older = middle;
+  }
+  return older;
 }
 
 /** Notes which try of a client's was last answered with this hold's task. */

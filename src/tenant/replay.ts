@@ -8,7 +8,9 @@
  *
  * Which of two equal requests gets which of two equal tasks does not matter; that neither makes a third does.
  */
-import { type FoundHold, findReplays, markAnswered } from "./ledger.ts";
+
+import type { AdmitRequest } from "./decide.ts";
+import { type FoundHold, findRepeatedBodies, findReplays, markAnswered } from "./ledger.ts";
 
 export const idempotencyLifeMs = 24 * 3_600_000;
 export const retryLifeMs = 60 * 60_000;
@@ -30,7 +32,10 @@ export type ReplayFound =
   /** The same idempotency key came with another body. */
   | { kind: "other_body" };
 
-export function findReplay(sql: SqlStorage, replay: Replay | null, nowMs: number): ReplayFound {
+export function findReplay(
+  sql: SqlStorage,
+  { replay, caller: { keyId }, nowMs }: Pick<AdmitRequest, "replay" | "caller" | "nowMs">,
+): ReplayFound {
   if (replay === null) return { kind: "new" };
   if (replay.by === "key") {
     const [hold] = findReplays(sql, replay.value, nowMs - idempotencyLifeMs);
@@ -38,7 +43,10 @@ export function findReplay(sql: SqlStorage, replay: Replay | null, nowMs: number
     return hold.fingerprint === replay.fingerprint ? { kind: "again", hold } : { kind: "other_body" };
   }
   if (replay.retries === 0) return { kind: "new" };
-  const holds = findReplays(sql, replay.value, nowMs - retryLifeMs);
+  const sinceMs = nowMs - retryLifeMs;
+  // Those of before bodies were found by their own columns.
+  const indexed = findReplays(sql, replay.value, sinceMs);
+  const holds = [...findRepeatedBodies(sql, keyId, replay.fingerprint, sinceMs), ...indexed];
   const hold = holds.find(({ answered }) => answered < replay.retries) ?? holds[0];
   if (!hold) return { kind: "new" };
   markAnswered(sql, hold.seq, replay.retries);

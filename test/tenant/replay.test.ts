@@ -127,6 +127,18 @@ describe("an idempotency key", () => {
     expect(await taskFor(id, byKey())).toBe(first);
   });
 
+  it("finds a body among many that came before and after it, for an hour", async () => {
+    const id = freshId();
+    await configure(id, { limits: limitsOf({}) });
+    const others = (nowMs: number) => admitMany(id, 300, { replay: byBody(0, "another"), nowMs });
+    await others(t0);
+    const task = await taskFor(id, byBody(0), t0 + 10 * minuteMs);
+    await others(t0 + 10 * minuteMs);
+    await others(t0 + 69 * minuteMs);
+    expect(await taskFor(id, byBody(1), t0 + 70 * minuteMs - 1)).toBe(task);
+    expect(await taskFor(id, byBody(2), t0 + 70 * minuteMs)).not.toBe(task);
+  });
+
   it("tells nothing to a key that is refused", async () => {
     const id = await configured();
     await admitOne(id, { replay: byKey() });
