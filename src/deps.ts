@@ -23,8 +23,8 @@ export interface LogEntry {
 export interface Lanes {
   /** Sends what is queued, until nothing is due or `untilMs`. */
   send(untilMs: number): Promise<void>;
-  /** Stores finished pictures, until nothing is due or `untilMs`. */
-  store(untilMs: number): Promise<void>;
+  /** Stores finished pictures, until nothing is due or `untilMs`; what the tick has claimed until `leaseUntilMs` is due too. */
+  store(untilMs: number, leaseUntilMs?: number): Promise<void>;
   /** Settles the holds of ended tasks, until nothing is due or `untilMs`. */
   settle(untilMs: number): Promise<void>;
   /** Sends webhooks, until none is due for a while or `untilMs`. */

@@ -14,8 +14,8 @@ export class Lane extends WorkerEntrypoint<Env> implements Lanes {
     return sendLane(this.#deps(), untilMs);
   }
 
-  store(untilMs: number): Promise<void> {
-    return storeLane(this.#deps(), untilMs);
+  store(untilMs: number, leaseUntilMs?: number): Promise<void> {
+    return storeLane(this.#deps(), untilMs, leaseUntilMs);
   }
 
   settle(untilMs: number): Promise<void> {

@@ -111,7 +111,7 @@ export function startGateway({
       // The real lanes, in this invocation: a test wants to know when they are done.
       lanes: {
         send: (untilMs) => sendLane(made, untilMs),
-        store: (untilMs) => storeLane(made, untilMs),
+        store: (untilMs, leaseUntilMs) => storeLane(made, untilMs, leaseUntilMs),
         settle: (untilMs) => settleLane(made, untilMs),
         deliver: (untilMs) =>
           time ? deliverLane(made, untilMs) : deliverLane({ ...made, sleep: forEver }, 0),

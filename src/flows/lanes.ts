@@ -15,11 +15,16 @@ function lanesOf(deps: Deps): Map<keyof Lanes, Promise<void>> {
 }
 
 /** Starts a lane until `untilMs` (0: once through what is due), unless it runs. Never rejects. */
-export function startLane(deps: Deps, lane: keyof Lanes, untilMs: number): Promise<void> {
+export function startLane(
+  deps: Deps,
+  lane: keyof Lanes,
+  untilMs: number,
+  leaseUntilMs?: number,
+): Promise<void> {
   const lanes = lanesOf(deps);
   const known = lanes.get(lane);
   if (known !== undefined) return known;
-  const run = deps.lanes[lane](untilMs)
+  const run = deps.lanes[lane](untilMs, leaseUntilMs)
     .catch((error: unknown) => {
       deps.log({ event: "lane_failed", level: "error", lane, problem: describe(error) });
     })

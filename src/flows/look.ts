@@ -12,7 +12,7 @@ import {
 } from "../domain/look.ts";
 import { accountPauseMs } from "../domain/pauses.ts";
 import type { Task } from "../domain/task.ts";
-import { claimRefresh, claimStore, type LookResult, postponeLooks, writeLooks } from "../store/due.ts";
+import { claimRefresh, type LookResult, postponeLooks, writeLooks } from "../store/due.ts";
 import { coolDown } from "../store/leases.ts";
 import type { Ending } from "../store/tasks.ts";
 import { finish } from "./finish.ts";
@@ -68,12 +68,20 @@ function failed(task: LookedAt, errorCode: Ending["errorCode"]): Ending {
 /** After a pause of the account, those that did not cause it are looked at before those that did. */
 const othersFirstMs = 30_000;
 
-/** Writes down what a round found: one statement for the tasks that go on, one transaction for those that end. */
-export async function recordLooks(deps: Deps, found: Found[]): Promise<{ toStore: string[] }> {
+/**
+ * Writes down what a round found: one statement for the tasks that go on, one transaction for those that end.
+ * @param leaseUntilMs Has what is found done claimed for whoever looked, in the same write.
+ * @returns the tasks that were found done.
+ */
+export async function recordLooks(
+  deps: Deps,
+  found: Found[],
+  leaseUntilMs: number | null = null,
+): Promise<{ toStore: Task[] }> {
   const changes = found.flatMap((one) => (one.kind === "change" ? [one.result] : []));
   const endings = found.flatMap((one) => (one.kind === "end" ? [one.ending] : []));
   const busy = found.filter((one) => one.kind === "busy");
-  if (changes.length > 0) await writeLooks(deps.db, changes, deps.now());
+  const toStore = changes.length > 0 ? await writeLooks(deps.db, changes, deps.now(), leaseUntilMs) : [];
   await finish(deps, endings);
   if (busy.length > 0) {
     const untilMs = deps.now() + Math.max(...busy.map(({ retryAfterMs }) => accountPauseMs(retryAfterMs)));
@@ -84,7 +92,7 @@ export async function recordLooks(deps: Deps, found: Found[]): Promise<{ toStore
       untilMs + othersFirstMs,
     );
   }
-  return { toStore: changes.flatMap((change) => (change.images ? [change.id] : [])) };
+  return { toStore };
 }
 
 /**
@@ -106,9 +114,7 @@ export async function lookNow(deps: Deps, task: Task): Promise<void> {
 async function lookAndStore(deps: Deps, taskId: string, intervalMs: number): Promise<void> {
   const claimed = await claimRefresh(deps.db, taskId, deps.now(), intervalMs);
   if (!claimed) return;
-  const { toStore } = await recordLooks(deps, [await lookAt(deps, claimed)]);
-  for (const id of toStore) {
-    const ready = await claimStore(deps.db, deps.now(), deps.now() + storeLeaseMs, { id });
-    if (ready) await storeImages(deps, ready);
-  }
+  const found = await lookAt(deps, claimed);
+  const { toStore } = await recordLooks(deps, [found], deps.now() + storeLeaseMs);
+  for (const task of toStore) await storeImages(deps, task);
 }

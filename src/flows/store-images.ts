@@ -20,7 +20,7 @@ import {
   type Task,
   type TaskImage,
 } from "../domain/task.ts";
-import { claimStore } from "../store/due.ts";
+import { claimStore, giveBackFound, selectFound } from "../store/due.ts";
 import { postponeStoring } from "../store/tasks.ts";
 import { fetchPicture } from "./fetch-picture.ts";
 import { finish, finishStored } from "./finish.ts";
@@ -159,12 +159,40 @@ async function readStored(deps: Deps, id: string): Promise<StoredImage | undefin
   };
 }
 
+/** What a tick finds done is claimed in the write that says so; who stores for the tick is its lane, and each task is begun once. */
+export interface FoundByTick {
+  /** By which they are known; 0: none. */
+  leaseUntilMs: number;
+  begun: Set<string>;
+}
+
 /**
- * Claims and stores one task, if one is due; true when there may be more.
- * @param which `new`: one that was never tried; `any`: the one whose links die first.
+ * Stores one task, if one is there; true when there may be more.
+ * @param which `new`: one that was never tried; `any`: first the one whose links die first.
  */
-export async function storeNext(deps: Deps, which: "new" | "any"): Promise<boolean> {
-  const task = await claimStore(deps.db, deps.now(), deps.now() + storeLeaseMs, which);
+export async function storeNext(deps: Deps, which: "new" | "any", found: FoundByTick): Promise<boolean> {
+  const claim = () => claimStore(deps.db, deps.now(), deps.now() + storeLeaseMs, which);
+  const task =
+    which === "new"
+      ? ((await beginFound(deps, found)) ?? (await claim()))
+      : ((await claim()) ?? (await beginFound(deps, found)));
   if (task) await storeImages(deps, task);
   return task !== undefined;
+}
+
+async function beginFound(deps: Deps, { leaseUntilMs, begun }: FoundByTick): Promise<Task | undefined> {
+  if (leaseUntilMs === 0) return undefined;
+  for (;;) {
+    const task = await selectFound(deps.db, leaseUntilMs, [...begun]);
+    if (!task) return undefined;
+    // The other slot may have read the same.
+    if (begun.has(task.id)) continue;
+    begun.add(task.id);
+    return task;
+  }
+}
+
+/** What nobody has begun when the lane ends is anybody's. */
+export async function giveBack(deps: Deps, { leaseUntilMs, begun }: FoundByTick): Promise<void> {
+  if (leaseUntilMs > 0) await giveBackFound(deps.db, leaseUntilMs, [...begun], deps.now());
 }

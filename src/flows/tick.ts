@@ -11,6 +11,14 @@
  *   (dies)                              next minute: the tick's lease is over, somebody else takes it
  *
  * With nothing due a round is one read, and the tick is not even taken.
+ *
+ * What a round finds done is claimed for the tick's store lane in the write that says so, until a time that is this tick's alone:
+ *
+ *   the tick                            its store lane
+ *   1. writes: done, leased
+ *   2. starts the lane, unless it runs  3. reads what is leased to it, begins each task once, two at a time
+ *                                       4. has no time left: gives back what it has not begun; the next tick claims it
+ *                                       (dies: the leases run out, as that of any storer who dies)
  */
 import { type Deps, describe } from "../deps.ts";
 import { isFinished } from "../domain/task.ts";
@@ -25,7 +33,7 @@ import { type Found, lookAt, recordLooks } from "./look.ts";
 import { connections, inParallel } from "./parallel.ts";
 import { pushLagging } from "./push-config.ts";
 import { sendDue } from "./send.ts";
-import { storeNext } from "./store-images.ts";
+import { type FoundByTick, giveBack, storeLeaseMs, storeNext } from "./store-images.ts";
 
 const minuteMs = 60_000;
 /** The tick ends this long before the next one starts. */
@@ -98,7 +106,7 @@ async function runRound(deps: Deps, tick: Tick, roundMs: number, previousMs: num
     for await (const page of duePages(deps, roundMs, previousMs)) {
       tick.taken ||= await takeTick(deps.db, roundMs, tick.endMs);
       if (!tick.taken) return false;
-      await runPage(deps, page, tick.lanesUntilMs);
+      await runPage(deps, page, tick);
       due += page.length;
     }
   } catch (error) {
@@ -125,8 +133,11 @@ async function* duePages(deps: Deps, nowMs: number, previousMs: number): AsyncGe
 }
 
 /** Looks at what is to be looked at, and has the lanes do the rest beside it. */
-async function runPage(deps: Deps, page: DueTask[], untilMs: number): Promise<void> {
-  const start = (lane: "send" | "store" | "settle") => void startLane(deps, lane, untilMs);
+async function runPage(deps: Deps, page: DueTask[], tick: Tick): Promise<void> {
+  // As long as the tick, and then as any other. No other tick's is the same, nor any other storer's while this one lasts.
+  const leaseUntilMs = tick.endMs + storeLeaseMs;
+  const start = (lane: "send" | "store" | "settle") =>
+    void startLane(deps, lane, tick.lanesUntilMs, leaseUntilMs);
   if (page.some((task) => task.state === "queued" || task.state === "submitting")) start("send");
   if (page.some((task) => task.state === "storing")) start("store");
   if (page.some((task) => isFinished(task))) start("settle");
@@ -134,8 +145,12 @@ async function runPage(deps: Deps, page: DueTask[], untilMs: number): Promise<vo
   let busy = false;
   let found: Found[] = [];
   const record = async (some: Found[]) => {
-    const { toStore } = await recordLooks(deps, some);
-    if (toStore.length > 0) start("store");
+    try {
+      await recordLooks(deps, some, leaseUntilMs);
+    } finally {
+      // Also when it is not known whether it was written.
+      if (some.some((one) => one.kind === "change" && one.result.images)) start("store");
+    }
   };
   await inParallel(looks, connections, async (task) => {
     // Once the upstream has asked for a pause, the rest of the page waits for it.
@@ -159,10 +174,16 @@ export function sendLane(deps: Deps, untilMs: number): Promise<void> {
 /**
  * Stores until `untilMs`, or until nothing has been due for a while. Two slots that never wait for each other:
  * pictures on hosts that hang come back as retries, and those cannot take the slot of new ones.
+ * @param leaseUntilMs By which those are known that the tick has found done.
  */
-export async function storeLane(deps: Deps, untilMs: number): Promise<void> {
+export async function storeLane(deps: Deps, untilMs: number, leaseUntilMs = 0): Promise<void> {
   const slots = ["new", "any"] as const;
-  await Promise.all(slots.map((which) => runLane(deps, untilMs, () => storeNext(deps, which))));
+  const found: FoundByTick = { leaseUntilMs, begun: new Set() };
+  try {
+    await Promise.all(slots.map((which) => runLane(deps, untilMs, () => storeNext(deps, which, found))));
+  } finally {
+    await giveBack(deps, found);
+  }
 }
 
 /** Settles what whoever ended it did not. */

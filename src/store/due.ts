@@ -112,14 +112,21 @@ export interface LookResult {
 /**
  * Writes what a round of looks found, in one statement. Tasks whose pictures are ready are `storing`, due now.
  * Others may have looked meanwhile: what takes a task no further than they found it is old, and not written.
+ * @param leaseUntilMs Whoever looked has those tasks stored at once: they are claimed in the same write.
+ * @returns those whose pictures are to be stored, as they are now.
  */
-export async function writeLooks(db: D1Database, found: LookResult[], nowMs: number): Promise<void> {
-  await db
+export async function writeLooks(
+  db: D1Database,
+  found: LookResult[],
+  nowMs: number,
+  leaseUntilMs: number | null = null,
+): Promise<Task[]> {
+  const { results } = await db
     .prepare(
       `UPDATE tasks SET
          state = iif(look.value ->> 'linksDieMs' IS NULL, state, 'storing'),
-         attempts = iif(look.value ->> 'linksDieMs' IS NULL, attempts, 0),
-         due_ms = iif(look.value ->> 'linksDieMs' IS NULL, due_ms, ?2),
+         attempts = iif(look.value ->> 'linksDieMs' IS NULL, attempts, ?3 IS NOT NULL),
+         due_ms = iif(look.value ->> 'linksDieMs' IS NULL, due_ms, coalesce(?3, ?2)),
          images = coalesce(look.value ->> 'images', images),
          links_die_ms = look.value ->> 'linksDieMs',
          processing = max(processing, look.value ->> 'processing'),
@@ -129,10 +136,12 @@ export async function writeLooks(db: D1Database, found: LookResult[], nowMs: num
        FROM json_each(?1) AS look
        WHERE tasks.id = look.value ->> 'id' AND tasks.state = 'submitted'
          AND (look.value ->> 'linksDieMs' IS NOT NULL OR look.value ->> 'processing' > processing
-           OR look.value ->> 'progress' > progress)`,
+           OR look.value ->> 'progress' > progress)
+       RETURNING *`,
     )
-    .bind(JSON.stringify(found), nowMs)
-    .run();
+    .bind(JSON.stringify(found), nowMs, leaseUntilMs)
+    .all<TaskRow>();
+  return results.map(taskFromRow).filter(({ state }) => state === "storing");
 }
 
 /**
@@ -193,6 +202,47 @@ export async function claimStore(
     .bind(nowMs, leaseUntilMs, id, newOnly)
     .all<TaskRow>();
   return results[0] && taskFromRow(results[0]);
+}
+
+/**
+ * A task that was claimed until `leaseUntilMs` when it was found done: of the tenant with the fewest of them, the one whose
+ * links die first.
+ * @param besides Those that are being stored.
+ */
+export async function selectFound(
+  db: D1Database,
+  leaseUntilMs: number,
+  besides: string[],
+): Promise<Task | undefined> {
+  const { results } = await db
+    .prepare(
+      `SELECT *, row_number() OVER (PARTITION BY tenant_id ORDER BY links_die_ms, id) AS turn
+       FROM tasks INDEXED BY tasks_open
+       WHERE open = 1 AND state = 'storing' AND attempts = 1 AND due_ms = ?1
+         AND id NOT IN (SELECT value FROM json_each(?2))
+       ORDER BY turn, links_die_ms, id LIMIT 1`,
+    )
+    .bind(leaseUntilMs, JSON.stringify(besides))
+    .all<TaskRow>();
+  return results[0] && taskFromRow(results[0]);
+}
+
+/** Gives back what was claimed until `leaseUntilMs` when it was found done, and nobody has begun to store. */
+export async function giveBackFound(
+  db: D1Database,
+  leaseUntilMs: number,
+  besides: string[],
+  nowMs: number,
+): Promise<void> {
+  await db
+    .prepare(
+      `UPDATE tasks SET attempts = 0, due_ms = ?3
+       WHERE id IN (SELECT id FROM tasks INDEXED BY tasks_open
+         WHERE open = 1 AND state = 'storing' AND attempts = 1 AND due_ms = ?1
+           AND id NOT IN (SELECT value FROM json_each(?2)))`,
+    )
+    .bind(leaseUntilMs, JSON.stringify(besides), nowMs)
+    .run();
 }
 
 /** How long the open task that is longest past its deadline has been so, in milliseconds; 0 when none is. */

@@ -187,15 +187,73 @@ describe("links that are dead", () => {
   });
 });
 
+/** Runs a tick whose store lane never begins. @returns until when it has claimed what it found done. */
+async function findDone(gateway: TestGateway): Promise<number> {
+  const idle = gateway.deps();
+  let leaseUntilMs = 0;
+  const store = async (_untilMs: number, lease = 0) => {
+    leaseUntilMs = lease;
+  };
+  idle.lanes = { ...idleLanes, store };
+  await runTick(idle);
+  return leaseUntilMs;
+}
+
+describe("what a tick finds done", () => {
+  const rows = async () =>
+    (await env.DB.prepare("SELECT state, attempts, due_ms AS dueMs FROM tasks").all()).results;
+
+  it("is its lane's, which stores each task once", async () => {
+    const gateway = startGateway();
+    for (let i = 0; i < 5; i++) await readyTask(gateway);
+    gateway.advance(15_000);
+    const leaseUntilMs = await findDone(gateway);
+    expect(await rows()).toEqual(Array(5).fill({ state: "storing", attempts: 1, dueMs: leaseUntilMs }));
+    const puts: string[] = [];
+    const around: Around = (name, call) => {
+      if (name.startsWith("R2")) puts.push(name);
+      return call();
+    };
+    const deps = startGateway({ beside: gateway, around }).deps();
+    // Another tick's lane, and one that was told of none.
+    await storeLane(deps, 0, leaseUntilMs - 1);
+    await storeLane(deps, 0);
+    expect(puts).toEqual([]);
+    await storeLane(deps, 0, leaseUntilMs);
+    expect(puts).toEqual(Array(5).fill("R2 put"));
+  });
+
+  it("is anybody's when its lane has no time left for it", async () => {
+    const gateway = startGateway();
+    const { key, id } = await readyTask(gateway);
+    gateway.advance(15_000);
+    const leaseUntilMs = await findDone(gateway);
+    await storeLane(gateway.deps(), gateway.now(), leaseUntilMs);
+    expect(await rows()).toEqual([{ state: "storing", attempts: 0, dueMs: gateway.now() }]);
+    await gateway.tick();
+    expect(await readTask(gateway, key, id)).toMatchObject({ status: "completed" });
+  });
+
+  it("is anybody's when its lane has died and the lease is over", async () => {
+    const gateway = startGateway();
+    const { key, id } = await readyTask(gateway);
+    gateway.advance(15_000);
+    const leaseUntilMs = await findDone(gateway);
+    await gateway.tick();
+    expect(await readTask(gateway, key, id)).toMatchObject({ status: "processing" });
+    gateway.advance(leaseUntilMs - gateway.now());
+    await gateway.tick();
+    expect(await readTask(gateway, key, id)).toMatchObject({ status: "completed" });
+  });
+});
+
 describe("a picture whose host hangs", () => {
   it("holds up no other task's in the same lane", async () => {
     const gateway = startGateway();
     const made: { key: string; id: string }[] = [];
     for (let i = 0; i < 4; i++) made.push(await readyTask(gateway));
     gateway.advance(15_000);
-    const idle = gateway.deps();
-    idle.lanes = idleLanes;
-    await runTick(idle);
+    const leaseUntilMs = await findDone(gateway);
 
     let release = () => {};
     const released = new Promise<void>((resolve) => {
@@ -206,7 +264,7 @@ describe("a picture whose host hangs", () => {
       if (name === "fetch GET" && ++asked === 1) await released;
       return call();
     };
-    const lane = storeLane(startGateway({ beside: gateway, around }).deps(), 0);
+    const lane = storeLane(startGateway({ beside: gateway, around }).deps(), 0, leaseUntilMs);
     const completed = async () => {
       const tasks = await Promise.all(made.map(({ key, id }) => readTask(gateway, key, id)));
       return tasks.filter((task) => task.status === "completed").length;
