@@ -56,6 +56,7 @@ describe("the bill of a million tasks", () => {
     });
     expect(more.dollars - bill.dollars).toBeCloseTo(1);
     expect(bill.idleMonthDollars).toBeLessThan(1);
+    expect(bill.runningReadsDollars).toBeLessThan(4);
   });
 
   it("names every price, those of what is never used too", () => {
