@@ -123,7 +123,7 @@ async function checkOpenTasks(
   holds: OpenHold[],
   beforeMs: number,
 ): Promise<Problem[]> {
-  const open = await openTasksWithHold(deps.db, tenant, beforeMs, deps.now());
+  const open = await openTasksWithHold(deps.db, tenant, beforeMs);
   const held = new Set(holds.map(({ hold }) => hold));
   return open
     .filter(({ hold }) => !held.has(hold))

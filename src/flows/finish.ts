@@ -7,20 +7,8 @@
  *   1. the end                     an ended task that is still open: it settles it, once due
  *   2. the object has settled      the same; the object does nothing the second time
  *   3. the task is closed          nothing
- *
- * A task whose pictures are all stored is charged first, and its end closes it in the same write:
- *
- *   storer A                             storer B, once A's lease is over
- *   1. the object charges all of them
- *   (dies)
- *                                        2. finds all of them stored; the object does nothing the second time
- *                                        3. the end, closed
- *
- * Whoever comes after A can only find what A found, since pictures stay. While A's lease lasts nobody else ends the task
- * with fewer of them; when it is nearly over, A ends the task first, as for any other end.
  */
 import { type Deps, describe } from "../deps.ts";
-import type { Task, TaskImage } from "../domain/task.ts";
 import { insertEnds } from "../store/deliveries.ts";
 import {
   claimUnsettled,
@@ -48,34 +36,14 @@ export async function finishNow(deps: Deps, ending: Ending): Promise<void> {
   await settle(deps, await end(deps, [ending]));
 }
 
-/** So much of a lease has to be left for charging and ending: two calls, each with its time limit, and more. */
-const chargeMs = 40_000;
-
-/** Completes a task that the caller holds the lease of and of which every picture is stored: charges, ends and closes it. */
-export async function finishStored(
-  deps: Deps,
-  { id, tenantId, hold, dueMs }: Task,
-  images: TaskImage[],
-): Promise<void> {
-  const ending = { id, from: ["storing"], state: "completed", images, errorCode: null } satisfies Ending;
-  if (deps.now() + chargeMs > dueMs) return finish(deps, [ending]);
-  const ended = { ...{ id, tenantId, hold, errorCode: null }, images: images.length, hidden: false };
-  const isSettled = await tryToSettle(deps, { ...ended, state: "completed" });
-  // Or else cron does.
-  await end(deps, [ending], isSettled);
-}
-
-/**
- * @param closed Their holds are settled.
- * @returns the tasks that this call ended.
- */
-async function end(deps: Deps, endings: Ending[], closed = false): Promise<EndedTask[]> {
+/** @returns the tasks that this call ended. */
+async function end(deps: Deps, endings: Ending[]): Promise<EndedTask[]> {
   if (endings.length === 0) return [];
   const nowMs = deps.now();
   const dueMs = nowMs + settleMs;
   const ids = endings.map(({ id }) => id);
   const results = await deps.db.batch([
-    ...endings.map((ending) => endTask(deps.db, ending, nowMs, dueMs, closed)),
+    ...endings.map((ending) => endTask(deps.db, ending, nowMs, dueMs)),
     insertEnds(deps.db, ids, nowMs),
   ]);
   if (results.at(-1)?.meta.changes) wakeDelivery(deps);
@@ -84,21 +52,17 @@ async function end(deps: Deps, endings: Ending[], closed = false): Promise<Ended
 
 /** Settles holds and closes their tasks; what fails is left to cron. */
 async function settle(deps: Deps, tasks: EndedTask[]): Promise<void> {
-  const settled = await inParallel(tasks, connections, async (task) =>
-    (await tryToSettle(deps, task)) ? [task.id] : [],
-  );
+  const settled = await inParallel(tasks, connections, async (task) => {
+    try {
+      await settleOne(deps, task);
+      return [task.id];
+    } catch (error) {
+      deps.log({ event: "not_settled", level: "error", task: task.id, problem: describe(error) });
+      return [];
+    }
+  });
   const ids = settled.flat();
   if (ids.length > 0) await closeTasks(deps.db, ids);
-}
-
-async function tryToSettle(deps: Deps, task: EndedTask): Promise<boolean> {
-  try {
-    await settleOne(deps, task);
-    return true;
-  } catch (error) {
-    deps.log({ event: "not_settled", level: "error", task: task.id, problem: describe(error) });
-    return false;
-  }
 }
 
 async function settleOne(deps: Deps, task: EndedTask): Promise<void> {

@@ -4,9 +4,9 @@
  *   storer A                            storer B
  *   1. fetches, slowly
  *                                       2. claims, fetches, puts under the recorded id: created
- *                                       3. charges, finish → completed
+ *                                       3. finish → completed
  *   4. puts under the same id: it is there already, so it reads what is known of it and takes that
- *   5. charges: done already; finish → changes nothing
+ *   5. finish → changes nothing
  *
  * and when A dies after its put, B finds the object in the same way. One object per picture, whoever wins.
  */
@@ -23,7 +23,7 @@ import {
 import { claimStore, giveBackFound, selectFound } from "../store/due.ts";
 import { postponeStoring } from "../store/tasks.ts";
 import { fetchPicture } from "./fetch-picture.ts";
-import { finish, finishStored } from "./finish.ts";
+import { finish } from "./finish.ts";
 import { inParallel } from "./parallel.ts";
 
 /** Longer than three waves of fetches and one more for fresh links, each with its own time limit. */
@@ -46,7 +46,6 @@ export async function storeImages(deps: Deps, task: Task): Promise<void> {
     return;
   }
   const stored = images.filter((image) => image.state === "stored");
-  if (stored.length > 0 && stored.length === images.length) return finishStored(deps, task, stored);
   const ended = stored.length > 0 ? { state: "completed" as const, errorCode: null } : failure;
   await finish(deps, [{ id: task.id, from: ["storing"], images: stored, ...ended }]);
 }

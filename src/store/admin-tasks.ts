@@ -36,23 +36,19 @@ export async function readEnds(db: D1Database, holds: { task: string }[]): Promi
   return new Map(results.map(({ id, open, images }) => [id, { open: open === 1, images }]));
 }
 
-/**
- * Open tasks of a tenant that have a hold and were made before `beforeMs`; but for those that somebody stores, who charges them
- * before they end.
- */
+/** Open tasks of a tenant that have a hold and were made before `beforeMs`. */
 export async function openTasksWithHold(
   db: D1Database,
   tenantId: string,
   beforeMs: number,
-  nowMs: number,
 ): Promise<{ id: string; hold: number }[]> {
   const { results } = await db
     .prepare(
       `SELECT id, hold FROM tasks INDEXED BY tasks_open
        WHERE open = 1 AND created_ms < ?2 AND tenant_id = ?1 AND hold IS NOT NULL
-         AND state NOT IN ('completed', 'failed', 'cancelled') AND NOT (state = 'storing' AND due_ms > ?3)`,
+         AND state NOT IN ('completed', 'failed', 'cancelled')`,
     )
-    .bind(tenantId, beforeMs, nowMs)
+    .bind(tenantId, beforeMs)
     .all<{ id: string; hold: number }>();
   return results;
 }

@@ -209,20 +209,17 @@ export interface EndedTask {
  * The statement that ends a task; no row changes when it has ended already. It stays open until the tenant's
  * object has settled its hold. Only `finish` uses it, and reads its result with {@link endedTask}.
  * @param settleMs When cron settles it, if nobody has by then.
- * @param closed Its hold is settled already.
  */
 export function endTask(
   db: D1Database,
   ending: Ending,
   nowMs: number,
   settleMs: number,
-  closed = false,
 ): D1PreparedStatement {
   return db
     .prepare(
       `UPDATE tasks SET state = ?2, version = version + 1, finished_ms = ?3, images = ?4,
-         error_code = ?5, hidden = iif(version = 1, ?6, 0), progress = iif(?2 = 'completed', 100, progress), due_ms = ?8,
-         open = iif(?9, 0, open)
+         error_code = ?5, hidden = iif(version = 1, ?6, 0), progress = iif(?2 = 'completed', 100, progress), due_ms = ?8
        WHERE id = ?1 AND state IN (SELECT value FROM json_each(?7))
        RETURNING ${endedColumns}`,
     )
@@ -235,7 +232,6 @@ export function endTask(
       ending.hidden ? 1 : 0,
       JSON.stringify(ending.from),
       settleMs,
-      closed ? 1 : 0,
     );
 }
 
