@@ -2,8 +2,8 @@
  * What a million tasks cost at Cloudflare's list prices, storage of bytes apart and nothing that a plan includes taken off.
  *
  * The task that is billed asks for one image, takes half a minute and no idempotency key, and is told of to no webhook. Its
- * caller submits it, waits for as long as the reply estimates, reads it twice then, and its picture is fetched once, from R2.
- * A read of a task that still runs has it looked at and costs more, which is a figure of its own.
+ * caller submits it, waits for as long as the reply estimates, reads it then, and its picture is fetched once, from R2. What
+ * each further read costs is a figure of its own, and so is one of a task that still runs, which has it looked at.
  * A million of them come evenly in a month, 23 a minute, of one tenant; of what cron and the object's alarm do by the minute
  * each task bears its share. What cron costs with nothing to do is a figure of its own too.
  *
@@ -59,6 +59,8 @@ export interface Bill {
   dollars: number;
   /** A million reads of tasks that still run, each at a time at which the reader has the task looked at. */
   runningReadsDollars: number;
+  /** A million further reads of tasks that have ended. */
+  finishedReadsDollars: number;
   /** What cron costs in a month in which nobody asks for anything, dollars. */
   idleMonthDollars: number;
 }
@@ -70,7 +72,7 @@ export const tasksAMinute = tasks / minutesAMonth;
 /** The bill of a million tasks. @param tasksPerMinute At once with this many others a minute. */
 export function billOf(life: Life, tasksPerMinute: number = tasksAMinute): Bill {
   const { submit, started, finished, readFinished, image } = life;
-  const own = sumOf(submit, started, finished, [readFinished, 2], image);
+  const own = sumOf(submit, started, finished, readFinished, image);
   const minute = 1 / tasksPerMinute;
   // A round with anything due has a line of its own; the tick is taken once, and not given back before its minute is over.
   const cron: Counts = {
@@ -106,20 +108,26 @@ export function billOf(life: Life, tasksPerMinute: number = tasksAMinute): Bill 
     lineOf("Queue operations", 0, prices.queueOperation),
   ];
   const dollars = lines.reduce((sum, line) => sum + line.dollars, 0);
-  return { lines, dollars, runningReadsDollars: runningReadsOf(life), idleMonthDollars: idleOf(life) };
+  return {
+    lines,
+    dollars,
+    runningReadsDollars: readsOf(life.readRunning),
+    finishedReadsDollars: readsOf(readFinished),
+    idleMonthDollars: idleOf(life),
+  };
 }
 
 function lineOf(what: string, countOfOne: number, price: number): BillLine {
   return { what, count: countOfOne * tasks, dollars: countOfOne * tasks * price };
 }
 
-function runningReadsOf({ readRunning }: Life): number {
+function readsOf({ d1RowsWritten, d1RowsRead, logLines }: Counts): number {
   const read =
     prices.request +
     assumptions.cpuMsPerRequest * prices.cpuMs +
-    readRunning.d1RowsWritten * prices.d1RowWritten +
-    readRunning.d1RowsRead * prices.d1RowRead +
-    readRunning.logLines * prices.logLine;
+    d1RowsWritten * prices.d1RowWritten +
+    d1RowsRead * prices.d1RowRead +
+    logLines * prices.logLine;
   return read * tasks;
 }
 
