@@ -57,6 +57,8 @@ export interface Deps {
   /** Whether one more of this is too many; never for an unknown address. Lenient: counted by data centre. */
   tooMany(what: EdgeLimit, by: string | null): Promise<boolean>;
   lanes: Lanes;
+  /** Names of pieces of work, for consumers. Undefined: there is no Queue, and a tick does all of it. */
+  work: Pick<Queue<string>, "sendBatch"> | undefined;
   spent: Spent;
 }
 
@@ -179,6 +181,7 @@ export function createDeps(config: Config, platform: Platform): Deps {
     signers: signersFor(config),
     tooMany: (what, by) => tooMany(env, what, by),
     lanes: platform.lanes,
+    work: env.WORK,
     spent,
   };
 }

@@ -3,6 +3,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { type Api, createApp, createMisconfiguredApp } from "./app.ts";
 import { type Config, readConfig } from "./config.ts";
 import { createDeps, type Deps, type Lanes, writeLog } from "./deps.ts";
+import { consume } from "./flows/consume.ts";
 import { deliverLane } from "./flows/deliver.ts";
 import { runTick, sendLane, settleLane, storeLane } from "./flows/tick.ts";
 
@@ -37,6 +38,9 @@ export default {
   },
   scheduled(_controller, env, ctx) {
     return runTick(depsFor(configOf(env), env, ctx));
+  },
+  queue(batch, env, ctx) {
+    return consume(depsFor(configOf(env), env, ctx), batch);
   },
 } satisfies ExportedHandler<Env>;
 

@@ -14,6 +14,7 @@ import { meterDatabase } from "../src/store/meter.ts";
 import { expectDocumented } from "./documented.ts";
 import { createSimulator, type PictureSpec, type Simulator } from "./simulator/app.ts";
 import type { VirtualTime } from "./virtual-time.ts";
+import { createWorkQueue, type WorkQueue } from "./work-queue.ts";
 
 export const origin = "https://gateway.example";
 export const upstreamOrigin = "https://upstream.example";
@@ -36,8 +37,10 @@ export interface TestGateway {
   /** Like `fetch`, with a JSON body. */
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
   admin(method: string, path: string, body?: unknown): Promise<Response>;
-  /** Runs one cron tick and whatever it leaves beside it. */
+  /** Runs one cron tick and whatever it leaves beside it, and consumers of what it hands over. */
   tick(): Promise<void>;
+  /** What ticks hand over. */
+  work: WorkQueue;
   /** Deps as a request gets them, for tests that call flows. */
   deps(): Deps;
   /** Everything that was logged, a parsed line each. */
@@ -57,6 +60,11 @@ export interface GatewayOptions {
   hosts?: Record<string, (request: Request) => Response | Promise<Response>>;
   /** Other lanes than the real ones. */
   lanes?: Partial<Lanes>;
+  /**
+   * Consumers of what ticks hand over: as many side by side, in virtual time; or only when the test delivers; or no
+   * Queue at all.
+   */
+  consumers?: number | "by hand" | "none";
   /** Has sleepers share a clock that moves by itself; without it, whoever sleeps moves it for all. */
   time?: VirtualTime;
   /** The cache at the edge; without it one that keeps nothing, which is what there is on `workers.dev`. */
@@ -80,6 +88,7 @@ export function startGateway({
   lanes = {},
   time = beside?.time,
   cache = noCache,
+  consumers = 24,
 }: GatewayOptions = {}): TestGateway {
   const config = testConfig(vars);
   // A full minute, so that a tick has all of it.
@@ -93,7 +102,7 @@ export function startGateway({
 
   const deps = (): Deps => {
     const made: Deps = createDeps(config, {
-      env: time ? limitersIn(time, faultyEnv(reached)) : faultyEnv(reached),
+      env: withQueue(time ? limitersIn(time, faultyEnv(reached)) : faultyEnv(reached)),
       now,
       sleep,
       cache,
@@ -120,6 +129,15 @@ export function startGateway({
     });
     return made;
   };
+  const besides =
+    time && typeof consumers === "number"
+      ? { concurrency: consumers, delayMs: deliveryMs, sleep: time.sleep }
+      : undefined;
+  const work = createWorkQueue({ deps, besides });
+  const withQueue = (bindings: Env) => ({
+    ...bindings,
+    WORK: (consumers === "none" ? undefined : faultyQueue(work.binding, reached)) as Env["WORK"],
+  });
   const reached: Around = time ? (name, call) => time.during(name, () => around(name, call)) : around;
   // Whatever goes on beside takes no time: it is done before the clock moves.
   const stepOn = async (ms: number) => {
@@ -145,6 +163,7 @@ export function startGateway({
     time,
     logs,
     deps,
+    work,
     async fetch(path, init) {
       const response = await app.fetch(new Request(`${origin}${path}`, init), env, {} as ExecutionContext);
       if (!time) {
@@ -161,6 +180,7 @@ export function startGateway({
     async tick() {
       await runTick(deps());
       await settle();
+      if (!time && typeof consumers === "number") await work.drain().then(settle);
     },
     async makeTenant(body = {}) {
       const tenant = await made<{ id: string }>(
@@ -199,6 +219,16 @@ function abortOf(signal: AbortSignal | null | undefined): Promise<never> {
 async function made<T>(response: Response): Promise<T> {
   if (response.status !== 201) throw new Error(`not made: ${response.status} ${await response.text()}`);
   return (await response.json()) as T;
+}
+
+/** From a message's sending to its consumer: an assumption, the platform promises nothing. */
+const deliveryMs = 500;
+
+function faultyQueue(queue: Queue<string>, around: Around): Queue<string> {
+  return {
+    sendBatch: (messages: Iterable<MessageSendRequest<string>>) =>
+      around("Queue", () => queue.sendBatch(messages)),
+  } as Queue<string>;
 }
 
 /** The bindings, with `around` around each call to one. */

@@ -39,6 +39,7 @@ export default defineConfig({
                 KEY_SIGNING_SECRET: "signing-test-secret-0123456789abcdef-0123",
                 ...(process.env.CHAOS_TASKS && { CHAOS_TASKS: process.env.CHAOS_TASKS }),
                 ...(process.env.FUZZ_RUNS && { FUZZ_RUNS: process.env.FUZZ_RUNS }),
+                ...(process.env.DRAIN_TASKS && { DRAIN_TASKS: process.env.DRAIN_TASKS }),
                 ...(process.env.CHAOS_SEED && { CHAOS_SEED: process.env.CHAOS_SEED }),
                 MIGRATIONS: await readD1Migrations(`${root}src/store/migrations`),
               },

@@ -20,14 +20,16 @@ import {
   type Task,
   type TaskImage,
 } from "../domain/task.ts";
-import { claimStore, giveBackFound, selectFound } from "../store/due.ts";
+import { claimStores, giveBackFound, giveBackStores, selectFound } from "../store/due.ts";
 import { postponeStoring } from "../store/tasks.ts";
 import { fetchPicture } from "./fetch-picture.ts";
 import { finish } from "./finish.ts";
 import { inParallel } from "./parallel.ts";
 
+/** Of tasks that are claimed together, those that none of it was begun of in this time go back to the others. */
+const beginMs = 20_000;
 /** Longer than three waves of fetches and one more for fresh links, each with its own time limit. */
-export const storeLeaseMs = 240_000;
+export const storeLeaseMs = beginMs + 240_000;
 /** Pictures of one task under way; with the lane's slots they bound the memory. */
 const picturesAtOnce = 2;
 const maxPauseMs = 600_000;
@@ -166,17 +168,39 @@ export interface FoundByTick {
 }
 
 /**
- * Stores one task, if one is there; true when there may be more.
- * @param which `new`: one that was never tried; `any`: first the one whose links die first.
+ * Stores what is due; true when there may be more.
+ * @param which `new`: such as were never tried; `any`: first those whose links die first.
+ * @param atOnce How many to claim.
+ * @param found What the tick has found done, if it is its lane that stores.
  */
-export async function storeNext(deps: Deps, which: "new" | "any", found: FoundByTick): Promise<boolean> {
-  const claim = () => claimStore(deps.db, deps.now(), deps.now() + storeLeaseMs, which);
-  const task =
-    which === "new"
-      ? ((await beginFound(deps, found)) ?? (await claim()))
-      : ((await claim()) ?? (await beginFound(deps, found)));
-  if (task) await storeImages(deps, task);
-  return task !== undefined;
+export async function storeNext(
+  deps: Deps,
+  which: "new" | "any",
+  atOnce: number,
+  found: FoundByTick,
+): Promise<boolean> {
+  const claimed = () => storeClaimed(deps, which, atOnce);
+  const begun = async () => {
+    const task = await beginFound(deps, found);
+    if (task) await storeImages(deps, task);
+    return task !== undefined;
+  };
+  return which === "new" ? (await begun()) || (await claimed()) : (await claimed()) || (await begun());
+}
+
+/** Claims tasks and stores them, one after the other. */
+async function storeClaimed(deps: Deps, which: "new" | "any", atOnce: number): Promise<boolean> {
+  const claimedMs = deps.now();
+  const leaseUntilMs = claimedMs + storeLeaseMs;
+  const tasks = await claimStores(deps.db, claimedMs, leaseUntilMs, which, atOnce);
+  const found = tasks.length > 0;
+  for (let task = tasks.shift(); task; task = tasks.shift()) {
+    await storeImages(deps, task);
+    if (deps.now() - claimedMs < beginMs) continue;
+    const ids = tasks.splice(0).map(({ id }) => id);
+    if (ids.length > 0) await giveBackStores(deps.db, ids, leaseUntilMs, deps.now());
+  }
+  return found;
 }
 
 async function beginFound(deps: Deps, { leaseUntilMs, begun }: FoundByTick): Promise<Task | undefined> {

@@ -10,9 +10,11 @@
  *   5. works, in rounds
  *   (dies)                              next minute: the tick's lease is over, somebody else takes it
  *
- * With nothing due a round is one read, and the tick is not even taken.
+ * With nothing due a round is one read, and the tick is not even taken. What is more than one invocation should take goes
+ * to the Queue (`hand-over.ts`).
  *
- * What a round finds done is claimed for the tick's store lane in the write that says so, until a time that is this tick's alone:
+ * What a round finds done is claimed for the tick's store lane in the write that says so, until a time that is this tick's
+ * alone; but not while others help to store, who could not take it then:
  *
  *   the tick                            its store lane
  *   1. writes: done, leased
@@ -21,16 +23,15 @@
  *                                       (dies: the leases run out, as that of any storer who dies)
  */
 import { type Deps, describe } from "../deps.ts";
-import { isFinished } from "../domain/task.ts";
 import { readChores } from "../store/chores.ts";
 import { type DueTask, selectDue } from "../store/due.ts";
 import { releaseTick, takeTick } from "../store/leases.ts";
 import { auditSome } from "./audit.ts";
 import { eraseAged, eraseSome } from "./erase.ts";
 import { settleDue } from "./finish.ts";
+import { enoughWaiting, handOverLane, handOverLooks, looksAtOnce, type SharedLane } from "./hand-over.ts";
 import { lanesDone, startLane } from "./lanes.ts";
-import { type Found, lookAt, recordLooks } from "./look.ts";
-import { connections, inParallel } from "./parallel.ts";
+import { lookAtAll } from "./look-at-all.ts";
 import { pushLagging } from "./push-config.ts";
 import { sendDue } from "./send.ts";
 import { type FoundByTick, giveBack, storeLeaseMs, storeNext } from "./store-images.ts";
@@ -38,10 +39,8 @@ import { type FoundByTick, giveBack, storeLeaseMs, storeNext } from "./store-ima
 const minuteMs = 60_000;
 /** The tick ends this long before the next one starts. */
 const marginMs = 1_500;
-/** Tasks in one read; sized for the paid plan's 10,000 subrequests in one invocation. */
-const pageSize = 300;
-/** Looks are written down in groups, so that what is ready is stored while the rest is still being looked at. */
-const groupSize = 2 * connections;
+/** Tasks in one read. */
+const pageSize = 1_000;
 /** A lane stays for so many empty rounds: one request may start at most 32 invocations. */
 const idleRounds = 5;
 const lanePauseMs = 1_000;
@@ -98,72 +97,87 @@ interface Tick {
   lanesUntilMs: number;
 }
 
+/** As long as the tick, and then as any other. No other tick's is the same, nor any other storer's while this one lasts. */
+function leaseOf({ endMs }: Tick): number {
+  return endMs + storeLeaseMs;
+}
+
 /** @returns false when another tick is at work, so that this one has to end. */
 async function runRound(deps: Deps, tick: Tick, roundMs: number, previousMs: number): Promise<boolean> {
   const before = { ...deps.spent };
-  let due = 0;
+  const round: Round = { due: 0, looks: 0, own: [], waiting: { send: 0, store: 0, settle: 0 } };
   try {
-    for await (const page of duePages(deps, roundMs, previousMs)) {
+    for await (const page of duePages(deps, round, roundMs, previousMs)) {
       tick.taken ||= await takeTick(deps.db, roundMs, tick.endMs);
       if (!tick.taken) return false;
-      await runPage(deps, page, tick);
-      due += page.length;
+      await sortPage(deps, page, round, tick, roundMs);
     }
+    for (const lane of sharedLanes) await handOverLane(deps, lane, round.waiting[lane]);
+    await lookAtAll(deps, round.own, tick.endMs, {
+      leaseUntilMs: round.looks > round.own.length ? null : leaseOf(tick),
+      start: () => void startLane(deps, "store", tick.lanesUntilMs, leaseOf(tick)),
+    });
   } catch (error) {
     deps.log({ event: "round_failed", level: "error", problem: describe(error) });
     // The plan's number of calls in one invocation is used up: the next tick has its own.
     if (/too many (subrequests|api requests)/i.test(String(error))) return false;
   }
   // An idle round costs one read, and no line either.
-  if (due > 0) {
+  if (round.due > 0) {
     const rows_read = deps.spent.rowsRead - before.rowsRead;
     const rows_written = deps.spent.rowsWritten - before.rowsWritten;
-    deps.log({ event: "round", due, ms: deps.now() - roundMs, rows_read, rows_written });
+    const handed_over = round.looks - round.own.length;
+    const ms = deps.now() - roundMs;
+    deps.log({ event: "round", due: round.due, handed_over, ms, rows_read, rows_written });
   }
   return true;
 }
 
-async function* duePages(deps: Deps, nowMs: number, previousMs: number): AsyncGenerator<DueTask[]> {
+/** All looks that are due, and as many of the others as their lanes have use for. */
+async function* duePages(
+  deps: Deps,
+  { waiting }: Round,
+  nowMs: number,
+  previousMs: number,
+): AsyncGenerator<DueTask[]> {
   let after: DueTask | undefined;
   do {
-    const page = await selectDue(deps.db, { nowMs, previousMs, limit: pageSize, after });
+    const except = sharedLanes.flatMap((lane) => (waiting[lane] > enoughWaiting ? statesOf[lane] : []));
+    const page = await selectDue(deps.db, { nowMs, previousMs, limit: pageSize, after, except });
     if (page.length > 0) yield page;
     after = page.length === pageSize ? page.at(-1) : undefined;
   } while (after);
 }
 
-/** Looks at what is to be looked at, and has the lanes do the rest beside it. */
-async function runPage(deps: Deps, page: DueTask[], tick: Tick): Promise<void> {
-  // As long as the tick, and then as any other. No other tick's is the same, nor any other storer's while this one lasts.
-  const leaseUntilMs = tick.endMs + storeLeaseMs;
-  const start = (lane: "send" | "store" | "settle") =>
-    void startLane(deps, lane, tick.lanesUntilMs, leaseUntilMs);
-  if (page.some((task) => task.state === "queued" || task.state === "submitting")) start("send");
-  if (page.some((task) => task.state === "storing")) start("store");
-  if (page.some((task) => isFinished(task))) start("settle");
-  const looks = page.filter((task) => task.state === "submitted");
-  let busy = false;
-  let found: Found[] = [];
-  const record = async (some: Found[]) => {
-    try {
-      await recordLooks(deps, some, leaseUntilMs);
-    } finally {
-      // Also when it is not known whether it was written.
-      if (some.some((one) => one.kind === "change" && one.result.images)) start("store");
-    }
-  };
-  await inParallel(looks, connections, async (task) => {
-    // Once the upstream has asked for a pause, the rest of the page waits for it.
-    if (busy) return;
-    const one = await lookAt(deps, task);
-    busy ||= one.kind === "busy";
-    found.push(one);
-    if (found.length < groupSize) return;
-    const group = found;
-    found = [];
-    await record(group);
-  });
-  await record(found);
+/** What a round has found so far. */
+interface Round {
+  due: number;
+  looks: number;
+  /** Looks that the tick takes itself. */
+  own: DueTask[];
+  /** Tasks that a lane is to do something for. */
+  waiting: Record<SharedLane, number>;
+}
+
+const sharedLanes = ["send", "store", "settle"] as const;
+const statesOf: Record<SharedLane, readonly DueTask["state"][]> = {
+  send: ["queued", "submitting"],
+  store: ["storing"],
+  settle: ["completed", "failed", "cancelled"],
+};
+
+/** Starts the lanes for what is theirs, keeps as many looks as one invocation takes, and hands over the others. */
+async function sortPage(deps: Deps, page: DueTask[], round: Round, tick: Tick, roundMs: number) {
+  const looks: DueTask[] = [];
+  for (const task of page) {
+    const lane = sharedLanes.find((one) => statesOf[one].includes(task.state));
+    if (lane === undefined) looks.push(task);
+    else if (round.waiting[lane]++ === 0) void startLane(deps, lane, tick.lanesUntilMs, leaseOf(tick));
+  }
+  round.due += page.length;
+  round.looks += looks.length;
+  const room = Math.max(0, looksAtOnce - round.own.length);
+  round.own.push(...looks.slice(0, room), ...(await handOverLooks(deps, roundMs, looks.slice(room))));
 }
 
 /** Sends until `untilMs`, or until nothing has been due for a while. */
@@ -180,10 +194,22 @@ export async function storeLane(deps: Deps, untilMs: number, leaseUntilMs = 0): 
   const slots = ["new", "any"] as const;
   const found: FoundByTick = { leaseUntilMs, begun: new Set() };
   try {
-    await Promise.all(slots.map((which) => runLane(deps, untilMs, () => storeNext(deps, which, found))));
+    await Promise.all(slots.map((which) => runLane(deps, untilMs, storing(deps, which, found))));
   } finally {
     await giveBack(deps, found);
   }
+}
+
+/** A claim reads all that is to be stored: a slot that has found something so often in a row claims as many at once. */
+const manyInARow = 8;
+
+function storing(deps: Deps, which: "new" | "any", found: FoundByTick): () => Promise<boolean> {
+  let inARow = 0;
+  return async () => {
+    const isThere = await storeNext(deps, which, inARow < manyInARow ? 1 : manyInARow, found);
+    inARow = isThere ? inARow + 1 : 0;
+    return isThere;
+  };
 }
 
 /** Settles what whoever ended it did not. */

@@ -19,6 +19,8 @@ export interface DuePage {
   limit: number;
   /** The last task of the page before. */
   after?: Pick<DueTask, "id" | "createdMs"> | undefined;
+  /** States of which enough is known. */
+  except?: readonly Task["state"][];
 }
 
 /** D1 binds every number as a float, whose division would not round down. */
@@ -41,9 +43,12 @@ const dueFromRow = (row: DueRow, watched: boolean): DueTask => ({
 /** The last look at a task past its deadline waits for the end of a pause, but not for ever. */
 const lastLookWaitsMs = 120_000;
 
+const hasNoPause = "(SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1";
+
 /**
  * Reads a page of open tasks with something due, oldest first, in one pass over the open tasks. While the
- * upstream's account cools down, only storing, settling and ending what is past its deadline are due.
+ * upstream's account cools down, only storing, settling and ending what is past its deadline are due. Looks that were handed
+ * over are not.
  */
 export async function selectDue(db: D1Database, page: DuePage): Promise<DueTask[]> {
   const { results } = await db
@@ -54,11 +59,34 @@ export async function selectDue(db: D1Database, page: DuePage): Promise<DueTask[
            (${whole(1)} - submitted_ms) / (${everyMs}) > (${whole(2)} - submitted_ms) / (${everyMs})),
          due_ms <= ?1)
          AND (state NOT IN ('queued', 'submitting', 'submitted')
-           OR deadline_ms + iif(state = 'submitted', ${lastLookWaitsMs}, 0) <= ?1
-           OR (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1)
+           OR deadline_ms + iif(state = 'submitted', ${lastLookWaitsMs}, 0) <= ?1 OR ${hasNoPause})
+         AND (state <> 'submitted'
+           OR id NOT IN (SELECT value FROM pieces, json_each(pieces.tasks) WHERE until_ms > ?1))
+         AND instr(?6, state) = 0
        ORDER BY created_ms, id LIMIT ?3`,
     )
-    .bind(page.nowMs, page.previousMs, page.limit, page.after?.createdMs ?? 0, page.after?.id ?? "")
+    .bind(
+      page.nowMs,
+      page.previousMs,
+      page.limit,
+      page.after?.createdMs ?? 0,
+      page.after?.id ?? "",
+      page.except?.join() ?? "",
+    )
+    .all<DueRow>();
+  return results.map((row) => dueFromRow(row, false));
+}
+
+/** Those of `ids` that may be looked at, at whatever pace: the upstream has them, and nobody has just looked. */
+export async function selectLooks(db: D1Database, ids: string[], nowMs: number): Promise<DueTask[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT ${lookColumns} FROM tasks
+       WHERE id IN (SELECT value FROM json_each(?2)) AND state = 'submitted'
+         AND (?1 >= deadline_ms OR due_ms <= ?1 AND ?1 - refreshed_ms >= ${firstLookMs})
+         AND (deadline_ms + ${lastLookWaitsMs} <= ?1 OR ${hasNoPause})`,
+    )
+    .bind(nowMs, JSON.stringify(ids))
     .all<DueRow>();
   return results.map((row) => dueFromRow(row, false));
 }
@@ -176,15 +204,17 @@ export async function claimSends(
 }
 
 /**
- * Claims a task whose pictures are to be stored: of the tenant with the fewest under way, the one whose links die first.
- * @param which `new`: only one that was never tried; or one task by its id, if it is due.
+ * Claims tasks whose pictures are to be stored: of the tenants with the fewest under way, those whose links die first.
+ * Reads all that are to be stored, so that one claim of many is worth more than many of one.
+ * @param which `new`: only such as were never tried; or one task by its id, if it is due.
  */
-export async function claimStore(
+export async function claimStores(
   db: D1Database,
   nowMs: number,
   leaseUntilMs: number,
   which: "new" | "any" | { id: string },
-): Promise<Task | undefined> {
+  limit: number,
+): Promise<Task[]> {
   const id = typeof which === "object" ? which.id : null;
   const newOnly = which === "new" ? 1 : 0;
   const { results } = await db
@@ -196,12 +226,35 @@ export async function claimStore(
            FROM (SELECT id, tenant_id, links_die_ms,
                due_ms <= ?1 AND (?3 IS NULL OR id = ?3) AND (?4 = 0 OR attempts = 0) AS waits
              FROM tasks INDEXED BY tasks_open WHERE open = 1 AND state = 'storing'))
-         WHERE waits ORDER BY turn, links_die_ms, id LIMIT 1)
+         WHERE waits ORDER BY turn, links_die_ms, id LIMIT ?5)
        RETURNING *`,
     )
-    .bind(nowMs, leaseUntilMs, id, newOnly)
+    .bind(nowMs, leaseUntilMs, id, newOnly, limit)
     .all<TaskRow>();
-  return results[0] && taskFromRow(results[0]);
+  return results.map(taskFromRow);
+}
+
+/** Claims one of them. */
+export async function claimStore(
+  ...args: [db: D1Database, nowMs: number, leaseUntilMs: number, which: "new" | "any" | { id: string }]
+): Promise<Task | undefined> {
+  return (await claimStores(...args, 1))[0];
+}
+
+/** Gives back what {@link claimStores} claimed until `leaseUntilMs` and nobody has begun. */
+export async function giveBackStores(
+  db: D1Database,
+  ids: string[],
+  leaseUntilMs: number,
+  nowMs: number,
+): Promise<void> {
+  await db
+    .prepare(
+      `UPDATE tasks SET attempts = attempts - 1, due_ms = ?3
+       WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'storing' AND due_ms = ?2`,
+    )
+    .bind(JSON.stringify(ids), leaseUntilMs, nowMs)
+    .run();
 }
 
 /**

@@ -64,6 +64,8 @@ export async function startStage(folder: string, gateway: string): Promise<Stage
         name: "gateway",
         modules: [{ type: "ESModule", path: "index.js", contents: gateway }],
         assets: undefined,
+        // A queue has one consumer, and several stages may stand side by side.
+        queueConsumers: undefined,
         serviceBindings: { ASSETS: "bare" },
         bindings: {
           ...(configured.bindings as Record<string, string>),

@@ -1,7 +1,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { imageKey } from "../../src/domain/task.ts";
-import { storeImages } from "../../src/flows/store-images.ts";
+import { storeImages, storeNext } from "../../src/flows/store-images.ts";
 import { runTick, storeLane } from "../../src/flows/tick.ts";
 import { claimStore } from "../../src/store/due.ts";
 import {
@@ -294,6 +294,35 @@ describe("a bucket that fails", () => {
     expect(shaken.logs.filter((line) => line.event === "lane_failed")).toEqual([]);
     broken.clear();
     expect(await finishTask(shaken, key, id)).toMatchObject({ status: "completed", usage: { images: 2 } });
+  });
+});
+
+describe("a slot that is behind", () => {
+  it("claims several at once, and gives back what it has not begun in 20 s", async () => {
+    const gateway = startGateway();
+    const { key } = await gateway.makeTenant();
+    for (let i = 0; i < 6; i++) await submitTask(gateway, key, { seed: 7 });
+    gateway.advance(15_000);
+    const deps = gateway.deps();
+    deps.lanes = idleLanes;
+    await runTick(deps);
+    // Longer than that tick's own claim of what it found.
+    gateway.advance(360_000);
+    let fetched = 0;
+    const around: Around = (name, call) => {
+      // Each picture takes fifteen seconds.
+      if (name === "fetch GET" && fetched++ >= 0) gateway.advance(15_000);
+      return call();
+    };
+    const slow = startGateway({ beside: gateway, around });
+    expect(await storeNext(slow.deps(), "new", 6, { leaseUntilMs: 0, begun: new Set() })).toBe(true);
+    expect(fetched).toBe(2);
+    const { results } = await env.DB.prepare(
+      "SELECT count(*) AS n FROM tasks WHERE state = 'storing' AND attempts = 0 AND due_ms <= ?1",
+    )
+      .bind(gateway.now())
+      .all();
+    expect(results).toEqual([{ n: 4 }]);
   });
 });
 

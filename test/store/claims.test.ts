@@ -1,7 +1,14 @@
 /** Whatever cron or a reader does is claimed first: each task goes to one of those who ask, however many ask at once. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { endStates, openStates, type TaskState } from "../../src/domain/task.ts";
-import { claimRefresh, claimSends, claimStore, writeLooks } from "../../src/store/due.ts";
+import {
+  claimRefresh,
+  claimSends,
+  claimStore,
+  claimStores,
+  giveBackStores,
+  writeLooks,
+} from "../../src/store/due.ts";
 import { coolDown } from "../../src/store/leases.ts";
 import { postponeSend, postponeStoring, queuePosition, selectQueuePosition } from "../../src/store/tasks.ts";
 import { clearTasks } from "../gateway.ts";
@@ -113,6 +120,21 @@ describe("claiming tasks to send", () => {
     expect(await sends(100)).toEqual([]);
   });
 
+  it("hands out several at once in turns by tenant, and takes back what was not begun", async () => {
+    const many = [await insertStoring(), await insertStoring(), await insertStoring()];
+    const other = await insertStoring({ tenantId: "other" });
+    const claimed = await claimStores(db, nowMs, leaseUntilMs, "new", 3);
+    expect(claimed).toHaveLength(3);
+    expect(claimed.map(({ id }) => id)).toContain(other.id);
+    const [begun, ...rest] = claimed.map(({ id }) => id);
+    await giveBackStores(db, rest, leaseUntilMs, nowMs);
+    // A lease that is somebody else's by now is not given back.
+    await giveBackStores(db, [begun ?? ""], leaseUntilMs + 1, nowMs);
+    const left = sorted([...many, other].map(({ id }) => id).filter((id) => id !== begun));
+    const again = await claimStores(db, nowMs, leaseUntilMs, "new", 9);
+    expect(sorted(again.map(({ id }) => id))).toEqual(left);
+  });
+
   it("hands a task out again when its taker does not come back, and the late one has no lease left", async () => {
     await insertQueued();
     const [first] = await sends(1);
@@ -220,6 +242,21 @@ describe("claiming tasks to store", () => {
       ...made.map((id) => claimStore(db, nowMs, leaseUntilMs, { id })),
     ]);
     expect(sorted(claims.flatMap((task) => task?.id ?? []))).toEqual(sorted(made));
+  });
+
+  it("hands out several at once in turns by tenant, and takes back what was not begun", async () => {
+    const many = [await insertStoring(), await insertStoring(), await insertStoring()];
+    const other = await insertStoring({ tenantId: "other" });
+    const claimed = await claimStores(db, nowMs, leaseUntilMs, "new", 3);
+    expect(claimed).toHaveLength(3);
+    expect(claimed.map(({ id }) => id)).toContain(other.id);
+    const [begun, ...rest] = claimed.map(({ id }) => id);
+    await giveBackStores(db, rest, leaseUntilMs, nowMs);
+    // A lease that is somebody else's by now is not given back.
+    await giveBackStores(db, [begun ?? ""], leaseUntilMs + 1, nowMs);
+    const left = sorted([...many, other].map(({ id }) => id).filter((id) => id !== begun));
+    const again = await claimStores(db, nowMs, leaseUntilMs, "new", 9);
+    expect(sorted(again.map(({ id }) => id))).toEqual(left);
   });
 
   it("hands a task out again when its taker does not come back, and the late one has no lease left", async () => {

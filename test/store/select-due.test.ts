@@ -185,6 +185,16 @@ describe("a page of what is due", () => {
     expect(pages.map((page) => page.length)).toEqual([2, 2, 2, 2, 1, 0]);
   });
 
+  it("leaves out states of which enough is known", async () => {
+    const { id: submitted } = await insertSubmitted();
+    const { id: storing } = await insertStoring();
+    expect(await dueAt(t0 + minutes(1), t0, { except: ["storing"] })).toEqual([submitted]);
+    expect(await dueAt(t0 + minutes(1), t0, { except: ["queued", "submitting"] })).toEqual([
+      submitted,
+      storing,
+    ]);
+  });
+
   it("holds what is due beside what is not, oldest first", async () => {
     const young = await insertSubmitting({ createdMs: t0 + 10_000 });
     const old = await insertSubmitting({ createdMs: t0 });
