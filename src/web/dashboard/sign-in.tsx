@@ -1,14 +1,14 @@
 /** The door: the admin key opens everything, the read key all that changes nothing. */
-import { useMutation } from "@tanstack/preact-query";
 import { useState } from "preact/hooks";
 import { getOverview } from "#gateway";
+import { useAct } from "../ui/act.ts";
 import { call, callWith, Refusal } from "../ui/call.ts";
 import { Field } from "../ui/field.tsx";
 import { Problem } from "../ui/notice.tsx";
 
 export function SignIn({ onSignIn }: { onSignIn: (key: string) => void }) {
   const [key, setKey] = useState("");
-  const signIn = useMutation({
+  const signIn = useAct({
     mutationFn: (given: string) => {
       callWith(given);
       return call(getOverview({ days: 1 }));

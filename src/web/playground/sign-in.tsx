@@ -1,5 +1,6 @@
 /** The empty page: one field for a key, and where to get one. */
 import { useState } from "preact/hooks";
+import { useGate } from "../ui/act.ts";
 import { Refusal } from "../ui/call.ts";
 import { Field } from "../ui/field.tsx";
 import { Notice, Problem } from "../ui/notice.tsx";
@@ -15,8 +16,10 @@ export function SignIn({ notice, onOpen }: SignInProps) {
   const [key, setKey] = useState("");
   const [error, setError] = useState<unknown>();
   const [isAsking, setAsking] = useState(false);
+  const gate = useGate();
   const open = async (event: Event) => {
     event.preventDefault();
+    if (!gate.enter()) return;
     setAsking(true);
     setError(undefined);
     try {
@@ -24,6 +27,7 @@ export function SignIn({ notice, onOpen }: SignInProps) {
     } catch (thrown) {
       setError(thrown);
       setAsking(false);
+      gate.open();
     }
   };
   const refused =

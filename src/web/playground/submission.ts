@@ -1,6 +1,7 @@
 /** Sending the form. Whatever becomes of the reply, one submission makes one task. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { createImage, type Task } from "#gateway";
+import { useGate } from "../ui/act.ts";
 import { nowMs, randomHex } from "../ui/browser.ts";
 import { Refusal } from "../ui/call.ts";
 import type { Body } from "./draft.ts";
@@ -20,9 +21,11 @@ export function useSubmission(onTask: (task: Task) => void) {
   const [refused, setRefused] = useState<Refused>();
   // The key of a submission whose outcome is not known: the next click asks the gateway for that same task.
   const open = useRef<{ text: string; key: string }>();
+  const gate = useGate();
   const secondsLeft = useSecondsUntil(refused?.untilMs);
 
   const submit = async (body: Body) => {
+    if (!gate.enter()) return;
     const text = JSON.stringify(body);
     if (open.current?.text !== text) open.current = { text, key: randomHex(16) };
     setSending(true);
@@ -37,6 +40,7 @@ export function useSubmission(onTask: (task: Task) => void) {
       setRefused({ error, body, untilMs: wait === null ? undefined : nowMs() + wait * 1_000 });
     }
     setSending(false);
+    gate.open();
   };
   return { submit, isSending, refused, secondsLeft };
 }

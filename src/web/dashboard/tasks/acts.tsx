@@ -1,7 +1,8 @@
 /** What the operator can do to a task by hand: have it looked at now, or give it up. */
-import { useMutation, useQueryClient } from "@tanstack/preact-query";
+import { useQueryClient } from "@tanstack/preact-query";
 import { useState } from "preact/hooks";
 import { type AdminTask, failTask, refreshTask } from "#gateway";
+import { useAct } from "../../ui/act.ts";
 import { call } from "../../ui/call.ts";
 import { Dialog } from "../../ui/dialog.tsx";
 import { showNumber } from "../../ui/format.ts";
@@ -15,8 +16,8 @@ export function Acts({ task }: { task: AdminTask }) {
     client.setQueryData(["task", task.id], changed);
     void client.invalidateQueries({ queryKey: ["deliveries"] });
   };
-  const refresh = useMutation({ mutationFn: () => call(refreshTask(task.id)), onSuccess: show });
-  const fail = useMutation({
+  const refresh = useAct({ mutationFn: () => call(refreshTask(task.id)), onSuccess: show });
+  const fail = useAct({
     mutationFn: () => call(failTask(task.id)),
     onSuccess: (changed) => {
       setAsking(false);

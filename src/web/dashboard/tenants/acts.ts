@@ -1,6 +1,7 @@
 /** Changes to a tenant. After each, what is on the screen is read again, so that it is what the server has. */
-import { useMutation, useQueryClient } from "@tanstack/preact-query";
+import { useQueryClient } from "@tanstack/preact-query";
 import { changeTenant } from "#gateway";
+import { useAct } from "../../ui/act.ts";
 import { call } from "../../ui/call.ts";
 
 /** Names what was read of a tenant; a change to it outdates all of that. */
@@ -18,7 +19,7 @@ export function useTenantAct<Given = void, Answer = unknown>(
   onDone?: (answer: Answer) => void,
 ) {
   const client = useQueryClient();
-  return useMutation({
+  return useAct({
     mutationFn: act,
     // A reply may hold a key that is shown once: it must not outlive the place that shows it.
     gcTime: 0,

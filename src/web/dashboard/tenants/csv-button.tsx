@@ -2,7 +2,7 @@
  * Saves a table of the API's as a file. It is fetched with the admin key in its header, as every call is, and handed to the
  * browser from memory: a plain link would have to carry the key in its address.
  */
-import { useMutation } from "@tanstack/preact-query";
+import { useAct } from "../../ui/act.ts";
 import { call } from "../../ui/call.ts";
 import { Problem } from "../../ui/notice.tsx";
 
@@ -14,7 +14,7 @@ interface CsvButtonProps {
 }
 
 export function CsvButton({ name, read }: CsvButtonProps) {
-  const download = useMutation({
+  const download = useAct({
     gcTime: 0,
     mutationFn: async () => {
       const table: unknown = await call(read({ accept: "text/csv" }));

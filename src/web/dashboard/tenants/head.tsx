@@ -1,8 +1,9 @@
 /** The top of a tenant's page: who it is, whether it is well, the figures that matter, and its switch. */
-import { useMutation, useQueryClient } from "@tanstack/preact-query";
+import { useQueryClient } from "@tanstack/preact-query";
 import { useState } from "preact/hooks";
 import { useLocation } from "wouter-preact";
 import { deleteTenant, type Tenant } from "#gateway";
+import { useAct } from "../../ui/act.ts";
 import { call } from "../../ui/call.ts";
 import { CopyButton } from "../../ui/copy-button.tsx";
 import { showTime } from "../../ui/format.ts";
@@ -77,7 +78,7 @@ function StatusSwitch({ tenant, onClose }: { tenant: Tenant; onClose: () => void
 function Deletion({ tenant, onClose }: { tenant: Tenant; onClose: () => void }) {
   const client = useQueryClient();
   const [, goTo] = useLocation();
-  const act = useMutation({
+  const act = useAct({
     mutationFn: () => call(deleteTenant(tenant.id)),
     onSuccess: () => {
       goTo("/tenants");

@@ -1,11 +1,12 @@
 /** Has a delivery tried again at once, and says what came of asking. */
-import { useMutation, useQueryClient } from "@tanstack/preact-query";
+import { useQueryClient } from "@tanstack/preact-query";
 import { retryDelivery } from "#gateway";
+import { useAct } from "../../ui/act.ts";
 import { call } from "../../ui/call.ts";
 
 export function SendAgain({ id }: { id: string }) {
   const client = useQueryClient();
-  const retry = useMutation({
+  const retry = useAct({
     mutationFn: () => call(retryDelivery(id)),
     onSuccess: () => client.invalidateQueries({ queryKey: ["deliveries"] }),
   });
