@@ -1,6 +1,7 @@
 /** Lists by pages, as the API gives them: however long one is, the page holds one page of it. */
 import { keepPreviousData, useQuery } from "@tanstack/preact-query";
 import { useState } from "preact/hooks";
+import { useStanding } from "./standing.ts";
 
 export interface ListPage<Row> {
   data: Row[];
@@ -27,15 +28,17 @@ export function usePages<Row>(
     placeholderData: keepPreviousData,
     refetchInterval: refreshMs,
   });
-  const next = query.data?.next_cursor ?? null;
+  const { data, error } = useStanding(query);
+  const next = data?.next_cursor ?? null;
   const goOn = () => {
     // While a page is on its way the one before is shown, and its way on leads to where the reader is going already.
-    if (next !== null && !query.isPlaceholderData) setTrail([...trail, next]);
+    if (next !== null && query.data && !query.isPlaceholderData) setTrail([...trail, next]);
   };
   return {
-    rows: query.data?.data ?? [],
-    error: query.error,
-    isLoading: query.isPending,
+    /** Those that were read last, also when they could not be read again since. */
+    rows: data?.data ?? [],
+    error,
+    isLoading: data === undefined && error === null,
     page: trail.length + 1,
     goNext: next === null ? undefined : goOn,
     goBack: trail.length === 0 ? undefined : () => setTrail(trail.slice(0, -1)),

@@ -11,7 +11,12 @@ function maybeLater(failures: number, error: unknown): boolean {
 
 export function start(page: ComponentChild): void {
   const client = new QueryClient({
-    defaultOptions: { queries: { retry: maybeLater, refetchOnWindowFocus: true, staleTime: 1_000 } },
+    defaultOptions: {
+      // Tried also when the browser says that it is offline, which it may be wrong about; and a failure is then said.
+      queries: { retry: maybeLater, refetchOnWindowFocus: true, staleTime: 1_000, networkMode: "always" },
+      // What waited for the network would be sent when nobody expects it any more.
+      mutations: { networkMode: "always" },
+    },
   });
   const root = document.getElementById("page");
   if (!root) throw new Error("the page has no place for itself");
