@@ -41,6 +41,15 @@ function fill({ days, series }: Figures): Figures {
   };
 }
 
+const leastDays = 7;
+
+/** Where the drawing begins: a first day's only bar would be a thin line at its far edge. The table has every day. */
+function beginOf(series: Figures["series"]): number {
+  const firsts = series.map(({ values }) => values.findIndex((value) => value !== 0)).filter((at) => at >= 0);
+  const days = series[0]?.values.length ?? 0;
+  return Math.max(0, Math.min(...firsts, days - leastDays));
+}
+
 function Drawing({ title, days, series }: ChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const legend = useRef<HTMLUListElement>(null);
@@ -53,12 +62,13 @@ function Drawing({ title, days, series }: ChartProps) {
     if (place === null) return;
     const keys = [...(legend.current?.querySelectorAll(".chart-key") ?? [])];
     const { color: text, borderTopColor: line } = getComputedStyle(place);
+    const from = beginOf(series);
     const drawn = drawBars(place, {
-      days,
-      values: series.map(({ values }) => values),
+      days: days.slice(from),
+      values: series.map(({ values }) => values.slice(from)),
       colours: keys.map((key) => getComputedStyle(key).backgroundColor),
       ink: { text, line },
-      onPoint: setPointed,
+      onPoint: (index) => setPointed(index === null ? null : from + index),
     });
     // Where it cannot be drawn, the legend and the table still say it all.
     drawn.catch(() => place.classList.add("undrawn"));
