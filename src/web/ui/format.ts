@@ -2,6 +2,7 @@
 
 const numbers = new Intl.NumberFormat("en");
 const dateTime = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+const clock = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 
 export const showNumber = (value: number): string => numbers.format(value);
@@ -12,6 +13,9 @@ export const count = (value: number, noun: string): string =>
 
 /** @param seconds Unix seconds. */
 export const showTime = (seconds: number): string => dateTime.format(seconds * 1000);
+
+/** "14:03:22", for what was a moment ago. */
+export const showClock = (ms: number): string => clock.format(ms);
 
 /** "3 minutes ago". @param seconds Unix seconds. */
 export function showAgo(seconds: number, nowMs: number): string {
@@ -39,4 +43,11 @@ export function showBytes(bytes: number): string {
   if (bytes < 1_000) return `${bytes} B`;
   if (bytes < 1_000_000) return `${Math.round(bytes / 1_000)} kB`;
   return `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
+/** "1 GiB", "2.5 MiB": sizes that are set, and so are round in powers of two. */
+export function showBinary(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)));
+  return `${Math.round((bytes / 1024 ** step) * 100) / 100} ${units[step]}`;
 }
