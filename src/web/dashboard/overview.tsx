@@ -1,8 +1,8 @@
 /** How the business is, at a glance. */
 import { Chart } from "../ui/chart.tsx";
 import { lastDays } from "../ui/days.ts";
-import { showSeconds } from "../ui/format.ts";
-import { Problem } from "../ui/notice.tsx";
+import { showClock, showSeconds } from "../ui/format.ts";
+import { Notice, Problem } from "../ui/notice.tsx";
 import { daysShown, type Figures, useOverview } from "./overview/read.ts";
 import {
   Books,
@@ -14,7 +14,7 @@ import {
   Unfinished,
   Upstream,
 } from "./overview/tiles.tsx";
-import { type Verdict, verdictOf } from "./overview/verdict.ts";
+import { notReached, type Verdict, verdictOf } from "./overview/verdict.ts";
 import { TaskLink, TenantLink, When } from "./when.tsx";
 
 export function Overview() {
@@ -30,19 +30,31 @@ export function Overview() {
           </p>
         )}
       </div>
-      <Problem error={overview.error ?? readiness.error ?? audit.error} />
+      {overview.error && figures ? (
+        <Notice kind="error">
+          Not reached since {showClock(nowMs)}; the figures are of then. {overview.error.message}
+        </Notice>
+      ) : (
+        <Problem error={overview.error ?? readiness.error ?? audit.error} />
+      )}
       {!figures && !overview.error && <p class="empty">Reading…</p>}
       {figures && (
         <>
-          <Glance verdict={verdictOf(figures, readiness.data, audit.data)} />
-          <div class="tiles">
+          <Glance
+            verdict={
+              overview.error
+                ? notReached
+                : verdictOf(figures, readiness.error ? null : readiness.data, audit.data)
+            }
+          />
+          <div class={overview.error ? "tiles old" : "tiles"}>
             <Unfinished figures={figures} />
             <Oldest figures={figures} />
             <Today figures={figures} nowMs={nowMs} />
             <Errors figures={figures} />
             <TimeToPicture figures={figures} />
             <Upstream figures={figures} nowMs={nowMs} />
-            <Ready readiness={readiness.data} />
+            <Ready readiness={readiness.error ? undefined : readiness.data} />
             <Books audited={audit.data} />
           </div>
           <Days figures={figures} nowMs={nowMs} />

@@ -2,6 +2,7 @@
 import { useQuery } from "@tanstack/preact-query";
 import { getOverview, readyz } from "#gateway";
 import { call, Refusal } from "../../ui/call.ts";
+import { useStanding } from "../../ui/standing.ts";
 import { checkFrom } from "../audit/walk.ts";
 
 export const daysShown = 30;
@@ -37,7 +38,11 @@ export function useOverview() {
     refetchInterval: auditMs,
     staleTime: auditMs,
   });
-  return { overview, readiness, audit };
+  return {
+    overview: { ...useStanding(overview), dataUpdatedAt: overview.dataUpdatedAt },
+    readiness: useStanding(readiness),
+    audit: useStanding(audit),
+  };
 }
 
 export type Audited = Awaited<ReturnType<typeof checkFrom>>;

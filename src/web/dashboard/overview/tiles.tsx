@@ -4,7 +4,7 @@ import { dayOf } from "../../ui/days.ts";
 import { count, showAgo, showNumber, showSeconds, showTime } from "../../ui/format.ts";
 import type { Audited, Figures, Readiness } from "./read.ts";
 import { Lines, Tile } from "./tile.tsx";
-import { highErrorRate, oldSeconds, parts, showShare } from "./verdict.ts";
+import { highErrorRate, oldSeconds, ownErrorRate, parts, showShare } from "./verdict.ts";
 
 const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
 
@@ -17,7 +17,7 @@ export function Unfinished({ figures }: { figures: Figures }) {
       {states.length > 0 && (
         <p>
           <Link href="/tasks?status=pending">Pending</Link> ·{" "}
-          <Link href="/tasks?status=processing">processing</Link>
+          <Link href="/tasks?status=processing">Processing</Link>
         </p>
       )}
     </Tile>
@@ -31,12 +31,19 @@ export function Oldest({ figures }: { figures: Figures }) {
   const isOld = age > oldSeconds;
   return (
     <Tile title="Oldest unfinished" figure={showSeconds(age)} tone={isOld ? "bad" : undefined}>
-      <p class="soft">
-        {isOld ? `Older than ${showSeconds(oldSeconds)}: it waits for something.` : "That is usual."}
-      </p>
+      <p class="soft">{ageInWords(age, figures.last_day.time_to_picture_seconds.p95)}</p>
       {oldest && <Link href={`/tasks/${oldest.id}`}>Open the oldest</Link>}
     </Tile>
   );
+}
+
+/** @param usual In which 95 of 100 are done; null: none is yet. */
+function ageInWords(age: number, usual: number | null): string {
+  if (age > oldSeconds) return `Older than ${showSeconds(oldSeconds)}: it waits for something.`;
+  if (usual === null) return "There is no picture of the last 24 hours to compare it with.";
+  return age <= usual
+    ? "Not longer than most take."
+    : `Longer than 95 of 100 took, which is ${showSeconds(usual)}.`;
 }
 
 export function Today({ figures, nowMs }: { figures: Figures; nowMs: number }) {
@@ -56,14 +63,19 @@ export function Today({ figures, nowMs }: { figures: Figures; nowMs: number }) {
 
 export function Errors({ figures }: { figures: Figures }) {
   const { error_rate: rate, failures, tasks } = figures.last_day;
+  const own = ownErrorRate(figures.last_day);
+  const askedFor = Math.round((rate - own) * tasks);
   const byCode = Object.entries(failures).toSorted(([, a], [, b]) => b - a);
   return (
     <Tile
       title="Errors in 24 hours"
       figure={tasks === 0 ? "none" : showShare(rate)}
-      tone={rate > highErrorRate ? "bad" : undefined}
+      tone={own > highErrorRate ? "bad" : undefined}
     >
-      <p class="soft">of {count(tasks, "task")}</p>
+      <p class="soft">
+        of {count(tasks, "task")}
+        {askedFor > 0 && `; ${showNumber(askedFor)} failed by what was asked`}
+      </p>
       <Lines lines={byCode.map(([code, failed]) => [<code key={code}>{code}</code>, showNumber(failed)])} />
     </Tile>
   );

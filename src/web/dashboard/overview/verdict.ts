@@ -10,8 +10,29 @@ export interface Verdict {
 
 /** A task takes a minute or two; one that is older than this waits for something. */
 export const oldSeconds = 600;
-/** Some requests fail by what they ask for. More than this share is no longer that. */
+/** More than this share of failures that no caller can help is worth a look. */
 export const highErrorRate = 0.1;
+/** What callers asked for that could not be made: it says nothing about the gateway. */
+const callersOwn = new Set([
+  "content_policy_violation",
+  "invalid_parameters",
+  "invalid_media_url",
+  "image_processing_error",
+  "image_dimension_mismatch",
+]);
+
+/** The failures of a day that are no fault of what was asked, as a share of its tasks. */
+export function ownErrorRate({ failures, tasks }: Figures["last_day"]): number {
+  const own = Object.entries(failures).filter(([code]) => !callersOwn.has(code));
+  return tasks === 0 ? 0 : own.reduce((total, [, failed]) => total + failed, 0) / tasks;
+}
+
+/** What is said instead while nobody knows. */
+export const notReached: Verdict = {
+  tone: "busy",
+  text: "Not known",
+  reasons: ["the figures could not be read again"],
+};
 /** Past its deadline a task is ended by the next tick or two. */
 const overdueSeconds = 180;
 
@@ -21,7 +42,8 @@ export const parts = {
   limiter: "Limits (Durable Object)",
 };
 
-export function verdictOf(figures: Figures, readiness?: Readiness, audited?: Audited): Verdict {
+/** @param readiness null: it could not be read. */
+export function verdictOf(figures: Figures, readiness?: Readiness | null, audited?: Audited): Verdict {
   const broken: string[] = [];
   for (const [part, state] of Object.entries(readiness?.checks ?? {})) {
     if (state === "failed") broken.push(`${parts[part as keyof typeof parts] ?? part} does not answer`);
@@ -37,14 +59,15 @@ export function verdictOf(figures: Figures, readiness?: Readiness, audited?: Aud
 
 function doubts(
   { oldest_unfinished_seconds: oldest, last_day, upstream }: Figures,
-  readiness: Readiness | undefined,
+  readiness: Readiness | null | undefined,
 ): string[] {
   const found: string[] = [];
+  if (readiness === null) found.push("whether it is ready could not be read");
   if ((readiness?.oldest_overdue_seconds ?? 0) > overdueSeconds) found.push("a task is past its deadline");
   if (oldest !== null && oldest > oldSeconds)
     found.push(`a task has been under way for ${showSeconds(oldest)}`);
-  if (last_day.error_rate > highErrorRate)
-    found.push(`${showShare(last_day.error_rate)} of the last day's tasks failed`);
+  const rate = ownErrorRate(last_day);
+  if (rate > highErrorRate) found.push(`${showShare(rate)} of the last day's tasks failed`);
   if (upstream.credits_left !== null && upstream.credits_left <= 0)
     found.push("the upstream has no credits left");
   if (upstream.cools_down_until !== null) found.push("the upstream has asked for a pause");

@@ -1,0 +1,102 @@
+/** When the gateway cannot be reached any more, nothing that was read before passes for what is. */
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startBrowser } from "./browser.ts";
+import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import type { WatchedPage } from "./open-page.ts";
+import { expectFitForAll, openSection } from "./signed-in.ts";
+import { makeToldTenant } from "./told-tenant.ts";
+
+let gateway: BuiltGateway;
+let browser: Browser;
+beforeAll(async () => {
+  gateway = await startBuiltGateway();
+  browser = await startBrowser();
+  const tenant = await makeToldTenant(gateway, null, { id: "acme", balance: 5_000 });
+  await tenant.start("a slow one [sim:seconds=900]");
+});
+afterAll(async () => {
+  await browser.close();
+  await gateway.close();
+});
+
+const calls = /\/(admin\/api|readyz)/;
+/** From here on no call arrives. @returns how many were tried. */
+async function cutOff(page: Page): Promise<() => number> {
+  let tried = 0;
+  await page.route(calls, (route) => {
+    tried += 1;
+    return route.abort();
+  });
+  return () => tried;
+}
+
+/** The failed calls are these tests' own. */
+async function closeQuietly(opened: WatchedPage): Promise<void> {
+  const complaints = opened.complaints.filter((text) => !text.includes("net::ERR_FAILED"));
+  expect([complaints, opened.elsewhere]).toEqual([[], []]);
+  await opened.close();
+}
+
+describe("a gateway that cannot be reached any more", () => {
+  it("is not called well: its figures are said to be old, until it is back", async () => {
+    const opened = await openSection(browser, gateway, "/overview");
+    const { page } = opened;
+    const verdict = page.getByRole("status", { name: "Verdict" });
+    await verdict.getByText("All is well").waitFor();
+    await cutOff(page);
+    await verdict.getByText("Not known").waitFor();
+    await page
+      .getByRole("alert")
+      .getByText(/^Not reached since \d\d:\d\d:\d\d; the figures are of then\./)
+      .waitFor();
+    expect(await verdict.getByText("All is well").count()).toBe(0);
+    await page.getByRole("region", { name: "Readiness" }).getByText("unknown").waitFor();
+    await expectFitForAll(page);
+    await page.unroute(calls);
+    await verdict.getByText("All is well").waitFor();
+    await page.getByRole("alert").waitFor({ state: "detached" });
+    await closeQuietly(opened);
+  });
+
+  it("leaves a list on the screen, and says so steadily", async () => {
+    const opened = await openSection(browser, gateway, "/tasks");
+    const { page } = opened;
+    await page.getByRole("row").nth(1).waitFor();
+    const tried = await cutOff(page);
+    const lost = page.getByRole("alert").filter({ hasText: "The gateway cannot be reached" }).first();
+    await lost.waitFor();
+    await lost.evaluate((alert) => {
+      const seen = window as { flickers?: number };
+      seen.flickers = 0;
+      new MutationObserver(() => {
+        if (!alert.isConnected) seen.flickers = 1;
+      }).observe(document.body, { childList: true, subtree: true });
+    });
+    const before = tried();
+    await expect.poll(tried, { timeout: 40_000 }).toBeGreaterThan(before + 3);
+    expect(await page.evaluate(() => (window as { flickers?: number }).flickers)).toBe(0);
+    expect(await page.getByRole("row").count()).toBeGreaterThan(1);
+    await closeQuietly(opened);
+  });
+
+  it("is said of what was never read as well, and does not come and go", async () => {
+    const opened = await openSection(browser, gateway, "/overview");
+    const { page } = opened;
+    const tried = await cutOff(page);
+    await page.getByRole("link", { name: "Tasks", exact: true }).click();
+    const lost = page.getByRole("alert").filter({ hasText: "The gateway cannot be reached" });
+    await lost.waitFor();
+    await page.evaluate(() => {
+      const seen = window as { missing?: number };
+      seen.missing = 0;
+      new MutationObserver(() => {
+        if (!document.querySelector('[role="alert"]')) seen.missing = 1;
+      }).observe(document.body, { childList: true, subtree: true });
+    });
+    const before = tried();
+    await expect.poll(tried, { timeout: 30_000 }).toBeGreaterThan(before + 3);
+    expect(await page.evaluate(() => (window as { missing?: number }).missing)).toBe(0);
+    await closeQuietly(opened);
+  });
+});
