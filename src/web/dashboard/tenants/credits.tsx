@@ -17,8 +17,9 @@ export function Credits({ tenant }: { tenant: Tenant }) {
     <Panel title="Credits">
       {balance === null || available === null ? (
         <p>
-          Not prepaid: what it makes is metered, and nothing is refused for want of credits.{" "}
-          {showNumber(held)} are held for tasks under way.
+          Metered, not prepaid: what it makes is counted, and nothing is refused for want of credits. Its
+          ledger's balance is what it was given less what it used; below zero, that much is used and not paid
+          for. {showNumber(held)} are held for tasks under way.
         </p>
       ) : (
         <dl class="sum">
@@ -32,7 +33,7 @@ export function Credits({ tenant }: { tenant: Tenant }) {
       )}
       <div class="row">
         <button type="button" class="primary" onClick={() => setAsked("top-up")}>
-          Top up
+          {balance === null ? "Enter a payment" : "Top up"}
         </button>
         <button
           type="button"
@@ -42,7 +43,7 @@ export function Credits({ tenant }: { tenant: Tenant }) {
           {balance === null ? "Make it prepaid" : "Meter it only"}
         </button>
       </div>
-      {asked === "top-up" && <TopUp id={tenant.id} onClose={close} />}
+      {asked === "top-up" && <TopUp tenant={tenant} onClose={close} />}
       {asked === "prepaid" && <Prepaid id={tenant.id} onClose={close} />}
       {asked === "metered" && <Metered id={tenant.id} onClose={close} />}
     </Panel>

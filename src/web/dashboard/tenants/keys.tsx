@@ -47,7 +47,7 @@ export function Keys({ id }: { id: string }) {
 
 function KeyTable({ rows, ask }: { rows: Key[]; ask: (asked: Asked) => void }) {
   return (
-    <Scroller label="Keys">
+    <Scroller label="Table of keys">
       <table>
         <thead>
           <tr>

@@ -9,7 +9,7 @@ import { tenantQuery } from "./acts.ts";
 import { CsvButton } from "./csv-button.tsx";
 import { Nothing, Panel, Scroller } from "./panel.tsx";
 
-export function Ledger({ id }: { id: string }) {
+export function Ledger({ id, isMetered }: { id: string; isMetered: boolean }) {
   const { rows, error, isLoading, ...pages } = usePages<LedgerEntry>(
     tenantQuery(id, "ledger"),
     (cursor) => call(getTenantLedger(id, { limit: 10, ...(cursor !== undefined && { cursor }) })),
@@ -26,7 +26,7 @@ export function Ledger({ id }: { id: string }) {
       <Problem error={error} />
       {!isLoading && !error && rows.length === 0 && <Nothing>No credits have moved yet.</Nothing>}
       {rows.length > 0 && (
-        <Scroller label="Ledger">
+        <Scroller label="Table of the ledger">
           <table>
             <thead>
               <tr>
@@ -53,18 +53,32 @@ export function Ledger({ id }: { id: string }) {
           </table>
         </Scroller>
       )}
+      {isMetered && rows.length > 0 && (
+        <p class="hint">
+          Metered: the balance is what it was given less what it used, so it goes below zero as it is used.
+        </p>
+      )}
       <PageTurner {...pages} />
     </Panel>
   );
 }
 
+const signed = new Intl.NumberFormat("en", { signDisplay: "exceptZero" });
+
+/** With a sign what moves the balance; a hold moves none, it only sets credits aside. */
+function movementOf({ type, amount }: LedgerEntry) {
+  if (type === "hold") return <span class="soft">{showNumber(amount)} held</span>;
+  if (type === "release") return <span class="soft">{showNumber(amount)} released</span>;
+  return signed.format(type === "charge" ? -amount : amount).replace("-", "\u2212");
+}
+
 function LedgerRow({ entry }: { entry: LedgerEntry }) {
-  const { at, type, amount, task, reference, note, balance, held } = entry;
+  const { at, type, task, reference, note, balance, held } = entry;
   return (
     <tr>
       <td>{showTime(at)}</td>
       <td>{type}</td>
-      <td class="number">{showNumber(amount)}</td>
+      <td class="number">{movementOf(entry)}</td>
       <td class="long">
         {task !== null && (
           <Link class="mono" href={`/tasks/${task}`}>
@@ -74,7 +88,7 @@ function LedgerRow({ entry }: { entry: LedgerEntry }) {
         {reference !== null && <span class="mono">{reference}</span>}
         {note !== null && <small class="soft note">{note}</small>}
       </td>
-      <td class="number">{showNumber(balance)}</td>
+      <td class="number">{showNumber(balance).replace("-", "\u2212")}</td>
       <td class="number">{showNumber(held)}</td>
     </tr>
   );

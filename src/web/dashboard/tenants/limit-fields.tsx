@@ -1,5 +1,6 @@
 /** All limits that there are, of a tenant or of a key. */
 import type { Tenant } from "#gateway";
+import { showBinary, showNumber } from "../../ui/format.ts";
 import { numberOf } from "./edits.ts";
 import { TextField } from "./fields.tsx";
 
@@ -41,6 +42,7 @@ export function LimitFields({ value, edit, errorAt, empty }: LimitFieldsProps) {
           label={labels[name]}
           isNumber
           placeholder={empty}
+          hint={name === "file_bytes" ? bytesInWords(value(name)) : undefined}
           value={value(name)}
           onEdit={(text) => edit(name, text)}
           error={errorAt(`limits.${name}`)}
@@ -48,6 +50,12 @@ export function LimitFields({ value, edit, errorAt, empty }: LimitFieldsProps) {
       ))}
     </div>
   );
+}
+
+/** "1,073,741,824 = 1 GiB": so many digits nobody reads. */
+function bytesInWords(text: string): string | undefined {
+  const bytes = numberOf(text);
+  return typeof bytes === "number" ? `${showNumber(bytes)} = ${showBinary(bytes)}` : undefined;
 }
 
 /** Of these limits what the API is to be told. */

@@ -4,6 +4,7 @@ import { Link } from "wouter-preact";
 import { getTenant } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { Problem } from "../../ui/notice.tsx";
+import { useStanding } from "../../ui/standing.ts";
 import { tenantQuery } from "./acts.ts";
 import { Credits } from "./credits.tsx";
 import { Head } from "./head.tsx";
@@ -16,11 +17,12 @@ import { Usage } from "./usage.tsx";
 import { WebhookSettings } from "./webhook-settings.tsx";
 
 export function Tenant({ id }: { id: string }) {
-  const { data: tenant, error } = useQuery({
+  const read = useQuery({
     queryKey: tenantQuery(id),
     queryFn: () => call(getTenant(id)),
     refetchInterval: 10_000,
   });
+  const { data: tenant, error } = useStanding(read);
   return (
     <div class="tenant">
       <nav aria-label="Where this is">
@@ -38,7 +40,7 @@ export function Tenant({ id }: { id: string }) {
             <Keys id={id} />
             <Credits tenant={tenant} />
             <WebhookSettings tenant={tenant} />
-            <Ledger id={id} />
+            <Ledger id={id} isMetered={tenant.balance === null} />
             <Limits tenant={tenant} />
             <Settings tenant={tenant} />
           </div>
