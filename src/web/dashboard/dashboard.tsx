@@ -57,6 +57,10 @@ function Sections() {
           ))}
         </nav>
         <span class="end">
+          <nav aria-label="Pages" class="pages">
+            <a href="/">Playground</a>
+            <a href="/docs">API reference</a>
+          </nav>
           <button type="button" class="quiet" onClick={signOut}>
             Sign out
           </button>

@@ -60,6 +60,10 @@ export function FilteredList({ fields, children }: FilteredProps) {
   );
 }
 
+/** An address may hold what is none of the options: it is what the list is narrowed to, and so what is shown. */
+const withChosen = (options: readonly string[], chosen: string | undefined): readonly string[] =>
+  chosen && !options.includes(chosen) ? [...options, chosen] : options;
+
 interface FiltersProps {
   fields: readonly FilterField[];
   filters: ReturnType<typeof useFilters>;
@@ -101,7 +105,7 @@ function Filters({ fields, filters, error }: FiltersProps) {
                 onChange={(event) => apply(inOrder(set(name, event.currentTarget.value)))}
               >
                 <option value="">Any</option>
-                {options.map((option) => (
+                {withChosen(options, draft[name]).map((option) => (
                   <option key={option}>{option}</option>
                 ))}
               </select>

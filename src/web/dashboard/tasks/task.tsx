@@ -5,6 +5,7 @@ import { type AdminTask, getAnyTask } from "#gateway";
 import { call, Refusal } from "../../ui/call.ts";
 import { CopyButton } from "../../ui/copy-button.tsx";
 import { Problem } from "../../ui/notice.tsx";
+import { useStanding } from "../../ui/standing.ts";
 import { Status } from "../../ui/status.tsx";
 import { Acts } from "./acts.tsx";
 import { Asked, Facts } from "./facts.tsx";
@@ -14,7 +15,7 @@ import { Timeline } from "./timeline.tsx";
 const refreshMs = 2_000;
 
 export function Task({ id }: { id: string }) {
-  const { data: task, error } = useQuery({
+  const read = useQuery({
     queryKey: ["task", id],
     queryFn: () => call(getAnyTask(id)),
     refetchInterval: ({ state }) => {
@@ -22,11 +23,13 @@ export function Task({ id }: { id: string }) {
       return state.data?.settled ? false : refreshMs;
     },
   });
+  const { data: task, error } = useStanding(read);
   return (
     <>
       <p>
         <Link href="/tasks">← All tasks</Link>
       </p>
+      {!task && <h1 class="mono unknown">{id}</h1>}
       <Problem error={error} />
       {task && <Whole task={task} />}
       {!task && !error && <p class="empty">Reading…</p>}

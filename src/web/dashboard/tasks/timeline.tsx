@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { type AdminTask, listDeliveries, type WebhookDelivery } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { Problem } from "../../ui/notice.tsx";
+import { useStanding } from "../../ui/standing.ts";
 import { SendAgain } from "../webhooks/send-again.tsx";
 import { Tries } from "../webhooks/tries.tsx";
 import { When } from "../when.tsx";
@@ -14,7 +15,7 @@ const refreshMs = 3_000;
 const atMost = 10;
 
 export function Timeline({ task }: { task: AdminTask }) {
-  const { data, error } = useQuery({
+  const read = useQuery({
     // Whoever is to be told of the end is known from the end on: then it is asked anew, however lately that was.
     queryKey: ["deliveries", "of task", task.id, isOver(task)],
     queryFn: () => call(listDeliveries({ task: task.id, limit: atMost })),
@@ -24,6 +25,7 @@ export function Timeline({ task }: { task: AdminTask }) {
       return isOver(task) && isTold ? false : refreshMs;
     },
   });
+  const { data, error } = useStanding(read);
   const deliveries = data?.data ?? [];
   return (
     <section class="panel" aria-label="Timeline">

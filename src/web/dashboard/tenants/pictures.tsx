@@ -5,15 +5,17 @@ import { listAllTasks } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { showTime } from "../../ui/format.ts";
 import { Problem } from "../../ui/notice.tsx";
+import { useStanding } from "../../ui/standing.ts";
 import { tenantQuery } from "./acts.ts";
 import { Nothing, Panel } from "./panel.tsx";
 
 export function Pictures({ id }: { id: string }) {
-  const { data, error } = useQuery({
+  const read = useQuery({
     queryKey: tenantQuery(id, "pictures"),
     queryFn: () => call(listAllTasks({ tenant: id, status: "completed", limit: 12 })),
     refetchInterval: 10_000,
   });
+  const { data, error } = useStanding(read);
   return (
     <Panel title="Recent pictures" isWide>
       <Problem error={error} />

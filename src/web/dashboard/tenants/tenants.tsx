@@ -8,6 +8,7 @@ import { call } from "../../ui/call.ts";
 import { showNumber } from "../../ui/format.ts";
 import { Problem } from "../../ui/notice.tsx";
 import { PageTurner, usePages } from "../../ui/pages.tsx";
+import { useStanding } from "../../ui/standing.ts";
 import { Status } from "../../ui/status.tsx";
 import { tenantsQuery } from "./acts.ts";
 import { NewTenant } from "./new-tenant.tsx";
@@ -75,11 +76,12 @@ function GoToTenant() {
 
 function TenantTable({ rows }: { rows: Tenant[] }) {
   const [today = ""] = lastDays(1, nowMs());
-  const usage = useQuery({
+  const read = useQuery({
     queryKey: [...tenantsQuery, "usage", today],
     queryFn: () => call(getAllUsage({ $from: today, group: "tenant" })),
     refetchInterval: 30_000,
   });
+  const usage = useStanding(read);
   const made = new Map(usage.data?.data.map((row) => [row.tenant, row]));
   return (
     <>

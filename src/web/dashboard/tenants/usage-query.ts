@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/preact-query";
 import { getAllUsage } from "#gateway";
 import { nowMs } from "../../ui/browser.ts";
 import { call } from "../../ui/call.ts";
+import { useStanding } from "../../ui/standing.ts";
 import { tenantQuery } from "./acts.ts";
 
 const dayMs = 86_400_000;
@@ -20,10 +21,11 @@ export const usagePeriod = (nowMs: number) => {
 
 export function useUsage(id: string) {
   const { days, first, today } = usagePeriod(nowMs());
-  const { data, error } = useQuery({
+  const read = useQuery({
     queryKey: tenantQuery(id, "usage", today),
     queryFn: () => call(getAllUsage({ tenant: id, $from: first, group: "day,model" })),
     refetchInterval: 30_000,
   });
+  const { data, error } = useStanding(read);
   return { days, today, rows: data?.data, error };
 }
