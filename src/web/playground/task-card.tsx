@@ -1,7 +1,7 @@
 /** One task: how far it is, and what came of it. */
 
 import type { Ref } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { Task } from "#gateway";
 import { nowMs } from "../ui/browser.ts";
 import { CopyButton } from "../ui/copy-button.tsx";
@@ -12,13 +12,15 @@ import { Picture } from "./picture.tsx";
 
 export interface TaskCardProps {
   task: Task;
+  /** No news of it comes in. */
+  isLost: boolean;
   /** Gets the keyboard when the task is opened. */
   titleRef: Ref<HTMLHeadingElement>;
   onReuse: (task: Task) => void;
   onEdit: (url: string) => void;
 }
 
-export function TaskCard({ task, titleRef, onReuse, onEdit }: TaskCardProps) {
+export function TaskCard({ task, isLost, titleRef, onReuse, onEdit }: TaskCardProps) {
   const prompt = task.input?.prompt ?? "";
   return (
     <article class="panel task" aria-labelledby="task-title">
@@ -36,6 +38,9 @@ export function TaskCard({ task, titleRef, onReuse, onEdit }: TaskCardProps) {
         </span>
       </header>
       <p class="asked">{prompt}</p>
+      <p class="lost" aria-live="polite">
+        {isLost && task.finished === null && "The connection is lost; trying again…"}
+      </p>
       <Outcome task={task} onEdit={onEdit} />
       <footer class="row">
         <button type="button" onClick={() => onReuse(task)}>
@@ -54,7 +59,7 @@ function Outcome({ task, onEdit }: Pick<TaskCardProps, "task" | "onEdit">) {
     const again = error?.retryable ? " Trying again may help." : "";
     return (
       <Notice kind="error">
-        {error?.message ?? "The task failed."} Nothing was charged.{again}
+        {error?.message ?? "The task failed."} {sizeInDoubt(task)}Nothing was charged.{again}
       </Notice>
     );
   }
@@ -79,11 +84,19 @@ function Outcome({ task, onEdit }: Pick<TaskCardProps, "task" | "onEdit">) {
   );
 }
 
+/** The model says that it refuses, not what; a size of one's own making is the likeliest. */
+function sizeInDoubt({ error, input }: Task): string {
+  const size = input?.size;
+  if (error?.code !== "invalid_parameters" || typeof size !== "object") return "";
+  return `It may be the size of ${size.width} × ${size.height}: see the bounds beside it on the form. `;
+}
+
 function Progress({ task }: { task: Task }) {
   const { progress, task_info: info, status } = task;
   const isQueued = status === "pending" && progress === 0;
   const place = info.queue_position === null ? "" : `, place ${info.queue_position}`;
-  const guess = info.estimated_time ? `about ${showSeconds(info.estimated_time)} in all` : "";
+  const isPast = usePast(task.created + (info.estimated_time ?? 0));
+  const guess = info.estimated_time && !isPast ? `about ${showSeconds(info.estimated_time)} in all` : "";
   return (
     <div class="running">
       <div class="row between">
@@ -96,6 +109,16 @@ function Progress({ task }: { task: Task }) {
       </p>
     </div>
   );
+}
+
+/** Whether a moment has passed, drawn anew when it does. @param at Unix seconds. */
+function usePast(at: number): boolean {
+  const [, redraw] = useState(0);
+  useEffect(() => {
+    const timer = setTimeout(() => redraw(at), Math.max(0, at * 1_000 - nowMs() + 50));
+    return () => clearTimeout(timer);
+  }, [at]);
+  return nowMs() >= at * 1_000;
 }
 
 function Details({ task }: { task: Task }) {

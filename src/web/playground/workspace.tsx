@@ -8,6 +8,7 @@ import { bodyOf, type Draft, draftOf, type Edit, maxReferences, referenceTo } fr
 import { Followers, useLiveTasks } from "./follow.tsx";
 import { Form } from "./form.tsx";
 import { Gallery, galleryKey, useGallery } from "./gallery.tsx";
+import { problemsOf } from "./rules.ts";
 import { rememberTask, useSession } from "./session.ts";
 import { useSubmission } from "./submission.ts";
 import { TaskCard } from "./task-card.tsx";
@@ -20,6 +21,7 @@ export function Workspace({ draft, edit }: { draft: Draft; edit: Edit }) {
     draft,
     priced.map(({ id }) => id),
   );
+  const problems = problemsOf(draft);
   const shown = useShownTasks();
   const submission = useSubmission(shown.add);
   const { opened, tasks, gallery, title } = shown;
@@ -37,12 +39,30 @@ export function Workspace({ draft, edit }: { draft: Draft; edit: Edit }) {
       <div class="ask">
         <Problem error={models.error} />
         {models.data && priced.length === 0 && <Notice kind="info">This key may use no model.</Notice>}
-        <Form draft={draft} edit={edit} body={body} models={priced} submission={submission} />
+        <Form
+          draft={draft}
+          edit={edit}
+          body={body}
+          problems={problems}
+          models={priced}
+          submission={submission}
+        />
       </div>
       <div class="made">
-        <Followers tasks={opened ? [opened, ...tasks] : tasks} onNews={shown.note} />
+        <Followers
+          tasks={opened ? [opened, ...tasks] : tasks}
+          onNews={shown.note}
+          onConnection={shown.noteConnection}
+        />
         {opened ? (
-          <TaskCard key={opened.id} task={opened} titleRef={title} onReuse={reuse} onEdit={editPicture} />
+          <TaskCard
+            key={opened.id}
+            task={opened}
+            isLost={shown.isLost(opened.id)}
+            titleRef={title}
+            onReuse={reuse}
+            onEdit={editPicture}
+          />
         ) : (
           <Nothing />
         )}
@@ -56,7 +76,7 @@ export function Workspace({ draft, edit }: { draft: Draft; edit: Edit }) {
         />
       </div>
       <div class="code-place">
-        <Code body={body} />
+        <Code body={Object.keys(problems).length === 0 ? body : undefined} />
       </div>
     </main>
   );
@@ -85,7 +105,17 @@ function useShownTasks() {
     void client.invalidateQueries({ queryKey: [galleryKey] });
     requestAnimationFrame(() => title.current?.scrollIntoView({ block: "nearest" }));
   };
-  return { opened, tasks, gallery, title, open, add, note: live.note };
+  return {
+    opened,
+    tasks,
+    gallery,
+    title,
+    open,
+    add,
+    note: live.note,
+    noteConnection: live.noteConnection,
+    isLost: live.isLost,
+  };
 }
 
 function Nothing() {
