@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startBrowser } from "./browser.ts";
 import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
 import { expectAccessible } from "./open-page.ts";
-import { card, openPlayground, promptField, sendButton, widths } from "./playground-page.ts";
+import { card, expectError, openPlayground, promptField, sendButton, widths } from "./playground-page.ts";
 import { payingTenant } from "./tenant.ts";
 import { whileTicking } from "./ticking.ts";
 
@@ -126,14 +126,23 @@ describe("references", () => {
       references(page).getByRole("listitem").nth(0),
       references(page).getByRole("listitem").nth(1),
     ];
-    await small.getByText("must have sides of 240 to 8000 pixels, not 20 × 20").waitFor();
+    await small.getByText("Must have sides of 240 to 8000 pixels, not 20 × 20").waitFor();
     await promptField(page).fill("anything");
     expect(await sendButton(page).isDisabled()).toBe(true);
     await small.getByRole("button", { name: "Remove reference 1" }).click();
     expect(await good.count()).toBe(0);
 
-    await page.getByLabel("Address of a reference").fill("ftp://shop.example/old.png");
-    await page.getByRole("button", { name: "Add", exact: true }).click();
+    const address = page.getByLabel("Address of a reference");
+    for (const typed of ["ftp://shop.example/old.png", "javascript:alert(1)", "a picture"]) {
+      await address.fill(typed);
+      await page.getByRole("button", { name: "Add", exact: true }).click();
+      await expectError(page, "Address of a reference", /begins with https:\/\/ or http:\/\//);
+    }
+    await expectAccessible(page);
+    expect(await references(page).getByRole("listitem").count()).toBe(1);
+    // What only the gateway can know.
+    await address.fill("https://user:secret@shop.example/old.png");
+    await address.press("Enter");
     await sendButton(page).click();
     await references(page).getByRole("listitem").nth(1).locator(".field-error").waitFor();
     expect(await references(page).getByRole("listitem").nth(0).locator(".field-error").count()).toBe(0);

@@ -14,6 +14,7 @@ import {
   sendButton,
 } from "./playground-page.ts";
 import { payingTenant } from "./tenant.ts";
+import { whileTicking } from "./ticking.ts";
 
 let gateway: BuiltGateway;
 let browser: Browser;
@@ -37,29 +38,71 @@ describe("a refusal", () => {
     await expectAccessible(page);
     await promptField(page).fill("something good");
     expect(await promptField(page).getAttribute("aria-invalid")).toBe("false");
-    await playground.submit("𝄞".repeat(2_001));
+    await promptField(page).fill("𝄞".repeat(2_001));
     await page.getByText("2,001 of 2,000").waitFor();
-    await expectError(page, "Prompt", /must be at most 2000 characters/i);
+    await expectError(page, "Prompt", /At most 2,000 characters: 1 too many\./);
     playground.expectQuiet();
     await playground.close();
   });
 
-  it("of several fields is said beside each", async () => {
+  it("that the page can foresee is said at once beside each field, in the hints' words, and nobody is asked", async () => {
     const playground = await openPlayground(browser, gateway, { colorScheme: "dark" });
     const { page } = playground;
     await playground.enterKey(await gateway.makeKey());
-    await page.getByLabel("Number of images").fill("9");
+    await promptField(page).fill("a lighthouse");
+    await page.getByText("1 image, 30 credits").waitFor();
+    const asked: string[] = [];
+    page.on("request", (request) => asked.push(`${request.url()} ${request.postData()}`));
+    const code = page.getByRole("tabpanel", { name: "curl" });
+    for (const typed of ["9", "1e9", "-1", "0", "1.5", "many"]) {
+      await page.getByLabel("Number of images").fill(typed);
+      await expectError(page, "Number of images", /A whole number, 1 to 4\./);
+      expect(await code.textContent()).toBe("Not ready: mend first what is marked on the form.");
+    }
     await page.getByRole("radio", { name: /Custom/ }).check();
-    await page.getByLabel("Width").fill("63");
+    for (const typed of ["63", "4097", "0.5", "", "-300"]) {
+      await page.getByLabel("Width").fill(typed);
+      await expectError(page, "Width", /A whole number, 64 to 4,096 px\./);
+    }
+    expect(await page.getByLabel("Height").getAttribute("aria-invalid")).toBe("false");
     await page.getByText("More options").click();
     await page.getByLabel("Seed").fill("2147483648");
-    await page.getByText("More options").click();
-    await playground.submit("a lighthouse");
-    await expectError(page, "Number of images", /must be at most 5/i);
-    await expectError(page, "Seed", /must be at most 2147483647/i);
-    await expectError(page, "Width", /must be at least 64/i);
-    expect(await page.getByLabel("Height").getAttribute("aria-invalid")).toBe("false");
+    await expectError(page, "Seed", /A whole number, 0 to 2,147,483,647\./);
     await expectAccessible(page);
+    expect(await page.getByText(/\d credits?$/).count()).toBe(0);
+    await sendButton(page).click();
+    const width = page.getByLabel("Width");
+    expect(await width.evaluate((field) => field === document.activeElement)).toBe(true);
+    expect(asked.filter((call) => /quote|generations/.test(call))).toEqual([]);
+    await width.fill("64");
+    await page.getByLabel("Number of images").fill("4");
+    await page.getByLabel("Seed").fill("");
+    await page.getByText("4 images, 120 credits").waitFor();
+    expect(await code.textContent()).toContain('"n": 4');
+    playground.expectQuiet();
+    await playground.close();
+  });
+
+  it("of the model's points at a size of one's own making", async () => {
+    const playground = await openPlayground(browser, gateway);
+    const { page } = playground;
+    await playground.enterKey(await gateway.makeKey());
+    await page.getByRole("radio", { name: /Custom/ }).check();
+    await page.getByText("no side longer than 8 times the other").waitFor();
+    await page.getByLabel("Width").fill("4096");
+    await page.getByLabel("Height").fill("64");
+    await playground.submit("a very wide lighthouse");
+    const size = page.getByRole("group", { name: "Size" });
+    await size.getByText("The image model refused these parameters.").waitFor();
+    const width = page.getByLabel("Width");
+    await expect.poll(() => width.evaluate((field) => field === document.activeElement)).toBe(true);
+    await expectAccessible(page);
+    await width.fill("1024");
+    await size.getByRole("alert").waitFor({ state: "detached" });
+
+    await page.getByLabel("Height").fill("1024");
+    await playground.submit("another [sim:seconds=0][sim:fail=invalid_parameters]");
+    await whileTicking(gateway, card(page).getByText("It may be the size of 1024 × 1024").waitFor());
     playground.expectQuiet();
     await playground.close();
   });

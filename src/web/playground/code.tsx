@@ -9,11 +9,12 @@ const languages = [
   { name: "TypeScript", write: typeScriptOf },
 ] as const;
 
-export function Code({ body }: { body: Body }) {
+/** @param body Undefined while the form holds what cannot be sent. */
+export function Code({ body }: { body: Body | undefined }) {
   const id = useId();
   const [shown, setShown] = useState(0);
   const tabs = useRef<HTMLDivElement>(null);
-  const text = languages[shown]?.write(location.origin, body) ?? "";
+  const text = (body && languages[shown]?.write(location.origin, body)) ?? "";
   const onKeyDown = (event: KeyboardEvent) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
@@ -26,7 +27,7 @@ export function Code({ body }: { body: Body }) {
     <section class="panel code" aria-labelledby={`${id}-title`}>
       <div class="row between">
         <h2 id={`${id}-title`}>The same in code</h2>
-        <CopyButton text={text} label="Copy code" key={shown} />
+        {body && <CopyButton text={text} label="Copy code" key={shown} />}
       </div>
       <div class="tabs" role="tablist" aria-label="Language" ref={tabs}>
         {languages.map(({ name }, index) => (
@@ -47,7 +48,7 @@ export function Code({ body }: { body: Body }) {
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard. */}
       <pre id={`${id}-code`} role="tabpanel" aria-labelledby={`${id}-tab-${shown}`} tabIndex={0}>
-        <code>{text}</code>
+        {body ? <code>{text}</code> : "Not ready: mend first what is marked on the form."}
       </pre>
       <p class="hint">
         <code>KEY</code> is a secret key, which belongs on a server of yours.

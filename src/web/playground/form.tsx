@@ -8,8 +8,9 @@ import { ModelField, type PricedModel } from "./model-field.tsx";
 import { MoreFields } from "./more-fields.tsx";
 import { useQuote } from "./quote.ts";
 import { ReferencesField } from "./references-field.tsx";
-import { sortOut, standing } from "./refused.ts";
+import { type FieldErrors, sortOut, standing } from "./refused.ts";
 import { Refused } from "./refused-notice.tsx";
+import { longestPrompt } from "./rules.ts";
 import { SizeField } from "./size-field.tsx";
 import type { useSubmission } from "./submission.ts";
 
@@ -17,15 +18,18 @@ export interface FormProps {
   draft: Draft;
   edit: Edit;
   body: Body;
+  /** What is known to be wrong before it is sent. */
+  problems: FieldErrors;
   models: PricedModel[];
   submission: ReturnType<typeof useSubmission>;
 }
 
-export function Form({ draft, edit, body, models, submission }: FormProps) {
+export function Form({ draft, edit, body, problems, models, submission }: FormProps) {
   const { submit, isSending, refused, secondsLeft } = submission;
   const form = useRef<HTMLFormElement>(null);
-  const { fields, rest } = sortOut(refused?.error);
-  const errors = refused ? standing(fields, refused.body, body) : {};
+  const { fields, rest } = sortOut(refused?.error, refused?.body);
+  const errors = { ...(refused && standing(fields, refused.body, body)), ...problems };
+  const isRight = Object.keys(problems).length === 0;
   const isUploading = draft.references.some(({ url, error }) => url === undefined && error === undefined);
   const hasFailed = draft.references.some(({ error }) => error !== undefined);
   const isReady = draft.prompt.trim() !== "" && !isUploading && !hasFailed;
@@ -33,11 +37,12 @@ export function Form({ draft, edit, body, models, submission }: FormProps) {
 
   // To the first field that is wrong, once for each refusal.
   useEffect(() => {
-    if (refused) form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
+    if (refused) goToProblem(form.current);
   }, [refused]);
 
   const send = () => {
-    if (mayGo) void submit(body);
+    if (!isRight) goToProblem(form.current);
+    else if (mayGo) void submit(body);
   };
   return (
     <form
@@ -57,7 +62,7 @@ export function Form({ draft, edit, body, models, submission }: FormProps) {
           draft.references.length > 0 ? "Say image 1, image 2 for the references." : "In English or Chinese."
         }
         value={draft.prompt}
-        most={2_000}
+        most={longestPrompt}
         rows={4}
         error={errors.prompt}
         onInput={(prompt) => edit({ prompt })}
@@ -72,7 +77,7 @@ export function Form({ draft, edit, body, models, submission }: FormProps) {
         <Refused error={refused?.untilMs === undefined ? rest : refused.error} secondsLeft={secondsLeft} />
         {hasFailed && <p class="field-error">Remove the reference that failed, or choose it again.</p>}
         <div class="row">
-          <Price body={body} isReady={isReady} />
+          <Price body={body} isReady={isReady && isRight} />
           <button type="submit" class="primary" disabled={!mayGo}>
             {isSending ? "Sending…" : isUploading ? "Uploading…" : "Make it"}
           </button>
@@ -80,6 +85,10 @@ export function Form({ draft, edit, body, models, submission }: FormProps) {
       </div>
     </form>
   );
+}
+
+function goToProblem(form: HTMLFormElement | null): void {
+  form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
 }
 
 function Price({ body, isReady }: { body: Body; isReady: boolean }) {
@@ -110,10 +119,8 @@ function NumberField({ n, edit, error }: { n: string; edit: Edit; error: string 
           </button>
           <input
             {...control}
-            type="number"
             inputMode="numeric"
-            min={1}
-            max={maxImages}
+            autocomplete="off"
             value={n}
             onInput={(event) => edit({ n: event.currentTarget.value })}
           />

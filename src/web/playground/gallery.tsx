@@ -81,7 +81,14 @@ function Thumbnail({ task, isOpen, onOpen }: ThumbnailProps) {
 }
 
 function State({ task: { status, progress, error } }: { task: Task }) {
-  if (status === "failed") return <span class="note bad">{error?.message ?? "Failed"}</span>;
+  if (status === "failed") {
+    // Whole in the card, which the tile opens.
+    return (
+      <span class="note bad">
+        <span class="words">{error?.message ?? "Failed"}</span>
+      </span>
+    );
+  }
   if (status === "cancelled") return <span class="note">Cancelled</span>;
   return (
     <span class="note">

@@ -2,9 +2,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { randomUpTo } from "../ui/browser.ts";
 import { Field } from "../ui/field.tsx";
+import { showNumber } from "../ui/format.ts";
 import { CountedText } from "./counted-text.tsx";
 import { type Choice, type Draft, type Edit, maxSeed } from "./draft.ts";
 import type { FieldErrors } from "./refused.ts";
+import { longestNegativePrompt } from "./rules.ts";
 
 export interface MoreFieldsProps {
   draft: Draft;
@@ -26,7 +28,7 @@ export function MoreFields({ draft, edit, errors }: MoreFieldsProps) {
         label="Negative prompt"
         hint="What should not be in the picture."
         value={draft.negativePrompt}
-        most={500}
+        most={longestNegativePrompt}
         rows={2}
         error={errors.negative_prompt}
         onInput={(negativePrompt) => edit({ negativePrompt })}
@@ -53,15 +55,17 @@ export function MoreFields({ draft, edit, errors }: MoreFieldsProps) {
 
 function SeedField({ seed, edit, error }: { seed: string; edit: Edit; error: string | undefined }) {
   return (
-    <Field label="Seed" error={error} hint="The same seed and settings make much the same picture again.">
+    <Field
+      label="Seed"
+      error={error}
+      hint={`0 to ${showNumber(maxSeed)}. The same seed and settings make much the same picture again.`}
+    >
       {(control) => (
         <div class="with-button">
           <input
             {...control}
-            type="number"
             inputMode="numeric"
-            min={0}
-            max={maxSeed}
+            autocomplete="off"
             placeholder="Random"
             value={seed}
             onInput={(event) => edit({ seed: event.currentTarget.value })}

@@ -4,7 +4,8 @@ import { useEffect, useState } from "preact/hooks";
 import { Bar } from "../ui/bar.tsx";
 import { nowMs } from "../ui/browser.ts";
 import { callWith } from "../ui/call.ts";
-import { type Edit, emptyDraft } from "./draft.ts";
+import type { Edit } from "./draft.ts";
+import { keepDraft, readDraft } from "./kept-draft.ts";
 import { keptSession, keptTaskIds, keyIsOver, type Session, SessionContext } from "./session.ts";
 import { SignIn } from "./sign-in.tsx";
 import { Workspace } from "./workspace.tsx";
@@ -13,9 +14,10 @@ export function Playground() {
   const client = useQueryClient();
   const [session, setSession] = useState(keptSession.read);
   const [notice, setNotice] = useState("");
-  const [draft, setDraft] = useState(emptyDraft);
+  const [draft, setDraft] = useState(readDraft);
   const edit: Edit = (change) =>
     setDraft((now) => ({ ...now, ...(typeof change === "function" ? change(now) : change) }));
+  useEffect(() => keepDraft(draft), [draft]);
   callWith(session?.key);
 
   const enter = (opened: Session) => {

@@ -1,7 +1,8 @@
 /** The reference pictures: with them, the model edits instead of drawing anew. */
-import { useRef, useState } from "preact/hooks";
+import { useId, useRef, useState } from "preact/hooks";
 import { type Draft, type Edit, maxReferences, type Reference } from "./draft.ts";
 import { Group } from "./group.tsx";
+import { webAddress } from "./picture.tsx";
 import { useReferences } from "./references.ts";
 import type { FieldErrors } from "./refused.ts";
 import { useSession } from "./session.ts";
@@ -56,8 +57,14 @@ interface AdderProps {
 function Adder({ canUpload, onFiles, onUrl }: AdderProps) {
   const [url, setUrl] = useState("");
   const picker = useRef<HTMLInputElement>(null);
+  const [isWrong, setWrong] = useState(false);
+  const id = useId();
   const addUrl = () => {
-    if (url.trim() !== "") onUrl(url.trim());
+    if (url.trim() === "") return;
+    const isWeb = webAddress(url.trim()) !== undefined;
+    setWrong(!isWeb);
+    if (!isWeb) return;
+    onUrl(url.trim());
     setUrl("");
   };
   return (
@@ -84,9 +91,14 @@ function Adder({ canUpload, onFiles, onUrl }: AdderProps) {
         <input
           type="url"
           aria-label="Address of a reference"
+          aria-invalid={isWrong}
+          aria-describedby={isWrong ? id : undefined}
           placeholder="https://…"
           value={url}
-          onInput={(event) => setUrl(event.currentTarget.value)}
+          onInput={(event) => {
+            setUrl(event.currentTarget.value);
+            setWrong(false);
+          }}
           onKeyDown={(event) => {
             if (event.key !== "Enter") return;
             // Enter here means this address, not the whole form.
@@ -98,6 +110,11 @@ function Adder({ canUpload, onFiles, onUrl }: AdderProps) {
           Add
         </button>
       </div>
+      {isWrong && (
+        <p class="field-error" id={id} role="alert">
+          An address begins with https:// or http://.
+        </p>
+      )}
     </div>
   );
 }

@@ -2,6 +2,7 @@
 import { useLayoutEffect, useState } from "preact/hooks";
 import { createFile } from "#gateway";
 import { Refusal } from "../ui/call.ts";
+import { showBinary } from "../ui/format.ts";
 import {
   type Draft,
   type Edit,
@@ -62,7 +63,12 @@ function waiting(file: File): Reference {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Refusal ? error.message : "The upload has failed.";
+  if (!(error instanceof Refusal)) return "The upload has failed.";
+  // The picture stands beside it: which part of the request it was is of no use there.
+  const text = error.message
+    .replace(/^file: /, "")
+    .replace(/(\d{4,}) bytes/g, (_, bytes) => showBinary(Number(bytes)));
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** Takes what is dropped or pasted anywhere on the page: next to the zone the browser would leave for the file. */

@@ -23,11 +23,15 @@ type FieldName = (typeof fields)[number];
 
 const isField = (name: string | undefined): name is FieldName => fields.some((field) => field === name);
 
-export function sortOut(error: unknown): { fields: FieldErrors; rest: unknown } {
+/** @param sent What was refused. */
+export function sortOut(error: unknown, sent?: Body): { fields: FieldErrors; rest: unknown } {
   if (!(error instanceof Refusal)) return { fields: {}, rest: error };
   // By its nature it is about what was asked for, and the prompt is where to change that.
   if (error.code === "content_policy_violation")
     return { fields: { prompt: error.message }, rest: undefined };
+  // The model says that it refuses, not what; a size of one's own making is the likeliest.
+  if (error.code === "invalid_parameters" && typeof sent?.size === "object")
+    return { fields: { size: error.message }, rest: undefined };
   if (!isField(error.param ?? undefined)) return { fields: {}, rest: error };
   const sorted: FieldErrors = {};
   for (const part of error.message.split("; ")) {

@@ -1,8 +1,10 @@
 /** The size, as shapes in their true proportion. */
 import { Field } from "../ui/field.tsx";
+import { showNumber } from "../ui/format.ts";
 import type { Draft, Edit } from "./draft.ts";
 import { Group } from "./group.tsx";
 import type { FieldErrors } from "./refused.ts";
+import { leastSide, mostSide } from "./rules.ts";
 
 interface Shape {
   value: Draft["size"];
@@ -24,6 +26,10 @@ const shapes: Shape[] = [
   { value: "landscape_16_9", name: "Landscape", ratio: "16:9", width: 20, height: 11.25 },
 ];
 
+/** As far as is known: the model's own bounds are nowhere written down, so they are no rule of the form. */
+const customHint =
+  "The model takes sizes of 768 × 768 to about 2048 × 2048 pixels in all (pro without references: 4096 × 4096), and no side longer than 8 times the other. Outside of that it may refuse.";
+
 export interface SizeFieldProps {
   draft: Draft;
   edit: Edit;
@@ -33,7 +39,7 @@ export interface SizeFieldProps {
 export function SizeField({ draft, edit, errors }: SizeFieldProps) {
   const all = [...shapes, customShape(draft)];
   return (
-    <Group label="Size" error={errors.size}>
+    <Group label="Size" error={errors.size} hint={draft.size === "custom" && customHint}>
       <div class="shapes">
         {all.map((shape) => (
           <label key={shape.value} class="choice shape">
@@ -63,6 +69,7 @@ export function SizeField({ draft, edit, errors }: SizeFieldProps) {
             label="Width"
             value={draft.width}
             error={errors["size.width"]}
+            isRefused={"size" in errors}
             onInput={(width) => edit({ width })}
           />
           <span aria-hidden="true">×</span>
@@ -70,6 +77,7 @@ export function SizeField({ draft, edit, errors }: SizeFieldProps) {
             label="Height"
             value={draft.height}
             error={errors["size.height"]}
+            isRefused={"size" in errors}
             onInput={(height) => edit({ height })}
           />
         </div>
@@ -90,19 +98,20 @@ interface SideProps {
   label: string;
   value: string;
   error: string | undefined;
+  /** The size as a whole is. */
+  isRefused: boolean;
   onInput: (value: string) => void;
 }
 
-function Side({ label, value, error, onInput }: SideProps) {
+function Side({ label, value, error, isRefused, onInput }: SideProps) {
   return (
-    <Field label={label} error={error} hint="64 to 4,096 px">
+    <Field label={label} error={error} hint={`${leastSide} to ${showNumber(mostSide)} px`}>
       {(control) => (
         <input
           {...control}
-          type="number"
+          aria-invalid={isRefused || control["aria-invalid"]}
           inputMode="numeric"
-          min={64}
-          max={4_096}
+          autocomplete="off"
           value={value}
           onInput={(event) => onInput(event.currentTarget.value)}
         />
