@@ -91,7 +91,8 @@ async function makeTasks(gateway: TestGateway, count: number): Promise<string[]>
       const book = readBook(sql);
       const account = { ...book.account, held: price * share };
       const meters = { ...book.meters, open: share };
-      writeBook(sql, { ...book, account, meters, seq: share, confirmedSeq: share, alarmSeq: share });
+      const open = [[1, share]] as const;
+      writeBook(sql, { ...book, account, meters, open, seq: share, confirmedSeq: share, alarmSeq: share });
     });
   }
   return ids;
