@@ -20,7 +20,7 @@ import {
   type Task,
   type TaskImage,
 } from "../domain/task.ts";
-import { claimStores, giveBackFound, giveBackStores, selectFound } from "../store/due.ts";
+import { claimStores, giveBackFound, giveBackStores, selectFound } from "../store/store-claims.ts";
 import { postponeStoring } from "../store/tasks.ts";
 import { fetchPicture } from "./fetch-picture.ts";
 import { finish } from "./finish.ts";

@@ -5,12 +5,16 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Presets, SingleBar } from "cli-progress";
+import { type Bill, billOf } from "./bill.ts";
+import { type Budget, budgetsOf } from "./budgets.ts";
 import { cases } from "./cases.ts";
 import { type Compared, compare } from "./compare.ts";
 import { type Ground, prepare } from "./ground.ts";
-import { comparedTable, roundTable } from "./report.ts";
+import { type Life, measureLife, startCountedStage } from "./life.ts";
+import { billTable, budgetTable, comparedTable, roundTable, showCount } from "./report.ts";
 import { addFinished, measureRound, type Round } from "./round.ts";
 import { root, type Stage, startStage } from "./stage.ts";
+import { measureStartup } from "./startup.ts";
 
 const effort = {
   rounds: Number(process.env.BENCH_ROUNDS ?? 5),
@@ -19,6 +23,7 @@ const effort = {
 /** Only the cases whose names hold this, for who looks for something. */
 const only = process.env.BENCH_ONLY ?? "";
 const rowsPerDue = 3;
+const mostGzipBytes = 150_000;
 
 async function compareAll(ground: Ground): Promise<Compared[]> {
   const wanted = cases(ground).filter(({ name }) => name.includes(only));
@@ -48,26 +53,58 @@ async function measureRounds(stage: Stage, ground: Ground): Promise<Round[]> {
   return [small, await measureRound(stage, ground, due, many)];
 }
 
+/** Everything that takes time, against bare Workers on one stage. */
+async function measureTimes(folder: string): Promise<{ compared: Compared[]; rounds: Round[] }> {
+  console.log("· starting the gateway beside bare Workers");
+  const stage = await startStage(folder, readFileSync(join(root, ".wrangler", "build", "index.js"), "utf8"));
+  console.log("· making tenants, keys and pictures");
+  const ground = await prepare(stage, effort.rounds + 1);
+  console.log("· measuring in turns");
+  const compared = await compareAll(ground);
+  console.log("· rounds of cron over 1,000 due tasks");
+  const rounds = await measureRounds(stage, ground);
+  await stage.miniflare.dispose();
+  return { compared, rounds };
+}
+
+/** What is the same on every machine: hops, calls, rows and what they cost. */
+async function countLife(folder: string): Promise<{ life: Life; bill: Bill; budgets: Budget[] }> {
+  console.log("· counting hops, calls and rows of a task's life");
+  const stage = await startCountedStage(folder);
+  const life = await measureLife(stage);
+  await stage.miniflare.dispose();
+  const bill = billOf(life);
+  return { life, bill, budgets: budgetsOf(life, bill) };
+}
+
+function roundBudget({ finished, due, rowsRead }: Round): Budget {
+  const what = `a round among ${showCount(finished)} finished tasks: D1 rows read for each due`;
+  return { what, measured: rowsRead / due, most: rowsPerDue };
+}
+
 const folder = join(root, ".wrangler", "bench");
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
-console.log("· starting the gateway beside bare Workers");
-const stage = await startStage(folder, readFileSync(join(root, ".wrangler", "build", "index.js"), "utf8"));
-console.log("· making tenants, keys and pictures");
-const ground = await prepare(stage, effort.rounds + 1);
-console.log("· measuring in turns");
-const compared = await compareAll(ground);
-console.log("· rounds of cron over 1,000 due tasks");
-const rounds = await measureRounds(stage, ground);
-await stage.miniflare.dispose();
+const { compared, rounds } = await measureTimes(join(folder, "times"));
+const { life, bill, budgets: counted } = await countLife(join(folder, "counts"));
+console.log("· starting Workers");
+const startup = await measureStartup();
 rmSync(folder, { recursive: true, force: true });
 
-console.log(`\n${comparedTable(compared)}\n\n${roundTable(rounds, rowsPerDue)}`);
-writeFileSync(join(root, "bench.json"), `${JSON.stringify({ compared, rounds }, null, 2)}\n`);
-const broken = rounds
-  .filter(({ rowsRead, due }) => rowsRead > rowsPerDue * due)
-  .map(({ finished }) => `a round among ${finished} tasks`);
+const size = { what: "bundle, gzip: bytes", measured: startup.gzipBytes, most: mostGzipBytes };
+const budgets = [...counted, ...rounds.map(roundBudget), size];
+console.log(
+  `\n${comparedTable(compared)}\n\n${roundTable(rounds)}\n\n${budgetTable(budgets)}\n\n${billTable(bill)}`,
+);
+console.log(
+  `\nA start takes ${Math.round(startup.startMs)} ms longer than that of an empty Worker (${Math.round(startup.emptyMs)} ms).`,
+);
+writeFileSync(
+  join(root, "bench.json"),
+  `${JSON.stringify({ compared, rounds, budgets, bill, startup, life }, null, 2)}\n`,
+);
+const broken = budgets.filter(({ measured, most }) => !(measured <= most));
 if (broken.length > 0) {
-  console.error(`\nOver budget: ${broken.join(", ")}.`);
+  console.error(`\nOver budget: ${broken.map(({ what }) => what).join("; ")}.`);
   process.exitCode = 1;
 }

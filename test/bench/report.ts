@@ -1,5 +1,7 @@
 /** The bench's figures as tables. */
 import Table from "cli-table3";
+import type { Bill } from "./bill.ts";
+import type { Budget } from "./budgets.ts";
 import type { Measure, Target } from "./cases.ts";
 import type { Compared } from "./compare.ts";
 import type { Round } from "./round.ts";
@@ -35,18 +37,36 @@ function showTarget(target: Target | undefined): string {
   return "atLeast" in target ? `≥ ${target.atLeast}` : `≤ ${target.atMost}`;
 }
 
-export function roundTable(rounds: Round[], rowsPerDue: number): string {
-  const head = ["finished tasks", "due", "ms", "rows read", "for each due", "budget", ""];
-  const table = new Table({ ...plain, head });
+export const showCount = (count: number): string => numbers.format(count);
+
+export function roundTable(rounds: Round[]): string {
+  const table = new Table({ ...plain, head: ["finished tasks", "due", "ms", "rows read", "for each due"] });
   for (const { finished, due, ms, rowsRead } of rounds) {
-    const each = rowsRead / due;
-    const met = each <= rowsPerDue ? "met" : "broken";
-    table.push([
-      ...[finished, due, ms, rowsRead].map((n) => numbers.format(n)),
-      each.toFixed(2),
-      `≤ ${rowsPerDue}`,
-      met,
-    ]);
+    table.push([...[finished, due, ms, rowsRead].map(showCount), (rowsRead / due).toFixed(2)]);
   }
+  return table.toString();
+}
+
+export function budgetTable(budgets: Budget[]): string {
+  const table = new Table({ ...plain, head: ["budget", "measured", "at most", ""] });
+  for (const { what, measured, most } of budgets) {
+    const figure = Number.isInteger(measured) ? showCount(measured) : measured.toFixed(2);
+    table.push([what, figure, showCount(most), measured <= most ? "met" : "broken"]);
+  }
+  return table.toString();
+}
+
+/** Of a million tasks. */
+export function billTable(bill: Bill): string {
+  const table = new Table({ ...plain, head: ["a million tasks", "count", "dollars"] });
+  for (const { what, count, dollars } of bill.lines) table.push([what, showCount(count), dollars.toFixed(2)]);
+  table.push(["in all", "", bill.dollars.toFixed(2)]);
+  table.push([
+    "each further read, once the task has ended",
+    showCount(1_000_000),
+    bill.finishedReadsDollars.toFixed(2),
+  ]);
+  table.push(["each further read while it runs", showCount(1_000_000), bill.runningReadsDollars.toFixed(2)]);
+  table.push(["cron, in a month without a task", "", bill.idleMonthDollars.toFixed(2)]);
   return table.toString();
 }

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { imageKey } from "../../src/domain/task.ts";
 import { storeImages, storeNext } from "../../src/flows/store-images.ts";
 import { runTick, storeLane } from "../../src/flows/tick.ts";
-import { claimStore } from "../../src/store/due.ts";
+import { claimStore } from "../../src/store/store-claims.ts";
 import {
   type Around,
   clearTasks,

@@ -1,8 +1,9 @@
 /** What tasks cost in D1, by its own meter: rows are what is paid for, and what a primary can do in a second. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { readChores } from "../../src/store/chores.ts";
-import { claimSends, claimStore, oldestOverdueMs, selectDue, writeLooks } from "../../src/store/due.ts";
+import { claimSends, oldestOverdueMs, selectDue, writeLooks } from "../../src/store/due.ts";
 import { type D1Cost, meterDatabase } from "../../src/store/meter.ts";
+import { claimStore } from "../../src/store/store-claims.ts";
 import { closeTasks, endTask, selectTask } from "../../src/store/tasks.ts";
 import { clearTasks } from "../gateway.ts";
 import {

@@ -1,15 +1,9 @@
 /** Whatever cron or a reader does is claimed first: each task goes to one of those who ask, however many ask at once. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { endStates, openStates, type TaskState } from "../../src/domain/task.ts";
-import {
-  claimRefresh,
-  claimSends,
-  claimStore,
-  claimStores,
-  giveBackStores,
-  writeLooks,
-} from "../../src/store/due.ts";
+import { claimRefresh, claimSends, writeLooks } from "../../src/store/due.ts";
 import { coolDown } from "../../src/store/leases.ts";
+import { claimStore, claimStores, giveBackStores } from "../../src/store/store-claims.ts";
 import { postponeSend, postponeStoring, queuePosition, selectQueuePosition } from "../../src/store/tasks.ts";
 import { clearTasks } from "../gateway.ts";
 import {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { endStates, openStates, type Task } from "../../src/domain/task.ts";
-import { claimStore, writeLooks } from "../../src/store/due.ts";
+import { writeLooks } from "../../src/store/due.ts";
+import { claimStore } from "../../src/store/store-claims.ts";
 import { closeTasks, type Ending, endTask, postponeStoring } from "../../src/store/tasks.ts";
 import { clearTasks } from "../gateway.ts";
 import {
