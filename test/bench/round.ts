@@ -1,4 +1,7 @@
-/** A round of cron over many due tasks, in a small table and in a large one: what it reads must not grow with the table. */
+/**
+ * A round of cron over many due tasks, in a small table and in a large one: what it reads must not grow with the table. It
+ * takes as many looks as one invocation should, and hands over the others.
+ */
 import type { Ground } from "./ground.ts";
 import type { Stage } from "./stage.ts";
 
@@ -44,6 +47,8 @@ export async function measureRound(
 ): Promise<Round> {
   const db = await stage.miniflare.getD1Database("DB", "gateway");
   await db.prepare("UPDATE tasks SET open = 0 WHERE open = 1").run();
+  // Nobody takes what a round before has handed over: here is no consumer.
+  await db.prepare("DELETE FROM pieces").run();
   const nowMs = Date.now();
   await db
     .prepare(
