@@ -3,7 +3,7 @@
  * which `src/web` imports as `#gateway`. A page that asks for what is not there does not compile. Run as a program
  * (`npm run check` does, before it looks at the types) or called by the build of the pages.
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
@@ -14,17 +14,19 @@ const folder = join(root, ".wrangler", "web-client");
 
 export async function generateClient(): Promise<void> {
   mkdirSync(folder, { recursive: true });
-  const document = join(folder, "openapi.json");
+  // Names of its own: another build may be under way, or somebody else read what this one replaces.
+  const document = join(folder, `openapi-${process.pid}.json`);
   writeFileSync(document, JSON.stringify(await readDocument()));
-  const source = await generateSource(document);
-  // One name for each operation is enough; the generator adds another that it calls deprecated itself.
-  writeFileSync(join(folder, "gateway.ts"), source);
+  const source = join(folder, `gateway-${process.pid}.ts`);
+  writeFileSync(source, await generateSource(document));
+  renameSync(source, join(folder, "gateway.ts"));
+  rmSync(document);
 }
 
 /** The document of the routes as they are now; nothing is served for it. */
 async function readDocument(): Promise<object> {
   // Bundled first: Node does not find the packages' modules by the rules that the Worker is built by.
-  const bundle = join(folder, "document.mjs");
+  const bundle = join(folder, `document-${process.pid}.mjs`);
   await build({
     stdin: {
       contents: `

@@ -3,9 +3,9 @@
  * scripts and style sheets bundled with the libraries that it uses, so that no page loads anything from elsewhere. Wrangler runs it
  * before it builds the Worker (`[build]` in wrangler.toml).
  */
-import { copyFileSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { generateClient } from "./client.ts";
@@ -13,18 +13,18 @@ import { generateClient } from "./client.ts";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const source = join(root, "src", "web");
 const web = join(root, ".wrangler", "web");
-const assets = join(web, "assets");
+/** Made here first: whoever serves `web` at this moment, or begins to, finds every file, and each one whole. */
+const staged = join(root, ".wrangler", `web-${process.pid}`);
+const assets = join(staged, "assets");
 
 const library = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
 
 await generateClient();
-// What an earlier build has left and this one does not make must not be served.
-rmSync(web, { recursive: true, force: true });
 mkdirSync(assets, { recursive: true });
 const files = readdirSync(source);
 const ending = (...endings: string[]) => files.filter((name) => endings.some((end) => name.endsWith(end)));
 
-for (const page of ending(".html")) copyFileSync(join(source, page), join(web, page));
+for (const page of ending(".html")) copyFileSync(join(source, page), join(staged, page));
 for (const file of ending(".svg")) copyFileSync(join(source, file), join(assets, file));
 copyFileSync(join(library, "swagger-ui.css"), join(assets, "swagger-ui.css"));
 await build({
@@ -43,3 +43,15 @@ await build({
   legalComments: "eof",
   logLevel: "warning",
 });
+
+const filesOf = (folder: string) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+
+mkdirSync(join(web, "assets"), { recursive: true });
+const made = filesOf(staged);
+for (const file of made) renameSync(join(staged, file), join(web, file));
+// What an earlier build has left and this one does not make must not be served.
+for (const file of filesOf(web)) if (!made.includes(file)) rmSync(join(web, file));
+rmSync(staged, { recursive: true });
