@@ -1,23 +1,19 @@
 /** The audit as the operator sees it: over all tenants, sound until a row is tampered with; and who changed what. */
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
 import type { WatchedPage } from "./open-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 import { expectFitForAll, openSection } from "./signed-in.ts";
 import { makeToldTenant, query } from "./told-tenant.ts";
 
 /** More than one call checks. */
 const tenants = 53;
-let gateway: BuiltGateway;
-let browser: Browser;
+serveInBrowser();
 let opened: WatchedPage;
 let page: Page;
 let task: string;
 
 beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
   const acme = await makeToldTenant(gateway, null, { id: "acme", balance: 500 });
   task = await acme.start("a lighthouse [sim:seconds=0]");
   await gateway.tick();
@@ -29,8 +25,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await opened.close();
-  await browser.close();
-  await gateway.close();
 });
 
 describe("the audit", () => {

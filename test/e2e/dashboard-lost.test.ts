@@ -1,23 +1,15 @@
 /** When the gateway cannot be reached any more, nothing that was read before passes for what is. */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import type { Page } from "playwright-core";
+import { beforeAll, describe, expect, it } from "vitest";
 import type { WatchedPage } from "./open-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 import { expectFitForAll, openSection } from "./signed-in.ts";
 import { makeToldTenant } from "./told-tenant.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
+serveInBrowser();
 beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
   const tenant = await makeToldTenant(gateway, null, { id: "acme", balance: 5_000 });
   await tenant.start("a slow one [sim:seconds=900]");
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
 });
 
 const calls = /\/(admin\/api|readyz)/;

@@ -1,15 +1,12 @@
 /** The overview says what was really done: its figures are the API's, and its verdict follows them. */
-import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
 import type { WatchedPage } from "./open-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 import { expectFitForAll, openSection } from "./signed-in.ts";
 import { makeToldTenant, query, type ToldTenant } from "./told-tenant.ts";
 
 const readKey = "read-only-e2e-key-0123456789abcdef";
-let gateway: BuiltGateway;
-let browser: Browser;
+serveInBrowser({ ADMIN_READ_KEY: readKey });
 let tenant: ToldTenant;
 let opened: WatchedPage;
 let slow: string;
@@ -23,8 +20,6 @@ const figures = async () => (await (await gateway.admin("GET", "/overview")).jso
 const tile = (name: string) => opened.page.getByRole("region", { name, exact: true });
 
 beforeAll(async () => {
-  gateway = await startBuiltGateway({ ADMIN_READ_KEY: readKey });
-  browser = await startBrowser();
   tenant = await makeToldTenant(gateway, null, { id: "acme", balance: 5_000 });
   await tenant.start("a pair [sim:seconds=0]", { n: 2 });
   await tenant.start("one more [sim:seconds=0]");
@@ -41,8 +36,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await opened.close();
-  await browser.close();
-  await gateway.close();
 });
 
 describe("the overview", () => {

@@ -2,28 +2,24 @@
  * Tasks in the dashboard: followed live from the list to the last one who was told, ended by hand, found by filters
  * among very many, and shown as text whatever their callers have written.
  */
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
 import type { WatchedPage } from "./open-page.ts";
 import { type Receiver, startReceiver } from "./receiver.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 import { expectFitForAll, openSection } from "./signed-in.ts";
 import { whileTicking } from "./ticking.ts";
 import { makeToldTenant, query, type ToldTenant } from "./told-tenant.ts";
 
 const readKey = "read-only-e2e-key-0123456789abcdef";
-let gateway: BuiltGateway;
+serveInBrowser({ ADMIN_READ_KEY: readKey });
 let receiver: Receiver;
-let browser: Browser;
 let tenant: ToldTenant;
 let opened: WatchedPage;
 let page: Page;
 
 beforeAll(async () => {
-  gateway = await startBuiltGateway({ ADMIN_READ_KEY: readKey });
   receiver = await startReceiver();
-  browser = await startBrowser();
   tenant = await makeToldTenant(gateway, `${receiver.url}/hook`, { id: "acme", balance: 5_000 });
   opened = await openSection(browser, gateway, "/tasks");
   page = opened.page;
@@ -31,9 +27,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await opened.close();
-  await browser.close();
   await receiver.close();
-  await gateway.close();
 });
 
 const go = (section: string) => page.goto(`${gateway.url}/admin#${section}`);

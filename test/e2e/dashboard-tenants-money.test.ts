@@ -1,21 +1,11 @@
 /** A tenant's money reads as it moves, and its page and the lists read well to those who hear them. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
+import { describe, expect, it } from "vitest";
 import { makeKeyOf, makeTenant, openDashboard, part, soon } from "./dashboard-tenants.ts";
-import { type BuiltGateway, startBuiltGateway, submit } from "./harness.ts";
+import { submit } from "./harness.ts";
 import { expectAccessible, expectNoSideScroll, type WatchedPage } from "./open-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
-beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
-});
+serveInBrowser();
 
 async function makeUsed(fields: object): Promise<string> {
   const id = await makeTenant(gateway, { name: "Used", ...fields });

@@ -1,21 +1,11 @@
 /** The admin key stays where it belongs, and what tenants are called stays text. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
+import { describe, expect, it } from "vitest";
 import { makeKeyOf, makeTenant, openDashboard, part, signIn } from "./dashboard-tenants.ts";
-import { type BuiltGateway, secrets, startBuiltGateway, submit } from "./harness.ts";
+import { secrets, submit } from "./harness.ts";
 import { openPage } from "./open-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
-beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
-});
+serveInBrowser();
 
 const admin = secrets.ADMIN_API_KEY;
 

@@ -1,21 +1,12 @@
 /** The tenants' screens as they are met: many of them, on a small screen, in the dark, by keyboard and by ear. */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
+import type { Page } from "playwright-core";
+import { beforeAll, describe, expect, it } from "vitest";
 import { makeKeyOf, makeTenant, openDashboard, part, soon } from "./dashboard-tenants.ts";
-import { type BuiltGateway, startBuiltGateway, submit } from "./harness.ts";
+import { submit } from "./harness.ts";
 import { expectAccessible, expectNoSideScroll, type WatchedPage } from "./open-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
-beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
-});
+serveInBrowser();
 
 async function closeQuietly(opened: WatchedPage): Promise<void> {
   expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);

@@ -1,22 +1,13 @@
 /** What an operator sets a tenant to takes effect, what is wrong is said beside its field, and the read key changes nothing. */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
 import { makeKeyOf, makeTenant, openDashboard, part, soon } from "./dashboard-tenants.ts";
-import { type BuiltGateway, startBuiltGateway, submit } from "./harness.ts";
+import { submit } from "./harness.ts";
 import type { WatchedPage } from "./open-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 
 const readKey = "read-e2e-key-0123456789abcdef-0123456789";
-let gateway: BuiltGateway;
-let browser: Browser;
-beforeAll(async () => {
-  gateway = await startBuiltGateway({ ADMIN_READ_KEY: readKey });
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
-});
+serveInBrowser({ ADMIN_READ_KEY: readKey });
 
 async function closeQuietly(opened: WatchedPage): Promise<void> {
   expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);

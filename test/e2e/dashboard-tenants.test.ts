@@ -1,27 +1,20 @@
 /** An operator's day with one tenant, in a real browser: from making it to ending its key, and what each step does. */
 import { readFile } from "node:fs/promises";
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
+import type { Page } from "playwright-core";
+import { beforeAll, describe, expect, it } from "vitest";
 import { openDashboard, part, soon } from "./dashboard-tenants.ts";
-import { type BuiltGateway, startBuiltGateway, submit } from "./harness.ts";
+import { submit } from "./harness.ts";
 import { expectAccessible, type WatchedPage } from "./open-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
+serveInBrowser();
 let opened: WatchedPage;
 let page: Page;
 beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
   opened = await openDashboard(browser, gateway, "/tenants", {
     permissions: ["clipboard-read", "clipboard-write"],
   });
   page = opened.page;
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
 });
 
 const dialog = () => page.getByRole("dialog");

@@ -1,20 +1,17 @@
 /** What is clicked twice happens once, however fast the second click is. */
-import type { Browser, Locator, Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
 import { makeKeyOf, makeTenant, openDashboard, part, soon } from "./dashboard-tenants.ts";
-import { type BuiltGateway, startBuiltGateway, submit } from "./harness.ts";
+import { submit } from "./harness.ts";
 import type { WatchedPage } from "./open-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
+serveInBrowser();
 let opened: WatchedPage;
 let page: Page;
 /** Calls that change something, as `POST /tenants`. */
 let changes: string[];
 beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
   opened = await openDashboard(browser, gateway, "/tenants");
   page = opened.page;
   page.on("request", (request) => {
@@ -26,8 +23,6 @@ beforeEach(() => {
 });
 afterAll(async () => {
   expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
-  await browser.close();
-  await gateway.close();
 });
 
 const dialog = () => page.getByRole("dialog");

@@ -1,25 +1,21 @@
 /** The delivery log in the dashboard: what did not arrive is found, sent again, and seen to arrive. */
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
 import type { WatchedPage } from "./open-page.ts";
 import { type Receiver, startReceiver } from "./receiver.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 import { expectFitForAll, openSection } from "./signed-in.ts";
 import { makeToldTenant } from "./told-tenant.ts";
 
 const readKey = "read-only-e2e-key-0123456789abcdef";
-let gateway: BuiltGateway;
+serveInBrowser({ ADMIN_READ_KEY: readKey });
 let receiver: Receiver;
-let browser: Browser;
 let opened: WatchedPage;
 let page: Page;
 const tasks = { shop: "", studio: "" };
 
 beforeAll(async () => {
-  gateway = await startBuiltGateway({ ADMIN_READ_KEY: readKey });
   receiver = await startReceiver();
-  browser = await startBrowser();
   receiver.answer("/studio", { status: 503 });
   for (const name of ["shop", "studio"] as const) {
     const tenant = await makeToldTenant(gateway, `${receiver.url}/${name}`, { id: name, balance: 500 });
@@ -34,9 +30,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await opened.close();
-  await browser.close();
   await receiver.close();
-  await gateway.close();
 });
 
 const rows = () => page.getByRole("region", { name: "Table of deliveries" }).locator("tbody tr");

@@ -2,27 +2,19 @@
  * `/docs` as a reader gets it, in a real browser: every operation is there, nothing is asked of another host, and the
  * page lives with its own Content-Security-Policy.
  */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import type { Page } from "playwright-core";
+import { beforeAll, describe, expect, it } from "vitest";
 import { openPage, type WatchedPage } from "./open-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
+serveInBrowser();
 let page: Page;
 let watched: WatchedPage;
 
 beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
   watched = await openPage(browser, `${gateway.url}/docs`);
   page = watched.page;
   await page.locator(".opblock").first().waitFor();
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
 });
 
 describe("/docs", () => {

@@ -4,33 +4,27 @@
  */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
+serveInBrowser();
 let site: Server;
 let page: Page;
 let key: string;
 
 beforeAll(async () => {
-  gateway = await startBuiltGateway();
   key = await gateway.makeKey();
   site = createServer((_request, response) => {
     response.setHeader("content-type", "text/html");
     response.end("<!doctype html><title>A shop</title>");
   });
   await new Promise<void>((resolve) => site.listen(0, "127.0.0.1", resolve));
-  browser = await startBrowser();
   page = await browser.newPage();
   await page.goto(siteUrl());
 });
 afterAll(async () => {
-  await browser.close();
   site.close();
-  await gateway.close();
 });
 
 const siteUrl = () => `http://localhost:${(site.address() as AddressInfo).port}/`;

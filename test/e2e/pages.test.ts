@@ -1,20 +1,9 @@
 /** What goes for both pages before anybody has signed in. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import { describe, expect, it } from "vitest";
 import { expectAccessible, expectNoSideScroll, openPage } from "./open-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
-beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
-});
+serveInBrowser();
 
 describe.each(["/", "/admin"])("%s", (path) => {
   it.each(["light", "dark"] as const)("is quiet, accessible and narrow enough in %s", async (colorScheme) => {

@@ -4,24 +4,19 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
 import { openPlayground, type Playground, promptField } from "./playground-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 import { type PaidTenant, payingTenant } from "./tenant.ts";
 import { whileTicking } from "./ticking.ts";
 
 const run = promisify(execFile);
 
-let gateway: BuiltGateway;
-let browser: Browser;
+serveInBrowser();
 let tenant: PaidTenant;
 let playground: Playground;
 let folder: string;
 beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
   tenant = await payingTenant(gateway);
   folder = mkdtempSync(join(tmpdir(), "playground-code-"));
   playground = await openPlayground(browser, gateway);
@@ -36,8 +31,6 @@ beforeAll(async () => {
   await page.getByLabel("Safety checker").selectOption("On");
 });
 afterAll(async () => {
-  await browser.close();
-  await gateway.close();
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -1,22 +1,11 @@
 /** What a page shows while it waits: a connection that is gone is said, and no promise outlives its time. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import { describe, expect, it } from "vitest";
 import { expectAccessible } from "./open-page.ts";
 import { card, openPlayground, promptField, sendButton } from "./playground-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 import { payingTenant } from "./tenant.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
-beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
-});
+serveInBrowser();
 
 const lost = "The connection is lost; trying again…";
 

@@ -1,24 +1,14 @@
 /** The list of what a key has made: also when that is much, and while some of it is still being made. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway, submit } from "./harness.ts";
+import { describe, expect, it } from "vitest";
+import { submit } from "./harness.ts";
 import { expectAccessible } from "./open-page.ts";
 import { card, endUserOf, gallery, openPlayground, widths } from "./playground-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 import { payingTenant } from "./tenant.ts";
 import { whileTicking } from "./ticking.ts";
 import { query } from "./told-tenant.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
-beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
-});
+serveInBrowser();
 
 async function make(key: string, prompt: string): Promise<string> {
   const made = await submit(gateway, key, { prompt, end_user: endUserOf(key) });

@@ -1,8 +1,6 @@
 /** The kinds of keys, how one ends, and the way through the page without a mouse. */
-import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
 import {
   card,
   gallery,
@@ -12,19 +10,11 @@ import {
   sendButton,
   widths,
 } from "./playground-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 import { payingTenant } from "./tenant.ts";
 import { whileTicking } from "./ticking.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
-beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
-});
+serveInBrowser();
 
 async function browserKey(): Promise<string> {
   const { id } = await payingTenant(gateway);

@@ -1,24 +1,14 @@
 /** Reference pictures: however they come to the page, the task is asked with them. */
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import { describe, expect, it } from "vitest";
 import { expectAccessible } from "./open-page.ts";
 import { card, expectError, openPlayground, promptField, sendButton, widths } from "./playground-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 import { payingTenant } from "./tenant.ts";
 import { whileTicking } from "./ticking.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
-beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
-});
+serveInBrowser();
 
 const references = (page: Page) => page.getByRole("group", { name: "References" });
 

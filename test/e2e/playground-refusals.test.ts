@@ -1,8 +1,6 @@
 /** What the gateway refuses is said where it can be changed; and whatever text comes along, it stays text. */
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway, submit } from "./harness.ts";
+import { describe, expect, it } from "vitest";
+import { submit } from "./harness.ts";
 import { expectAccessible } from "./open-page.ts";
 import {
   card,
@@ -13,19 +11,11 @@ import {
   promptField,
   sendButton,
 } from "./playground-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 import { payingTenant } from "./tenant.ts";
 import { whileTicking } from "./ticking.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
-beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
-});
+serveInBrowser();
 
 describe("a refusal", () => {
   it("of the prompt is said beside the prompt", async () => {

@@ -1,8 +1,6 @@
 /** A newcomer makes a picture: from the empty page, with nothing but a key, to the file in hand. */
-import type { Browser, Request } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import type { Request } from "playwright-core";
+import { describe, expect, it } from "vitest";
 import { expectAccessible, expectNoSideScroll } from "./open-page.ts";
 import {
   card,
@@ -14,19 +12,11 @@ import {
   sendButton,
   widths,
 } from "./playground-page.ts";
+import { browser, gateway, serveInBrowser } from "./served.ts";
 import { payingTenant } from "./tenant.ts";
 import { whileTicking } from "./ticking.ts";
 
-let gateway: BuiltGateway;
-let browser: Browser;
-beforeAll(async () => {
-  gateway = await startBuiltGateway();
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await browser.close();
-  await gateway.close();
-});
+serveInBrowser();
 
 describe("the playground", () => {
   it("leads from an empty page to a picture, and lets go of the secret key at once", async () => {
