@@ -1,6 +1,7 @@
 /** What must always hold, and whether it does; and who changed what. */
 import { count } from "../ui/format.ts";
 import { Problem } from "../ui/notice.tsx";
+import { Scroller } from "../ui/scroller.tsx";
 import { Acts } from "./audit/acts.tsx";
 import { type Unsound, useWalk } from "./audit/walk.ts";
 import { TaskLink, TenantLink, When } from "./when.tsx";
@@ -64,8 +65,7 @@ const kinds: Record<Unsound["kind"], string> = {
 
 function Problems({ problems }: { problems: Unsound[] }) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
-    <section class="scroller" tabIndex={0} aria-label="Problems">
+    <Scroller label="Problems">
       <table class="roomy">
         <thead>
           <tr>
@@ -86,6 +86,6 @@ function Problems({ problems }: { problems: Unsound[] }) {
           ))}
         </tbody>
       </table>
-    </section>
+    </Scroller>
   );
 }

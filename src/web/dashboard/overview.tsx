@@ -3,6 +3,7 @@ import { Chart } from "../ui/chart.tsx";
 import { lastDays } from "../ui/days.ts";
 import { showClock, showSeconds } from "../ui/format.ts";
 import { Notice, Problem } from "../ui/notice.tsx";
+import { Scroller } from "../ui/scroller.tsx";
 import { daysShown, type Figures, useOverview } from "./overview/read.ts";
 import {
   Books,
@@ -111,8 +112,7 @@ function OldestTasks({ figures, nowMs }: { figures: Figures; nowMs: number }) {
   return (
     <section class="panel" aria-label="Oldest unfinished tasks">
       <h2>Oldest unfinished tasks</h2>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard. */}
-      <section class="scroller" tabIndex={0} aria-label="Table of the oldest unfinished tasks">
+      <Scroller label="Table of the oldest unfinished tasks">
         <table class="roomy">
           <thead>
             <tr>
@@ -143,7 +143,7 @@ function OldestTasks({ figures, nowMs }: { figures: Figures; nowMs: number }) {
             ))}
           </tbody>
         </table>
-      </section>
+      </Scroller>
     </section>
   );
 }

@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks";
 import { listDeliveries, type WebhookDelivery } from "#gateway";
 import { call } from "../ui/call.ts";
 import { PageTurner, usePages } from "../ui/pages.tsx";
+import { Scroller } from "../ui/scroller.tsx";
 import { Status } from "../ui/status.tsx";
 import { type Filtered, FilteredList, type FilterField } from "./filters.tsx";
 import { SendAgain } from "./webhooks/send-again.tsx";
@@ -48,8 +49,7 @@ function List({ wanted, say }: { wanted: Filtered; say: (error: unknown) => void
 
 function Table({ deliveries }: { deliveries: WebhookDelivery[] }) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
-    <section class="scroller" tabIndex={0} aria-label="Table of deliveries">
+    <Scroller label="Table of deliveries">
       <table class="roomy">
         <thead>
           <tr>
@@ -69,7 +69,7 @@ function Table({ deliveries }: { deliveries: WebhookDelivery[] }) {
           ))}
         </tbody>
       </table>
-    </section>
+    </Scroller>
   );
 }
 

@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { drawBars } from "./bars.ts";
 import { everyDay, shortDay } from "./days.ts";
 import { showNumber } from "./format.ts";
+import { Scroller } from "./scroller.tsx";
 
 export interface ChartProps {
   title: string;
@@ -116,8 +117,7 @@ function Table({ title, days, series }: ChartProps) {
   return (
     <details>
       <summary>As a table</summary>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard. */}
-      <section class="scroller" tabIndex={0} aria-label={title}>
+      <Scroller label={title}>
         <table>
           <thead>
             <tr>
@@ -142,7 +142,7 @@ function Table({ title, days, series }: ChartProps) {
             ))}
           </tbody>
         </table>
-      </section>
+      </Scroller>
     </details>
   );
 }

@@ -3,6 +3,7 @@ import { getAudit } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { Problem } from "../../ui/notice.tsx";
 import { PageTurner, usePages } from "../../ui/pages.tsx";
+import { Scroller } from "../../ui/scroller.tsx";
 import { TaskLink, TenantLink, When } from "../when.tsx";
 
 const pageSize = 25;
@@ -32,8 +33,7 @@ export function Acts() {
 
 function Table({ acts }: { acts: Act[] }) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
-    <section class="scroller" tabIndex={0} aria-label="Table of changes">
+    <Scroller label="Table of changes">
       <table class="roomy">
         <thead>
           <tr>
@@ -51,7 +51,7 @@ function Table({ acts }: { acts: Act[] }) {
           ))}
         </tbody>
       </table>
-    </section>
+    </Scroller>
   );
 }
 

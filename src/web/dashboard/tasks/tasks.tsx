@@ -3,6 +3,7 @@ import { useEffect } from "preact/hooks";
 import { type AdminTask, listAllTasks } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { PageTurner, usePages } from "../../ui/pages.tsx";
+import { Scroller } from "../../ui/scroller.tsx";
 import { Status } from "../../ui/status.tsx";
 import { type Filtered, FilteredList, type FilterField } from "../filters.tsx";
 import { TaskLink, TenantLink, When } from "../when.tsx";
@@ -48,8 +49,7 @@ function List({ wanted, say }: { wanted: Filtered; say: (error: unknown) => void
 
 function Table({ tasks }: { tasks: AdminTask[] }) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
-    <section class="scroller" tabIndex={0} aria-label="Table of tasks">
+    <Scroller label="Table of tasks">
       <table class="roomy">
         <thead>
           <tr>
@@ -73,7 +73,7 @@ function Table({ tasks }: { tasks: AdminTask[] }) {
           ))}
         </tbody>
       </table>
-    </section>
+    </Scroller>
   );
 }
 

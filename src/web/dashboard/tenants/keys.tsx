@@ -6,11 +6,12 @@ import { call } from "../../ui/call.ts";
 import { showTime } from "../../ui/format.ts";
 import { Problem } from "../../ui/notice.tsx";
 import { PageTurner, usePages } from "../../ui/pages.tsx";
+import { Scroller } from "../../ui/scroller.tsx";
 import { Status } from "../../ui/status.tsx";
 import { tenantQuery, useTenantAct } from "./acts.ts";
 import { Confirm } from "./confirm.tsx";
 import { NewKeyDialog } from "./new-key.tsx";
-import { Nothing, Panel, Scroller } from "./panel.tsx";
+import { Nothing, Panel } from "./panel.tsx";
 import { RotateKey } from "./rotate-key.tsx";
 
 interface Asked {

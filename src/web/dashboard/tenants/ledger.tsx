@@ -5,9 +5,10 @@ import { call } from "../../ui/call.ts";
 import { showNumber, showTime } from "../../ui/format.ts";
 import { Problem } from "../../ui/notice.tsx";
 import { PageTurner, usePages } from "../../ui/pages.tsx";
+import { Scroller } from "../../ui/scroller.tsx";
 import { tenantQuery } from "./acts.ts";
 import { CsvButton } from "./csv-button.tsx";
-import { Nothing, Panel, Scroller } from "./panel.tsx";
+import { Nothing, Panel } from "./panel.tsx";
 
 export function Ledger({ id, isMetered }: { id: string; isMetered: boolean }) {
   const { rows, error, isLoading, ...pages } = usePages<LedgerEntry>(

@@ -27,13 +27,3 @@ export function Panel({ title, actions, isWide = false, children }: PanelProps) 
 export function Nothing({ children }: { children: ComponentChildren }) {
   return <p class="nothing soft">{children}</p>;
 }
-
-/** A table that scrolls by itself on a narrow screen. */
-export function Scroller({ label, children }: { label: string; children: ComponentChildren }) {
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard.
-    <section class="scroller" tabIndex={0} aria-label={label}>
-      {children}
-    </section>
-  );
-}

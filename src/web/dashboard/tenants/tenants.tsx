@@ -8,11 +8,12 @@ import { call } from "../../ui/call.ts";
 import { showNumber } from "../../ui/format.ts";
 import { Problem } from "../../ui/notice.tsx";
 import { PageTurner, usePages } from "../../ui/pages.tsx";
+import { Scroller } from "../../ui/scroller.tsx";
 import { useStanding } from "../../ui/standing.ts";
 import { Status } from "../../ui/status.tsx";
 import { tenantsQuery } from "./acts.ts";
 import { NewTenant } from "./new-tenant.tsx";
-import { Nothing, Scroller } from "./panel.tsx";
+import { Nothing } from "./panel.tsx";
 import { lastDays } from "./usage-query.ts";
 import { worriesOf } from "./wellbeing.ts";
 
