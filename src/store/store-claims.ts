@@ -8,17 +8,15 @@ import { type TaskRow, taskFromRow } from "./rows.ts";
 /**
  * Claims tasks whose pictures are to be stored: of the tenants with the fewest under way, those whose links die first.
  * Reads all that are to be stored, so that one claim of many is worth more than many of one.
- * @param which `new`: only such as were never tried; or one task by its id, if it is due.
+ * @param which `new`: only such as were never tried.
  */
 export async function claimStores(
   db: D1Database,
   nowMs: number,
   leaseUntilMs: number,
-  which: "new" | "any" | { id: string },
+  which: "new" | "any",
   limit: number,
 ): Promise<Task[]> {
-  const id = typeof which === "object" ? which.id : null;
-  const newOnly = which === "new" ? 1 : 0;
   const { results } = await db
     .prepare(
       `UPDATE tasks SET attempts = attempts + 1, due_ms = ?2
@@ -26,21 +24,14 @@ export async function claimStores(
            SELECT id, links_die_ms, waits, row_number() OVER (
              PARTITION BY tenant_id ORDER BY waits, links_die_ms, id) AS turn
            FROM (SELECT id, tenant_id, links_die_ms,
-               due_ms <= ?1 AND (?3 IS NULL OR id = ?3) AND (?4 = 0 OR attempts = 0) AS waits
+               due_ms <= ?1 AND (?3 = 0 OR attempts = 0) AS waits
              FROM tasks INDEXED BY tasks_open WHERE open = 1 AND state = 'storing'))
-         WHERE waits ORDER BY turn, links_die_ms, id LIMIT ?5)
+         WHERE waits ORDER BY turn, links_die_ms, id LIMIT ?4)
        RETURNING *`,
     )
-    .bind(nowMs, leaseUntilMs, id, newOnly, limit)
+    .bind(nowMs, leaseUntilMs, which === "new" ? 1 : 0, limit)
     .all<TaskRow>();
   return results.map(taskFromRow);
-}
-
-/** Claims one of them. */
-export async function claimStore(
-  ...args: [db: D1Database, nowMs: number, leaseUntilMs: number, which: "new" | "any" | { id: string }]
-): Promise<Task | undefined> {
-  return (await claimStores(...args, 1))[0];
 }
 
 /** Gives back what {@link claimStores} claimed until `leaseUntilMs` and nobody has begun. */

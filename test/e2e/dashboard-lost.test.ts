@@ -1,7 +1,7 @@
 /** When the gateway cannot be reached any more, nothing that was read before passes for what is. */
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { WatchedPage } from "./open-page.ts";
+import { type WatchedPage, whilePassing } from "./open-page.ts";
 import { browser, gateway, serveInBrowser } from "./served.ts";
 import { expectFitForAll, openSection } from "./signed-in.ts";
 import { makeToldTenant } from "./told-tenant.ts";
@@ -32,32 +32,30 @@ async function closeQuietly(opened: WatchedPage): Promise<void> {
 
 describe("a gateway that cannot be reached any more", () => {
   it("is not called well: its figures are said to be old, until it is back", async () => {
-    const opened = await openSection(browser, gateway, "/overview");
+    const opened = await openSection(browser, gateway, "/overview", { ownClock: true });
     const { page } = opened;
     const verdict = page.getByRole("status", { name: "Verdict" });
     await verdict.getByText("All is well").waitFor();
     await cutOff(page);
-    await verdict.getByText("Not known").waitFor();
-    await page
-      .getByRole("alert")
-      .getByText(/^Not reached since \d\d:\d\d:\d\d; the figures are of then\./)
-      .waitFor();
+    await whilePassing(page, verdict.getByText("Not known").waitFor());
+    const since = /^Not reached since \d\d:\d\d:\d\d; the figures are of then\./;
+    await whilePassing(page, page.getByRole("alert").getByText(since).waitFor());
     expect(await verdict.getByText("All is well").count()).toBe(0);
-    await page.getByRole("region", { name: "Readiness" }).getByText("unknown").waitFor();
+    await whilePassing(page, page.getByRole("region", { name: "Readiness" }).getByText("unknown").waitFor());
     await expectFitForAll(page);
     await page.unroute(calls);
-    await verdict.getByText("All is well").waitFor();
-    await page.getByRole("alert").waitFor({ state: "detached" });
+    await whilePassing(page, verdict.getByText("All is well").waitFor());
+    await whilePassing(page, page.getByRole("alert").waitFor({ state: "detached" }));
     await closeQuietly(opened);
   });
 
   it("leaves a list on the screen, and says so steadily", async () => {
-    const opened = await openSection(browser, gateway, "/tasks");
+    const opened = await openSection(browser, gateway, "/tasks", { ownClock: true });
     const { page } = opened;
     await page.getByRole("row").nth(1).waitFor();
     const tried = await cutOff(page);
     const lost = page.getByRole("alert").filter({ hasText: "The gateway cannot be reached" }).first();
-    await lost.waitFor();
+    await whilePassing(page, lost.waitFor());
     await lost.evaluate((alert) => {
       const seen = window as { flickers?: number };
       seen.flickers = 0;
@@ -66,19 +64,19 @@ describe("a gateway that cannot be reached any more", () => {
       }).observe(document.body, { childList: true, subtree: true });
     });
     const before = tried();
-    await expect.poll(tried, { timeout: 40_000 }).toBeGreaterThan(before + 3);
+    await whilePassing(page, expect.poll(tried, { timeout: 40_000 }).toBeGreaterThan(before + 3));
     expect(await page.evaluate(() => (window as { flickers?: number }).flickers)).toBe(0);
     expect(await page.getByRole("row").count()).toBeGreaterThan(1);
     await closeQuietly(opened);
   });
 
   it("is said of what was never read as well, and does not come and go", async () => {
-    const opened = await openSection(browser, gateway, "/overview");
+    const opened = await openSection(browser, gateway, "/overview", { ownClock: true });
     const { page } = opened;
     const tried = await cutOff(page);
     await page.getByRole("link", { name: "Tasks", exact: true }).click();
     const lost = page.getByRole("alert").filter({ hasText: "The gateway cannot be reached" });
-    await lost.waitFor();
+    await whilePassing(page, lost.waitFor());
     await page.evaluate(() => {
       const seen = window as { missing?: number };
       seen.missing = 0;
@@ -87,7 +85,7 @@ describe("a gateway that cannot be reached any more", () => {
       }).observe(document.body, { childList: true, subtree: true });
     });
     const before = tried();
-    await expect.poll(tried, { timeout: 30_000 }).toBeGreaterThan(before + 3);
+    await whilePassing(page, expect.poll(tried, { timeout: 30_000 }).toBeGreaterThan(before + 3));
     expect(await page.evaluate(() => (window as { missing?: number }).missing)).toBe(0);
     await closeQuietly(opened);
   });

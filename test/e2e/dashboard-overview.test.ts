@@ -1,6 +1,6 @@
 /** The overview says what was really done: its figures are the API's, and its verdict follows them. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { WatchedPage } from "./open-page.ts";
+import { type WatchedPage, whilePassing } from "./open-page.ts";
 import { browser, gateway, serveInBrowser } from "./served.ts";
 import { expectFitForAll, openSection } from "./signed-in.ts";
 import { makeToldTenant, query, type ToldTenant } from "./told-tenant.ts";
@@ -32,7 +32,7 @@ beforeAll(async () => {
   await tenant.start("one that fails");
   await gateway.tick();
   slow = await tenant.start("a slow one [sim:seconds=900]");
-  opened = await openSection(browser, gateway, "/overview", {}, readKey);
+  opened = await openSection(browser, gateway, "/overview", { ownClock: true }, readKey);
 });
 afterAll(async () => {
   await opened.close();
@@ -99,8 +99,8 @@ describe("the overview", () => {
     const verdict = opened.page.getByRole("status", { name: "Verdict" });
     await verdict.getByText("25% of the last day's tasks failed.").waitFor();
     await query(gateway, `UPDATE tasks SET created_ms = created_ms - 1200000 WHERE id = '${slow}'`);
-    await verdict.getByText("A task has been under way for 20 min").waitFor();
-    await tile("Oldest unfinished").getByText("it waits for something").waitFor();
+    await whilePassing(opened.page, verdict.getByText("A task has been under way for 20 min").waitFor());
+    await whilePassing(opened.page, tile("Oldest unfinished").getByText("it waits for something").waitFor());
     await opened.page.getByRole("link", { name: slow }).click();
     await opened.page.getByRole("heading", { level: 1, name: slow }).waitFor();
   });
@@ -110,7 +110,7 @@ describe("the overview", () => {
     await query(gateway, `UPDATE tasks SET created_ms = created_ms + 1000000 WHERE id = '${slow}'`);
     await opened.page.getByRole("link", { name: "Overview" }).click();
     const verdict = opened.page.getByRole("status", { name: "Verdict" });
-    await verdict.getByText("All is well").waitFor();
+    await whilePassing(opened.page, verdict.getByText("All is well").waitFor());
     // What a caller asked for is shown, and is no reason to get up.
     await tile("Errors in 24 hours").getByText("of 4 tasks; 1 failed by what was asked").waitFor();
     // Minutes are not usual where pictures take seconds.
@@ -122,8 +122,8 @@ describe("the overview", () => {
         json: { status: "unavailable", checks: { database: "ok", storage: "failed", limiter: "ok" } },
       }),
     );
-    await verdict.getByText("Something is wrong").waitFor();
-    await verdict.getByText("Pictures (R2) does not answer").waitFor();
+    await whilePassing(opened.page, verdict.getByText("Something is wrong").waitFor());
+    await whilePassing(opened.page, verdict.getByText("Pictures (R2) does not answer").waitFor());
     await tile("Readiness").getByText("not ready").waitFor();
   });
 

@@ -2,6 +2,7 @@
  * One of the gateway's own pages in a real browser, watched: whom it calls, what it complains of, what its policy had to
  * stop, and whether people who use it by keyboard or ear can.
  */
+import { setTimeout as pause } from "node:timers/promises";
 import AxeBuilder from "@axe-core/playwright";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { expect } from "vitest";
@@ -16,14 +17,20 @@ export interface WatchedPage {
   close(): Promise<void>;
 }
 
+export interface PageOptions extends BrowserContextOptions {
+  /** The page's clock is one that a test can move, with {@link whilePassing}. */
+  ownClock?: boolean;
+}
+
 export async function openPage(
   browser: Browser,
   url: string,
-  options: BrowserContextOptions = {},
+  options: PageOptions = {},
 ): Promise<WatchedPage> {
   // Without a language of its own the browser takes the machine's, which in a bare one is none that browsers know.
   const screen = { viewport: { width: 1_280, height: 900 }, locale: "en-US" };
-  const context = await browser.newContext({ ...screen, ...options });
+  const { ownClock = false, ...contextOptions } = options;
+  const context = await browser.newContext({ ...screen, ...contextOptions });
   const page = await context.newPage();
   const { origin } = new URL(url);
   const complaints: string[] = [];
@@ -45,6 +52,7 @@ export async function openPage(
       console.error(`violates ${event.violatedDirective}: ${event.blockedURI} ${event.sample}`);
     });
   });
+  if (ownClock) await page.clock.install();
   await page.goto(url);
   return { page, context, complaints, elsewhere, close: () => context.close() };
 }
@@ -64,4 +72,21 @@ export async function expectAccessible(page: Page): Promise<void> {
 export async function expectNoSideScroll(page: Page): Promise<void> {
   const [wide, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   expect(wide).toBeLessThanOrEqual(screen ?? 0);
+}
+
+/** Lets the page's time pass, a second at a time, until `work` is done: nobody waits for its pauses. */
+export async function whilePassing<T>(page: Page, work: Promise<T>): Promise<T> {
+  let goesOn = true;
+  const passing = (async () => {
+    while (goesOn) {
+      await page.clock.fastForward(1_000);
+      await pause(20);
+    }
+  })();
+  try {
+    return await work;
+  } finally {
+    goesOn = false;
+    await passing;
+  }
 }

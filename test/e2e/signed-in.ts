@@ -1,14 +1,20 @@
 /** The dashboard, entered by its door: what the tests of its sections share. */
-import type { Browser, BrowserContextOptions, Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { type BuiltGateway, secrets } from "./harness.ts";
-import { expectAccessible, expectNoSideScroll, openPage, type WatchedPage } from "./open-page.ts";
+import {
+  expectAccessible,
+  expectNoSideScroll,
+  openPage,
+  type PageOptions,
+  type WatchedPage,
+} from "./open-page.ts";
 
 /** Opens a section, as "/tasks?status=failed". @param key The admin key unless told otherwise. */
 export async function openSection(
   browser: Browser,
   gateway: BuiltGateway,
   section: string,
-  options: BrowserContextOptions = {},
+  options: PageOptions = {},
   key: string = secrets.ADMIN_API_KEY,
 ): Promise<WatchedPage> {
   const opened = await openPage(browser, `${gateway.url}/admin#${section}`, options);

@@ -3,7 +3,6 @@ import { beforeEach, describe, expect, it, vi } from "vitest";
 import { imageKey } from "../../src/domain/task.ts";
 import { storeImages, storeNext } from "../../src/flows/store-images.ts";
 import { runTick, storeLane } from "../../src/flows/tick.ts";
-import { claimStore } from "../../src/store/store-claims.ts";
 import {
   type Around,
   clearTasks,
@@ -16,6 +15,7 @@ import {
   upstreamOrigin,
 } from "../gateway.ts";
 import type { Rule } from "../simulator/app.ts";
+import { claimStore } from "../store/seed.ts";
 
 beforeEach(clearTasks);
 

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { endStates, openStates, type Task } from "../../src/domain/task.ts";
 import { writeLooks } from "../../src/store/due.ts";
-import { claimStore } from "../../src/store/store-claims.ts";
 import { closeTasks, type Ending, endTask, postponeStoring } from "../../src/store/tasks.ts";
 import { clearTasks } from "../gateway.ts";
 import {
+  claimStore,
   db,
   hourMs,
   insertIn,

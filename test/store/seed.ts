@@ -4,6 +4,7 @@ import type { Task, TaskImage, TaskState } from "../../src/domain/task.ts";
 import { type LookResult, writeLooks } from "../../src/store/due.ts";
 import { coolDown } from "../../src/store/leases.ts";
 import { type TaskRow, taskFromRow } from "../../src/store/rows.ts";
+import { claimStores } from "../../src/store/store-claims.ts";
 import {
   closeTasks,
   endTask,
@@ -137,4 +138,11 @@ export async function writeTask(
 /** Notes that the upstream has a task, as the tenant's object does. @returns whether it was the first to. */
 export async function noteSubmitted(db: D1Database, id: string, submitted: Submitted): Promise<boolean> {
   return (await markSubmitted(db, id, submitted).run()).meta.changes > 0;
+}
+
+/** Claims one task to be stored. */
+export async function claimStore(
+  ...args: [db: D1Database, nowMs: number, leaseUntilMs: number, which: "new" | "any"]
+): Promise<Task | undefined> {
+  return (await claimStores(...args, 1))[0];
 }
