@@ -122,16 +122,19 @@ function countWork() {
 function withBodyCounted(response: Response, work: Work): Response {
   const reader = response.body?.getReader();
   if (!reader) return response;
-  const source: UnderlyingSource<Uint8Array> = {
+  const source: UnderlyingByteSource = {
+    type: "bytes",
     pull: (controller) =>
       work.count(async () => {
         const { done, value } = await reader.read();
-        if (done) controller.close();
-        else controller.enqueue(value);
+        if (!done) return controller.enqueue(value);
+        controller.close();
+        // Who reads into a buffer of their own is told that nothing more will be in it.
+        controller.byobRequest?.respond(0);
       }),
     cancel: (reason) => reader.cancel(reason),
   };
-  return new Response(new ReadableStream(source, { highWaterMark: 0 }), response);
+  return new Response(new ReadableStream(source), response);
 }
 
 /**

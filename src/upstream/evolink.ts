@@ -54,6 +54,8 @@ const maxCreditsMs = 3_000;
 /** A read that hangs must not hold up those of other tasks: it comes again in seconds anyway. */
 const maxReadMs = 10_000;
 
+/** Replies have a kilobyte or two. */
+const usualReplyBytes = 8_192;
 /** No reply that the gateway needs is anywhere near this. */
 const maxReplyBytes = 1_048_576;
 
@@ -147,19 +149,24 @@ async function attempt(call: () => Promise<Reply>): Promise<Reply | { lost: stri
   }
 }
 
-async function readJson(response: Response): Promise<unknown> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  if (response.body) {
-    for await (const chunk of response.body) {
-      size += chunk.byteLength;
-      if (size > maxReplyBytes) return undefined;
-      chunks.push(chunk);
-    }
-  }
+async function readJson({ body }: Response): Promise<unknown> {
+  const text = body && (await readText(body));
   try {
-    return JSON.parse(await new Blob(chunks).text());
+    return JSON.parse(text ?? "");
   } catch {
     return undefined;
   }
+}
+
+/** Undefined when it is too long. Asked for chunk by chunk, a body would cost a turn of the event loop for each. */
+async function readText(body: ReadableStream<Uint8Array>): Promise<string | undefined> {
+  const reader = body.getReader({ mode: "byob" });
+  const parts: Uint8Array[] = [];
+  for (const bytes of [usualReplyBytes, maxReplyBytes]) {
+    const { value } = await reader.readAtLeast(bytes, new Uint8Array(bytes));
+    if (value) parts.push(value);
+    if ((value?.byteLength ?? 0) < bytes) return new Blob(parts).text();
+  }
+  await reader.cancel();
+  return undefined;
 }

@@ -31,21 +31,29 @@ const taskSchema = z.object({
     .default(null),
 });
 
-const acceptanceSchema = z.object({ id: idSchema });
+const acceptanceSchema = taskSchema.extend({ id: idSchema });
 const creditsSchema = z.object({ data: z.object({ user: z.object({ remaining_credits: z.number() }) }) });
 
 /** Reads a 2xx reply to a submit; undefined when it names no task, so that its outcome is open. */
 export function parseAcceptance(body: unknown): { upstreamId: string; seen: UpstreamTask } | undefined {
-  const id = acceptanceSchema.safeParse(body);
-  const seen = parseTask(body);
-  return id.success && seen ? { upstreamId: id.data.id, seen } : undefined;
+  const { data } = acceptanceSchema.safeParse(body);
+  return data && { upstreamId: data.id, seen: seenIn(data) };
 }
 
 /** Reads a task; undefined when the body is not an object with a status. */
 export function parseTask(body: unknown): UpstreamTask | undefined {
-  const parsed = taskSchema.safeParse(body);
-  if (!parsed.success) return undefined;
-  const { status, progress, results, result_data, error, task_info } = parsed.data;
+  const { data } = taskSchema.safeParse(body);
+  return data && seenIn(data);
+}
+
+function seenIn({
+  status,
+  progress,
+  results,
+  result_data,
+  error,
+  task_info,
+}: z.infer<typeof taskSchema>): UpstreamTask {
   const word = readStatus(status);
   return {
     status: word,

@@ -155,6 +155,7 @@ describe("a submit whose outcome is not known", () => {
 
   it("answered with a body that breaks off", async () => {
     const body = new ReadableStream({
+      type: "bytes",
       start(controller) {
         controller.enqueue(new TextEncoder().encode('{"id":"task-unified-1",'));
       },
@@ -168,6 +169,7 @@ describe("a submit whose outcome is not known", () => {
   it("answered with a body that never ends: the time limit covers it", async () => {
     const { submit } = answered((request) => {
       const body = new ReadableStream({
+        type: "bytes",
         start(controller) {
           controller.enqueue(new TextEncoder().encode('{"id":"task-unified-1",'));
           request.signal.addEventListener("abort", () => controller.error(request.signal.reason));
@@ -183,6 +185,7 @@ describe("a submit whose outcome is not known", () => {
     let sent = 0;
     let stopped = false;
     const body = new ReadableStream({
+      type: "bytes",
       start: (controller) => controller.enqueue(new TextEncoder().encode('{"id":"task-unified-1"}')),
       pull(controller) {
         sent += 1;
