@@ -20,15 +20,15 @@ export interface Repetition {
  */
 export async function replayOf(caller: Caller, body: object, repetition: Repetition): Promise<Replay | null> {
   const fingerprint = await sha256Hex(canonical(body));
-  const holder = caller.token?.id ?? caller.keyId;
   const { key, retries, ip } = repetition;
   if (key !== null) {
+    const holder = caller.token?.id ?? caller.keyId;
     const visitor = caller.kind === "browser" ? (ip ?? "") : "";
     const value = await sha256Hex(JSON.stringify([holder, visitor, key]));
     return { by: "key", value, fingerprint, retries };
   }
   if (caller.kind !== "secret") return null;
-  return { by: "body", value: await sha256Hex(JSON.stringify([holder, fingerprint])), fingerprint, retries };
+  return { by: "body", fingerprint, retries };
 }
 
 /** JSON whose objects' fields are in one order. */

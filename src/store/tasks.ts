@@ -23,45 +23,48 @@ export type NewTask = Pick<
   | "deadlineMs"
 >;
 
-/** The state and due time that a task was written with. */
-export type Written = Pick<Task, "state" | "dueMs" | "attempts">;
+/** A task as a statement has just written it. */
+export interface Written extends Pick<Task, "state" | "dueMs" | "attempts"> {
+  id: string;
+}
+
+const written = "RETURNING id, state, due_ms AS dueMs, attempts";
+
+/** A new task, and until when its sender has it to itself. */
+export interface NewRow {
+  task: NewTask;
+  leaseUntilMs: number;
+}
 
 /**
- * The statement that writes the row which makes a task durable, before anything is sent upstream. While the upstream's
- * account cools down the task starts `queued`, due when the pause is over; else `submitting`, with a lease. Its result
- * goes through {@link writtenTask}.
+ * The statement that writes the rows which make tasks durable, before anything is sent upstream. While the upstream's
+ * account cools down a task starts `queued`, due when the pause is over; else `submitting`, with a lease. Its result
+ * goes through {@link writtenTasks}, and lacks those that were given up as void. One statement for all of them: most of what
+ * D1 does for a row of its own is the statement around it.
+ * @param rows At most 2 MB in all, which is what D1 takes as one value.
  */
-export function insertTask(db: D1Database, task: NewTask, leaseUntilMs: number): D1PreparedStatement {
+export function insertTasks(db: D1Database, rows: NewRow[]): D1PreparedStatement {
+  const columns = rows.map(({ task, leaseUntilMs }) => ({ ...task, leaseUntilMs }));
   return db
     .prepare(
       `INSERT INTO tasks (id, tenant_id, key_id, request_id, origin, state, model, input, metadata, end_user,
          price_credits, created_ms, deadline_ms, due_ms, attempts, hold)
-       SELECT ?1, ?2, ?3, ?4, ?5, iif(until_ms > ?11, 'queued', 'submitting'), ?6, ?7, ?8, ?9,
-         ?10, ?11, ?12, iif(until_ms > ?11, until_ms, ?13), iif(until_ms > ?11, 0, 1), ?14
-       FROM leases WHERE name = 'cool_down' AND NOT EXISTS (SELECT 1 FROM voids WHERE id = ?1)
-       RETURNING state, due_ms AS dueMs, attempts`,
+       SELECT id, value ->> 'tenantId', value ->> 'keyId', value ->> 'requestId', value ->> 'origin',
+         iif(waits, 'queued', 'submitting'), value ->> 'model', value -> 'input', value -> 'metadata',
+         value ->> 'endUser', value ->> 'priceCredits', created_ms, value ->> 'deadlineMs',
+         iif(waits, until_ms, value ->> 'leaseUntilMs'), iif(waits, 0, 1), value ->> 'hold'
+       FROM (SELECT value, value ->> 'id' AS id, value ->> 'createdMs' AS created_ms, until_ms,
+           until_ms > value ->> 'createdMs' AS waits
+         FROM leases CROSS JOIN json_each(?1) WHERE leases.name = 'cool_down') AS new
+       WHERE NOT EXISTS (SELECT 1 FROM voids WHERE voids.id = new.id)
+       ${written}`,
     )
-    .bind(
-      task.id,
-      task.tenantId,
-      task.keyId,
-      task.requestId,
-      task.origin,
-      task.model,
-      JSON.stringify(task.input),
-      JSON.stringify(task.metadata),
-      task.endUser,
-      task.priceCredits,
-      task.createdMs,
-      task.deadlineMs,
-      leaseUntilMs,
-      task.hold,
-    );
+    .bind(JSON.stringify(columns));
 }
 
-/** How the task was written; undefined when it was given up as void. */
-export function writtenTask(result: D1Result | undefined): Written | undefined {
-  return result?.results[0] as Written | undefined;
+/** The rows that a statement has written; those that it has not are not among them. */
+export function writtenTasks(result: D1Result | undefined): Written[] {
+  return (result?.results ?? []) as Written[];
 }
 
 /** The statement that reads a task of a tenant; its result goes through {@link firstTask}. */
@@ -134,17 +137,20 @@ export interface Submitted {
 }
 
 /**
- * The statement that notes that the upstream has the task; any of its senders may, since all hear of the same upstream
- * task. No row changes when somebody has already.
+ * The statement that notes that the upstream has tasks; any of their senders may, since all hear of the same upstream
+ * task. Its result goes through {@link writtenTasks}, and lacks those of whom somebody has said so already.
  */
-export function markSubmitted(db: D1Database, id: string, submitted: Submitted): D1PreparedStatement {
+export function markSubmitted(db: D1Database, tasks: (Submitted & { id: string })[]): D1PreparedStatement {
   return db
     .prepare(
-      `UPDATE tasks SET state = 'submitted', upstream_id = ?2, submitted_ms = ?3, refreshed_ms = ?3, due_ms = ?3,
-         estimated_seconds = ?4, version = version + 1
-       WHERE id = ?1 AND state = 'submitting'`,
+      `UPDATE tasks SET state = 'submitted', upstream_id = value ->> 'upstreamId',
+         submitted_ms = value ->> 'submittedMs', refreshed_ms = value ->> 'submittedMs',
+         due_ms = value ->> 'submittedMs', estimated_seconds = value ->> 'estimatedSeconds', version = version + 1
+       FROM json_each(?1) AS given
+       WHERE tasks.id = given.value ->> 'id' AND tasks.state = 'submitting'
+       ${written}`,
     )
-    .bind(id, submitted.upstreamId, submitted.submittedMs, submitted.estimatedSeconds);
+    .bind(JSON.stringify(tasks));
 }
 
 /**

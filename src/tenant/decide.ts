@@ -26,10 +26,8 @@ import { findReplay, type Replay } from "./replay.ts";
 import {
   addTokenImages,
   type Book,
-  readBook,
-  readKey,
+  readGround,
   readKeyMeters,
-  readSettings,
   readTokenImages,
   type Settings,
   writeKeyMeters,
@@ -57,7 +55,15 @@ export type AdmitDecision =
   | { kind: "replay"; taskId: string; admittedMs: number; policies: PolicyState[] }
   /** It is a new request, and was to be a repetition only. */
   | { kind: "no_replay"; policies: PolicyState[] }
-  | { kind: "admitted"; hold: number; price: number; balanceLow: BalanceLow | null; policies: PolicyState[] };
+  | {
+      kind: "admitted";
+      hold: number;
+      price: number;
+      balanceLow: BalanceLow | null;
+      /** What the alarm is to be set to; null: it is set. */
+      alarmMs: number | null;
+      policies: PolicyState[];
+    };
 
 /** Why a request by a good key does not go ahead. */
 export type Refused =
@@ -92,29 +98,34 @@ interface Scales {
 
 export function decide(sql: SqlStorage, request: AdmitRequest): AdmitDecision {
   const { caller, nowMs } = request;
-  const settings = readSettings(sql);
-  const key = readKey(sql, caller.keyId);
+  const { settings, key, book } = readGround(sql, caller.keyId);
   if (!settings || !key) return { kind: "key_refused", refusal: "invalid_key" };
   const refusal = checkAccess(caller, key, settings, { action: "submit", model: request.model }, nowMs);
   if (refusal) return { kind: "key_refused", refusal };
 
-  const scales = readScales(sql, caller, settings, key);
-  const before = policiesFor(request, scales);
+  const scales = readScales(sql, caller, settings, key, book);
+  const before = () => policiesFor(request, scales);
   const found = findReplay(sql, request);
-  if (found.kind === "other_body") return { kind: "other_body", policies: before };
+  if (found.kind === "other_body") return { kind: "other_body", policies: before() };
   if (found.kind === "again") {
     const { task, atMs } = found.hold;
-    return { kind: "replay", taskId: task, admittedMs: atMs, policies: before };
+    return { kind: "replay", taskId: task, admittedMs: atMs, policies: before() };
   }
-  if (request.onlyReplay) return { kind: "no_replay", policies: before };
-  return admit(sql, request, scales) ?? { ...refusalOf(request, scales), policies: before };
+  if (request.onlyReplay) return { kind: "no_replay", policies: before() };
+  return admit(sql, request, scales) ?? { ...refusalOf(request, scales), policies: before() };
 }
 
-export function readScales(sql: SqlStorage, { token }: Caller, settings: Settings, key: StoredKey): Scales {
+export function readScales(
+  sql: SqlStorage,
+  { token }: Caller,
+  settings: Settings,
+  key: StoredKey,
+  book: Book,
+): Scales {
   return {
     settings,
     key,
-    book: readBook(sql),
+    book,
     own: hasOwnLimits(key)
       ? { limits: keyLimits(key.limits), meters: readKeyMeters(sql, key.id) ?? emptyMeters }
       : null,
@@ -138,7 +149,8 @@ function admit(sql: SqlStorage, request: AdmitRequest, scales: Scales): AdmitDec
   if (shared.refusals.length > 0 || (ours && ours.refusals.length > 0) || spent || !account) return undefined;
 
   const seq = book.seq + 1;
-  const alarm = book.alarmMs === null ? { alarmMs: nowMs + confirmAfterMs, alarmSeq: seq } : {};
+  const alarmMs = book.alarmMs === null ? nowMs + confirmAfterMs : null;
+  const alarm = alarmMs === null ? {} : { alarmMs, alarmSeq: seq };
   const balanceLow = lowOf(account, settings);
   // Told once, by the admission that crosses the line.
   const told = book.lowTold === true && lowOf(book.account, settings) !== null;
@@ -175,6 +187,7 @@ function admit(sql: SqlStorage, request: AdmitRequest, scales: Scales): AdmitDec
     hold: seq,
     price,
     balanceLow: told ? null : balanceLow,
+    alarmMs,
     policies,
   };
 }

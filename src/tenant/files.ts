@@ -13,7 +13,7 @@ import { dateOf, type LimitRefusal, longest, type PolicyState, weighRequest } fr
 import { emptyFileMeters, type FileMeters, weighFile, withoutFile } from "../domain/file-limits.ts";
 import { filesPerTokenImage, maxUploadBytes } from "../domain/files.ts";
 import { policiesFor, readScales } from "./decide.ts";
-import { readKey, readScope, readSettings, writeBook, writeKeyMeters, writeScope } from "./sql.ts";
+import { readGround, readScope, writeBook, writeKeyMeters, writeScope } from "./sql.ts";
 
 export interface FileRequest {
   caller: Caller;
@@ -55,15 +55,14 @@ const writeMeters = (sql: SqlStorage, keyId: string | null, meters: FileMeters) 
 /** Decides on one upload, and counts and holds it when it is admitted; a refusal consumes nothing. */
 export function admitFile(sql: SqlStorage, request: FileRequest): FileDecision {
   const { caller, fileId, isRequest, nowMs } = request;
-  const settings = readSettings(sql);
-  const key = readKey(sql, caller.keyId);
+  const { settings, key, book } = readGround(sql, caller.keyId);
   if (!settings || !key) return { kind: "key_refused", refusal: "invalid_key" };
   const refusal = checkAccess(caller, key, settings, { action: "upload" }, nowMs);
   if (refusal) return { kind: "key_refused", refusal };
 
   dropEnded(sql, nowMs);
-  const scales = readScales(sql, caller, settings, key);
-  const { book, own } = scales;
+  const scales = readScales(sql, caller, settings, key, book);
+  const { own } = scales;
   const policies = policiesFor(request, scales);
   const whole = Math.min(settings.limits.file_bytes ?? Infinity, own?.limits.file_bytes ?? Infinity);
   const bytes = request.bytes ?? Math.min(maxUploadBytes, whole);

@@ -4,64 +4,80 @@
  * a few calls instead of queueing for sixty-four.
  *
  *   request A            request B            D1
- *   1. write: a batch
- *      of its own        2. write: waits      A's batch
+ *   1. write: a call
+ *      of its own        2. write: waits      A's call
  *                        3. write (C): waits
- *   4. written                                B's and C's, one batch: both are written, or neither is
+ *   4. written                                B's and C's, one call: both are written, or neither is
+ *
+ * What is to be written is decided when its call is made and not before: the decisions of a call are made one after
+ * the other without anything in between, so that the object's own storage commits them together as well.
  *
  * Nothing is kept here that counts: whoever writes is told when it is written, and what an eviction leaves undone is
  * found by whoever finds it today, the alarm of the tenant's object.
  */
 
-interface Write {
-  statements: D1PreparedStatement[];
-  tell: (results: D1Result[] | null) => void;
+interface Waiting<Change, Done> {
+  decide: () => Change | null;
+  tell: (done: Done | null) => void;
+  fail: (reason: unknown) => void;
 }
 
-/** Writes in one batch: a few milliseconds of D1's time, so that nobody else's call waits long behind it. */
-const mostWrites = 64;
+/** Changes in one call: a few milliseconds of D1's time, so that nobody else's call waits long behind it. */
+const mostChanges = 64;
 /** Callers wait for 10 s at the most; what is sent after they have left would be done behind their backs. */
 const callTimeoutMs = 8_000;
 
-export class GroupCommit {
-  readonly #batch: (statements: D1PreparedStatement[]) => Promise<D1Result[]>;
-  #waiting: Write[] = [];
+export class GroupCommit<Change, Done> {
+  readonly #commit: (changes: Change[]) => Promise<Done[]>;
+  #waiting: Waiting<Change, Done>[] = [];
   #run: Promise<void> | undefined;
 
-  /** @param batch Runs statements in one transaction of D1. */
-  constructor(batch: (statements: D1PreparedStatement[]) => Promise<D1Result[]>) {
-    this.#batch = batch;
+  /** @param commit Makes changes in one transaction, and tells of each what came of it, in order. */
+  constructor(commit: (changes: Change[]) => Promise<Done[]>) {
+    this.#commit = commit;
   }
 
   /**
-   * Writes statements in one transaction, perhaps together with others'.
-   * @returns their results, in order; null when it is not known whether they were written.
+   * Makes a change, perhaps together with others'.
+   * @param decide Decides on it, in its turn; null: there is nothing to change.
+   * @returns what came of it; null when there was nothing to change, when it is not known whether it was made, or when
+   *   `decide` was never called, since those before it could not be made.
    */
-  write(statements: D1PreparedStatement[]): Promise<D1Result[] | null> {
-    return new Promise((tell) => {
-      this.#waiting.push({ statements, tell });
+  write(decide: () => Change | null): Promise<Done | null> {
+    return new Promise((tell, fail) => {
+      this.#waiting.push({ decide, tell, fail });
       this.#run ??= this.#commitAll();
     });
   }
 
   async #commitAll(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#commit(this.#waiting.splice(0, mostWrites));
+    while (this.#waiting.length > 0) await this.#commitSome(this.#waiting.splice(0, mostChanges));
     this.#run = undefined;
   }
 
-  async #commit(group: Write[]): Promise<void> {
+  async #commitSome(group: Waiting<Change, Done>[]): Promise<void> {
+    const decided = group.flatMap((one) => decideOn(one));
+    if (decided.length === 0) return;
     try {
-      const results = await inTime(this.#batch(group.flatMap(({ statements }) => statements)));
-      let at = 0;
-      for (const { statements, tell } of group) {
-        tell(results.slice(at, at + statements.length));
-        at += statements.length;
-      }
+      const done = await inTime(this.#commit(decided.map(({ change }) => change)));
+      for (const [index, { tell }] of decided.entries()) tell(done[index] ?? null);
     } catch {
-      // D1 is out of reach: those that wait would be late, so they are given up before they are sent.
-      for (const { tell } of [...group, ...this.#waiting.splice(0)]) tell(null);
+      // D1 is out of reach: those that wait would be late, so they are given up before anything is decided.
+      for (const { tell } of [...decided, ...this.#waiting.splice(0)]) tell(null);
     }
   }
+}
+
+/** What one request wants changed; nothing for one that was refused, or whose decision failed. */
+function decideOn<Change, Done>({ decide, tell, fail }: Waiting<Change, Done>) {
+  try {
+    const change = decide();
+    if (change !== null) return [{ change, tell }];
+    tell(null);
+  } catch (error) {
+    fail(error);
+  }
+  return [];
 }
 
 async function inTime<T>(call: Promise<T>): Promise<T> {

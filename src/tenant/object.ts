@@ -22,7 +22,7 @@ import { type LimitName, type Limits, remainingOf } from "../domain/admission.ts
 import { remainingFiles } from "../domain/file-limits.ts";
 import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
-import { markSubmitted, type Submitted, writtenTask } from "../store/tasks.ts";
+import type { Submitted } from "../store/tasks.ts";
 import { loadTenantConfig } from "../store/tenants.ts";
 import { voidMissing } from "../store/voids.ts";
 import { type Check, checkBooks } from "./check.ts";
@@ -39,7 +39,15 @@ import {
 import { GroupCommit } from "./group-commit.ts";
 import { openHolds, readLedger } from "./ledger.ts";
 import { type CreditResult, creditAccount, openAccount, type Settlement, settleHold } from "./money.ts";
-import { type BeginDecision, costOf, type D1Spent, type RowWanted, rowStatements } from "./rows.ts";
+import {
+  type BeginDecision,
+  beginChange,
+  type Change,
+  type Changed,
+  commitChanges,
+  type D1Spent,
+  type RowWanted,
+} from "./rows.ts";
 import { hasSettings, migrate, readBook, readSettings, writeBook, writeConfig } from "./sql.ts";
 
 export type { AdmitDecision, AdmitRequest } from "./decide.ts";
@@ -59,13 +67,16 @@ export interface Summary {
 
 export class Tenant extends DurableObject<Env> {
   readonly #storage: DurableObjectStorage;
-  readonly #rows: GroupCommit;
+  readonly #rows: GroupCommit<Change, Changed>;
+  /** Whether there is a copy of the tenant; once there, it stays. */
+  #hasCopy: boolean;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#storage = ctx.storage;
-    this.#rows = new GroupCommit((statements) => this.env.DB.batch(statements));
+    this.#rows = new GroupCommit((changes) => commitChanges(this.env.DB, changes));
     migrate(ctx.storage);
+    this.#hasCopy = hasSettings(ctx.storage.sql);
   }
 
   /**
@@ -74,10 +85,14 @@ export class Tenant extends DurableObject<Env> {
    */
   async admit(request: AdmitRequest): Promise<AdmitDecision> {
     await this.#ready(request.caller.tenantId, request.nowMs);
-    const { sql } = this.#storage;
-    const hadAlarm = readBook(sql).alarmMs !== null;
-    const decision = this.#storage.transactionSync(() => decide(sql, request));
-    if (decision.kind === "admitted" && !hadAlarm) await this.#setAlarm();
+    return this.#decide(request);
+  }
+
+  #decide(request: AdmitRequest): AdmitDecision {
+    const decision = this.#storage.transactionSync(() => decide(this.#storage.sql, request));
+    // Not waited for: nothing leaves the object before both are kept.
+    if (decision.kind === "admitted" && decision.alarmMs !== null)
+      this.ctx.waitUntil(this.#storage.setAlarm(decision.alarmMs));
     return decision;
   }
 
@@ -86,20 +101,26 @@ export class Tenant extends DurableObject<Env> {
    * requests that come together are written together.
    */
   async begin(request: AdmitRequest, row: RowWanted): Promise<BeginDecision> {
-    const decision = await this.admit(request);
-    if (decision.kind !== "admitted") return decision;
-    const results = await this.#rows.write(rowStatements(this.env.DB, request, decision, row));
-    if (!results) return { kind: "unwritten" };
-    return { ...decision, written: writtenTask(results[0]) ?? null, cost: costOf(results) };
+    await this.#ready(request.caller.tenantId, request.nowMs);
+    const made: { decision?: AdmitDecision } = {};
+    const changed = await this.#rows.write(() => {
+      const decision = this.#decide(request);
+      made.decision = decision;
+      return decision.kind === "admitted" ? beginChange(request, decision, row) : null;
+    });
+    const { decision } = made;
+    if (decision && decision.kind !== "admitted") return decision;
+    if (!decision || !changed) return { kind: "unwritten" };
+    return { ...decision, written: changed.row ?? null, cost: changed.cost };
   }
 
   /**
    * Notes in D1 that the upstream has a task.
    * @returns whether this was the first to say so; null when it is not known whether it was written.
    */
-  async submitted(taskId: string, submitted: Submitted): Promise<{ isFirst: boolean; cost: D1Spent } | null> {
-    const results = await this.#rows.write([markSubmitted(this.env.DB, taskId, submitted)]);
-    return results && { isFirst: (results[0]?.meta.changes ?? 0) > 0, cost: costOf(results) };
+  async submitted(id: string, submitted: Submitted): Promise<{ isFirst: boolean; cost: D1Spent } | null> {
+    const changed = await this.#rows.write(() => ({ kind: "submitted", task: { id, ...submitted } }));
+    return changed && { isFirst: changed.row !== undefined, cost: changed.cost };
   }
 
   /**
@@ -182,7 +203,7 @@ export class Tenant extends DurableObject<Env> {
    * @returns the version that it has afterwards.
    */
   configure(config: TenantConfig, nowMs: number): number {
-    return this.#storage.transactionSync(() => {
+    const version = this.#storage.transactionSync(() => {
       const { sql } = this.#storage;
       const current = readSettings(sql);
       if (current && current.version >= config.version) return current.version;
@@ -190,6 +211,8 @@ export class Tenant extends DurableObject<Env> {
       openAccount(sql, config.openingBalance, nowMs);
       return config.version;
     });
+    this.#hasCopy = true;
+    return version;
   }
 
   /** Answers, which says that the object and its storage are there. */
@@ -237,18 +260,13 @@ export class Tenant extends DurableObject<Env> {
     };
     // A task that never came to be has told nobody that the balance is low.
     writeBook(sql, { ...book, ...next, ...(released > 0 && { lowTold: false }) });
-    if (last) await this.#setAlarm();
+    if (next.alarmMs !== null) await this.#storage.setAlarm(next.alarmMs);
   }
 
   /** Loads the tenant from D1 when there is no copy yet. */
   async #ready(tenantId: string, nowMs: number): Promise<void> {
-    if (hasSettings(this.#storage.sql)) return;
+    if (this.#hasCopy) return;
     const config = await loadTenantConfig(this.env.DB, tenantId, nowMs);
     if (config) this.configure(config, nowMs);
-  }
-
-  async #setAlarm(): Promise<void> {
-    const { alarmMs } = readBook(this.#storage.sql);
-    if (alarmMs !== null) await this.#storage.setAlarm(alarmMs);
   }
 }

@@ -15,16 +15,21 @@ import { type FoundHold, findRepeatedBodies, findReplays, markAnswered } from ".
 export const idempotencyLifeMs = 24 * 3_600_000;
 export const retryLifeMs = 60 * 60_000;
 
-export interface Replay {
-  /** `key`: the caller sent an idempotency key. `body`: the body itself, of a secret key's request. */
-  by: "key" | "body";
-  /** What is looked for: names the caller's key or token as well. */
-  value: string;
+export type Replay = {
   /** Hash of the body as it was parsed. */
   fingerprint: string;
   /** How often the client says that it has tried before. */
   retries: number;
-}
+} & (
+  | {
+      /** The caller sent an idempotency key. */
+      by: "key";
+      /** What is looked for: names the caller's key or token as well. */
+      value: string;
+    }
+  /** The body itself, of a secret key's request. */
+  | { by: "body" }
+);
 
 export type ReplayFound =
   | { kind: "new" }
@@ -44,9 +49,7 @@ export function findReplay(
   }
   if (replay.retries === 0) return { kind: "new" };
   const sinceMs = nowMs - retryLifeMs;
-  // Those of before bodies were found by their own columns.
-  const indexed = findReplays(sql, replay.value, sinceMs);
-  const holds = [...findRepeatedBodies(sql, keyId, replay.fingerprint, sinceMs), ...indexed];
+  const holds = findRepeatedBodies(sql, keyId, replay.fingerprint, sinceMs);
   const hold = holds.find(({ answered }) => answered < replay.retries) ?? holds[0];
   if (!hold) return { kind: "new" };
   markAnswered(sql, hold.seq, replay.retries);

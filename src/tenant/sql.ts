@@ -78,11 +78,6 @@ export function writeConfig(sql: SqlStorage, { keys, ...settings }: TenantConfig
   for (const key of keys) sql.exec("INSERT INTO keys (id, body) VALUES (?, ?)", key.id, JSON.stringify(key));
 }
 
-export function readKey(sql: SqlStorage, id: string): StoredKey | undefined {
-  const [row] = sql.exec<{ body: string }>("SELECT body FROM keys WHERE id = ?", id).toArray();
-  return row && (JSON.parse(row.body) as StoredKey);
-}
-
 /** What the object keeps of its tenant as a whole. */
 export interface Book {
   meters: Meters;
@@ -115,15 +110,33 @@ const newBook: Book = {
 };
 
 /** The book is in the newest hold or entry; of a tenant that has none, or none since books are there, by itself. */
+const newestBook = `coalesce(
+  (SELECT book FROM (SELECT * FROM (SELECT seq, book FROM holds ORDER BY seq DESC LIMIT 1)
+     UNION ALL SELECT * FROM (SELECT seq, book FROM entries ORDER BY seq DESC LIMIT 1))
+   ORDER BY seq DESC LIMIT 1),
+  (SELECT body FROM scopes WHERE scope = ''))`;
+
 export function readBook(sql: SqlStorage): Book {
-  const [newest] = sql
-    .exec<{ book: string | null }>(
-      `SELECT book FROM (SELECT * FROM (SELECT seq, book FROM holds ORDER BY seq DESC LIMIT 1)
-         UNION ALL SELECT * FROM (SELECT seq, book FROM entries ORDER BY seq DESC LIMIT 1))
-       ORDER BY seq DESC LIMIT 1`,
+  return bookFrom(sql.exec<{ book: string | null }>(`SELECT ${newestBook} AS book`).one().book);
+}
+
+function bookFrom(text: string | null): Book {
+  return text === null ? newBook : (JSON.parse(text) as Book);
+}
+
+/** What every decision on a request of a key begins with. One statement: most of a small read is the call. */
+export function readGround(sql: SqlStorage, keyId: string) {
+  const { config, key, book } = sql
+    .exec<Record<"config" | "key" | "book", string | null>>(
+      `SELECT (SELECT body FROM config) AS config, (SELECT body FROM keys WHERE id = ?) AS key, ${newestBook} AS book`,
+      keyId,
     )
-    .toArray();
-  return newest?.book ? (JSON.parse(newest.book) as Book) : (readScope<Book>(sql, "") ?? newBook);
+    .one();
+  return {
+    settings: config === null ? undefined : (JSON.parse(config) as Settings),
+    key: key === null ? undefined : (JSON.parse(key) as StoredKey),
+    book: bookFrom(book),
+  };
 }
 
 /** Writes a book that no new hold or entry goes with; those carry theirs. */

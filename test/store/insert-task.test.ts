@@ -16,6 +16,7 @@ describe("a new task", () => {
   it("is written whole, to be sent by the one who wrote it", async () => {
     const task = newTask({ endUser: null, metadata: {} });
     expect(await writeTask(db, task, t0 + leaseMs)).toEqual({
+      id: task.id,
       state: "submitting",
       dueMs: t0 + leaseMs,
       attempts: 1,
@@ -47,6 +48,7 @@ describe("a new task", () => {
     await coolDown(db, t0 + 30_000);
     const task = newTask();
     expect(await writeTask(db, task, t0 + leaseMs)).toEqual({
+      id: task.id,
       state: "queued",
       dueMs: t0 + 30_000,
       attempts: 0,

@@ -8,12 +8,12 @@ import { claimStores } from "../../src/store/store-claims.ts";
 import {
   closeTasks,
   endTask,
-  insertTask,
+  insertTasks,
   markSubmitted,
   type NewTask,
   type Submitted,
   type Written,
-  writtenTask,
+  writtenTasks,
 } from "../../src/store/tasks.ts";
 
 export const db = env.DB;
@@ -132,12 +132,12 @@ export async function writeTask(
   task: NewTask,
   leaseUntilMs: number,
 ): Promise<Written | undefined> {
-  return writtenTask(await insertTask(db, task, leaseUntilMs).all());
+  return writtenTasks(await insertTasks(db, [{ task, leaseUntilMs }]).all())[0];
 }
 
 /** Notes that the upstream has a task, as the tenant's object does. @returns whether it was the first to. */
 export async function noteSubmitted(db: D1Database, id: string, submitted: Submitted): Promise<boolean> {
-  return (await markSubmitted(db, id, submitted).run()).meta.changes > 0;
+  return writtenTasks(await markSubmitted(db, [{ id, ...submitted }]).all()).length > 0;
 }
 
 /** Claims one task to be stored. */

@@ -1,65 +1,114 @@
-/** Writes that come together go together, and each writer is told of its own. */
-import { env } from "cloudflare:workers";
-import { expect, it, vi } from "vitest";
+/** Changes that come together are made together, and each who asked is told of their own. */
+import { afterEach, expect, it, vi } from "vitest";
 import { GroupCommit } from "../../src/tenant/group-commit.ts";
 
-/** A group commit whose calls wait until they are let go, one by one. */
+afterEach(() => vi.useRealTimers());
+
+/** A group commit whose calls wait until they are let go, one by one; what came of a change is its name, said aloud. */
 function held() {
-  const sizes: number[] = [];
+  const calls: string[][] = [];
   const gates: { open: () => void; fail: (error: Error) => void }[] = [];
-  const group = new GroupCommit(async (statements) => {
-    sizes.push(statements.length);
+  const group = new GroupCommit(async (changes: string[]) => {
+    calls.push(changes);
     const gate = Promise.withResolvers<void>();
     gates.push({ open: gate.resolve, fail: gate.reject });
     await gate.promise;
-    return env.DB.batch(statements);
+    return changes.map((change) => change.toUpperCase());
   });
-  return { group, sizes, gates };
+  return { group, calls, gates };
 }
 
-const says = (word: string) => env.DB.prepare("SELECT ?1 AS word").bind(word);
-const words = (results: D1Result[] | null) =>
-  results?.map(({ results: [row] }) => (row as { word: string }).word);
+const says = (word: string) => () => word;
 
-it("sends a single write at once, alone", async () => {
-  const { group, sizes, gates } = held();
-  const written = group.write([says("one")]);
-  expect(sizes).toEqual([1]);
+it("makes a single change at once, alone", async () => {
+  const { group, calls, gates } = held();
+  const done = group.write(says("one"));
+  expect(calls).toEqual([["one"]]);
   gates[0]?.open();
-  expect(words(await written)).toEqual(["one"]);
+  expect(await done).toBe("ONE");
 });
 
-it("sends together what came while a call was under way, and hands each its own results", async () => {
-  const { group, sizes, gates } = held();
-  const first = group.write([says("first")]);
-  const later = Array.from({ length: 50 }, (_, i) => group.write([says(`a${i}`), says(`b${i}`)]));
+it("makes together what came while a call was under way, and tells each of its own", async () => {
+  const { group, calls, gates } = held();
+  const first = group.write(says("first"));
+  const names = Array.from({ length: 50 }, (_, i) => `later${i}`);
+  const later = names.map((name) => group.write(says(name)));
   gates[0]?.open();
-  expect(words(await first)).toEqual(["first"]);
+  expect(await first).toBe("FIRST");
   const gate = await vi.waitUntil(() => gates[1], { timeout: 5_000 });
-  expect(sizes).toEqual([1, 100]);
+  expect(calls).toEqual([["first"], names]);
   gate.open();
-  expect((await Promise.all(later)).map(words)).toEqual(later.map((_, i) => [`a${i}`, `b${i}`]));
+  expect(await Promise.all(later)).toEqual(names.map((name) => name.toUpperCase()));
 });
 
-it("sends no more than 64 writes in one call", async () => {
-  const { group, sizes, gates } = held();
-  const all = Array.from({ length: 130 }, (_, i) => group.write([says(`${i}`)]));
+it("makes no more than 64 changes in one call", async () => {
+  const { group, calls, gates } = held();
+  const all = Array.from({ length: 130 }, (_, i) => group.write(says(`${i}`)));
   for (let call = 0; call < 4; call++) {
     const gate = await vi.waitUntil(() => gates[call], { timeout: 5_000 });
     gate.open();
   }
   await Promise.all(all);
-  expect(sizes).toEqual([1, 64, 64, 1]);
+  expect(calls.map((changes) => changes.length)).toEqual([1, 64, 64, 1]);
 });
 
-it("does not know of a call that failed, sends nothing that waited behind it, and goes on", async () => {
-  const { group, sizes, gates } = held();
-  const first = group.write([says("first")]);
-  const waiting = group.write([says("waiting")]);
+it("does not know of a call that failed, decides on nothing that waited behind it, and goes on", async () => {
+  const { group, calls, gates } = held();
+  const decide = vi.fn(says("waiting"));
+  const first = group.write(says("first"));
+  const waiting = group.write(decide);
   gates[0]?.fail(new Error("D1 is away"));
   expect([await first, await waiting]).toEqual([null, null]);
-  expect(sizes).toEqual([1]);
-  const next = group.write([says("next")]);
+  expect(decide).not.toHaveBeenCalled();
+  const next = group.write(says("next"));
+  expect(calls).toEqual([["first"], ["next"]]);
   gates[1]?.open();
-  expect(words(await next)).toEqual(["next"]);
+  expect(await next).toBe("NEXT");
+});
+
+it("gives a call up after 8 s, before those who asked have left", async () => {
+  vi.useFakeTimers();
+  const { group } = held();
+  const told = vi.fn();
+  const first = group.write(says("first")).then(told);
+  await vi.advanceTimersByTimeAsync(7_999);
+  expect(told).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(1);
+  await first;
+  expect(told).toHaveBeenCalledWith(null);
+});
+
+it("decides on what waited in the order in which it came, and only when its turn has come", async () => {
+  const { group, gates } = held();
+  const decided: string[] = [];
+  const decide = (name: string, change: string | null) => () => {
+    decided.push(name);
+    return change;
+  };
+  const first = group.write(decide("first", "first"));
+  const refused = group.write(decide("refused", null));
+  const admitted = group.write(decide("admitted", "admitted"));
+  expect(decided).toEqual(["first"]);
+  gates[0]?.open();
+  await first;
+  expect(await refused).toBeNull();
+  expect(decided).toEqual(["first", "refused", "admitted"]);
+  const gate = await vi.waitUntil(() => gates[1], { timeout: 5_000 });
+  gate.open();
+  expect(await admitted).toBe("ADMITTED");
+});
+
+it("fails the one whose decision failed, and no other", async () => {
+  const { group, gates } = held();
+  const first = group.write(says("first"));
+  const broken = group.write(() => {
+    throw new Error("no decision");
+  });
+  const last = group.write(says("last"));
+  gates[0]?.open();
+  await first;
+  await expect(broken).rejects.toThrow("no decision");
+  const gate = await vi.waitUntil(() => gates[1], { timeout: 5_000 });
+  gate.open();
+  expect(await last).toBe("LAST");
 });

@@ -27,7 +27,7 @@ import {
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
 
-const byKey = (over: Partial<Replay> = {}): Replay => ({
+const byKey = (over: Partial<Replay & { by: "key" }> = {}): Replay => ({
   by: "key",
   value: "order 7",
   fingerprint: "a body",
@@ -35,12 +35,7 @@ const byKey = (over: Partial<Replay> = {}): Replay => ({
   ...over,
 });
 /** The same body, for the `retries`th time. */
-const byBody = (retries: number, value = "a body"): Replay => ({
-  by: "body",
-  value,
-  fingerprint: value,
-  retries,
-});
+const byBody = (retries: number, fingerprint = "a body"): Replay => ({ by: "body", fingerprint, retries });
 
 async function configured(): Promise<string> {
   const id = freshId();
@@ -174,10 +169,9 @@ describe("what a repetition is looked for by", () => {
       find(tokenOf("tok-2"), "k"),
       find(browser, "k", "192.0.2.1"),
       find(browser, "k", "192.0.2.2"),
-      find(caller, null),
-      find(other, null),
     ]);
-    expect(new Set(found.map((one) => one?.value)).size).toBe(found.length);
+    const values = found.map((one) => one?.by === "key" && one.value);
+    expect(new Set(values).size).toBe(found.length);
   });
 
   it("does not depend on the order of the body's fields, and depends on each value", async () => {
