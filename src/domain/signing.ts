@@ -19,9 +19,11 @@ const encoder = new TextEncoder();
 
 /** Derives the signer for one use. The work is done once; keep the result. */
 export function createSigner(secret: string, use: SigningUse): Signer {
-  const key = deriveKey(secret, use);
+  // The key and not its promise: that would stay the promise of the request which made it.
+  let key: CryptoKey | undefined;
   const sign = async (text: string) => {
-    const mac = new Uint8Array(await crypto.subtle.sign("HMAC", await key, encoder.encode(text)));
+    key ??= await deriveKey(secret, use);
+    const mac = new Uint8Array(await crypto.subtle.sign("HMAC", key, encoder.encode(text)));
     return base32(mac.subarray(0, checkCharacters));
   };
   return { sign, verify: async (text, check) => sameText(await sign(text), check) };
