@@ -133,12 +133,13 @@ function pictures({ gatewayUrl, bareUrl, images }: Ground): Comparison[] {
 
 function refusals({ gatewayUrl, bareUrl, forgedKey, limitedKey }: Ground): Comparison[] {
   const empty = { name: "an empty route", load: () => get(`${bareUrl}/empty`) };
+  const logged = { name: "one that logs a line", load: () => get(`${bareUrl}/logged`) };
   return [
     {
       name: "refuse a forged key",
       measures: ["perSecond"],
       gateway: () => ({ ...get(`${gatewayUrl}/v1/tasks/none`, bearer(forgedKey)), status: 401 }),
-      references: [{ ...empty, targets: { perSecond: { atLeast: 0.55 } } }],
+      references: [{ ...empty, targets: { perSecond: { atLeast: 0.55 } } }, logged],
     },
     {
       name: "refuse by limit",

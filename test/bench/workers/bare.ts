@@ -19,6 +19,14 @@ const app = new Hono<{ Bindings: BareEnv }>();
 /** An empty route. */
 app.get("/empty", (c) => c.json({ ok: true }));
 
+/** An empty route that writes a line of the gateway's length to the log. */
+app.get("/logged", (c) => {
+  const request = `req-${crypto.randomUUID()}`;
+  const line = { event: "request", request, method: c.req.method, route: "/v1/tasks/:id", status: 200 };
+  console.log(JSON.stringify({ ...line, code: "invalid_key", ms: 0, rows_read: 0, rows_written: 0 }));
+  return c.json({ ok: true });
+});
+
 /** Swaps the key and forwards: whoever hides a key does at least this. */
 app.post("/v1/images/generations", (c) => {
   const headers = new Headers(c.req.raw.headers);
