@@ -8,7 +8,7 @@ import { readLink } from "../domain/links.ts";
 import { sameSecret, sha256Hex } from "../domain/signing.ts";
 import { readToken } from "../domain/tokens.ts";
 import { ApiError } from "../errors.ts";
-import type { AppContext, AppEnv } from "./context.ts";
+import { type AppContext, type AppEnv, originOf } from "./context.ts";
 
 const challenge = { "www-authenticate": "Bearer" };
 
@@ -28,7 +28,8 @@ function bearer(c: AppContext): string {
   return key ?? "";
 }
 
-const invalidKey = () => new ApiError("invalid_key", "The key is not valid.", { headers: challenge });
+/** One for all: it says nothing of the request. */
+const invalidKey = new ApiError("invalid_key", "The key is not valid.", { headers: challenge });
 
 /** Opens `/v1` to tenants' keys and tokens. Whether they are still live is decided with the request itself. */
 export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
@@ -38,7 +39,7 @@ export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
   const caller = await timed(deps, "auth", () => (link ? callerOfLink(c, link) : callerOf(c, text)));
   if (!caller) {
     if (await deps.tooMany("failures", networkAddress(c))) throw tooManyFrom();
-    throw invalidKey();
+    throw invalidKey;
   }
   c.set("authenticated", true);
   c.set("tenantId", caller.tenantId);
@@ -66,6 +67,7 @@ interface UsedLink {
 
 /** Events can be followed by a link alone, since an `EventSource` sends no headers. A key goes before a link. */
 function followedByLink(c: AppContext): UsedLink | undefined {
+  if (!c.req.path.endsWith("/events")) return undefined;
   const [, taskId] = /^\/v1\/tasks\/([^/]+)\/events$/.exec(c.req.path) ?? [];
   const token = c.req.query("token");
   const hasKey = c.req.header("authorization") !== undefined;
@@ -114,7 +116,7 @@ export function tooManyFrom(): ApiError {
 }
 
 function isOwnOrigin(c: AppContext, origin: string): boolean {
-  return origin === c.get("origin") || origin === c.get("deps").config.PUBLIC_BASE_URL;
+  return origin === originOf(c) || origin === c.get("deps").config.PUBLIC_BASE_URL;
 }
 
 /** Opens `/admin/api` to the operator, and its `GET` calls to the read key. */
@@ -126,7 +128,7 @@ export const authenticateAdmin = createMiddleware<AppEnv>(async (c, next) => {
   );
   if (!isAdmin && !(isReader && config.ADMIN_READ_KEY)) {
     if (await c.get("deps").tooMany("failures", networkAddress(c))) throw tooManyFrom();
-    throw invalidKey();
+    throw invalidKey;
   }
   c.set("authenticated", true);
   if (!isAdmin && c.req.method !== "GET" && c.req.method !== "HEAD") {

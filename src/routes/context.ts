@@ -10,8 +10,6 @@ export interface AppEnv {
   Variables: {
     deps: Deps;
     requestId: string;
-    /** Scheme and host that the request came through. */
-    origin: string;
     /** Set behind `authenticate`. */
     caller: Caller;
     /** The body as it came, set behind `jsonBody`. */
@@ -27,6 +25,11 @@ export interface AppEnv {
 
 export type AppContext = Context<AppEnv>;
 export type Api = OpenAPIHono<AppEnv>;
+
+/** Scheme and host that the request came through. */
+export function originOf(c: AppContext): string {
+  return new URL(c.req.url).origin;
+}
 
 /** An app whose every validation failure is the envelope's `invalid_request`. */
 export function createApi(): Api {

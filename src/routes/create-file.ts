@@ -5,7 +5,7 @@ import { linkBases } from "../deps.ts";
 import { fileUrl, maxUploadBytes, type StoredFile } from "../domain/files.ts";
 import { imageExtensions, toSeconds } from "../domain/task.ts";
 import { admitFile, keepFile, leavePlace } from "../flows/files.ts";
-import type { Api, AppContext } from "./context.ts";
+import { type Api, type AppContext, originOf } from "./context.ts";
 import { declaredBytes } from "./form.ts";
 import { fileRefused, keyRefused } from "./refusals.ts";
 import { errorReplies, json, keyErrors, limitHeaders } from "./replies.ts";
@@ -114,7 +114,7 @@ function viewFile(c: AppContext, file: StoredFile) {
   return {
     id: file.id,
     object: "file" as const,
-    url: fileUrl(linkBases(c.get("deps").config, c.get("origin")).api, file),
+    url: fileUrl(linkBases(c.get("deps").config, originOf(c)).api, file),
     bytes: file.bytes,
     content_type: file.contentType,
     width: file.width,

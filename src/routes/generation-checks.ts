@@ -5,7 +5,7 @@ import { isPublicHost, notPublic } from "../domain/address.ts";
 import { hasFilePath, sameHost } from "../domain/files.ts";
 import { browserMaxImages } from "../domain/keys.ts";
 import { ApiError } from "../errors.ts";
-import type { AppContext } from "./context.ts";
+import { type AppContext, originOf } from "./context.ts";
 import { type Issue, invalidRequest } from "./validation.ts";
 
 type Validated = { target: string } & (
@@ -64,6 +64,6 @@ export const ownAddress = "must not be the gateway itself";
 
 /** Whether a URL leads to this gateway: by its host, whatever the port; on one machine all share a host. */
 export function isOwnAddress(c: AppContext, config: Config, url: URL): boolean {
-  const own = [linkBases(config, c.get("origin")).api, c.get("origin")];
+  const own = [linkBases(config, originOf(c)).api, originOf(c)];
   return own.some((origin) => sameHost(new URL(origin), url, config.ALLOW_PRIVATE_NETWORK));
 }

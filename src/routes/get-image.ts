@@ -9,7 +9,7 @@ import { type ImageContentType, imageExtensions } from "../domain/task.ts";
 import { ApiError } from "../errors.ts";
 import { readPicture } from "../flows/read-picture.ts";
 import { entityTags, ifNoneMatch, matchesEtag } from "./conditional.ts";
-import type { Api } from "./context.ts";
+import { type Api, originOf } from "./context.ts";
 import { errorReplies } from "./replies.ts";
 import { headers, type ReplyHeader } from "./reply-headers.ts";
 
@@ -69,7 +69,7 @@ export function getImage(api: Api): void {
     const ifNoneMatch = c.req.header("if-none-match");
     const read = await readPicture(c.get("deps"), {
       ...named,
-      origin: c.get("origin"),
+      origin: originOf(c),
       headOnly: c.req.method === "HEAD",
       range: singleRange(c.req.header("range")),
       ifRange: c.req.header("if-range")?.trim(),

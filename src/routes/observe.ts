@@ -11,7 +11,6 @@ export function observe(depsFor: (ctx: ExecutionContext) => Deps) {
     const startMs = deps.now();
     c.set("deps", deps);
     c.set("requestId", deps.newId("request"));
-    c.set("origin", new URL(c.req.url).origin);
     await next();
     const totalMs = deps.now() - startMs;
     // Not by `c.header`, which copies a reply that is there already.

@@ -8,7 +8,7 @@ import { sha256Hex } from "../domain/signing.ts";
 import { ApiError } from "../errors.ts";
 import { enter } from "../flows/enter.ts";
 import { dropReferences, keepReferences } from "../flows/keep-references.ts";
-import type { Api, AppContext } from "./context.ts";
+import { type Api, type AppContext, originOf } from "./context.ts";
 import { imagesReply, openAiErrors } from "./openai-document.ts";
 import { type EditForm, editFormDocument, readEditForm } from "./openai-form.ts";
 import { replyWithImages } from "./openai-reply.ts";
@@ -67,7 +67,7 @@ async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit)
       throw invalidRequest([{ path: ["image", kept.index], message: kept.problem }]);
     case "kept":
   }
-  const base = linkBases(deps.config, c.get("origin")).api;
+  const base = linkBases(deps.config, originOf(c)).api;
   const image_urls = kept.files.map((file) => fileUrl(base, file));
   try {
     const submitted = await submitLetIn(c, { ...asked, input: { ...asked.input, image_urls }, references });

@@ -4,7 +4,7 @@
  */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import type { Api } from "./context.ts";
+import { type Api, originOf } from "./context.ts";
 import { errorExamples } from "./error-examples.ts";
 import { errorReplies, json } from "./replies.ts";
 import { headers, replyHeaders } from "./reply-headers.ts";
@@ -103,7 +103,7 @@ export function openApiDocument(api: Api): void {
   registry.registerPath(contract);
   api.get(contract.path, (c) => {
     made ??= makeDocument(api);
-    const servers = [{ url: c.get("deps").config.PUBLIC_BASE_URL ?? c.get("origin") }];
+    const servers = [{ url: c.get("deps").config.PUBLIC_BASE_URL ?? originOf(c) }];
     const text = JSON.stringify({ ...made, servers });
     return new Response(text, {
       headers: { "access-control-allow-origin": "*", "content-type": "application/json" },

@@ -5,7 +5,7 @@ import { isFinished, type Task, type TaskInput } from "../domain/task.ts";
 import type { ApiError, ErrorCode } from "../errors.ts";
 import { submit } from "../flows/submit.ts";
 import { networkAddress, tooManyFrom } from "./authenticate.ts";
-import type { AppContext } from "./context.ts";
+import { type AppContext, originOf } from "./context.ts";
 import { refuseToPublic } from "./generation-checks.ts";
 import { keyRefused, submissionRefused } from "./refusals.ts";
 import { bodyErrors, keyErrors, limitHeaders } from "./replies.ts";
@@ -99,7 +99,7 @@ export async function submitLetIn(
   const result = await submit(deps, {
     caller,
     requestId: c.get("requestId"),
-    origin: c.get("origin"),
+    origin: originOf(c),
     model,
     input,
     references,
