@@ -14,9 +14,10 @@ const begin = (over: Partial<NewTask> = {}): Change & { kind: "begin" } => ({
   low: null,
 });
 
-/** D1, and how many bytes each value has that it is given. */
-function watched(): { db: D1Database; bytes: number[] } {
+/** D1, how many bytes each value has that it is given, and how many statements each call. */
+function watched(): { db: D1Database; bytes: number[]; calls: number[] } {
   const bytes: number[] = [];
+  const calls: number[] = [];
   const prepare = (query: string) => {
     const statement = env.DB.prepare(query);
     const bind = (...values: unknown[]) => {
@@ -25,8 +26,11 @@ function watched(): { db: D1Database; bytes: number[] } {
     };
     return { bind };
   };
-  const db = { prepare, batch: (statements: D1PreparedStatement[]) => env.DB.batch(statements) };
-  return { db: db as unknown as D1Database, bytes };
+  const batch = (statements: D1PreparedStatement[]) => {
+    calls.push(statements.length);
+    return env.DB.batch(statements);
+  };
+  return { db: { prepare, batch } as unknown as D1Database, bytes, calls };
 }
 
 describe("what a group of requests writes", () => {
@@ -46,6 +50,23 @@ describe("what a group of requests writes", () => {
       metadata: change.row.task.metadata,
       endUser: text,
     });
+  });
+
+  it("is one call, and a statement for what begins and one for what was sent, however many they are", async () => {
+    const sent = Array.from({ length: 20 }, () => begin());
+    const { db, calls } = watched();
+    await commitChanges(db, sent);
+    const notes = sent.map(({ row }, i): Change => {
+      const submitted = { upstreamId: `task-unified-${i}`, submittedMs: t0, estimatedSeconds: null };
+      return { kind: "submitted", task: { id: row.task.id, ...submitted } };
+    });
+    const changed = await commitChanges(db, [...notes, begin(), begin()]);
+    expect(changed.map(({ row }) => row?.state)).toEqual([
+      ...notes.map(() => "submitted"),
+      "submitting",
+      "submitting",
+    ]);
+    expect(calls).toEqual([1, 2]);
   });
 
   it("fits into what D1 takes as one value, also where all of them are as large as may be", async () => {
