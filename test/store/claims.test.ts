@@ -115,21 +115,6 @@ describe("claiming tasks to send", () => {
     expect(await sends(100)).toEqual([]);
   });
 
-  it("hands out several at once in turns by tenant, and takes back what was not begun", async () => {
-    const many = [await insertStoring(), await insertStoring(), await insertStoring()];
-    const other = await insertStoring({ tenantId: "other" });
-    const claimed = await claimStores(db, nowMs, leaseUntilMs, "new", 3);
-    expect(claimed).toHaveLength(3);
-    expect(claimed.map(({ id }) => id)).toContain(other.id);
-    const [begun, ...rest] = claimed.map(({ id }) => id);
-    await giveBackStores(db, rest, leaseUntilMs, nowMs);
-    // A lease that is somebody else's by now is not given back.
-    await giveBackStores(db, [begun ?? ""], leaseUntilMs + 1, nowMs);
-    const left = sorted([...many, other].map(({ id }) => id).filter((id) => id !== begun));
-    const again = await claimStores(db, nowMs, leaseUntilMs, "new", 9);
-    expect(sorted(again.map(({ id }) => id))).toEqual(left);
-  });
-
   it("hands a task out again when its taker does not come back, and the late one has no lease left", async () => {
     await insertQueued();
     const [first] = await sends(1);
