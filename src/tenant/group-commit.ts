@@ -9,6 +9,8 @@
  *                        3. write (C): waits
  *   4. written                                B's and C's, one call: both are written, or neither is
  *
+ * Two or four calls at a time were slower than one, for a few requests and for many: D1 takes them one by one anyway.
+ *
  * What is to be written is decided when its call is made and not before: the decisions of a call are made one after
  * the other without anything in between, so that the object's own storage commits them together as well.
  *
@@ -24,26 +26,34 @@ interface Waiting<Change, Done> {
 
 /** Changes in one call: a few milliseconds of D1's time, so that nobody else's call waits long behind it. */
 const mostChanges = 64;
-/** Callers wait for 10 s at the most; what is sent after they have left would be done behind their backs. */
+/**
+ * Callers wait for 10 s at the most, and what is made after they have left would be made behind their backs: so long for
+ * another's call, and so long for their own.
+ */
+const patienceMs = 2_000;
 const callTimeoutMs = 8_000;
 
 export class GroupCommit<Change, Done> {
   readonly #commit: (changes: Change[]) => Promise<Done[]>;
   #waiting: Waiting<Change, Done>[] = [];
   #run: Promise<void> | undefined;
+  /** The call under way has taken longer than anybody waits for another's. */
+  #isSlow: boolean;
 
   /** @param commit Makes changes in one transaction, and tells of each what came of it, in order. */
   constructor(commit: (changes: Change[]) => Promise<Done[]>) {
     this.#commit = commit;
+    this.#isSlow = false;
   }
 
   /**
    * Makes a change, perhaps together with others'.
    * @param decide Decides on it, in its turn; null: there is nothing to change.
    * @returns what came of it; null when there was nothing to change, when it is not known whether it was made, or when
-   *   `decide` was never called, since those before it could not be made.
+   *   `decide` was never called, since those before it could not be made, or not in time.
    */
   write(decide: () => Change | null): Promise<Done | null> {
+    if (this.#isSlow) return Promise.resolve(null);
     return new Promise((tell, fail) => {
       this.#waiting.push({ decide, tell, fail });
       this.#run ??= this.#commitAll();
@@ -58,13 +68,25 @@ export class GroupCommit<Change, Done> {
   async #commitSome(group: Waiting<Change, Done>[]): Promise<void> {
     const decided = group.flatMap((one) => decideOn(one));
     if (decided.length === 0) return;
+    const patience = setTimeout(() => {
+      this.#isSlow = true;
+      this.#giveUpWaiting();
+    }, patienceMs);
     try {
       const done = await inTime(this.#commit(decided.map(({ change }) => change)));
       for (const [index, { tell }] of decided.entries()) tell(done[index] ?? null);
     } catch {
-      // D1 is out of reach: those that wait would be late, so they are given up before anything is decided.
-      for (const { tell } of [...decided, ...this.#waiting.splice(0)]) tell(null);
+      for (const { tell } of decided) tell(null);
+      this.#giveUpWaiting();
+    } finally {
+      clearTimeout(patience);
+      this.#isSlow = false;
     }
+  }
+
+  /** D1 is out of reach: those that wait would be late, so they are given up before anything is decided. */
+  #giveUpWaiting(): void {
+    for (const { tell } of this.#waiting.splice(0)) tell(null);
   }
 }
 

@@ -78,6 +78,30 @@ it("gives a call up after 8 s, before those who asked have left", async () => {
   expect(told).toHaveBeenCalledWith(null);
 });
 
+it("has nobody wait longer than 2 s for another's call, and decides on nothing for them", async () => {
+  vi.useFakeTimers();
+  const { group, calls, gates } = held();
+  const decide = vi.fn(says("waiting"));
+  const first = group.write(says("first"));
+  const told = vi.fn();
+  const waiting = group.write(decide).then(told);
+  await vi.advanceTimersByTimeAsync(1_999);
+  expect(told).not.toHaveBeenCalled();
+  await vi.advanceTimersByTimeAsync(1);
+  await waiting;
+  expect(told).toHaveBeenCalledWith(null);
+  expect(await group.write(decide)).toBeNull();
+  expect(decide).not.toHaveBeenCalled();
+  // Its own call may take longer, and when it is over others are taken again.
+  gates[0]?.open();
+  expect(await first).toBe("FIRST");
+  const next = group.write(says("next"));
+  await vi.advanceTimersByTimeAsync(0);
+  gates[1]?.open();
+  expect(await next).toBe("NEXT");
+  expect(calls).toEqual([["first"], ["next"]]);
+});
+
 it("decides on what waited in the order in which it came, and only when its turn has come", async () => {
   const { group, gates } = held();
   const decided: string[] = [];
