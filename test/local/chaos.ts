@@ -7,8 +7,9 @@ import { randomInt } from "node:crypto";
 
 const { CHAOS_TASKS = "2000", CHAOS_SEED = String(randomInt(1, 2 ** 31)) } = process.env;
 console.log(`Chaos with ${CHAOS_TASKS} tasks over 20 tenants, seed ${CHAOS_SEED}`);
-const args = ["run", "--config", "test/vitest.config.ts", "--project", "workerd", "test/chaos"];
-const { status } = spawnSync("vitest", args, {
+// Its lines are the show: as they are, without where each comes from.
+const shown = ["--project", "workerd", "--disable-console-intercept", "test/chaos"];
+const { status } = spawnSync("vitest", ["run", "--config", "test/vitest.config.ts", ...shown], {
   stdio: "inherit",
   env: { FUZZ_RUNS: "4000", ...process.env, CHAOS_TASKS, CHAOS_SEED },
   shell: process.platform === "win32",
