@@ -23,6 +23,14 @@ export const jsonBody = createMiddleware<AppEnv>(async (c, next) => {
       "The body must be JSON, with Content-Type: application/json.",
     );
   }
+  const coding = c.req.header("content-encoding") ?? "identity";
+  if (coding.trim().toLowerCase() !== "identity") {
+    await readAll(c.req.raw.body, jsonBounds);
+    throw new ApiError(
+      "unsupported_media_type",
+      "The body must not be compressed: send no Content-Encoding.",
+    );
+  }
   const text = await readText(c.req.raw);
   const body = parseJson(text);
   c.set("body", body);
@@ -139,7 +147,8 @@ export async function readAll(
       }
     }
   } catch {
-    throw brokenOff();
+    // A read that is cancelled while it waits fails, too.
+    throw late ? tooSlow(maxMs) : brokenOff();
   } finally {
     clearTimeout(timer);
   }

@@ -1,5 +1,5 @@
 /** The body of a submit as a whole: its form, its size, its type, and what is said when much is wrong with it. */
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { bearer, origin, startGateway } from "../gateway.ts";
 import {
   type Code,
@@ -50,6 +50,43 @@ describe("a body that breaks off", () => {
       },
     });
     await expectRefused(() => send(body), "invalid_request");
+  });
+});
+
+describe("a body that stalls", () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  });
+  afterEach(() => vi.useRealTimers());
+
+  it.each([
+    ["in chunks", "application/json", {}],
+    ["of a length", "application/json", { "content-length": "100" }],
+    ["that is too long", "application/json", { "content-length": "100000" }],
+    ["of another type", "text/plain", {}],
+  ])("is given up after 30 s, and told so: one %s", async (_what, type, headers) => {
+    // A pipe is what a connection's body is: it fails the read that waits when it is cancelled.
+    const { readable, writable } = new IdentityTransformStream();
+    const writer = writable.getWriter();
+    const sent = writer.write(encoder.encode('{"model"')).catch(() => undefined);
+    const ask = gateway.fetch(generations, {
+      method: "POST",
+      headers: { ...bearer(key), "content-type": type, ...headers },
+      body: readable,
+    });
+    await sent;
+    await vi.advanceTimersByTimeAsync(29_999);
+    expect(await Promise.race([ask, "waits"])).toBe("waits");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await expectError(await ask, "invalid_request")).toBe("The body took longer than 30 s.");
+  });
+});
+
+describe("a body that is compressed", () => {
+  it.each(["gzip", "br", "GZIP", "gzip, identity"])("is refused for that: %s", async (coding) => {
+    const headers = { ...bearer(key), "content-type": "application/json", "content-encoding": coding };
+    const ask = () => gateway.fetch(generations, { method: "POST", headers, body: good });
+    expect(await expectRefused(ask, "unsupported_media_type")).toMatch(/Content-Encoding/);
   });
 });
 
