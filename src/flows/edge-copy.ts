@@ -11,16 +11,21 @@
  *   1. the read gets the bytes from R2        1. the eraser puts the tombstone
  *   2. it writes the copy                     2. it drops the copy
  * In the order 1, 1, 2, 2 the copy is dropped, or there was none yet and it stays for its hour, as copies of other data
- * centres do. The tombstone goes first: a read that begins after it finds no bytes to make a copy of.
+ * centres do. The tombstone goes first: a read that begins after it finds no bytes to make a copy of. A client that reads
+ * slowly draws 2 out for as long as it likes: whoever took long looks for the tombstone afterwards, and drops the copy.
  */
 import { type Deps, describe } from "../deps.ts";
 import { type ImageContentType, imageUrl } from "../domain/task.ts";
 import { connections, inParallel } from "./parallel.ts";
 
 type EdgeDeps = Pick<Deps, "cache" | "config" | "defer" | "log">;
+type KeepDeps = EdgeDeps & Pick<Deps, "now">;
 
 /** How long a copy may outlive its picture. */
 const copySeconds = 3_600;
+
+/** A copy that was written in less is one of those that the hour is for; a read of R2 for each would be paid for. */
+const quickMs = 1_000;
 
 /** A cache that has not said by then whether there is a copy is slower than R2. */
 const patienceMs = 100;
@@ -71,13 +76,15 @@ export async function partOfCopy(
 
 /**
  * Writes a copy beside the reply.
+ * @param isErased Whether the picture has been erased by now.
  * @returns the bytes for the reply; they are read from R2 once, for both. A read that breaks off leaves no copy.
  */
 export function keepCopy(
-  deps: EdgeDeps,
+  deps: KeepDeps,
   address: string,
   contentType: ImageContentType,
   { etag, size, body }: Copy,
+  isErased: () => Promise<boolean>,
 ): ReadableStream<Uint8Array> {
   const [reply, copy] = body.tee();
   const headers = {
@@ -89,6 +96,7 @@ export function keepCopy(
   // Bytes that end before all were there are a failure to this stream, not an end.
   const whole = copy.pipeThrough(new FixedLengthStream(size));
   deps.defer("keep_copy", async () => {
+    const startMs = deps.now();
     try {
       // Without a time limit: the runtime reads both at the slower one's pace, so that it holds little of them, and a
       // client may take minutes.
@@ -98,6 +106,8 @@ export function keepCopy(
       await dropCopies(deps, [address]);
       throw error;
     }
+    if (deps.now() - startMs < quickMs) return;
+    if (await isErased().catch(() => true)) await dropCopies(deps, [address]);
   });
   return reply;
 }

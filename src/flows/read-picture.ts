@@ -58,7 +58,8 @@ export async function readPicture(deps: Deps, wanted: PictureWanted): Promise<Pi
   const part = range && servedPart(range, size);
   const body = "body" in object ? object.body : null;
   const keeps = body && !part && copy === "none";
-  const bytes = keeps ? keepCopy(deps, address, wanted.contentType, { etag, size, body }) : body;
+  const isErased = async () => !(await deps.bucket.head(imageKey(wanted.id)))?.size;
+  const bytes = keeps ? keepCopy(deps, address, wanted.contentType, { etag, size, body }, isErased) : body;
   return { kind: "picture", etag, size, part, body: bytes };
 }
 

@@ -287,9 +287,36 @@ describe("a copy", () => {
     const deps: Deps = { ...bare.deps(), cache: hangs, defer: (_name, work) => void begun.push(work()) };
     const object = await env.IMAGES.get(picture.path.slice(1, -4));
     const body = object?.body as ReadableStream<Uint8Array>;
-    const reply = keepCopy(deps, `${origin}${picture.path}`, "image/png", { etag, size, body });
+    const isErased = () => Promise.reject(new Error("nobody asks"));
+    const reply = keepCopy(deps, `${origin}${picture.path}`, "image/png", { etag, size, body }, isErased);
     expect(await bytesOf(new Response(reply))).toEqual(picture.bytes);
     expect(begun).toHaveLength(1);
+  });
+
+  it.each([
+    ["is dropped when its picture was erased while a slow client read it", 1_000, "erased", false],
+    ["is dropped when nobody knows whether it was", 1_000, "unknown", false],
+    ["stays when it was not", 1_000, "there", true],
+    ["is not looked after when it was written at once", 999, "unknown", true],
+  ])("%s", async (_what, tookMs, state, stays) => {
+    const copies = new Map<string, Uint8Array[]>();
+    const work: Promise<unknown>[] = [];
+    let nowMs = 0;
+    const deps: Deps = {
+      ...bare.deps(),
+      cache: greedy(copies),
+      now: () => nowMs,
+      defer: (_name, begin) => void work.push(begin()),
+    };
+    const object = await env.IMAGES.get(picture.path.slice(1, -4));
+    const body = object?.body as ReadableStream<Uint8Array>;
+    const isErased = () =>
+      state === "unknown" ? Promise.reject(new Error("R2 is away")) : Promise.resolve(state === "erased");
+    const reply = keepCopy(deps, `${origin}${picture.path}`, "image/png", { etag, size, body }, isErased);
+    nowMs = tookMs;
+    await bytesOf(new Response(reply));
+    await Promise.all(work);
+    expect(copies.size).toBe(stays ? 1 : 0);
   });
 
   it.each(["breaks off", "ends early"])("is not left when what R2 sends %s", async (how) => {
