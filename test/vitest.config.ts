@@ -37,6 +37,9 @@ export default defineConfig({
                 UPSTREAM_API_KEY: "sk-upstream-test-key-0123456789abcdef",
                 ADMIN_API_KEY: "admin-test-key-0123456789abcdef-0123456789",
                 KEY_SIGNING_SECRET: "signing-test-secret-0123456789abcdef-0123",
+                // Who has deployed has a domain in `wrangler.toml`, and nothing goes there from here.
+                PUBLIC_BASE_URL: "",
+                PUBLIC_IMAGE_BASE_URL: "",
                 ...(process.env.CHAOS_TASKS && { CHAOS_TASKS: process.env.CHAOS_TASKS }),
                 ...(process.env.FUZZ_RUNS && { FUZZ_RUNS: process.env.FUZZ_RUNS }),
                 ...(process.env.DRAIN_TASKS && { DRAIN_TASKS: process.env.DRAIN_TASKS }),

@@ -71,6 +71,9 @@ export async function startStage(folder: string, gateway: string): Promise<Stage
           ...(configured.bindings as Record<string, string>),
           ...secrets,
           UPSTREAM_BASE_URL: upstreamUrl,
+          // Who has deployed has a domain in `wrangler.toml`, and nothing goes there from here.
+          PUBLIC_BASE_URL: "",
+          PUBLIC_IMAGE_BASE_URL: "",
           ALLOW_PRIVATE_NETWORK: "true",
           POLL_ROUND_SECONDS: "0",
         },

@@ -48,6 +48,9 @@ export async function startBuiltGateway(vars: Record<string, string> = {}): Prom
         secrets,
         vars: {
           UPSTREAM_BASE_URL: upstream.url,
+          // Who has deployed has a domain in `wrangler.toml`, and nothing goes there from here.
+          PUBLIC_BASE_URL: "",
+          PUBLIC_IMAGE_BASE_URL: "",
           ALLOW_PRIVATE_NETWORK: "true",
           POLL_ROUND_SECONDS: "0",
           ...vars,

@@ -123,6 +123,9 @@ async function migrate(folder: string): Promise<void> {
   if (code !== 0) throw new Error(`the tables could not be created:\n${output}`);
 }
 
+/** Who has deployed has a domain in `wrangler.toml`; here is nothing but this machine. */
+const local = { PUBLIC_BASE_URL: "", PUBLIC_IMAGE_BASE_URL: "", ALLOW_PRIVATE_NETWORK: "true" };
+
 async function startWorker(
   { port, verbose }: StackOptions,
   folder: string,
@@ -142,7 +145,7 @@ async function startWorker(
     logLevel: verbose ? "log" : "error",
     // The secrets are in the environment. Where there is a `.dev.vars`, wrangler would look there alone.
     envFiles: [join(folder, "secrets.env")],
-    vars: { UPSTREAM_BASE_URL: upstreamUrl, ALLOW_PRIVATE_NETWORK: "true", ...optionalSecrets() },
+    vars: { ...local, UPSTREAM_BASE_URL: upstreamUrl, ...optionalSecrets() },
     experimental: { disableExperimentalWarning: true, showInteractiveDevSession: false, watch: verbose },
   });
   closers.push(() => worker.stop());
