@@ -16,17 +16,25 @@ import { addFinished, measureRound, type Round } from "./round.ts";
 import { root, type Stage, startStage } from "./stage.ts";
 import { measureStartup } from "./startup.ts";
 
-const effort = {
-  rounds: Number(process.env.BENCH_ROUNDS ?? 3),
-  seconds: Number(process.env.BENCH_SECONDS ?? 3),
-};
+/** A whole number from the environment. @throws when it is none, or less than `least`. */
+function setting(name: string, usual: number, least: number): number {
+  const value = Number(process.env[name] ?? usual);
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new Error(`${name}: must be a whole number from ${least} up`);
+}
+
+const effort = { rounds: setting("BENCH_ROUNDS", 3, 1), seconds: setting("BENCH_SECONDS", 3, 1) };
+const finishedTasks = setting("BENCH_FINISHED", 1_000_000, 1);
 /** Only the cases whose names hold this, for who looks for something. */
 const only = process.env.BENCH_ONLY ?? "";
 const rowsPerDue = 3;
 const mostGzipBytes = 150_000;
 
 async function compareAll(ground: Ground): Promise<Compared[]> {
-  const wanted = cases(ground).filter(({ name }) => name.includes(only));
+  const all = cases(ground);
+  const wanted = all.filter(({ name }) => name.includes(only));
+  if (wanted.length === 0)
+    throw new Error(`BENCH_ONLY: must be part of one of ${all.map(({ name }) => `"${name}"`).join(", ")}`);
   const bar = new SingleBar({ format: "  {bar} {value}/{total} {name}" }, Presets.shades_classic);
   const runs = wanted.map(({ references }) => (references.length + 1) * (effort.rounds + 1));
   bar.start(
@@ -44,7 +52,7 @@ async function compareAll(ground: Ground): Promise<Compared[]> {
 
 async function measureRounds(stage: Stage, ground: Ground): Promise<Round[]> {
   const due = 1_000;
-  const many = Number(process.env.BENCH_FINISHED ?? 1_000_000);
+  const many = finishedTasks;
   const small = await measureRound(stage, ground, due, 0);
   const bar = new SingleBar({ format: "  {bar} {value}/{total} finished tasks" }, Presets.shades_classic);
   bar.start(many, 0);

@@ -42,6 +42,8 @@ export const assumptions = {
   objectGb: 0.125,
 };
 
+/** Written, read and deleted, 64 KB at a time. */
+const operationsPerMessage = 3;
 /** Minutes between two alarms of an object. */
 const alarmMinutes = 2;
 /** One every three seconds, for half a minute. */
@@ -84,19 +86,31 @@ export function billOf(life: Life, tasksPerMinute: number = tasksAMinute): Bill 
   const look = life.busyRound.d1RowsRead / life.dueTasks;
   const total = sumOf(own, [cron, minute], [life.alarm, minute / alarmMinutes]);
   const counts = { ...total, d1RowsRead: total.d1RowsRead + look * looksATask };
-  const { cpuMsPerRequest, cpuMsPerRound, cpuMsPerLook, cpuMsPerPicture, objectMsPerCall, objectGb } =
-    assumptions;
+  const { cpuMsPerRequest, cpuMsPerRound, cpuMsPerLook, cpuMsPerPicture } = assumptions;
   const cpuMs =
     own.requests * cpuMsPerRequest +
     life.roundsAMinute * minute * cpuMsPerRound +
     looksATask * cpuMsPerLook +
     cpuMsPerPicture;
-  const objectCalls = counts.objectCalls + minute / alarmMinutes;
-  const lines = [
+  const lines = linesOf({ ...counts, objectCalls: counts.objectCalls + minute / alarmMinutes }, cpuMs);
+  return {
+    lines,
+    dollars: dollarsOf(lines),
+    runningReadsDollars: readsOf(life.readRunning),
+    finishedReadsDollars: readsOf(readFinished),
+    idleMonthDollars: idleOf(life),
+  };
+}
+
+/** Everything that has a price, what is never used too. */
+function linesOf(counts: Counts, cpuMs: number): BillLine[] {
+  const { objectCalls } = counts;
+  const objectGbSeconds = (objectCalls * assumptions.objectMsPerCall * assumptions.objectGb) / 1000;
+  return [
     lineOf("requests", counts.requests, prices.request),
     lineOf("CPU, ms", cpuMs, prices.cpuMs),
     lineOf("object requests", objectCalls, prices.objectRequest),
-    lineOf("object duration, GB-s", (objectCalls * objectMsPerCall * objectGb) / 1000, prices.objectGbSecond),
+    lineOf("object duration, GB-s", objectGbSeconds, prices.objectGbSecond),
     lineOf("object rows written", counts.objectRowsWritten, prices.objectRowWritten),
     lineOf("object rows read", counts.objectRowsRead, prices.objectRowRead),
     lineOf("D1 rows written", counts.d1RowsWritten, prices.d1RowWritten),
@@ -104,31 +118,19 @@ export function billOf(life: Life, tasksPerMinute: number = tasksAMinute): Bill 
     lineOf("R2 writes", counts.r2Writes, prices.r2Write),
     lineOf("R2 reads", counts.r2Reads, prices.r2Read),
     lineOf("log lines", counts.logLines, prices.logLine),
-    // Webhooks are sent from a table, by cron.
-    lineOf("Queue operations", 0, prices.queueOperation),
+    lineOf("Queue operations", counts.queueMessages * operationsPerMessage, prices.queueOperation),
   ];
-  const dollars = lines.reduce((sum, line) => sum + line.dollars, 0);
-  return {
-    lines,
-    dollars,
-    runningReadsDollars: readsOf(life.readRunning),
-    finishedReadsDollars: readsOf(readFinished),
-    idleMonthDollars: idleOf(life),
-  };
 }
 
 function lineOf(what: string, countOfOne: number, price: number): BillLine {
   return { what, count: countOfOne * tasks, dollars: countOfOne * tasks * price };
 }
 
-function readsOf({ d1RowsWritten, d1RowsRead, logLines }: Counts): number {
-  const read =
-    prices.request +
-    assumptions.cpuMsPerRequest * prices.cpuMs +
-    d1RowsWritten * prices.d1RowWritten +
-    d1RowsRead * prices.d1RowRead +
-    logLines * prices.logLine;
-  return read * tasks;
+const dollarsOf = (lines: BillLine[]) => lines.reduce((sum, line) => sum + line.dollars, 0);
+
+/** A million of one request. */
+function readsOf(read: Counts): number {
+  return dollarsOf(linesOf(read, read.requests * assumptions.cpuMsPerRequest));
 }
 
 function idleOf({ idleMinute, roundsAMinute }: Life): number {

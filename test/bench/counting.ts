@@ -6,7 +6,7 @@
  * another has ended counts after it, and what a tenant's object calls inside adds to the call of the object.
  */
 
-export type CallKind = "d1" | "object" | "r2Write" | "r2Read" | "r2Other" | "upstream";
+export type CallKind = "d1" | "object" | "r2Write" | "r2Read" | "r2Other" | "queue" | "upstream";
 
 /** One call to the outside, by a counter that every start and end moves on by one. */
 export interface Call {
@@ -35,6 +35,7 @@ export interface Counts {
   r2Writes: number;
   /** Class B. */
   r2Reads: number;
+  queueMessages: number;
   upstreamCalls: number;
   logLines: number;
   /** Of the calls of all kinds, those that the reply did not wait for. */
@@ -52,6 +53,7 @@ export const nothing: Counts = {
   objectRowsWritten: 0,
   r2Writes: 0,
   r2Reads: 0,
+  queueMessages: 0,
   upstreamCalls: 0,
   logLines: 0,
   callsAfterReply: 0,

@@ -59,7 +59,15 @@ describe("the bill of a million tasks", () => {
     expect(bill.runningReadsDollars).toBeLessThan(4);
   });
 
-  it("names every price, those of what is never used too", () => {
-    expect(billOf(life).lines.find(({ what }) => what === "Queue operations")).toMatchObject({ dollars: 0 });
+  it("has a price for all that one request may do", () => {
+    const { readFinished } = life;
+    const base = billOf(life).finishedReadsDollars;
+    const dollarsOf = (more: Partial<Life["readFinished"]>) =>
+      billOf({ ...life, readFinished: { ...readFinished, ...more } }).finishedReadsDollars - base;
+    expect(dollarsOf({ queueMessages: 1 })).toBeCloseTo(1.2);
+    expect(dollarsOf({ r2Reads: 1 })).toBeCloseTo(0.36);
+    expect(dollarsOf({ r2Writes: 1 })).toBeCloseTo(4.5);
+    expect(dollarsOf({ objectCalls: 1 })).toBeGreaterThan(0.15);
+    expect(dollarsOf({ objectRowsWritten: 1 })).toBeCloseTo(1);
   });
 });

@@ -116,6 +116,15 @@ function wrapMethods<T extends object>(
   });
 }
 
+function wrapQueue(queue: Queue<string>): Queue<string> {
+  return {
+    sendBatch: (messages: MessageSendRequest<string>[]) => {
+      counted.queueMessages += messages.length;
+      return noted("queue", "sendBatch", false, () => queue.sendBatch(messages));
+    },
+  } as unknown as Queue<string>;
+}
+
 const wrapped = { worker: new WeakMap<Env, Env>(), object: new WeakMap<Env, Env>() };
 
 function wrapEnv(env: Env, by: keyof typeof wrapped): Env {
@@ -128,6 +137,7 @@ function wrapEnv(env: Env, by: keyof typeof wrapped): Env {
     TENANTS: {
       getByName: (name: string) => wrapMethods(env.TENANTS.getByName(name), () => "object"),
     } as unknown as Env["TENANTS"],
+    WORK: wrapQueue(env.WORK),
   };
   wrapped[by].set(env, made);
   return made;
