@@ -319,6 +319,20 @@ describe("a copy", () => {
     expect(copies.size).toBe(stays ? 1 : 0);
   });
 
+  it("is not left when its picture was deleted while a slow client read it", async () => {
+    const mine = await storePicture(bare, tenant.key, "png");
+    const copies = new Map<string, Uint8Array[]>();
+    const keeper = greedy(copies);
+    const put: Deps["cache"]["put"] = async (address, response) => {
+      await keeper.put(address, response);
+      await env.IMAGES.put(mine.path.slice(1, -4), "");
+      bare.advance(1_000);
+    };
+    const slow = startGateway({ beside: bare, cache: { ...keeper, put } });
+    expect(await bytesOf(await slow.fetch(mine.path))).toEqual(mine.bytes);
+    expect(copies.size).toBe(0);
+  });
+
   it.each(["breaks off", "ends early"])("is not left when what R2 sends %s", async (how) => {
     const copies = new Map<string, Uint8Array[]>();
     const torn = startGateway({ beside: bare, cache: greedy(copies), around: tearing(how === "ends early") });
