@@ -57,19 +57,13 @@ export interface ErrorDetails {
   headers?: Record<string, string>;
 }
 
-/**
- * Thrown by routes and middleware only; flows return their refusals as values. It has no stack: nobody reads that of a
- * caller's mistake, and to take it costs more than all the rest of refusing a forged key.
- */
+/** Thrown by routes and middleware only; flows return their refusals as values. */
 export class ApiError extends Error {
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    const { stackTraceLimit } = Error;
-    Error.stackTraceLimit = 0;
     super(message);
-    Error.stackTraceLimit = stackTraceLimit;
     this.code = code;
     this.details = details;
   }

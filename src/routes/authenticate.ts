@@ -67,11 +67,10 @@ interface UsedLink {
 
 /** Events can be followed by a link alone, since an `EventSource` sends no headers. A key goes before a link. */
 function followedByLink(c: AppContext): UsedLink | undefined {
-  if (!c.req.path.endsWith("/events")) return undefined;
   const [, taskId] = /^\/v1\/tasks\/([^/]+)\/events$/.exec(c.req.path) ?? [];
+  if (taskId === undefined || c.req.header("authorization") !== undefined) return undefined;
   const token = c.req.query("token");
-  const hasKey = c.req.header("authorization") !== undefined;
-  return taskId === undefined || token === undefined || hasKey ? undefined : { taskId, token };
+  return token === undefined ? undefined : { taskId, token };
 }
 
 /** Who asks by a link; undefined when it is not this gateway's, is another task's, or has run out. */

@@ -64,6 +64,7 @@ export const ownAddress = "must not be the gateway itself";
 
 /** Whether a URL leads to this gateway: by its host, whatever the port; on one machine all share a host. */
 export function isOwnAddress(c: AppContext, config: Config, url: URL): boolean {
-  const own = [linkBases(config, originOf(c)).api, originOf(c)];
-  return own.some((origin) => sameHost(new URL(origin), url, config.ALLOW_PRIVATE_NETWORK));
+  const origin = originOf(c);
+  const own = [linkBases(config, origin).api, origin];
+  return own.some((one) => sameHost(new URL(one), url, config.ALLOW_PRIVATE_NETWORK));
 }

@@ -58,7 +58,8 @@ export function generationFields(policy: Pick<AddressPolicy, "allowPrivate">) {
         minLength: 1,
         maxLength: maxPromptCharacters,
         description:
-          "What to draw, in Chinese or English; space around it is dropped. With several references it names them `image 1`, `image 2`.",
+          "What to draw, in Chinese or English; space around it is dropped. With several references it names them " +
+          "`image 1`, `image 2`.",
       }),
     image_urls: z
       .array(address(["https:", "http:"], true))

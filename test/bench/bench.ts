@@ -52,13 +52,12 @@ async function compareAll(ground: Ground): Promise<Compared[]> {
 
 async function measureRounds(stage: Stage, ground: Ground): Promise<Round[]> {
   const due = 1_000;
-  const many = finishedTasks;
   const small = await measureRound(stage, ground, due, 0);
   const bar = new SingleBar({ format: "  {bar} {value}/{total} finished tasks" }, Presets.shades_classic);
-  bar.start(many, 0);
-  await addFinished(stage, ground, many, (done) => bar.update(done));
+  bar.start(finishedTasks, 0);
+  await addFinished(stage, ground, finishedTasks, (done) => bar.update(done));
   bar.stop();
-  return [small, await measureRound(stage, ground, due, many)];
+  return [small, await measureRound(stage, ground, due, finishedTasks)];
 }
 
 /** Everything that takes time, against bare Workers on one stage. */
