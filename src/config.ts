@@ -4,7 +4,7 @@
  * taken. A bad value is reported by its name, never by what it holds.
  */
 import * as z from "zod";
-import { models } from "./domain/models.ts";
+import { models } from "./domain/model-catalog.ts";
 
 // The runtime refuses code generation from strings, where Zod's faster path would be one.
 z.config({ jitless: true });

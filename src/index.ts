@@ -2,10 +2,10 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { type Api, createApp, createMisconfiguredApp } from "./app.ts";
 import { type Config, readConfig } from "./config.ts";
-import { createDeps, type Deps, type Lanes, writeLog } from "./deps.ts";
-import { consume } from "./flows/consume.ts";
-import { deliverLane } from "./flows/deliver.ts";
-import { runTick, sendLane, settleLane, storeLane } from "./flows/tick.ts";
+import { consume } from "./flows/cron/consume.ts";
+import { runTick, sendLane, settleLane, storeLane } from "./flows/cron/tick.ts";
+import { deliverLane } from "./flows/webhooks/deliver.ts";
+import { createDeps, type Deps, type Lanes, writeLog } from "./platform/invocation.ts";
 
 export { Tenant } from "./tenant/object.ts";
 

@@ -1,6 +1,6 @@
 /** The tree's one-way streets: who may import whom, and who may touch clock, randomness and network. */
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
@@ -11,17 +11,25 @@ const mayImport: Record<string, string[]> = {
   domain: [],
   "errors.ts": [],
   "config.ts": ["domain"],
-  store: ["domain"],
+  d1: ["domain"],
   upstream: ["domain"],
-  tenant: ["domain", "store"],
-  "deps.ts": ["domain", "config.ts", "store", "upstream", "tenant"],
-  flows: ["domain", "deps.ts", "store", "upstream", "tenant"],
-  routes: ["domain", "config.ts", "errors.ts", "deps.ts", "store", "upstream", "flows"],
-  "app.ts": ["config.ts", "errors.ts", "deps.ts", "routes"],
-  "index.ts": ["config.ts", "deps.ts", "tenant", "flows", "app.ts"],
+  tenant: ["domain", "d1"],
+  platform: ["domain", "config.ts", "upstream", "tenant"],
+  flows: ["domain", "platform", "d1", "upstream", "tenant"],
+  http: ["domain", "errors.ts", "platform"],
+  routes: ["domain", "config.ts", "errors.ts", "platform", "d1", "upstream", "flows", "http"],
+  "app.ts": ["config.ts", "errors.ts", "platform", "http", "routes"],
+  "index.ts": ["config.ts", "platform", "tenant", "flows", "app.ts"],
   "zod.ts": [],
   web: [],
 };
+
+/** A capability has one name, the same in each layer that has a folder for it. */
+const capabilities = [
+  ...["tasks", "images", "files", "webhooks", "tenants", "erasure", "cron"],
+  // Of routes alone: dialects and audiences.
+  ...["openai", "account", "admin", "meta"],
+];
 
 /** Packages by part; everything else is web standards. */
 const mayUse: Record<string, RegExp> = {
@@ -30,7 +38,8 @@ const mayUse: Record<string, RegExp> = {
   "config.ts": /^zod$/,
   upstream: /^zod$/,
   tenant: /^cloudflare:workers$/,
-  routes: /^(hono(\/.*)?|@hono\/zod-openapi|@remix-run\/multipart-parser|@vanillaes\/csv|zod)$/,
+  http: /^(hono(\/.*)?|@hono\/zod-openapi|@remix-run\/multipart-parser|@vanillaes\/csv|zod)$/,
+  routes: /^(hono(\/.*)?|@hono\/zod-openapi|@remix-run\/multipart-parser|zod)$/,
   "app.ts": /^hono\//,
   "index.ts": /^cloudflare:workers$/,
   "zod.ts": /^zod\/v4$/,
@@ -38,7 +47,7 @@ const mayUse: Record<string, RegExp> = {
 };
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" })
-  .filter((name) => /\.tsx?$/.test(name) && !name.endsWith(".d.ts"))
+  .filter((name) => /\.tsx?$/.test(name) && !name.endsWith(".d.ts") && !name.startsWith("web/build/"))
   .map((name) => ({ name, part: name.split("/")[0] ?? "", text: readFileSync(join(src, name), "utf8") }));
 
 const imports = files.flatMap(({ name, part, text }) =>
@@ -62,15 +71,46 @@ describe("the tree", () => {
     expect(wrong).toEqual([]);
   });
 
+  it("has no circles", () => {
+    const edges = Map.groupBy(
+      imports.filter(({ inside }) => inside),
+      ({ name }) => name,
+    );
+    const done = new Set<string>();
+    const circles: string[] = [];
+    const visit = (name: string, path: string[]): void => {
+      if (path.includes(name)) circles.push([...path.slice(path.indexOf(name)), name].join(" → "));
+      if (path.includes(name) || done.has(name)) return;
+      for (const { target } of edges.get(name) ?? []) visit(target, [...path, name]);
+      done.add(name);
+    };
+    for (const { name } of files) visit(name, []);
+    expect(circles).toEqual([]);
+  });
+
+  it("gives each file of a layer a name of its own", () => {
+    const layers = files
+      .filter(({ part }) => part !== "web")
+      .map(({ name, part }) => `${part}: ${basename(name)}`);
+    expect(layers.filter((name, index) => layers.indexOf(name) !== index)).toEqual([]);
+  });
+
+  it("has each capability under one name in every layer", () => {
+    const folders = files
+      .filter(({ part }) => ["routes", "flows", "d1", "http", "tenant", "domain", "platform"].includes(part))
+      .flatMap(({ name }) => name.split("/").slice(1, -1));
+    expect([...new Set(folders)].filter((folder) => !capabilities.includes(folder))).toEqual([]);
+  });
+
   it("uses each package where it belongs", () => {
     const wrong = imports.filter(({ part, inside, target }) => !inside && !mayUse[part]?.test(target));
     expect(wrong).toEqual([]);
   });
 
-  it("has one clock, one randomness and one fetch, all in deps.ts; the pages have the browser's", () => {
+  it("has one clock, one randomness and one fetch, all in the invocation; the pages have the browser's", () => {
     const wild = /Date\.now\(|Math\.random\(|getRandomValues\(|randomUUID\(|(?<![.\w])fetch\(/;
     const wrong = files
-      .filter(({ name }) => name !== "deps.ts" && name !== "web/ui/browser.ts")
+      .filter(({ name }) => name !== "platform/invocation.ts" && name !== "web/ui/browser.ts")
       .flatMap(({ name, text }) => text.split("\n").map((line) => ({ name, line: line.trim() })))
       .filter(({ line }) => wild.test(line) && !/^(\*|\/\/|\/\*)|^fetch\(.*\) \{$|^fetch\(.*\): /.test(line));
     expect(wrong).toEqual([]);

@@ -44,7 +44,7 @@ export default defineConfig({
                 ...(process.env.FUZZ_RUNS && { FUZZ_RUNS: process.env.FUZZ_RUNS }),
                 ...(process.env.DRAIN_TASKS && { DRAIN_TASKS: process.env.DRAIN_TASKS }),
                 ...(process.env.CHAOS_SEED && { CHAOS_SEED: process.env.CHAOS_SEED }),
-                MIGRATIONS: await readD1Migrations(`${root}src/store/migrations`),
+                MIGRATIONS: await readD1Migrations(`${root}src/d1/migrations`),
               },
               serviceBindings: { PICTURES: drawPicture },
             },
@@ -53,10 +53,10 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: [
-            "test/{domain,tenant,store,flows,upstream,routes,chaos}/**/*.test.ts",
-            "test/{config,errors,virtual-time}.test.ts",
+            "test/{domain,tenant,d1,flows,upstream,http,routes,helpers,chaos}/**/*.test.ts",
+            "test/{config,errors}.test.ts",
           ],
-          setupFiles: ["test/setup.ts"],
+          setupFiles: ["test/helpers/setup.ts"],
           testTimeout: 30_000,
         },
       },

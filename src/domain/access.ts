@@ -4,7 +4,7 @@
  * alike.
  */
 import type { KeyKind, KeyScope, StoredKey } from "./keys.ts";
-import { type Model, models } from "./models.ts";
+import { type Model, models } from "./model-catalog.ts";
 import { allowsOrigin } from "./origins.ts";
 import type { TenantStatus } from "./tenant.ts";
 import type { TokenClaims } from "./tokens.ts";

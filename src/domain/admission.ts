@@ -3,7 +3,7 @@
  * its numbers and the meters afterwards go out. Whoever keeps the meters writes them only when the request is
  * admitted, so that a refusal consumes nothing of anything.
  */
-import { type Bucket, emptyBucket, takeFromBucket, windowMs } from "./limits.ts";
+import { type Bucket, emptyBucket, takeFromBucket, windowMs } from "./rate-bucket.ts";
 
 /** Limits of a tenant or of one key; null is none. Minutes are GCRA, days and months are UTC. */
 export interface Limits {

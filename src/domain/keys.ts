@@ -7,7 +7,7 @@
  */
 import type { Limits } from "./admission.ts";
 import { base32 } from "./ids.ts";
-import type { Model } from "./models.ts";
+import type { Model } from "./model-catalog.ts";
 import type { Signer } from "./signing.ts";
 
 export const keyKinds = ["secret", "browser"] as const;

@@ -10,7 +10,7 @@
  */
 import type { TaskFailureCode } from "./failures.ts";
 import { taskFailures } from "./failures.ts";
-import type { Model } from "./models.ts";
+import type { Model } from "./model-catalog.ts";
 
 export const openStates = ["submitting", "queued", "submitted", "storing"] as const;
 export const endStates = ["completed", "failed", "cancelled"] as const;

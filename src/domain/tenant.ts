@@ -1,7 +1,7 @@
 /** What a tenant's object has to know to decide: a copy of the tenant's settings and keys, by version. */
 import type { Limits } from "./admission.ts";
 import type { StoredKey } from "./keys.ts";
-import type { Model } from "./models.ts";
+import type { Model } from "./model-catalog.ts";
 
 export type TenantStatus = "active" | "suspended";
 

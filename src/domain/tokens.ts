@@ -5,7 +5,7 @@
  *
  *   wct_<tenant>.<claims, JSON as base64url>.<check>
  */
-import type { Model } from "./models.ts";
+import type { Model } from "./model-catalog.ts";
 import type { Signer } from "./signing.ts";
 
 export interface TokenClaims {

@@ -19,7 +19,7 @@ import {
   weigh,
 } from "../domain/admission.ts";
 import { hasOwnLimits, type StoredKey } from "../domain/keys.ts";
-import type { Model } from "../domain/models.ts";
+import type { Model } from "../domain/model-catalog.ts";
 import { type Hold, insertHold } from "./ledger.ts";
 import { withHold } from "./open-holds.ts";
 import { findReplay, type Replay } from "./replay.ts";

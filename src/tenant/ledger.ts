@@ -3,7 +3,7 @@
  * tables number their rows from one sequence, so that together they are the ledger, in order. Each row carries the book as
  * it is afterwards, so that a move of money is one row written, and it is never half there.
  */
-import type { CreditType, LedgerLine, LedgerQuery } from "../domain/ledger.ts";
+import type { CreditType, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts";
 import { spanOf } from "./open-holds.ts";
 import type { Book } from "./sql.ts";
 

@@ -17,15 +17,15 @@
  *      there, so it calls nobody: 503
  */
 import { DurableObject } from "cloudflare:workers";
+import type { Submitted } from "../d1/tasks/tasks.ts";
+import { voidMissing } from "../d1/tasks/voids.ts";
+import { loadTenantConfig } from "../d1/tenants/tenants.ts";
 import { availableOf, balanceOf } from "../domain/account.ts";
 import { type LimitName, type Limits, remainingOf } from "../domain/admission.ts";
 import { remainingFiles } from "../domain/file-limits.ts";
-import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger.ts";
+import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
-import type { Submitted } from "../store/tasks.ts";
-import { loadTenantConfig } from "../store/tenants.ts";
-import { voidMissing } from "../store/voids.ts";
-import { type Check, checkBooks } from "./check.ts";
+import { type Check, checkBooks } from "./check-state.ts";
 import { type AdmitDecision, type AdmitRequest, confirmAfterMs, decide } from "./decide.ts";
 import {
   admitFile,
@@ -35,10 +35,11 @@ import {
   type FileRequest,
   keepFile,
   readFileMeters,
-} from "./files.ts";
+} from "./file-admission.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { openHolds, readLedger } from "./ledger.ts";
-import { type CreditResult, creditAccount, openAccount, type Settlement, settleHold } from "./money.ts";
+import { type CreditResult, creditAccount, openAccount, type Settlement, settleHold } from "./settlement.ts";
+import { hasSettings, migrate, readBook, readSettings, writeBook, writeConfig } from "./sql.ts";
 import {
   type BeginDecision,
   beginChange,
@@ -47,13 +48,12 @@ import {
   commitChanges,
   type D1Spent,
   type RowWanted,
-} from "./rows.ts";
-import { hasSettings, migrate, readBook, readSettings, writeBook, writeConfig } from "./sql.ts";
+} from "./task-rows.ts";
 
 export type { AdmitDecision, AdmitRequest } from "./decide.ts";
-export type { FileDecision, FileRefused, FileRequest } from "./files.ts";
-export type { CreditResult, Settlement } from "./money.ts";
-export type { BeginDecision, D1Spent, RowWanted } from "./rows.ts";
+export type { FileDecision, FileRefused, FileRequest } from "./file-admission.ts";
+export type { CreditResult, Settlement } from "./settlement.ts";
+export type { BeginDecision, D1Spent, RowWanted } from "./task-rows.ts";
 
 export interface Summary {
   /** Null: not prepaid, metered only. */

@@ -9,7 +9,7 @@
  * Which of two equal requests gets which of two equal tasks does not matter; that neither makes a third does.
  */
 
-import type { AdmitRequest } from "./decide.ts";
+import type { Caller } from "../domain/access.ts";
 import { type FoundHold, findRepeatedBodies, findReplays, markAnswered } from "./ledger.ts";
 
 export const idempotencyLifeMs = 24 * 3_600_000;
@@ -39,7 +39,7 @@ export type ReplayFound =
 
 export function findReplay(
   sql: SqlStorage,
-  { replay, caller: { keyId }, nowMs }: Pick<AdmitRequest, "replay" | "caller" | "nowMs">,
+  { replay, caller: { keyId }, nowMs }: { replay: Replay | null; caller: Caller; nowMs: number },
 ): ReplayFound {
   if (replay === null) return { kind: "new" };
   if (replay.by === "key") {

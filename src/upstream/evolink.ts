@@ -3,8 +3,9 @@
  * key goes to the one configured origin and never along a redirect. Nothing of a reply leaves this folder
  * but the few facts that the gateway needs, in its own words.
  */
-import type { UpstreamTask } from "../domain/look.ts";
-import type { Model } from "../domain/models.ts";
+
+import type { Model } from "../domain/model-catalog.ts";
+import type { UpstreamTask } from "../domain/poll.ts";
 import type { TaskInput } from "../domain/task.ts";
 import type { RefusalCode } from "./errors.ts";
 import { readRefusal, readRetryAfterMs } from "./errors.ts";

@@ -3,7 +3,7 @@
  * looked at, and a field of another type counts as absent.
  */
 import * as z from "zod";
-import type { UpstreamTask } from "../domain/look.ts";
+import type { UpstreamTask } from "../domain/poll.ts";
 import { readFailure } from "./errors.ts";
 
 const idSchema = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/);

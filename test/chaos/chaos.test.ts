@@ -8,8 +8,8 @@
  */
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
-import { type Report, readReport, tableOf } from "./report.ts";
-import { type ChaosWorld, evictOne, runAlarms, startWorld, submitOne } from "./world.ts";
+import { type Report, readReport, tableOf } from "../helpers/chaos-report.ts";
+import { type ChaosWorld, evictOne, runAlarms, startWorld, submitOne } from "../helpers/chaos-world.ts";
 
 const settings = env as unknown as { CHAOS_TASKS?: string; CHAOS_SEED?: string };
 const tasks = Number(settings.CHAOS_TASKS ?? 120);

@@ -5,8 +5,8 @@
 import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
-import { applyMigrations } from "../setup.ts";
-import { type Drained, drain } from "./drain-world.ts";
+import { type Drained, drain } from "../helpers/drain-world.ts";
+import { applyMigrations } from "../helpers/setup.ts";
 
 const settings = env as unknown as { DRAIN_TASKS?: string };
 const tasks = Number(settings.DRAIN_TASKS ?? 600);

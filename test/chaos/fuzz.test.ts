@@ -9,8 +9,8 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readRefusal, readRetryAfterMs } from "../../src/upstream/errors.ts";
 import { parseAcceptance, parseCredits, parseTask } from "../../src/upstream/replies.ts";
-import { bearer, startGateway, type TestGateway } from "../gateway.ts";
-import { errorTable } from "../routes/support.ts";
+import { bearer, startGateway, type TestGateway } from "../helpers/gateway.ts";
+import { errorTable } from "../helpers/routes.ts";
 
 const numRuns = Number((env as unknown as { FUZZ_RUNS?: string }).FUZZ_RUNS ?? 200);
 const seed = 20_261_123;

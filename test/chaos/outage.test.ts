@@ -5,7 +5,7 @@
  */
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, it } from "vitest";
-import { clearTasks, startGateway, submitTask, type TestGateway } from "../gateway.ts";
+import { clearTasks, startGateway, submitTask, type TestGateway } from "../helpers/gateway.ts";
 import type { Rule } from "../simulator/app.ts";
 
 beforeEach(clearTasks);

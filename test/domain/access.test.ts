@@ -2,10 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { type Action, allowedModels, type Caller, checkAccess } from "../../src/domain/access.ts";
 import type { StoredKey } from "../../src/domain/keys.ts";
-import type { Model } from "../../src/domain/models.ts";
+import type { Model } from "../../src/domain/model-catalog.ts";
 import type { TenantStatus } from "../../src/domain/tenant.ts";
 import type { TokenClaims } from "../../src/domain/tokens.ts";
-import { t0 } from "./build.ts";
+import { t0 } from "../helpers/domain-values.ts";
 
 const page = "https://app.example";
 

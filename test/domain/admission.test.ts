@@ -22,7 +22,7 @@ import {
   tightest,
   weigh,
 } from "../../src/domain/admission.ts";
-import { t0 } from "./build.ts";
+import { t0 } from "../helpers/domain-values.ts";
 
 const dayMs = 86_400_000;
 const midnight = t0 - (t0 % dayMs);

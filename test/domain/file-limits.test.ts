@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { dateOf } from "../../src/domain/admission.ts";
 import { emptyFileMeters, remainingFiles, weighFile, withoutFile } from "../../src/domain/file-limits.ts";
-import { t0 } from "./build.ts";
+import { t0 } from "../helpers/domain-values.ts";
 
 const dayMs = 86_400_000;
 const untilMidnight = dayMs - (t0 % dayMs);

@@ -12,7 +12,7 @@ import {
   toSeconds,
   viewTask,
 } from "../../src/domain/task.ts";
-import { aPicture, aTask, t0 } from "./build.ts";
+import { aPicture, aTask, t0 } from "../helpers/domain-values.ts";
 
 const own = { api: "https://gateway.example", imageDomain: null };
 const custom = { api: "https://gateway.example", imageDomain: "https://pictures.example" };

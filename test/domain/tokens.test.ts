@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { createSigner } from "../../src/domain/signing.ts";
 import { formatToken, readToken, type TokenClaims } from "../../src/domain/tokens.ts";
-import { t0 } from "./build.ts";
+import { t0 } from "../helpers/domain-values.ts";
 
 const secret = "a-signing-secret-of-enough-characters";
 const signer = createSigner(secret, "client-token");

@@ -3,10 +3,10 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { APICallError, generateImage } from "ai";
 import sharp from "sharp";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
-import { type DroppingProxy, startProxy } from "./proxy.ts";
-import { type PaidTenant, payingTenant } from "./tenant.ts";
-import { whileTicking } from "./ticking.ts";
+import { type BuiltGateway, startBuiltGateway } from "../helpers/node/built-gateway.ts";
+import { type PaidTenant, payingTenant } from "../helpers/node/built-tenant.ts";
+import { type DroppingProxy, startProxy } from "../helpers/node/proxy.ts";
+import { whileTicking } from "../helpers/node/ticking.ts";
 
 let gateway: BuiltGateway;
 let tenant: PaidTenant;

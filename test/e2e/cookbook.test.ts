@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { startBrowser } from "./browser.ts";
-import { readCookbook, saveFiles } from "./cookbook.ts";
-import { type BuiltGateway, secrets, startBuiltGateway } from "./harness.ts";
-import { openShell, type Shell } from "./shell.ts";
-import { whileTicking } from "./ticking.ts";
+import { startBrowser } from "../helpers/node/browser.ts";
+import { type BuiltGateway, secrets, startBuiltGateway } from "../helpers/node/built-gateway.ts";
+import { readCookbook, saveFiles } from "../helpers/node/cookbook-blocks.ts";
+import { openShell, type Shell } from "../helpers/node/shell.ts";
+import { whileTicking } from "../helpers/node/ticking.ts";
 
 const cookbook = readCookbook();
 /** Inside the project, where packages are found; git ignores it. */

@@ -1,10 +1,10 @@
 /** The audit as the operator sees it: over all tenants, sound until a row is tampered with; and who changed what. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { WatchedPage } from "./open-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
-import { expectFitForAll, openSection } from "./signed-in.ts";
-import { makeToldTenant, query } from "./told-tenant.ts";
+import { makeToldTenant, query } from "../helpers/node/notified-tenant.ts";
+import type { WatchedPage } from "../helpers/node/open-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
+import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 
 /** More than one call checks. */
 const tenants = 53;

@@ -1,10 +1,10 @@
 /** When the gateway cannot be reached any more, nothing that was read before passes for what is. */
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type WatchedPage, whilePassing } from "./open-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
-import { expectFitForAll, openSection } from "./signed-in.ts";
-import { makeToldTenant } from "./told-tenant.ts";
+import { makeToldTenant } from "../helpers/node/notified-tenant.ts";
+import { type WatchedPage, whilePassing } from "../helpers/node/open-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
+import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 
 serveInBrowser();
 beforeAll(async () => {

@@ -1,9 +1,9 @@
 /** The overview says what was really done: its figures are the API's, and its verdict follows them. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type WatchedPage, whilePassing } from "./open-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
-import { expectFitForAll, openSection } from "./signed-in.ts";
-import { makeToldTenant, query, type ToldTenant } from "./told-tenant.ts";
+import { makeToldTenant, query, type ToldTenant } from "../helpers/node/notified-tenant.ts";
+import { type WatchedPage, whilePassing } from "../helpers/node/open-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
+import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 
 const readKey = "read-only-e2e-key-0123456789abcdef";
 serveInBrowser({ ADMIN_READ_KEY: readKey });

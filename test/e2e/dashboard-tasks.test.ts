@@ -4,12 +4,12 @@
  */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { WatchedPage } from "./open-page.ts";
-import { type Receiver, startReceiver } from "./receiver.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
-import { expectFitForAll, openSection } from "./signed-in.ts";
-import { whileTicking } from "./ticking.ts";
-import { makeToldTenant, query, type ToldTenant } from "./told-tenant.ts";
+import { type Receiver, startReceiver } from "../helpers/node/http-receiver.ts";
+import { makeToldTenant, query, type ToldTenant } from "../helpers/node/notified-tenant.ts";
+import type { WatchedPage } from "../helpers/node/open-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
+import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
+import { whileTicking } from "../helpers/node/ticking.ts";
 
 const readKey = "read-only-e2e-key-0123456789abcdef";
 serveInBrowser({ ADMIN_READ_KEY: readKey });

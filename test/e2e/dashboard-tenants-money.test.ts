@@ -1,9 +1,9 @@
 /** A tenant's money reads as it moves, and its page and the lists read well to those who hear them. */
 import { describe, expect, it } from "vitest";
-import { makeKeyOf, makeTenant, openDashboard, part, soon } from "./dashboard-tenants.ts";
-import { submit } from "./harness.ts";
-import { expectAccessible, expectNoSideScroll, type WatchedPage } from "./open-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
+import { submit } from "../helpers/node/built-gateway.ts";
+import { makeKeyOf, makeTenant, openDashboard, part, soon } from "../helpers/node/dashboard-tenants-page.ts";
+import { expectAccessible, expectNoSideScroll, type WatchedPage } from "../helpers/node/open-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 serveInBrowser();
 

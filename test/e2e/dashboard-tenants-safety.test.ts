@@ -1,9 +1,15 @@
 /** The admin key stays where it belongs, and what tenants are called stays text. */
 import { describe, expect, it } from "vitest";
-import { makeKeyOf, makeTenant, openDashboard, part, signIn } from "./dashboard-tenants.ts";
-import { secrets, submit } from "./harness.ts";
-import { openPage } from "./open-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
+import { secrets, submit } from "../helpers/node/built-gateway.ts";
+import {
+  makeKeyOf,
+  makeTenant,
+  openDashboard,
+  part,
+  signIn,
+} from "../helpers/node/dashboard-tenants-page.ts";
+import { openPage } from "../helpers/node/open-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 serveInBrowser();
 

@@ -1,10 +1,10 @@
 /** The tenants' screens as they are met: many of them, on a small screen, in the dark, by keyboard and by ear. */
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { makeKeyOf, makeTenant, openDashboard, part, soon } from "./dashboard-tenants.ts";
-import { submit } from "./harness.ts";
-import { expectAccessible, expectNoSideScroll, type WatchedPage } from "./open-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
+import { submit } from "../helpers/node/built-gateway.ts";
+import { makeKeyOf, makeTenant, openDashboard, part, soon } from "../helpers/node/dashboard-tenants-page.ts";
+import { expectAccessible, expectNoSideScroll, type WatchedPage } from "../helpers/node/open-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 serveInBrowser();
 

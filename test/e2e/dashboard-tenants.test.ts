@@ -2,10 +2,10 @@
 import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { openDashboard, part, soon } from "./dashboard-tenants.ts";
-import { submit } from "./harness.ts";
-import { expectAccessible, type WatchedPage } from "./open-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
+import { submit } from "../helpers/node/built-gateway.ts";
+import { openDashboard, part, soon } from "../helpers/node/dashboard-tenants-page.ts";
+import { expectAccessible, type WatchedPage } from "../helpers/node/open-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 serveInBrowser();
 let opened: WatchedPage;

@@ -1,10 +1,10 @@
 /** What is clicked twice happens once, however fast the second click is. */
 import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { makeKeyOf, makeTenant, openDashboard, part, soon } from "./dashboard-tenants.ts";
-import { submit } from "./harness.ts";
-import type { WatchedPage } from "./open-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
+import { submit } from "../helpers/node/built-gateway.ts";
+import { makeKeyOf, makeTenant, openDashboard, part, soon } from "../helpers/node/dashboard-tenants-page.ts";
+import type { WatchedPage } from "../helpers/node/open-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 serveInBrowser();
 let opened: WatchedPage;

@@ -1,11 +1,11 @@
 /** The delivery log in the dashboard: what did not arrive is found, sent again, and seen to arrive. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { WatchedPage } from "./open-page.ts";
-import { type Receiver, startReceiver } from "./receiver.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
-import { expectFitForAll, openSection } from "./signed-in.ts";
-import { makeToldTenant } from "./told-tenant.ts";
+import { type Receiver, startReceiver } from "../helpers/node/http-receiver.ts";
+import { makeToldTenant } from "../helpers/node/notified-tenant.ts";
+import type { WatchedPage } from "../helpers/node/open-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
+import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 
 const readKey = "read-only-e2e-key-0123456789abcdef";
 serveInBrowser({ ADMIN_READ_KEY: readKey });

@@ -12,7 +12,7 @@ interface Run {
 }
 
 function runDemo(): Promise<Run> {
-  const child = spawn(process.execPath, ["test/local/demo.ts"], { cwd: root });
+  const child = spawn(process.execPath, ["test/local-stack/demo.ts"], { cwd: root });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text: string) => {

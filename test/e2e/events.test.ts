@@ -4,8 +4,8 @@
  */
 import { EventSource } from "eventsource";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { type BuiltGateway, read, startBuiltGateway, submit } from "./harness.ts";
-import { type DroppingProxy, startProxy } from "./proxy.ts";
+import { type BuiltGateway, read, startBuiltGateway, submit } from "../helpers/node/built-gateway.ts";
+import { type DroppingProxy, startProxy } from "../helpers/node/proxy.ts";
 
 let gateway: BuiltGateway;
 let proxy: DroppingProxy;

@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import SwaggerParser from "@apidevtools/swagger-parser";
 import { generateSource } from "oazapfts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import { type BuiltGateway, startBuiltGateway } from "../helpers/node/built-gateway.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = join(root, ".wrangler", "client");

@@ -1,8 +1,8 @@
 /** Receivers that take a connection and never answer: more of them than a lane has connections. */
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
-import { type Receiver, startReceiver } from "./receiver.ts";
-import { makeToldTenant, query } from "./told-tenant.ts";
+import { type BuiltGateway, startBuiltGateway } from "../helpers/node/built-gateway.ts";
+import { type Receiver, startReceiver } from "../helpers/node/http-receiver.ts";
+import { makeToldTenant, query } from "../helpers/node/notified-tenant.ts";
 
 let gateway: BuiltGateway;
 let receiver: Receiver;

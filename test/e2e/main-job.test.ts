@@ -1,6 +1,12 @@
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type BuiltGateway, read, type ShownTask, startBuiltGateway, submit } from "./harness.ts";
+import {
+  type BuiltGateway,
+  read,
+  type ShownTask,
+  startBuiltGateway,
+  submit,
+} from "../helpers/node/built-gateway.ts";
 
 let gateway: BuiltGateway;
 

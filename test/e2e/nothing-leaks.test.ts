@@ -3,7 +3,14 @@
  * of logs and storage can see. The whole main job runs, with everything that tempts a gateway to pass it on.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type BuiltGateway, read, type ShownTask, secrets, startBuiltGateway, submit } from "./harness.ts";
+import {
+  type BuiltGateway,
+  read,
+  type ShownTask,
+  secrets,
+  startBuiltGateway,
+  submit,
+} from "../helpers/node/built-gateway.ts";
 
 /** Prompts that make the simulator talk: failures with links and keys in them, refusals, lost replies. */
 const prompts = [

@@ -7,10 +7,10 @@ import { generateImage } from "ai";
 import OpenAI, { BadRequestError, toFile } from "openai";
 import sharp from "sharp";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
-import { startProxy } from "./proxy.ts";
-import { type PaidTenant, payingTenant } from "./tenant.ts";
-import { whileTicking } from "./ticking.ts";
+import { type BuiltGateway, startBuiltGateway } from "../helpers/node/built-gateway.ts";
+import { type PaidTenant, payingTenant } from "../helpers/node/built-tenant.ts";
+import { startProxy } from "../helpers/node/proxy.ts";
+import { whileTicking } from "../helpers/node/ticking.ts";
 
 let gateway: BuiltGateway;
 let tenant: PaidTenant;

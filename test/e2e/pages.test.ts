@@ -1,7 +1,7 @@
 /** What goes for both pages before anybody has signed in. */
 import { describe, expect, it } from "vitest";
-import { expectAccessible, expectNoSideScroll, openPage } from "./open-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
+import { expectAccessible, expectNoSideScroll, openPage } from "../helpers/node/open-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 serveInBrowser();
 

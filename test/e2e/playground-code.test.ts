@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openPlayground, type Playground, promptField } from "./playground-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
-import { type PaidTenant, payingTenant } from "./tenant.ts";
-import { whileTicking } from "./ticking.ts";
+import { type PaidTenant, payingTenant } from "../helpers/node/built-tenant.ts";
+import { openPlayground, type Playground, promptField } from "../helpers/node/playground-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
+import { whileTicking } from "../helpers/node/ticking.ts";
 
 const run = promisify(execFile);
 

@@ -1,9 +1,9 @@
 /** What a page shows while it waits: a connection that is gone is said, and no promise outlives its time. */
 import { describe, expect, it } from "vitest";
-import { expectAccessible } from "./open-page.ts";
-import { card, openPlayground, promptField, sendButton } from "./playground-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
-import { payingTenant } from "./tenant.ts";
+import { payingTenant } from "../helpers/node/built-tenant.ts";
+import { expectAccessible } from "../helpers/node/open-page.ts";
+import { card, openPlayground, promptField, sendButton } from "../helpers/node/playground-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 serveInBrowser();
 

@@ -1,12 +1,12 @@
 /** The list of what a key has made: also when that is much, and while some of it is still being made. */
 import { describe, expect, it } from "vitest";
-import { submit } from "./harness.ts";
-import { expectAccessible } from "./open-page.ts";
-import { card, endUserOf, gallery, openPlayground, widths } from "./playground-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
-import { payingTenant } from "./tenant.ts";
-import { whileTicking } from "./ticking.ts";
-import { query } from "./told-tenant.ts";
+import { submit } from "../helpers/node/built-gateway.ts";
+import { payingTenant } from "../helpers/node/built-tenant.ts";
+import { query } from "../helpers/node/notified-tenant.ts";
+import { expectAccessible } from "../helpers/node/open-page.ts";
+import { card, endUserOf, gallery, openPlayground, widths } from "../helpers/node/playground-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
+import { whileTicking } from "../helpers/node/ticking.ts";
 
 serveInBrowser();
 

@@ -1,6 +1,7 @@
 /** The kinds of keys, how one ends, and the way through the page without a mouse. */
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
+import { payingTenant } from "../helpers/node/built-tenant.ts";
 import {
   card,
   gallery,
@@ -9,10 +10,9 @@ import {
   promptField,
   sendButton,
   widths,
-} from "./playground-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
-import { payingTenant } from "./tenant.ts";
-import { whileTicking } from "./ticking.ts";
+} from "../helpers/node/playground-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
+import { whileTicking } from "../helpers/node/ticking.ts";
 
 serveInBrowser();
 

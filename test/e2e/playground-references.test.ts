@@ -2,11 +2,18 @@
 import type { Page } from "playwright-core";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import { expectAccessible } from "./open-page.ts";
-import { card, expectError, openPlayground, promptField, sendButton, widths } from "./playground-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
-import { payingTenant } from "./tenant.ts";
-import { whileTicking } from "./ticking.ts";
+import { payingTenant } from "../helpers/node/built-tenant.ts";
+import { expectAccessible } from "../helpers/node/open-page.ts";
+import {
+  card,
+  expectError,
+  openPlayground,
+  promptField,
+  sendButton,
+  widths,
+} from "../helpers/node/playground-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
+import { whileTicking } from "../helpers/node/ticking.ts";
 
 serveInBrowser();
 

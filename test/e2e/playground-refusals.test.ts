@@ -1,7 +1,8 @@
 /** What the gateway refuses is said where it can be changed; and whatever text comes along, it stays text. */
 import { describe, expect, it } from "vitest";
-import { submit } from "./harness.ts";
-import { expectAccessible } from "./open-page.ts";
+import { submit } from "../helpers/node/built-gateway.ts";
+import { payingTenant } from "../helpers/node/built-tenant.ts";
+import { expectAccessible } from "../helpers/node/open-page.ts";
 import {
   card,
   endUserOf,
@@ -10,10 +11,9 @@ import {
   openPlayground,
   promptField,
   sendButton,
-} from "./playground-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
-import { payingTenant } from "./tenant.ts";
-import { whileTicking } from "./ticking.ts";
+} from "../helpers/node/playground-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
+import { whileTicking } from "../helpers/node/ticking.ts";
 
 serveInBrowser();
 

@@ -1,7 +1,8 @@
 /** A newcomer makes a picture: from the empty page, with nothing but a key, to the file in hand. */
 import type { Request } from "playwright-core";
 import { describe, expect, it } from "vitest";
-import { expectAccessible, expectNoSideScroll } from "./open-page.ts";
+import { payingTenant } from "../helpers/node/built-tenant.ts";
+import { expectAccessible, expectNoSideScroll } from "../helpers/node/open-page.ts";
 import {
   card,
   endUserOf,
@@ -11,10 +12,9 @@ import {
   promptField,
   sendButton,
   widths,
-} from "./playground-page.ts";
-import { browser, gateway, serveInBrowser } from "./served.ts";
-import { payingTenant } from "./tenant.ts";
-import { whileTicking } from "./ticking.ts";
+} from "../helpers/node/playground-page.ts";
+import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
+import { whileTicking } from "../helpers/node/ticking.ts";
 
 serveInBrowser();
 

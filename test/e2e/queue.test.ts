@@ -1,6 +1,6 @@
 /** The built Worker with a real Queue: what a tick hands over comes back to the same Worker, as a consumer. */
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import { type BuiltGateway, startBuiltGateway } from "./harness.ts";
+import { type BuiltGateway, startBuiltGateway } from "../helpers/node/built-gateway.ts";
 
 let gateway: BuiltGateway;
 beforeAll(async () => {

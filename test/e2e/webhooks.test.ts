@@ -4,9 +4,9 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type BuiltGateway, secrets, startBuiltGateway } from "./harness.ts";
-import { type Answer, type Received, type Receiver, startReceiver } from "./receiver.ts";
-import { makeToldTenant, query, verify } from "./told-tenant.ts";
+import { type BuiltGateway, secrets, startBuiltGateway } from "../helpers/node/built-gateway.ts";
+import { type Answer, type Received, type Receiver, startReceiver } from "../helpers/node/http-receiver.ts";
+import { makeToldTenant, query, verify } from "../helpers/node/notified-tenant.ts";
 
 let gateway: BuiltGateway;
 let receiver: Receiver;

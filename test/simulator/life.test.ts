@@ -1,7 +1,7 @@
 /** A task's life and its links' carriers, each by script, and the ways to script: in-process, by prompt, by door. */
 import { describe, expect, it } from "vitest";
+import { API_KEY, serveSimulator, type View } from "../helpers/node/simulator-fixture.ts";
 import { ConnectionReset, createSimulator, type Rule } from "./app.ts";
-import { API_KEY, serveSimulator, type View } from "./fixture.ts";
 import { makePicture } from "./pictures.ts";
 import { NAMES } from "./prompt.ts";
 import type { Plan } from "./script.ts";

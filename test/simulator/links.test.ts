@@ -1,8 +1,8 @@
 /** The file host behind result links: each way in which a picture can be missing, moved, mislabelled or cut. */
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
+import { AGENT, API_KEY, serveSimulator } from "../helpers/node/simulator-fixture.ts";
 import type { Rule } from "./app.ts";
-import { AGENT, API_KEY, serveSimulator } from "./fixture.ts";
 import type { Format, Serve } from "./script.ts";
 
 const simulator = serveSimulator();

@@ -1,7 +1,7 @@
 /** The simulated API: each thing that it must be able to do, over real HTTP. */
 import { describe, expect, it } from "vitest";
+import { API_KEY, serveSimulator } from "../helpers/node/simulator-fixture.ts";
 import type { Rule } from "./app.ts";
-import { API_KEY, serveSimulator } from "./fixture.ts";
 
 const simulator = serveSimulator();
 const KEY = "task-0123456789abcdef";

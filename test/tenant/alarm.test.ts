@@ -5,8 +5,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
-import { voidMissing } from "../../src/store/voids.ts";
-import { newTask, writeTask } from "../store/seed.ts";
+import { voidMissing } from "../../src/d1/tasks/voids.ts";
+import { newTask, writeTask } from "../helpers/seed.ts";
 import {
   type Asked,
   configure,
@@ -19,7 +19,7 @@ import {
   stubOf,
   summaryOf,
   t0,
-} from "./build.ts";
+} from "../helpers/tenant-object.ts";
 
 const waitMs = 120_000;
 

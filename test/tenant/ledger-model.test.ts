@@ -6,9 +6,18 @@
 import { evictDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import type { LedgerLine } from "../../src/domain/ledger.ts";
-import { freshId, keyOf, ledgerOf, objectOf, requestOf, settle, stubOf, summaryOf } from "./build.ts";
-import { hourMs, keys, TenantModel, usualPrice } from "./model.ts";
+import type { LedgerLine } from "../../src/domain/ledger-lines.ts";
+import { hourMs, keys, TenantModel, usualPrice } from "../helpers/ledger-model.ts";
+import {
+  freshId,
+  keyOf,
+  ledgerOf,
+  objectOf,
+  requestOf,
+  settle,
+  stubOf,
+  summaryOf,
+} from "../helpers/tenant-object.ts";
 
 const admit = fc.record({
   step: fc.constant("admit" as const),

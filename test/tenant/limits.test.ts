@@ -20,7 +20,7 @@ import {
   stubOf,
   summaryOf,
   t0,
-} from "./build.ts";
+} from "../helpers/tenant-object.ts";
 
 const dayMs = 86_400_000;
 /** How many tasks each limit below has room for. */

@@ -4,7 +4,16 @@
  */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { expect, it } from "vitest";
-import { admitOne, configure, freshId, ledgerOf, limitsOf, objectOf, settle, summaryOf } from "./build.ts";
+import {
+  admitOne,
+  configure,
+  freshId,
+  ledgerOf,
+  limitsOf,
+  objectOf,
+  settle,
+  summaryOf,
+} from "../helpers/tenant-object.ts";
 
 const bookStep = 3;
 const checkOf = (id: string) => runInDurableObject(objectOf(id), (object) => object.check());

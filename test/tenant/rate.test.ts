@@ -11,7 +11,7 @@ import {
   requestOf,
   stubOf,
   t0,
-} from "./build.ts";
+} from "../helpers/tenant-object.ts";
 
 /** A tenant of 37 requests a minute. */
 async function configured(requests_per_minute: number | null = 37): Promise<string> {

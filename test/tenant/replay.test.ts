@@ -5,7 +5,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Caller } from "../../src/domain/access.ts";
-import { replayOf } from "../../src/flows/replay-key.ts";
+import { replayOf } from "../../src/flows/tasks/idempotency.ts";
 import type { Replay } from "../../src/tenant/replay.ts";
 import {
   admissionsOf,
@@ -22,7 +22,7 @@ import {
   stubOf,
   summaryOf,
   t0,
-} from "./build.ts";
+} from "../helpers/tenant-object.ts";
 
 const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;

@@ -21,7 +21,7 @@ import {
   stubOf,
   summaryOf,
   t0,
-} from "./build.ts";
+} from "../helpers/tenant-object.ts";
 
 const hourMs = 3_600_000;
 const page = "https://app.example";

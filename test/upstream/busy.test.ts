@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { answered, answeredJson, simulated } from "./client.ts";
+import { answered, answeredJson, simulated } from "../helpers/upstream-client.ts";
 
 const busy = (retryAfterMs: number | null) => ({ kind: "busy", retryAfterMs });
 

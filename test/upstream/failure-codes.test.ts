@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { TaskFailureCode } from "../../src/domain/failures.ts";
-import { answeredJson, simulated } from "./client.ts";
+import { answeredJson, simulated } from "../helpers/upstream-client.ts";
 
 /** The gateway's code for a task that the upstream shows as failed. */
 async function failureOf(fields: object): Promise<TaskFailureCode | null | undefined> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { answered, answeredJson, apiKey, baseUrl, shortMs, simulated } from "./client.ts";
+import { answered, answeredJson, apiKey, baseUrl, shortMs, simulated } from "../helpers/upstream-client.ts";
 
 /** A task of the simulator, and how to read it. */
 async function submitted() {

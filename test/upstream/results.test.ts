@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { answeredJson, simulated } from "./client.ts";
+import { answeredJson, simulated } from "../helpers/upstream-client.ts";
 
 const a = "https://files.example/a.png?sign=1";
 const b = "https://media.example/b";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { answered, answeredJson, baseUrl, shortMs, simulated } from "../helpers/upstream-client.ts";
 import { ConnectionReset } from "../simulator/app.ts";
-import { answered, answeredJson, baseUrl, shortMs, simulated } from "./client.ts";
 
 const pending = { status: "pending", progress: 0, estimatedSeconds: 8, links: [], failure: null };
 const bare = { status: "pending", progress: null, estimatedSeconds: null, links: [], failure: null };

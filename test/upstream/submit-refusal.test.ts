@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { RefusalCode } from "../../src/upstream/errors.ts";
-import { answered, answeredJson, simulated } from "./client.ts";
+import { answered, answeredJson, simulated } from "../helpers/upstream-client.ts";
 
 const callers: [RefusalCode, string[]][] = [
   [

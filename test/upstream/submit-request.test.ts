@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { TaskInput } from "../../src/domain/task.ts";
-import { bearer, startGateway } from "../gateway.ts";
-import { answered, apiKey, baseUrl, input, model, simulated, taskId } from "./client.ts";
+import { bearer, startGateway } from "../helpers/gateway.ts";
+import { answered, apiKey, baseUrl, input, model, simulated, taskId } from "../helpers/upstream-client.ts";
 
 const everything: TaskInput = {
   prompt: "image 1 in the style of image 2, 灯塔",

@@ -4,8 +4,8 @@ import type { Config } from "../../config.ts";
 import { maxAmount } from "../../domain/account.ts";
 import { defaultLimits } from "../../domain/admission.ts";
 import { tenantIdPattern } from "../../domain/ids.ts";
-import { givenLimits, modelList, prices, shownLimits } from "../settings.ts";
-import { givenWebhook, webhookReply } from "../webhook.ts";
+import { givenLimits, modelList, prices, shownLimits } from "../account/limit-fields.ts";
+import { givenWebhook, webhookReply } from "../webhooks/webhook-fields.ts";
 
 const name = z.string().trim().min(1).max(200);
 const status = z.enum(["active", "suspended"]);

@@ -1,7 +1,7 @@
 /** Who may use the operator's API: the holder of its key, and for reading that of its second key. */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { bearer, startGateway } from "../../gateway.ts";
-import { expectError, watchBindings } from "../support.ts";
+import { bearer, startGateway } from "../../helpers/gateway.ts";
+import { expectError, watchBindings } from "../../helpers/routes.ts";
 
 const readKey = "read-only-test-key-0123456789";
 const watch = watchBindings();

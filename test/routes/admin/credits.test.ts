@@ -3,10 +3,10 @@
  * however parallel it comes, and a balance never falls below what is held for running tasks.
  */
 import { beforeAll, describe, expect, it } from "vitest";
-import { startGateway, submitTask } from "../../gateway.ts";
-import { credit, ledgerOf, moneyOf } from "../money.ts";
-import { expectError, naming, submit } from "../support.ts";
-import { typesBut } from "./support.ts";
+import { typesBut } from "../../helpers/admin.ts";
+import { credit, ledgerOf, moneyOf } from "../../helpers/credits.ts";
+import { startGateway, submitTask } from "../../helpers/gateway.ts";
+import { expectError, naming, submit } from "../../helpers/routes.ts";
 
 const gateway = startGateway();
 const nowSeconds = Math.floor(gateway.now() / 1000);

@@ -1,8 +1,8 @@
 /** Deleting a tenant: keys stop at once, what it made is erased, the ledger stays, and the id is never used again. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
-import { clearTasks, finishTask, readTask, startGateway, submitTask } from "../../gateway.ts";
-import { expectError, read, submit } from "../support.ts";
+import { clearTasks, finishTask, readTask, startGateway, submitTask } from "../../helpers/gateway.ts";
+import { expectError, read, submit } from "../../helpers/routes.ts";
 
 beforeEach(clearTasks);
 

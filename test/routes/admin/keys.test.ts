@@ -2,9 +2,9 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { sha256Hex } from "../../../src/domain/signing.ts";
-import { startGateway } from "../../gateway.ts";
-import { expectError, makeKey, naming, submit } from "../support.ts";
-import { pageThrough, typesBut } from "./support.ts";
+import { pageThrough, typesBut } from "../../helpers/admin.ts";
+import { startGateway } from "../../helpers/gateway.ts";
+import { expectError, makeKey, naming, submit } from "../../helpers/routes.ts";
 
 const gateway = startGateway();
 const nowSeconds = Math.floor(gateway.now() / 1000);

@@ -3,10 +3,10 @@
  * the operator and for the tenant alike. What was refused before it counted is not in it.
  */
 import { beforeAll, describe, expect, it } from "vitest";
-import { finishTask, startGateway, submitTask } from "../../gateway.ts";
-import { stubOf } from "../../tenant/build.ts";
-import { asCells, credit, csvRows, getAs, type Line, ledgerOf, moneyOf } from "../money.ts";
-import { expectError, makeKey, submit } from "../support.ts";
+import { asCells, credit, csvRows, getAs, type Line, ledgerOf, moneyOf } from "../../helpers/credits.ts";
+import { finishTask, startGateway, submitTask } from "../../helpers/gateway.ts";
+import { expectError, makeKey, submit } from "../../helpers/routes.ts";
+import { stubOf } from "../../helpers/tenant-object.ts";
 
 const gateway = startGateway();
 const nowSeconds = () => Math.floor(gateway.now() / 1000);

@@ -4,10 +4,10 @@
  */
 import { reset } from "cloudflare:test";
 import { beforeEach, describe, expect, it } from "vitest";
-import { bearer, finishTask, startGateway, submitTask, type TestGateway } from "../../gateway.ts";
-import { applyMigrations } from "../../setup.ts";
-import { credit } from "../money.ts";
-import { expectError, makeKey, submit } from "../support.ts";
+import { credit } from "../../helpers/credits.ts";
+import { bearer, finishTask, startGateway, submitTask, type TestGateway } from "../../helpers/gateway.ts";
+import { expectError, makeKey, submit } from "../../helpers/routes.ts";
+import { applyMigrations } from "../../helpers/setup.ts";
 
 let gateway: TestGateway;
 beforeEach(async () => {

@@ -3,10 +3,10 @@
  * hand, and leaves a line about it.
  */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { bearer, finishTask, readTask, startGateway, submitTask } from "../../gateway.ts";
-import { getAs, ledgerOf, moneyOf } from "../money.ts";
-import { expectError, forgetTasks, read, submit, upstreamCalls } from "../support.ts";
-import { pageThrough } from "./support.ts";
+import { pageThrough } from "../../helpers/admin.ts";
+import { getAs, ledgerOf, moneyOf } from "../../helpers/credits.ts";
+import { bearer, finishTask, readTask, startGateway, submitTask } from "../../helpers/gateway.ts";
+import { expectError, forgetTasks, read, submit, upstreamCalls } from "../../helpers/routes.ts";
 
 const readKey = "read-only-test-key-0123456789";
 const gateway = startGateway({ vars: { ADMIN_READ_KEY: readKey } });

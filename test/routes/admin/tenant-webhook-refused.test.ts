@@ -1,10 +1,10 @@
 /** What a tenant's webhook cannot be: each is refused by name, when it is made and when it is changed, without a trace. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { formatSecret } from "../../../src/domain/webhooks.ts";
-import { origin, startGateway } from "../../gateway.ts";
-import { readActs } from "../receiver.ts";
-import { expectError, naming } from "../support.ts";
-import { typesBut } from "./support.ts";
+import { typesBut } from "../../helpers/admin.ts";
+import { readActs } from "../../helpers/delivery-receiver.ts";
+import { origin, startGateway } from "../../helpers/gateway.ts";
+import { expectError, naming } from "../../helpers/routes.ts";
 
 const gateway = startGateway();
 const url = "https://hooks.example/in";

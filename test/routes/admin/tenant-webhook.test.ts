@@ -4,7 +4,6 @@
  */
 import { describe, expect, it } from "vitest";
 import { formatSecret } from "../../../src/domain/webhooks.ts";
-import { bearer, startGateway } from "../../gateway.ts";
 import {
   endTask,
   expectHidden,
@@ -15,8 +14,9 @@ import {
   toCallback,
   toWebhook,
   verifies,
-} from "../receiver.ts";
-import { expectError } from "../support.ts";
+} from "../../helpers/delivery-receiver.ts";
+import { bearer, startGateway } from "../../helpers/gateway.ts";
+import { expectError } from "../../helpers/routes.ts";
 
 interface Hook {
   url: string | null;

@@ -1,8 +1,8 @@
 /** `/admin/api/tenants`: making, reading, listing and changing tenants. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { startGateway } from "../../gateway.ts";
-import { countTasks, expectError, naming, submit } from "../support.ts";
-import { pageThrough, typesBut } from "./support.ts";
+import { pageThrough, typesBut } from "../../helpers/admin.ts";
+import { startGateway } from "../../helpers/gateway.ts";
+import { countTasks, expectError, naming, submit } from "../../helpers/routes.ts";
 
 const gateway = startGateway();
 

@@ -1,6 +1,5 @@
 /** `/admin/api/webhooks`: the operator reads what all tenants are told, and has any of it tried again. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { bearer, startGateway } from "../../gateway.ts";
 import {
   endTask,
   pagesOf,
@@ -9,8 +8,9 @@ import {
   startReceiver,
   toCallback,
   toWebhook,
-} from "../receiver.ts";
-import { expectError } from "../support.ts";
+} from "../../helpers/delivery-receiver.ts";
+import { bearer, startGateway } from "../../helpers/gateway.ts";
+import { expectError } from "../../helpers/routes.ts";
 
 const readKey = "read-only-test-key-0123456789";
 const receiver = startReceiver();

@@ -1,0 +1,156 @@
+/** Erasing what a tenant made: prompts, metadata, end users and pictures go, figures stay. */
+import type { TaskImage } from "../../domain/task.ts";
+import { eraseReferences } from "../files/files.ts";
+
+/** The statement that deletes a tenant none of whose tasks goes on; no row changes else. */
+export function deleteTenant(db: D1Database, id: string, nowMs: number): D1PreparedStatement {
+  return db
+    .prepare(
+      `UPDATE tenants SET status = 'suspended', deleted_ms = ?2, turnstile_secret = NULL, webhook_url = NULL,
+         config_version = config_version + 1
+       WHERE id = ?1 AND deleted_ms IS NULL AND NOT EXISTS (
+         SELECT 1 FROM tasks INDEXED BY tasks_open WHERE open = 1 AND tenant_id = ?1)`,
+    )
+    .bind(id, nowMs);
+}
+
+/** The statement that revokes all keys of a tenant that is deleted. */
+export function revokeKeysOfDeleted(db: D1Database, id: string, nowMs: number): D1PreparedStatement {
+  return db
+    .prepare(
+      `UPDATE keys SET revoked_ms = ?2 WHERE tenant_id = ?1 AND revoked_ms IS NULL
+         AND EXISTS (SELECT 1 FROM tenants WHERE id = ?1 AND deleted_ms IS NOT NULL)`,
+    )
+    .bind(id, nowMs);
+}
+
+const ended = "state IN ('completed', 'failed', 'cancelled')";
+
+/** What a task keeps when it is erased: the number of images stays, since it was charged. */
+const wiped = `erased = 2, version = version + 1, metadata = '{}', end_user = NULL,
+  input = json_object('prompt', '', 'n', json_extract(input, '$.n'))`;
+
+/** Which tasks of a tenant are to be erased, of those that have ended. */
+export type Erased =
+  | { task: string }
+  | { endUser: string; upToMs: number }
+  /** `afterId`: nothing before it is left to erase. */
+  | { beforeId: string; afterId: string };
+
+const condition = (which: Erased): [string, ...(string | number)[]] => {
+  if ("task" in which) return ["id = ?2", which.task];
+  if ("endUser" in which) return ["end_user = ?2 AND created_ms <= ?3", which.endUser, which.upToMs];
+  return ["id < ?2 AND id > ?3", which.beforeId, which.afterId];
+};
+
+/**
+ * Erases the text of up to `limit` tasks and marks their pictures, and the files that they name, to go.
+ * @returns their ids.
+ */
+export async function wipeTasks(
+  db: D1Database,
+  tenantId: string,
+  which: Erased,
+  limit: number,
+): Promise<string[]> {
+  const [where, ...values] = condition(which);
+  const chosen = `SELECT id FROM tasks INDEXED BY tasks_of_tenant
+    WHERE tenant_id = ?1 AND erased = 0 AND ${ended} AND ${where} ORDER BY id LIMIT ${limit}`;
+  const [, erased] = await db.batch<{ id: string }>([
+    db.prepare(eraseReferences(chosen)).bind(tenantId, ...values),
+    db.prepare(`UPDATE tasks SET ${wiped} WHERE id IN (${chosen}) RETURNING id`).bind(tenantId, ...values),
+  ]);
+  return (erased?.results ?? []).map(({ id }) => id).toSorted((a, b) => (a < b ? -1 : 1));
+}
+
+/** Of a task that is being erased: its pictures, and the origin that it was submitted through. */
+export interface ToBury {
+  id: string;
+  origin: string;
+  images: TaskImage[];
+}
+
+/** A row of {@link ToBury}, its images still JSON. */
+export type ToBuryRow = Omit<ToBury, "images"> & { images: string };
+
+export function toBuryFromRow({ id, origin, images }: ToBuryRow): ToBury {
+  return { id, origin, images: JSON.parse(images) as TaskImage[] };
+}
+
+/** The pictures of tasks that are being erased, of these or of any. */
+export async function picturesToBury(
+  db: D1Database,
+  limit: number,
+  ids: string[] | null = null,
+): Promise<ToBury[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT id, origin, images FROM tasks INDEXED BY tasks_erasing
+       WHERE erased = 2 AND (?1 IS NULL OR id IN (SELECT value FROM json_each(?1))) LIMIT ?2`,
+    )
+    .bind(ids && JSON.stringify(ids), limit)
+    .all<ToBuryRow>();
+  return results.map(toBuryFromRow);
+}
+
+/** Notes that the pictures of tasks are gone. */
+export async function markBuried(db: D1Database, ids: string[]): Promise<void> {
+  await db
+    .prepare("UPDATE tasks SET erased = 1 WHERE erased = 2 AND id IN (SELECT value FROM json_each(?1))")
+    .bind(JSON.stringify(ids))
+    .run();
+}
+
+export interface Erasure {
+  tenantId: string;
+  endUser: string;
+  atMs: number;
+}
+
+/** Writes down that an end user's tasks are to be erased, those that still run included. */
+export async function insertErasure(db: D1Database, { tenantId, endUser, atMs }: Erasure): Promise<void> {
+  await db
+    .prepare(
+      `INSERT INTO erasures (tenant_id, end_user, at_ms) VALUES (?1, ?2, ?3)
+       ON CONFLICT (tenant_id, end_user) DO UPDATE SET at_ms = max(at_ms, ?3)`,
+    )
+    .bind(tenantId, endUser, atMs)
+    .run();
+}
+
+/** Ends an erasure once none of its tasks goes on. */
+export async function endErasure(db: D1Database, { tenantId, endUser, atMs }: Erasure): Promise<void> {
+  await db
+    .prepare(
+      `DELETE FROM erasures WHERE tenant_id = ?1 AND end_user = ?2 AND at_ms = ?3 AND NOT EXISTS (
+         SELECT 1 FROM tasks INDEXED BY tasks_open
+         WHERE open = 1 AND tenant_id = ?1 AND end_user = ?2 AND created_ms <= ?3)`,
+    )
+    .bind(tenantId, endUser, atMs)
+    .run();
+}
+
+/** Tenants that keep their tasks for so long only. */
+export async function listRetentions(
+  db: D1Database,
+): Promise<{ id: string; days: number; erasedTo: string }[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT id, retention_days AS days, erased_to AS erasedTo FROM tenants INDEXED BY tenants_with_retention
+       WHERE retention_days IS NOT NULL AND deleted_ms IS NULL`,
+    )
+    .all<{ id: string; days: number; erasedTo: string }>();
+  return results;
+}
+
+export async function markErasedTo(db: D1Database, tenantId: string, id: string): Promise<void> {
+  await db.prepare("UPDATE tenants SET erased_to = ?2 WHERE id = ?1").bind(tenantId, id).run();
+}
+
+/** Notes that nothing is left of a tenant. */
+export async function markErased(db: D1Database, id: string, nowMs: number): Promise<void> {
+  await db
+    .prepare("UPDATE tenants SET erased_ms = ?2 WHERE id = ?1 AND deleted_ms IS NOT NULL")
+    .bind(id, nowMs)
+    .run();
+}

@@ -1,0 +1,158 @@
+/** Uploaded files: their rows, and which of them are to go. */
+
+import type { ImageContentType } from "../../domain/task.ts";
+import type { StoredFile } from "../../domain/uploads.ts";
+
+interface FileRow {
+  id: string;
+  tenant_id: string;
+  key_id: string;
+  token_id: string | null;
+  end_user: string | null;
+  content_type: ImageContentType;
+  bytes: number;
+  width: number;
+  height: number;
+  created_ms: number;
+  expires_ms: number;
+}
+
+const fileFromRow = (row: FileRow): StoredFile => ({
+  id: row.id,
+  tenantId: row.tenant_id,
+  keyId: row.key_id,
+  tokenId: row.token_id,
+  endUser: row.end_user,
+  contentType: row.content_type,
+  bytes: row.bytes,
+  width: row.width,
+  height: row.height,
+  createdMs: row.created_ms,
+  expiresMs: row.expires_ms,
+});
+
+export async function insertFile(db: D1Database, file: StoredFile): Promise<void> {
+  await db
+    .prepare(
+      `INSERT INTO files (id, tenant_id, key_id, token_id, end_user, content_type, bytes, width, height, created_ms,
+         expires_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)`,
+    )
+    .bind(
+      file.id,
+      file.tenantId,
+      file.keyId,
+      file.tokenId,
+      file.endUser,
+      file.contentType,
+      file.bytes,
+      file.width,
+      file.height,
+      file.createdMs,
+      file.expiresMs,
+    )
+    .run();
+}
+
+/** The statement that reads those of a tenant's files that are alive; its result goes through {@link filesOf}. */
+export function selectFiles(
+  db: D1Database,
+  tenantId: string,
+  ids: readonly string[],
+  nowMs: number,
+): D1PreparedStatement {
+  return db
+    .prepare(
+      `SELECT * FROM files WHERE tenant_id = ?1 AND erased = 0 AND expires_ms > ?3
+         AND id IN (SELECT value FROM json_each(?2))`,
+    )
+    .bind(tenantId, JSON.stringify(ids), nowMs);
+}
+
+export function filesOf(result: D1Result | undefined): StoredFile[] {
+  return ((result?.results ?? []) as unknown as FileRow[]).map(fileFromRow);
+}
+
+/** Which of a tenant's files are to go. */
+export type ErasedFiles =
+  | { file: string }
+  | { endUser: string; upToMs: number }
+  /** All of them. */
+  | { upToMs: number };
+
+/** The statement that has files of a tenant erased: from now on they answer no more. */
+export function eraseFiles(db: D1Database, tenantId: string, which: ErasedFiles): D1PreparedStatement {
+  const [where, ...values] = condition(which);
+  return db
+    .prepare(`UPDATE files SET ${wiped} WHERE tenant_id = ?1 AND erased = 0 AND ${where}`)
+    .bind(tenantId, ...values);
+}
+
+function condition(which: ErasedFiles): [string, ...(string | number)[]] {
+  if ("file" in which) return ["id = ?2", which.file];
+  if ("endUser" in which) return ["end_user = ?2 AND created_ms <= ?3", which.endUser, which.upToMs];
+  return ["created_ms <= ?2", which.upToMs];
+}
+
+const wiped = "erased = 2, end_user = NULL";
+
+/**
+ * SQL that has the files erased that a tenant's tasks name as their references; before the tasks forget them. Not those
+ * that an unfinished task still needs, nor what another end user uploaded.
+ * @param tasks SQL of the tasks' ids, with the tenant as its first parameter.
+ */
+export function eraseReferences(tasks: string): string {
+  // An address of a file has its id, of a fixed length, behind this path.
+  const path = "/files/";
+  const length = "file-".length + 26;
+  return `UPDATE files SET ${wiped} WHERE tenant_id = ?1 AND erased = 0 AND NOT EXISTS (
+    SELECT 1 FROM tasks AS other INDEXED BY tasks_open WHERE open = 1 AND other.tenant_id = ?1
+      AND state NOT IN ('completed', 'failed', 'cancelled') AND instr(other.input, files.id) > 0)
+    AND id IN (SELECT substr(link.value, instr(link.value, '${path}') + ${path.length}, ${length})
+    FROM tasks, json_each(tasks.input, '$.image_urls') AS link
+    WHERE tasks.id IN (${tasks}) AND instr(link.value, '${path}') > 0
+      AND (files.end_user IS NULL OR files.end_user IS tasks.end_user))`;
+}
+
+export interface FileToBury {
+  id: string;
+  tenantId: string;
+}
+
+/** The statement that reads files whose bytes are about to go, of one tenant or of any. */
+export function selectFilesToBury(
+  db: D1Database,
+  limit: number,
+  tenantId: string | null = null,
+): D1PreparedStatement {
+  return db
+    .prepare(
+      `SELECT id, tenant_id AS tenantId FROM files INDEXED BY files_erasing
+       WHERE erased = 2 AND (?1 IS NULL OR tenant_id = ?1) LIMIT ?2`,
+    )
+    .bind(tenantId, limit);
+}
+
+/** Notes that a file's bytes are gone. Its row stays until its end, so that whoever stores it late is known. */
+export async function markFilesBuried(db: D1Database, ids: string[]): Promise<void> {
+  await db
+    .prepare("UPDATE files SET erased = 1 WHERE erased = 2 AND id IN (SELECT value FROM json_each(?1))")
+    .bind(JSON.stringify(ids))
+    .run();
+}
+
+/** The statement that reads files that have come to their end. */
+export function selectExpiredFiles(db: D1Database, nowMs: number, limit: number): D1PreparedStatement {
+  return db
+    .prepare(
+      "SELECT id FROM files INDEXED BY files_expiring WHERE expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2",
+    )
+    .bind(nowMs, limit);
+}
+
+/** Forgets files that have come to their end and whose objects are gone. */
+export async function forgetFiles(db: D1Database, ids: string[], nowMs: number): Promise<void> {
+  await db
+    .prepare("DELETE FROM files WHERE expires_ms <= ?2 AND id IN (SELECT value FROM json_each(?1))")
+    .bind(JSON.stringify(ids), nowMs)
+    .run();
+}

@@ -1,0 +1,214 @@
+/**
+ * What is due, for cron: one read tells it all, each kind of work is then claimed by its own statement.
+ * A look is not written down: whether a task is due for one follows from its age and from when the last
+ * round ran.
+ */
+import { firstLookMs, type LookedAt, lookSchedule } from "../../domain/poll.ts";
+import type { Task, TaskImage } from "../../domain/task.ts";
+import { type TaskRow, taskFromRow } from "./task-row.ts";
+
+export interface DueTask extends LookedAt {
+  state: Task["state"];
+  createdMs: number;
+}
+
+export interface DuePage {
+  nowMs: number;
+  /** When the last round looked; at most a minute ago. */
+  previousMs: number;
+  limit: number;
+  /** The last task of the page before. */
+  after?: Pick<DueTask, "id" | "createdMs"> | undefined;
+  /** States of which enough is known. */
+  except?: readonly Task["state"][];
+}
+
+/** D1 binds every number as a float, whose division would not round down. */
+const whole = (parameter: number) => `CAST(?${parameter} AS INTEGER)`;
+
+const everyMs = `CASE ${lookSchedule
+  .map(({ untilAgeMs, everyMs: pause }) => `WHEN ?1 - submitted_ms < ${untilAgeMs} THEN ${pause}`)
+  .join(" ")} END`;
+
+const lookColumns = `id, state, created_ms AS createdMs, upstream_id AS upstreamId, deadline_ms AS deadlineMs,
+  processing, progress, estimated_seconds AS estimatedSeconds, json_extract(input, '$.n') AS imagesAsked`;
+
+type DueRow = Omit<DueTask, "processing" | "watched"> & { processing: number };
+const dueFromRow = (row: DueRow, watched: boolean): DueTask => ({
+  ...row,
+  processing: row.processing === 1,
+  watched,
+});
+
+/** The last look at a task past its deadline waits for the end of a pause, but not for ever. */
+const lastLookWaitsMs = 120_000;
+
+const hasNoPause = "(SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1";
+
+/**
+ * Reads a page of open tasks with something due, oldest first, in one pass over the open tasks. While the
+ * upstream's account cools down, only storing, settling and ending what is past its deadline are due. Looks that were handed
+ * over are not.
+ */
+export async function selectDue(db: D1Database, page: DuePage): Promise<DueTask[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT ${lookColumns} FROM tasks INDEXED BY tasks_open
+       WHERE open = 1 AND (created_ms, id) > (?4, ?5) AND iif(state = 'submitted',
+         ?1 >= deadline_ms OR due_ms <= ?1 AND ?1 - refreshed_ms >= ${firstLookMs} AND (
+           (${whole(1)} - submitted_ms) / (${everyMs}) > (${whole(2)} - submitted_ms) / (${everyMs})),
+         due_ms <= ?1)
+         AND (state NOT IN ('queued', 'submitting', 'submitted')
+           OR deadline_ms + iif(state = 'submitted', ${lastLookWaitsMs}, 0) <= ?1 OR ${hasNoPause})
+         AND (state <> 'submitted' OR NOT EXISTS (SELECT 1 FROM pieces)
+           OR id NOT IN (SELECT value FROM pieces, json_each(pieces.tasks) WHERE until_ms > ?1))
+         AND instr(?6, state) = 0
+       ORDER BY created_ms, id LIMIT ?3`,
+    )
+    .bind(
+      page.nowMs,
+      page.previousMs,
+      page.limit,
+      page.after?.createdMs ?? 0,
+      page.after?.id ?? "",
+      page.except?.join() ?? "",
+    )
+    .all<DueRow>();
+  return results.map((row) => dueFromRow(row, false));
+}
+
+/** Those of `ids` that may be looked at, at whatever pace: the upstream has them, and nobody has just looked. */
+export async function selectLooks(db: D1Database, ids: string[], nowMs: number): Promise<DueTask[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT ${lookColumns} FROM tasks
+       WHERE id IN (SELECT value FROM json_each(?2)) AND state = 'submitted'
+         AND (?1 >= deadline_ms OR due_ms <= ?1 AND ?1 - refreshed_ms >= ${firstLookMs})
+         AND (deadline_ms + ${lastLookWaitsMs} <= ?1 OR ${hasNoPause})`,
+    )
+    .bind(nowMs, JSON.stringify(ids))
+    .all<DueRow>();
+  return results.map((row) => dueFromRow(row, false));
+}
+
+/**
+ * Claims one look on behalf of readers: the first of them within `intervalMs` gets the task, the others
+ * undefined, as does everybody while the upstream's account cools down.
+ */
+export async function claimRefresh(
+  db: D1Database,
+  id: string,
+  nowMs: number,
+  intervalMs: number,
+): Promise<DueTask | undefined> {
+  const { results } = await db
+    .prepare(
+      `UPDATE tasks SET refreshed_ms = ?2
+       WHERE id = ?1 AND state = 'submitted' AND refreshed_ms <= ?2 - ?3
+         AND (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?2
+       RETURNING ${lookColumns}`,
+    )
+    .bind(id, nowMs, intervalMs)
+    .all<DueRow>();
+  return results[0] && dueFromRow(results[0], true);
+}
+
+/**
+ * Has cron leave tasks alone until `untilMs`: a look at one of them was answered by a pause of the whole account, and the next
+ * one is to be another's.
+ */
+export async function postponeLooks(db: D1Database, ids: string[], untilMs: number): Promise<void> {
+  await db
+    .prepare(
+      `UPDATE tasks SET due_ms = ?2
+       WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'submitted'`,
+    )
+    .bind(JSON.stringify(ids), untilMs)
+    .run();
+}
+
+/** What looks found, for tasks that go on. `images`: the upstream is done, these are to be stored. */
+export interface LookResult {
+  id: string;
+  processing: boolean;
+  progress: number;
+  estimatedSeconds: number | null;
+  images: TaskImage[] | null;
+  linksDieMs: number | null;
+}
+
+/**
+ * Writes what a round of looks found, in one statement. Tasks whose pictures are ready are `storing`, due now.
+ * Others may have looked meanwhile: what takes a task no further than they found it is old, and not written.
+ * @param leaseUntilMs Whoever looked has those tasks stored at once: they are claimed in the same write.
+ * @returns those whose pictures are to be stored, as they are now.
+ */
+export async function writeLooks(
+  db: D1Database,
+  found: LookResult[],
+  nowMs: number,
+  leaseUntilMs: number | null = null,
+): Promise<Task[]> {
+  const { results } = await db
+    .prepare(
+      `UPDATE tasks SET
+         state = iif(look.value ->> 'linksDieMs' IS NULL, state, 'storing'),
+         attempts = iif(look.value ->> 'linksDieMs' IS NULL, attempts, ?3 IS NOT NULL),
+         due_ms = iif(look.value ->> 'linksDieMs' IS NULL, due_ms, coalesce(?3, ?2)),
+         images = coalesce(look.value ->> 'images', images),
+         links_die_ms = look.value ->> 'linksDieMs',
+         processing = max(processing, look.value ->> 'processing'),
+         progress = max(progress, look.value ->> 'progress'),
+         estimated_seconds = look.value ->> 'estimatedSeconds',
+         version = version + 1
+       FROM json_each(?1) AS look
+       WHERE tasks.id = look.value ->> 'id' AND tasks.state = 'submitted'
+         AND (look.value ->> 'linksDieMs' IS NOT NULL OR look.value ->> 'processing' > processing
+           OR look.value ->> 'progress' > progress)
+       RETURNING *`,
+    )
+    .bind(JSON.stringify(found), nowMs, leaseUntilMs)
+    .all<TaskRow>();
+  return results.map(taskFromRow).filter(({ state }) => state === "storing");
+}
+
+/**
+ * Claims tasks to be sent upstream, fairly: a tenant's turn comes the sooner, the fewer of its tasks the upstream has
+ * by now, so that a thousand tasks of one do not hold up the single one of another. Those past their deadline come
+ * first, also while the account cools down: they are only ended. One that was `submitting` had a
+ * sender that never told how it went.
+ */
+export async function claimSends(
+  db: D1Database,
+  nowMs: number,
+  leaseUntilMs: number,
+  limit: number,
+): Promise<Task[]> {
+  const { results } = await db
+    .prepare(
+      `UPDATE tasks SET state = 'submitting', uncertain = uncertain OR state = 'submitting',
+         attempts = attempts + 1, due_ms = ?2
+       WHERE id IN (SELECT id FROM (
+           SELECT id, created_ms, deadline_ms, waits, row_number() OVER (
+             PARTITION BY tenant_id ORDER BY waits, created_ms, id) AS turn
+           FROM (SELECT id, tenant_id, created_ms, deadline_ms, state IN ('queued', 'submitting') AND due_ms <= ?1 AS waits
+             FROM tasks INDEXED BY tasks_open
+             WHERE open = 1 AND state IN ('queued', 'submitting', 'submitted')))
+         WHERE waits AND (deadline_ms <= ?1 OR (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1)
+         ORDER BY deadline_ms > ?1, turn, created_ms, id LIMIT ?3)
+       RETURNING *`,
+    )
+    .bind(nowMs, leaseUntilMs, limit)
+    .all<TaskRow>();
+  return results.map(taskFromRow);
+}
+
+/** How long the open task that is longest past its deadline has been so, in milliseconds; 0 when none is. */
+export async function oldestOverdueMs(db: D1Database, nowMs: number): Promise<number> {
+  const { results } = await db
+    .prepare(
+      "SELECT min(deadline_ms) AS oldest FROM tasks INDEXED BY tasks_open WHERE open = 1 AND state IN ('queued', 'submitting', 'submitted')",
+    )
+    .all<{ oldest: number | null }>();
+  return Math.max(0, nowMs - (results[0]?.oldest ?? nowMs));
+}

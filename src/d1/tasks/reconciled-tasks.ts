@@ -1,0 +1,84 @@
+/** Tasks by hand, for the operator, and what the self-check asks of them. */
+import type { Task, TaskImage } from "../../domain/task.ts";
+import { type TaskRow, taskFromRow } from "./task-row.ts";
+
+/** Reads any task, whoever's it is. */
+export async function findTask(db: D1Database, id: string): Promise<Task | undefined> {
+  const { results } = await db.prepare("SELECT * FROM tasks WHERE id = ?1").bind(id).all<TaskRow>();
+  return results[0] && taskFromRow(results[0]);
+}
+
+/** Makes a task that waits for its turn, its back-off or its storing due now. */
+export async function makeDue(db: D1Database, id: string, nowMs: number): Promise<void> {
+  await db
+    .prepare("UPDATE tasks SET due_ms = ?2 WHERE id = ?1 AND state IN ('queued', 'storing') AND due_ms > ?2")
+    .bind(id, nowMs)
+    .run();
+}
+
+/** What became of a task, as far as its hold is concerned. */
+export interface TaskEnd {
+  open: boolean;
+  /** Images that are to be charged. */
+  images: number;
+}
+
+/** Reads how the tasks of holds stand; those without a row are absent. */
+export async function readEnds(db: D1Database, holds: { task: string }[]): Promise<Map<string, TaskEnd>> {
+  if (holds.length === 0) return new Map();
+  const { results } = await db
+    .prepare(
+      `SELECT id, open, iif(state = 'completed', json_array_length(images), 0) AS images FROM tasks
+       WHERE id IN (SELECT value FROM json_each(?1))`,
+    )
+    .bind(JSON.stringify(holds.map(({ task }) => task)))
+    .all<{ id: string; open: number; images: number }>();
+  return new Map(results.map(({ id, open, images }) => [id, { open: open === 1, images }]));
+}
+
+/** Open tasks of a tenant that have a hold and were made before `beforeMs`. */
+export async function openTasksWithHold(
+  db: D1Database,
+  tenantId: string,
+  beforeMs: number,
+): Promise<{ id: string; hold: number }[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT id, hold FROM tasks INDEXED BY tasks_open
+       WHERE open = 1 AND created_ms < ?2 AND tenant_id = ?1 AND hold IS NOT NULL
+         AND state NOT IN ('completed', 'failed', 'cancelled')`,
+    )
+    .bind(tenantId, beforeMs)
+    .all<{ id: string; hold: number }>();
+  return results;
+}
+
+/** Open tasks that should have ended long before `beforeMs`: past their deadline, or past the life of their links. */
+export async function overdueTasks(db: D1Database, beforeMs: number, limit: number): Promise<string[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT id FROM tasks INDEXED BY tasks_open WHERE open = 1
+         AND iif(state = 'storing', links_die_ms, deadline_ms) < ?1
+       ORDER BY created_ms LIMIT ?2`,
+    )
+    .bind(beforeMs, limit)
+    .all<{ id: string }>();
+  return results.map(({ id }) => id);
+}
+
+/** Pictures of the tenant's latest completed tasks that are older than `beforeId`. */
+export async function latestPictures(
+  db: D1Database,
+  tenantId: string,
+  beforeId: string,
+  limit: number,
+): Promise<{ id: string; images: TaskImage[] }[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT id, images FROM tasks WHERE tenant_id = ?1 AND id < ?2 AND state = 'completed' AND erased = 0
+       ORDER BY id DESC LIMIT ?3`,
+    )
+    .bind(tenantId, beforeId, limit)
+    .all<{ id: string; images: string }>();
+  return results.map(({ id, images }) => ({ id, images: JSON.parse(images) as TaskImage[] }));
+}

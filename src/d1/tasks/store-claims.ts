@@ -1,0 +1,92 @@
+/**
+ * Who stores the pictures of which task: claimed from all that are to be stored, or by the look that found them ready.
+ * Either way the task is its claimer's until `due_ms`.
+ */
+import type { Task } from "../../domain/task.ts";
+import { type TaskRow, taskFromRow } from "./task-row.ts";
+
+/**
+ * Claims tasks whose pictures are to be stored: of the tenants with the fewest under way, those whose links die first.
+ * Reads all that are to be stored, so that one claim of many is worth more than many of one.
+ * @param which `new`: only such as were never tried.
+ */
+export async function claimStores(
+  db: D1Database,
+  nowMs: number,
+  leaseUntilMs: number,
+  which: "new" | "any",
+  limit: number,
+): Promise<Task[]> {
+  const { results } = await db
+    .prepare(
+      `UPDATE tasks SET attempts = attempts + 1, due_ms = ?2
+       WHERE id IN (SELECT id FROM (
+           SELECT id, links_die_ms, waits, row_number() OVER (
+             PARTITION BY tenant_id ORDER BY waits, links_die_ms, id) AS turn
+           FROM (SELECT id, tenant_id, links_die_ms,
+               due_ms <= ?1 AND (?3 = 0 OR attempts = 0) AS waits
+             FROM tasks INDEXED BY tasks_open WHERE open = 1 AND state = 'storing'))
+         WHERE waits ORDER BY turn, links_die_ms, id LIMIT ?4)
+       RETURNING *`,
+    )
+    .bind(nowMs, leaseUntilMs, which === "new" ? 1 : 0, limit)
+    .all<TaskRow>();
+  return results.map(taskFromRow);
+}
+
+/** Gives back what {@link claimStores} claimed until `leaseUntilMs` and nobody has begun. */
+export async function giveBackStores(
+  db: D1Database,
+  ids: string[],
+  leaseUntilMs: number,
+  nowMs: number,
+): Promise<void> {
+  await db
+    .prepare(
+      `UPDATE tasks SET attempts = attempts - 1, due_ms = ?3
+       WHERE id IN (SELECT value FROM json_each(?1)) AND state = 'storing' AND due_ms = ?2`,
+    )
+    .bind(JSON.stringify(ids), leaseUntilMs, nowMs)
+    .run();
+}
+
+/**
+ * A task that was claimed until `leaseUntilMs` when it was found done: of the tenant with the fewest of them, the one whose
+ * links die first.
+ * @param besides Those that are being stored.
+ */
+export async function selectFound(
+  db: D1Database,
+  leaseUntilMs: number,
+  besides: string[],
+): Promise<Task | undefined> {
+  const { results } = await db
+    .prepare(
+      `SELECT *, row_number() OVER (PARTITION BY tenant_id ORDER BY links_die_ms, id) AS turn
+       FROM tasks INDEXED BY tasks_open
+       WHERE open = 1 AND state = 'storing' AND attempts = 1 AND due_ms = ?1
+         AND id NOT IN (SELECT value FROM json_each(?2))
+       ORDER BY turn, links_die_ms, id LIMIT 1`,
+    )
+    .bind(leaseUntilMs, JSON.stringify(besides))
+    .all<TaskRow>();
+  return results[0] && taskFromRow(results[0]);
+}
+
+/** Gives back what was claimed until `leaseUntilMs` when it was found done, and nobody has begun to store. */
+export async function giveBackFound(
+  db: D1Database,
+  leaseUntilMs: number,
+  besides: string[],
+  nowMs: number,
+): Promise<void> {
+  await db
+    .prepare(
+      `UPDATE tasks SET attempts = 0, due_ms = ?3
+       WHERE id IN (SELECT id FROM tasks INDEXED BY tasks_open
+         WHERE open = 1 AND state = 'storing' AND attempts = 1 AND due_ms = ?1
+           AND id NOT IN (SELECT value FROM json_each(?2)))`,
+    )
+    .bind(leaseUntilMs, JSON.stringify(besides), nowMs)
+    .run();
+}

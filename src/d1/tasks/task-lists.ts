@@ -1,0 +1,70 @@
+/** Lists of tasks, newest first: a tenant's own, and the operator's over all tenants. */
+import { idBound } from "../../domain/ids.ts";
+import type { Task, TaskStatus } from "../../domain/task.ts";
+import { type TaskRow, taskFromRow } from "./task-row.ts";
+
+export const taskStatuses = ["pending", "processing", "completed", "failed", "cancelled"] as const;
+
+/** The states that callers see as one status. */
+const statesOf: Record<TaskStatus, string> = {
+  pending: "(state IN ('submitting', 'queued') OR (state = 'submitted' AND processing = 0))",
+  processing: "(state = 'storing' OR (state = 'submitted' AND processing = 1))",
+  completed: "state = 'completed'",
+  failed: "state = 'failed'",
+  cancelled: "state = 'cancelled'",
+};
+
+/** What is absent does not matter. */
+export interface TaskFilter {
+  tenant?: string | undefined;
+  status?: TaskStatus | undefined;
+  model?: string | undefined;
+  end_user?: string | undefined;
+  request_id?: string | undefined;
+  /** Unix milliseconds; after: inclusive, before: exclusive. */
+  createdAfterMs?: number | undefined;
+  createdBeforeMs?: number | undefined;
+  /** Leaves out what was refused while the caller waited. */
+  visible?: boolean;
+}
+
+const columns = {
+  tenant: "tenant_id",
+  model: "model",
+  end_user: "end_user",
+  request_id: "request_id",
+} as const;
+
+/** Reads tasks, newest first, those before `beforeId`. */
+export async function listTasks(
+  db: D1Database,
+  filter: TaskFilter,
+  beforeId: string,
+  limit: number,
+): Promise<Task[]> {
+  // Only what is asked for goes into the statement: an index serves a tenant's own list.
+  const where = ["id < ?"];
+  const values: (string | number)[] = [beforeId];
+  for (const [name, column] of Object.entries(columns)) {
+    const value = filter[name as keyof typeof columns];
+    if (value === undefined) continue;
+    where.push(`${column} = ?`);
+    values.push(value);
+  }
+  // Ids sort by time, so that a range of time is one of ids.
+  if (filter.createdAfterMs !== undefined) {
+    where.push("id >= ?");
+    values.push(idBound("task", filter.createdAfterMs));
+  }
+  if (filter.createdBeforeMs !== undefined) {
+    where.push("id < ?");
+    values.push(idBound("task", filter.createdBeforeMs));
+  }
+  if (filter.status !== undefined) where.push(statesOf[filter.status]);
+  if (filter.visible) where.push("hidden = 0 AND erased = 0");
+  const { results } = await db
+    .prepare(`SELECT * FROM tasks WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`)
+    .bind(...values, limit)
+    .all<TaskRow>();
+  return results.map(taskFromRow);
+}

@@ -1,0 +1,283 @@
+/**
+ * One task at a time: written, read, and moved on by compare-and-set. Every statement that moves a task names
+ * the state, and where two holders of a lease could meet also the lease, that it moves the task from.
+ */
+import type { TaskFailureCode } from "../../domain/failures.ts";
+import type { EndState, OpenState, Task, TaskImage } from "../../domain/task.ts";
+import { type TaskRow, taskFromRow } from "./task-row.ts";
+
+export type NewTask = Pick<
+  Task,
+  | "id"
+  | "tenantId"
+  | "keyId"
+  | "requestId"
+  | "origin"
+  | "model"
+  | "input"
+  | "metadata"
+  | "endUser"
+  | "priceCredits"
+  | "hold"
+  | "createdMs"
+  | "deadlineMs"
+>;
+
+/** A task as a statement has just written it. */
+export interface Written extends Pick<Task, "state" | "dueMs" | "attempts"> {
+  id: string;
+}
+
+const written = "RETURNING id, state, due_ms AS dueMs, attempts";
+
+/** A new task, and until when its sender has it to itself. */
+export interface NewRow {
+  task: NewTask;
+  leaseUntilMs: number;
+}
+
+/**
+ * The statement that writes the rows which make tasks durable, before anything is sent upstream. While the upstream's
+ * account cools down a task starts `queued`, due when the pause is over; else `submitting`, with a lease. Its result
+ * goes through {@link writtenTasks}, and lacks those that were given up as void. One statement for all of them: most of what
+ * D1 does for a row of its own is the statement around it.
+ * @param rows At most 2 MB in all, which is what D1 takes as one value.
+ */
+export function insertTasks(db: D1Database, rows: NewRow[]): D1PreparedStatement {
+  const columns = rows.map(({ task, leaseUntilMs }) => ({ ...task, leaseUntilMs }));
+  return db
+    .prepare(
+      `INSERT INTO tasks (id, tenant_id, key_id, request_id, origin, state, model, input, metadata, end_user,
+         price_credits, created_ms, deadline_ms, due_ms, attempts, hold)
+       SELECT id, value ->> 'tenantId', value ->> 'keyId', value ->> 'requestId', value ->> 'origin',
+         iif(waits, 'queued', 'submitting'), value ->> 'model', value -> 'input', value -> 'metadata',
+         value ->> 'endUser', value ->> 'priceCredits', created_ms, value ->> 'deadlineMs',
+         iif(waits, until_ms, value ->> 'leaseUntilMs'), iif(waits, 0, 1), value ->> 'hold'
+       FROM (SELECT value, value ->> 'id' AS id, value ->> 'createdMs' AS created_ms, until_ms,
+           until_ms > value ->> 'createdMs' AS waits
+         FROM leases CROSS JOIN json_each(?1) WHERE leases.name = 'cool_down') AS new
+       WHERE NOT EXISTS (SELECT 1 FROM voids WHERE voids.id = new.id)
+       ${written}`,
+    )
+    .bind(JSON.stringify(columns));
+}
+
+/** The rows that a statement has written; those that it has not are not among them. */
+export function writtenTasks(result: D1Result | undefined): Written[] {
+  return (result?.results ?? []) as Written[];
+}
+
+/** The statement that reads a task of a tenant; its result goes through {@link firstTask}. */
+export function selectTask(db: D1Database, tenantId: string, id: string): D1PreparedStatement {
+  return db.prepare("SELECT * FROM tasks WHERE id = ?1 AND tenant_id = ?2 AND hidden = 0").bind(id, tenantId);
+}
+
+/**
+ * The statement that tells how many tasks are sent before a queued one and itself, by the order in which they are
+ * claimed; null for any other. Its result goes through {@link queuePosition}.
+ */
+export function selectQueuePosition(db: D1Database, id: string): D1PreparedStatement {
+  return db
+    .prepare(
+      // CASE, so that nobody else's read goes through the open tasks.
+      `SELECT CASE WHEN (SELECT state FROM tasks WHERE id = ?1) = 'queued' THEN (
+         WITH turns AS (
+           SELECT id, state, created_ms, row_number() OVER (
+             PARTITION BY tenant_id ORDER BY state = 'queued', created_ms, id) AS turn
+           FROM tasks INDEXED BY tasks_open
+           WHERE open = 1 AND state IN ('queued', 'submitting', 'submitted'))
+         SELECT count(*) FROM turns JOIN turns AS own ON own.id = ?1
+         WHERE turns.state = 'queued'
+           AND (turns.turn, turns.created_ms, turns.id) <= (own.turn, own.created_ms, own.id)) END AS position`,
+    )
+    .bind(id);
+}
+
+export function queuePosition(result: D1Result | undefined): number | null {
+  const [row] = (result?.results ?? []) as { position: number | null }[];
+  return row?.position ?? null;
+}
+
+/**
+ * The statement that notes that somebody else hears of a task which its own request is still sending: a refusal
+ * cannot hide it any more. Its version is 1 until somebody has.
+ */
+export function noteTold(db: D1Database, tenantId: string, id: string): D1PreparedStatement {
+  return db
+    .prepare(
+      `UPDATE tasks SET version = version + 1
+       WHERE id = ?1 AND tenant_id = ?2 AND state = 'submitting' AND version = 1`,
+    )
+    .bind(id, tenantId);
+}
+
+/**
+ * The statement that shows a task whose refusal could perhaps not be told to the caller who waits for it: it has ended
+ * and is hidden, or it goes on.
+ */
+export function revealTask(db: D1Database, id: string): D1PreparedStatement {
+  return db
+    .prepare(
+      `UPDATE tasks SET hidden = 0, version = version + 1
+       WHERE id = ?1 AND (hidden = 1 OR state = 'submitting' AND version = 1)`,
+    )
+    .bind(id);
+}
+
+export function firstTask(result: D1Result | undefined): Task | undefined {
+  const row = result?.results[0];
+  return row === undefined ? undefined : taskFromRow(row as TaskRow);
+}
+
+/** That the upstream has taken a task. */
+export interface Submitted {
+  upstreamId: string;
+  submittedMs: number;
+  estimatedSeconds: number | null;
+}
+
+/**
+ * The statement that notes that the upstream has tasks; any of their senders may, since all hear of the same upstream
+ * task. Its result goes through {@link writtenTasks}, and lacks those of whom somebody has said so already.
+ */
+export function markSubmitted(db: D1Database, tasks: (Submitted & { id: string })[]): D1PreparedStatement {
+  return db
+    .prepare(
+      `UPDATE tasks SET state = 'submitted', upstream_id = value ->> 'upstreamId',
+         submitted_ms = value ->> 'submittedMs', refreshed_ms = value ->> 'submittedMs',
+         due_ms = value ->> 'submittedMs', estimated_seconds = value ->> 'estimatedSeconds', version = version + 1
+       FROM json_each(?1) AS given
+       WHERE tasks.id = given.value ->> 'id' AND tasks.state = 'submitting'
+       ${written}`,
+    )
+    .bind(JSON.stringify(tasks));
+}
+
+/**
+ * Puts a task back until `dueMs`, by the holder of the lease only. It becomes `queued`, which can be called
+ * off, only when every send of it so far was definitely refused; that it no longer can be is a change that callers see.
+ */
+export async function postponeSend(
+  db: D1Database,
+  task: Pick<Task, "id" | "dueMs">,
+  dueMs: number,
+  uncertain: boolean,
+): Promise<boolean> {
+  const { meta } = await db
+    .prepare(
+      `UPDATE tasks SET state = iif(uncertain OR ?4, 'submitting', 'queued'), due_ms = ?3,
+         version = version + (?4 AND NOT uncertain), uncertain = uncertain OR ?4
+       WHERE id = ?1 AND state = 'submitting' AND due_ms = ?2`,
+    )
+    .bind(task.id, task.dueMs, dueMs, uncertain ? 1 : 0)
+    .run();
+  return meta.changes > 0;
+}
+
+/** Keeps what is stored so far of a task and puts it back until `dueMs`, by the holder of the lease only. */
+export async function postponeStoring(
+  db: D1Database,
+  task: Pick<Task, "id" | "dueMs">,
+  images: TaskImage[],
+  dueMs: number,
+): Promise<boolean> {
+  const { meta } = await db
+    .prepare("UPDATE tasks SET images = ?3, due_ms = ?4 WHERE id = ?1 AND state = 'storing' AND due_ms = ?2")
+    .bind(task.id, task.dueMs, JSON.stringify(images), dueMs)
+    .run();
+  return meta.changes > 0;
+}
+
+/** How a task ends, and from which states it may. */
+export interface Ending {
+  id: string;
+  from: readonly OpenState[];
+  state: EndState;
+  /** Without links: they are the upstream's, and of no use any more. */
+  images: TaskImage[];
+  errorCode: TaskFailureCode | null;
+  /** It is to be as if it had never been, unless somebody was told of it meanwhile: see {@link noteTold}. */
+  hidden?: boolean;
+}
+
+/** What the tenant's object is told of an ended task. */
+export interface EndedTask {
+  id: string;
+  tenantId: string;
+  hold: number | null;
+  state: EndState;
+  images: number;
+  errorCode: TaskFailureCode | null;
+  hidden: boolean;
+}
+
+/**
+ * The statement that ends a task; no row changes when it has ended already. It stays open until the tenant's
+ * object has settled its hold. Only `finish` uses it, and reads its result with {@link endedTask}.
+ * @param settleMs When cron settles it, if nobody has by then.
+ */
+export function endTask(
+  db: D1Database,
+  ending: Ending,
+  nowMs: number,
+  settleMs: number,
+): D1PreparedStatement {
+  return db
+    .prepare(
+      `UPDATE tasks SET state = ?2, version = version + 1, finished_ms = ?3, images = ?4,
+         error_code = ?5, hidden = iif(version = 1, ?6, 0), progress = iif(?2 = 'completed', 100, progress), due_ms = ?8
+       WHERE id = ?1 AND state IN (SELECT value FROM json_each(?7))
+       RETURNING ${endedColumns}`,
+    )
+    .bind(
+      ending.id,
+      ending.state,
+      nowMs,
+      JSON.stringify(ending.images.map(({ source: _dropped, ...image }) => image)),
+      ending.errorCode,
+      ending.hidden ? 1 : 0,
+      JSON.stringify(ending.from),
+      settleMs,
+    );
+}
+
+const endedColumns = `id, tenant_id AS tenantId, hold, state, json_array_length(images) AS images,
+  error_code AS errorCode, hidden`;
+
+type EndedRow = Omit<EndedTask, "hidden"> & { hidden: number };
+const endedFromRow = (row: EndedRow): EndedTask => ({ ...row, hidden: row.hidden === 1 });
+
+export function endedTask(result: D1Result): EndedTask | undefined {
+  const [row] = result.results as EndedRow[];
+  return row && endedFromRow(row);
+}
+
+/** Claims ended tasks that nobody has settled, so that one whose object is out of reach holds up no other. */
+export async function claimUnsettled(
+  db: D1Database,
+  nowMs: number,
+  againMs: number,
+  limit: number,
+): Promise<EndedTask[]> {
+  const { results } = await db
+    .prepare(
+      `UPDATE tasks SET due_ms = ?2 WHERE id IN (SELECT id FROM tasks INDEXED BY tasks_open
+         WHERE open = 1 AND state IN ('completed', 'failed', 'cancelled') AND due_ms <= ?1
+         ORDER BY created_ms LIMIT ?3)
+       RETURNING ${endedColumns}`,
+    )
+    .bind(nowMs, againMs, limit)
+    .all<EndedRow>();
+  return results.map(endedFromRow);
+}
+
+/** Closes ended tasks whose holds are settled: nothing is left to do of them. */
+export async function closeTasks(db: D1Database, ids: string[]): Promise<void> {
+  await db
+    .prepare(
+      `UPDATE tasks SET open = 0 WHERE id IN (SELECT value FROM json_each(?1))
+         AND state IN ('completed', 'failed', 'cancelled')`,
+    )
+    .bind(JSON.stringify(ids))
+    .run();
+}

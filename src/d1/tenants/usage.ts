@@ -1,0 +1,51 @@
+/** What was made and charged, counted from the tasks themselves. Task ids sort by time, so a range of time is one of ids. */
+import { idBound } from "../../domain/ids.ts";
+
+export const usageGroups = ["tenant", "key", "model", "day"] as const;
+export type UsageGroup = (typeof usageGroups)[number];
+
+const columns: Record<UsageGroup, string> = {
+  tenant: "tenant_id",
+  key: "key_id",
+  model: "model",
+  day: "date(created_ms / 1000, 'unixepoch')",
+};
+
+/** What is not grouped by is absent. */
+export interface UsageRow extends Partial<Record<UsageGroup, string>> {
+  /** Submitted, whatever became of them. */
+  tasks: number;
+  /** Stored. */
+  images: number;
+  /** Charged. */
+  credits: number;
+}
+
+/** Sums are of days of submission, UTC. A tenant's statement fits by far; a larger one is cut. */
+export const maxUsageRows = 10_000;
+
+/**
+ * @param tenantId Null: all tenants.
+ * @param fromMs Inclusive; `toMs`: exclusive.
+ */
+export async function readUsage(
+  db: D1Database,
+  tenantId: string | null,
+  fromMs: number,
+  toMs: number,
+  groups: readonly UsageGroup[],
+): Promise<UsageRow[]> {
+  const names = groups.map((group) => `${columns[group]} AS ${group}`);
+  const by = groups.map((group) => columns[group]).join(", ");
+  const { results } = await db
+    .prepare(
+      `SELECT ${[...names, ""].join(", ")} count(*) AS tasks,
+         coalesce(sum(iif(state = 'completed', json_array_length(images), 0)), 0) AS images,
+         coalesce(sum(iif(state = 'completed', json_array_length(images), 0) * price_credits), 0) AS credits
+       FROM tasks WHERE id >= ?1 AND id < ?2 AND (?3 IS NULL OR tenant_id = ?3) AND hidden = 0
+       ${by ? `GROUP BY ${by} ORDER BY ${by}` : ""} LIMIT ${maxUsageRows}`,
+    )
+    .bind(idBound("task", fromMs), idBound("task", toMs), tenantId)
+    .all<UsageRow>();
+  return results;
+}

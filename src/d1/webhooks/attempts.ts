@@ -1,0 +1,102 @@
+/** What becomes of deliveries once they were tried, and of those that nobody wants any more. */
+import { endpointRestsMs } from "../../domain/webhooks.ts";
+import type { Sending } from "./deliveries.ts";
+
+/** How a try went. */
+export interface Tried {
+  status: number | null;
+  problem: string | null;
+  /** `againMs`: when it is tried next; undefined: no more. */
+  outcome:
+    | { kind: "delivered" }
+    | { kind: "dropped" }
+    | { kind: "gone" }
+    | { kind: "failed"; againMs: number | undefined };
+}
+
+/** Writes down how a try went, by the holder of the lease only. */
+export async function recordTry(db: D1Database, one: Sending, tried: Tried, nowMs: number): Promise<void> {
+  const { outcome } = tried;
+  const againMs = outcome.kind === "failed" ? outcome.againMs : undefined;
+  const state = outcome.kind === "gone" ? "dropped" : againMs === undefined ? outcome.kind : "pending";
+  await db.batch([
+    db
+      .prepare(
+        `UPDATE deliveries SET state = ?3, open = ?3 = 'pending', due_ms = coalesce(?4, due_ms), last_ms = ?5,
+           last_status = ?6, last_problem = ?7
+         WHERE id = ?1 AND state = 'sending' AND due_ms = ?2`,
+      )
+      .bind(one.id, one.leaseUntilMs, state, againMs ?? null, nowMs, tried.status, tried.problem),
+    ...afterTry(db, one, outcome.kind, nowMs),
+  ]);
+}
+
+/** What a try says of its endpoint. */
+function afterTry(
+  db: D1Database,
+  { tenantId, endpoint, url }: Sending,
+  kind: Tried["outcome"]["kind"],
+  nowMs: number,
+): D1PreparedStatement[] {
+  const works = forgetFailures(db, tenantId, endpoint);
+  if (kind === "dropped") return [];
+  if (kind === "delivered") return [works];
+  if (kind === "gone") {
+    const gone = db
+      .prepare(
+        `INSERT INTO gone_urls (tenant_id, url, at_ms) VALUES (?1, ?2, ?3)
+         ON CONFLICT (tenant_id, url) DO UPDATE SET at_ms = max(at_ms, ?3)`,
+      )
+      .bind(tenantId, url, nowMs);
+    return [works, gone];
+  }
+  const rest = (failures: string) =>
+    `json_extract(?4, '$[' || min(${failures}, ${endpointRestsMs.length - 1}) || ']')`;
+  const fails = db
+    .prepare(
+      `INSERT INTO endpoints (tenant_id, endpoint, failures, rests_until_ms) VALUES (?1, ?2, 1, ?3 + ${rest("1")})
+       ON CONFLICT (tenant_id, endpoint) DO UPDATE SET failures = failures + 1,
+         rests_until_ms = ?3 + ${rest("failures + 1")}`,
+    )
+    .bind(tenantId, endpoint, nowMs, JSON.stringify(endpointRestsMs));
+  return [fails];
+}
+
+/** The statement by which an endpoint counts as one that works. */
+export function forgetFailures(db: D1Database, tenantId: string, endpoint: string): D1PreparedStatement {
+  return db.prepare("DELETE FROM endpoints WHERE tenant_id = ?1 AND endpoint = ?2").bind(tenantId, endpoint);
+}
+
+const nobodyWants = "SET state = 'dropped', open = 0, last_problem = 'nobody wants it any more'";
+
+/** The statement that drops what a tenant's webhook was still to be told. What is being sent right now comes back to it. */
+export function dropWebhookDeliveries(db: D1Database, tenantId: string): D1PreparedStatement {
+  return db
+    .prepare(
+      `UPDATE deliveries ${nobodyWants}
+       WHERE open = 1 AND tenant_id = ?1 AND endpoint = 'webhook' AND state = 'pending'`,
+    )
+    .bind(tenantId);
+}
+
+/** Drops what was still to be told of tasks. */
+export async function dropDeliveriesOf(db: D1Database, taskIds: string[]): Promise<void> {
+  const ids = taskIds.flatMap((id) => ["w", "c"].map((kind) => `msg-${id.slice("task-".length)}-${kind}`));
+  await db
+    .prepare(
+      `UPDATE deliveries ${nobodyWants}
+       WHERE id IN (SELECT value FROM json_each(?1)) AND open = 1 AND state = 'pending'`,
+    )
+    .bind(JSON.stringify(ids))
+    .run();
+}
+
+/** Deletes what was told, or given up, long ago; a bounded number of rows. */
+export async function pruneDeliveries(db: D1Database, beforeId: string): Promise<void> {
+  await db
+    .prepare(
+      "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE id < ?1 AND open = 0 ORDER BY id LIMIT 500)",
+    )
+    .bind(beforeId)
+    .run();
+}

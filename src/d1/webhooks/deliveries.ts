@@ -1,0 +1,230 @@
+/**
+ * The outbox of webhooks: written in one transaction with what is told, claimed before it is sent, and kept as the
+ * delivery log. An endpoint is a tenant's webhook, or the origin of its tasks' callbacks.
+ */
+import type { Task } from "../../domain/task.ts";
+import type { WebhookEvent } from "../../domain/webhooks.ts";
+import { type TaskRow, taskFromRow } from "../tasks/task-row.ts";
+
+const ofWebhook = "kind.suffix = '-w'";
+const callback = "json_extract(task.input, '$.callback_url')";
+/** Of a URL whose host has at least two characters. */
+const callbackOrigin = `substr(${callback}, 1, 8 + iif(instr(substr(${callback}, 9), '/') = 0, 2048, instr(substr(${callback}, 9), '/') - 1))`;
+
+/**
+ * The statement that puts ends of tasks into the outbox: for the tenant's webhook and for the task's own callback, where
+ * they are wanted. It goes into one transaction with what ended them. A delivery's id is made of its task's, so that a
+ * second writer of the same end adds nothing.
+ * @param endedMs When they ended; one that ended at another time is another writer's. Null: whenever it was.
+ */
+export function insertEnds(db: D1Database, taskIds: string[], endedMs: number | null): D1PreparedStatement {
+  return db
+    .prepare(
+      `INSERT INTO deliveries (id, tenant_id, endpoint, event, task_id, created_ms, due_ms)
+       SELECT 'msg-' || substr(task.id, 6) || kind.suffix, task.tenant_id,
+         iif(${ofWebhook}, 'webhook', ${callbackOrigin}), 'task.' || task.state, task.id, task.finished_ms, task.finished_ms
+       FROM tasks AS task JOIN tenants AS tenant ON tenant.id = task.tenant_id
+         JOIN (SELECT '-w' AS suffix UNION ALL SELECT '-c') AS kind
+       WHERE task.id IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR task.finished_ms = ?2) AND task.hidden = 0
+         AND task.state IN ('completed', 'failed', 'cancelled')
+         AND iif(${ofWebhook}, tenant.webhook_url IS NOT NULL AND ${wants("'task.' || task.state")}, ${callback} IS NOT NULL)
+         AND NOT EXISTS (SELECT 1 FROM gone_urls AS gone WHERE gone.tenant_id = task.tenant_id
+           AND gone.url = iif(${ofWebhook}, tenant.webhook_url, ${callback})
+           AND (${ofWebhook} OR gone.at_ms >= task.created_ms))
+       ON CONFLICT (id) DO NOTHING`,
+    )
+    .bind(JSON.stringify(taskIds), endedMs);
+}
+
+const wants = (event: string) => `(tenant.webhook_events IS NULL
+  OR EXISTS (SELECT 1 FROM json_each(tenant.webhook_events) WHERE value = ${event}))`;
+
+/**
+ * The statement that has a tenant told that its balance is low, in one transaction with the task that made it so: no
+ * task, nothing to tell.
+ */
+export function insertBalanceLow(
+  db: D1Database,
+  low: { id: string; tenantId: string; taskId: string; data: object },
+  nowMs: number,
+): D1PreparedStatement {
+  return db
+    .prepare(
+      `INSERT INTO deliveries (id, tenant_id, endpoint, event, data, created_ms, due_ms)
+       SELECT ?1, tenant.id, 'webhook', 'balance.low', ?4, ?5, ?5 FROM tenants AS tenant
+       WHERE tenant.id = ?2 AND tenant.webhook_url IS NOT NULL AND ${wants("'balance.low'")}
+         AND EXISTS (SELECT 1 FROM tasks WHERE id = ?3)
+         AND NOT EXISTS (SELECT 1 FROM gone_urls WHERE tenant_id = ?2 AND url = tenant.webhook_url)
+       ON CONFLICT (id) DO NOTHING`,
+    )
+    .bind(low.id, low.tenantId, low.taskId, JSON.stringify(low.data), nowMs);
+}
+
+/**
+ * Endpoints with anything open, and the earliest of each: jumps from one to the next through the index, so that a
+ * thousand deliveries that wait for one of them cost as much as a single one.
+ */
+const endpointsWithWork = `ends (id, tenant_id, endpoint, due_ms) AS (
+    SELECT * FROM (SELECT id, tenant_id, endpoint, due_ms FROM deliveries INDEXED BY deliveries_open WHERE open = 1
+      ORDER BY tenant_id, endpoint, due_ms LIMIT 1)
+    UNION ALL
+    SELECT next.id, next.tenant_id, next.endpoint, next.due_ms FROM ends JOIN deliveries AS next ON next.id = coalesce(
+      (SELECT id FROM deliveries INDEXED BY deliveries_open
+        WHERE open = 1 AND tenant_id = ends.tenant_id AND endpoint > ends.endpoint ORDER BY endpoint, due_ms LIMIT 1),
+      (SELECT id FROM deliveries INDEXED BY deliveries_open
+        WHERE open = 1 AND tenant_id > ends.tenant_id ORDER BY tenant_id, endpoint, due_ms LIMIT 1)))`;
+
+const endpointState =
+  "LEFT JOIN endpoints AS sick ON (sick.tenant_id, sick.endpoint) = (ends.tenant_id, ends.endpoint)";
+
+/** At most so many of one tenant are under way at a time, whoever sends them. */
+const perTenant = 2;
+
+/** A delivery that is being tried, with all that it takes. */
+export interface Sending {
+  id: string;
+  tenantId: string;
+  endpoint: string;
+  event: WebhookEvent;
+  createdMs: number;
+  /** Tries, this one included. */
+  attempts: number;
+  leaseUntilMs: number;
+  /** Null: nobody wants to be told any more. */
+  url: string | null;
+  secrets: string[];
+  /** Null for what is told of no task. */
+  task: Task | null;
+  data: object | null;
+}
+
+export interface ClaimOfDeliveries {
+  nowMs: number;
+  leaseUntilMs: number;
+  limit: number;
+  /** So many of them may be for endpoints that failed last time. */
+  failing: number;
+}
+
+/**
+ * Claims what is due: of each tenant two at a time, of each endpoint the longest due first, and nothing of an endpoint
+ * that rests. (`CROSS JOIN` keeps SQLite from starting at what waits.) One that was `sending` had a sender that never told how it went.
+ */
+export async function claimDeliveries(db: D1Database, claim: ClaimOfDeliveries): Promise<Sending[]> {
+  const { results: claimed } = await db
+    .prepare(
+      `UPDATE deliveries SET state = 'sending', attempts = attempts + 1, due_ms = ?2
+       WHERE id IN (
+         WITH RECURSIVE ${endpointsWithWork},
+         flying (tenant_id, under_way) AS (
+           SELECT ends.tenant_id, count(*) FROM ends CROSS JOIN deliveries AS sent INDEXED BY deliveries_open
+             ON sent.open = 1 AND sent.tenant_id = ends.tenant_id AND sent.endpoint = ends.endpoint
+               AND sent.due_ms > ?1 AND sent.due_ms <= ?2 AND sent.state = 'sending'
+           GROUP BY ends.tenant_id),
+         due (id, tenant_id, due_ms, fails) AS (
+           SELECT one.id, one.tenant_id, one.due_ms, coalesce(sick.failures, 0) > 0
+           FROM ends ${endpointState} JOIN deliveries AS one ON one.id IN (
+             SELECT id FROM deliveries INDEXED BY deliveries_open WHERE open = 1 AND tenant_id = ends.tenant_id
+               AND endpoint = ends.endpoint AND due_ms <= ?1 ORDER BY due_ms LIMIT ${perTenant})
+           WHERE coalesce(sick.rests_until_ms, 0) <= ?1),
+         turns AS (
+           SELECT id, due_ms, fails, coalesce(under_way, 0) + row_number() OVER (
+             PARTITION BY due.tenant_id ORDER BY fails, due_ms, id) AS turn
+           FROM due LEFT JOIN flying ON flying.tenant_id = due.tenant_id)
+         SELECT id FROM (
+           SELECT *, row_number() OVER (PARTITION BY fails ORDER BY turn, due_ms, id) AS place
+           FROM turns WHERE turn <= ${perTenant})
+         WHERE place <= iif(fails, ?4, ?3) ORDER BY fails, turn, due_ms, id LIMIT ?3)
+       RETURNING id`,
+    )
+    .bind(claim.nowMs, claim.leaseUntilMs, claim.limit, claim.failing)
+    .all<{ id: string }>();
+  return claimed.length === 0
+    ? []
+    : readSending(
+        db,
+        claimed.map(({ id }) => id),
+        claim.nowMs,
+      );
+}
+
+interface SendingRow {
+  id: string;
+  tenant_id: string;
+  endpoint: string;
+  event: WebhookEvent;
+  created_ms: number;
+  attempts: number;
+  due_ms: number;
+  task_id: string | null;
+  data: string | null;
+  webhook_url: string | null;
+  secret: string;
+  /** JSON. */
+  secrets_before: string;
+  gone: number;
+}
+
+async function readSending(db: D1Database, ids: string[], nowMs: number): Promise<Sending[]> {
+  const [deliveries, tasks] = await db.batch([
+    db
+      .prepare(
+        `SELECT one.*, tenant.webhook_url, tenant.webhook_secret AS secret,
+           tenant.webhook_secrets_before AS secrets_before,
+           tenant.deleted_ms IS NOT NULL OR EXISTS (
+             SELECT 1 FROM gone_urls AS gone JOIN tasks AS task ON task.id = one.task_id
+             WHERE gone.tenant_id = one.tenant_id AND gone.url = iif(one.endpoint = 'webhook', tenant.webhook_url, ${callback})
+               AND (one.endpoint = 'webhook' OR gone.at_ms >= task.created_ms)) AS gone
+         FROM deliveries AS one JOIN tenants AS tenant ON tenant.id = one.tenant_id
+         WHERE one.id IN (SELECT value FROM json_each(?1))`,
+      )
+      .bind(JSON.stringify(ids)),
+    db
+      .prepare(
+        `SELECT * FROM tasks WHERE id IN (
+           SELECT task_id FROM deliveries WHERE id IN (SELECT value FROM json_each(?1)))`,
+      )
+      .bind(JSON.stringify(ids)),
+  ]);
+  const byId = new Map(((tasks?.results ?? []) as TaskRow[]).map((row) => [row.id, taskFromRow(row)]));
+  return ((deliveries?.results ?? []) as SendingRow[]).map((row) =>
+    sendingFromRow(row, row.task_id === null ? null : (byId.get(row.task_id) ?? null), nowMs),
+  );
+}
+
+/** Of those that were replaced, so many sign beside the current one at the most: headers have an end. */
+const secretsBefore = 3;
+
+function sendingFromRow(row: SendingRow, task: Task | null, nowMs: number): Sending {
+  const before = (JSON.parse(row.secrets_before) as { text: string; untilMs: number }[]).filter(
+    ({ untilMs }) => untilMs > nowMs,
+  );
+  const url = row.endpoint === "webhook" ? row.webhook_url : (task?.input.callback_url ?? null);
+  const forgotten = row.gone === 1 || (row.task_id !== null && (task === null || task.erased));
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    endpoint: row.endpoint,
+    event: row.event,
+    createdMs: row.created_ms,
+    attempts: row.attempts,
+    leaseUntilMs: row.due_ms,
+    url: forgotten ? null : url,
+    secrets: [row.secret, ...before.slice(-secretsBefore).map(({ text }) => text)],
+    task,
+    data: row.data === null ? null : (JSON.parse(row.data) as object),
+  };
+}
+
+/** When the next delivery is due; null: none is open. */
+export function selectNextDelivery(db: D1Database): D1PreparedStatement {
+  return db.prepare(
+    `WITH RECURSIVE ${endpointsWithWork}
+     SELECT min(max(ends.due_ms, coalesce(sick.rests_until_ms, 0))) AS dueMs FROM ends ${endpointState}`,
+  );
+}
+
+export function nextDeliveryMs(result: D1Result | undefined): number | null {
+  const [row] = (result?.results ?? []) as { dueMs: number | null }[];
+  return row?.dueMs ?? null;
+}

@@ -1,0 +1,84 @@
+/**
+ * What is more than one invocation should take, handed over to the Queue. A piece is a row in D1 and a message that
+ * names it; D1 is the truth, so whatever becomes of the message, the row says what is to be done:
+ *
+ *   what happens                        what it leads to
+ *   a message comes twice               the second consumer cannot claim the row, or finds none
+ *   it comes late, after its row has    the same; its tasks are due again, and have perhaps gone into
+ *   lapsed                              another piece, whose row is another one
+ *   the next round finds the same       a task in a live row is not due, a place that is taken is not given
+ *   tasks still waiting                 again: nothing piles up, and who is slow holds up nobody else's tasks
+ *   the tick dies before it sends       the row lapses, its tasks are due again
+ *   sending fails, perhaps halfway      what nobody has begun is taken back and stays with the tick; a message that
+ *                                       went out all the same finds no row
+ *   the consumer dies                   the message comes again and finds the row claimed: it is dropped, and the
+ *                                       row lapses with the lease
+ *   it fails                            it removes the row and has the message sent again, which finds none
+ *   a dead letter                       a message whose row nobody could claim: it lapses
+ *
+ * Rounds below the bounds here hand over nothing and write nothing.
+ */
+
+import { insertPieces, type Piece, withdrawPieces } from "../../d1/cron/work-items.ts";
+import type { DueTask } from "../../d1/tasks/due-tasks.ts";
+import { type Deps, describe } from "../../platform/invocation.ts";
+
+/**
+ * Looks that one invocation takes at once. Six connections with an upstream that answers in 200 ms are 30 looks a
+ * second, and a round has two: more would delay the next one. (The platform's bounds are further away: each look is a
+ * subrequest of 10,000, and a round of 60 five calls to D1 of 1,000, in an invocation of up to 28 rounds.)
+ */
+export const looksAtOnce = 60;
+/** So many due tasks one lane is left alone with: sent or stored within ten seconds. */
+const perLane = 60;
+/**
+ * Of each of three kinds, and `max_concurrency` in wrangler.toml is 24: a quarter is left for looks, at the least. More of
+ * them would not be faster: seven store 70 pictures a second, and with many waiting half of D1's time goes into claims.
+ */
+const lanesAtMost = 6;
+/** More waiting tasks would make no more lanes. */
+export const enoughWaiting = perLane * lanesAtMost;
+/** A message that has waited for so long was lost. 24 consumers look at 80,000 tasks in that time. */
+const waitsMs = 120_000;
+/** The Queue's bound. */
+const messagesAtOnce = 100;
+
+/** Lanes that others may run beside. (Who delivers calls for help by himself.) */
+export type SharedLane = "send" | "store" | "settle";
+
+/** Hands over looks. @returns those that stay with the caller. */
+export async function handOverLooks(deps: Deps, roundMs: number, tasks: DueTask[]): Promise<DueTask[]> {
+  const pieces: Piece[] = [];
+  for (let from = 0; from < tasks.length; from += looksAtOnce) {
+    const ids = tasks.slice(from, from + looksAtOnce).map(({ id }) => id);
+    // One tick works at a time, and a task is in one place of its round.
+    pieces.push({ name: `look:${roundMs}:${ids[0]}`, tasks: ids });
+  }
+  const kept = await handOver(deps, pieces);
+  const ids = new Set(pieces.flatMap((piece) => (kept.has(piece.name) ? piece.tasks : [])));
+  return tasks.filter(({ id }) => ids.has(id));
+}
+
+/** Has others work beside the lane that the tick starts. @param waiting How many tasks are due for it. */
+export async function handOverLane(deps: Deps, lane: SharedLane, waiting: number): Promise<void> {
+  const places = Math.min(lanesAtMost, Math.floor((waiting - 1) / perLane));
+  await handOver(
+    deps,
+    Array.from({ length: Math.max(0, places) }, (_, place) => ({ name: `${lane}:${place}`, tasks: [] })),
+  );
+}
+
+/** @returns the names of those that could not be handed over. */
+async function handOver(deps: Deps, pieces: Piece[]): Promise<Set<string>> {
+  const names = pieces.map(({ name }) => name);
+  if (!deps.work || names.length === 0) return new Set(names);
+  try {
+    const inserted = await insertPieces(deps.db, pieces, deps.now(), deps.now() + waitsMs);
+    const messages = [...inserted].map((body) => ({ body }));
+    while (messages.length > 0) await deps.work.sendBatch(messages.splice(0, messagesAtOnce));
+    return new Set();
+  } catch (error) {
+    deps.log({ event: "not_handed_over", level: "error", pieces: names.length, problem: describe(error) });
+    return withdrawPieces(deps.db, names);
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Copies of pictures in the cache of the data centre that serves them: who asks again there costs no read of R2. The
+ * cache works on a domain of the operator's only; elsewhere it keeps nothing, and each request reads R2.
+ *
+ * A copy's address is the picture's public URL, without query and whatever headers came: a stranger cannot have it
+ * read from R2 again by asking in another way. It is made of `PUBLIC_BASE_URL`, so that all domains of a gateway share
+ * one copy, which can be dropped by what is known of the task; without that, of the origin that the picture was asked
+ * for through, and what is dropped is the copy under the origin that its task was submitted through.
+ *
+ * Erasing, against a read that found no copy:
+ *   1. the read gets the bytes from R2        1. the eraser puts the tombstone
+ *   2. it writes the copy                     2. it drops the copy
+ * In the order 1, 1, 2, 2 the copy is dropped, or there was none yet and it stays for its hour, as copies of other data
+ * centres do. The tombstone goes first: a read that begins after it finds no bytes to make a copy of. A client that reads
+ * slowly draws 2 out for as long as it likes: whoever took long looks for the tombstone afterwards, and drops the copy.
+ */
+
+import { type ImageContentType, imageUrl } from "../../domain/task.ts";
+import { type Deps, describe } from "../../platform/invocation.ts";
+import { connections, inParallel } from "../../platform/parallel.ts";
+
+type EdgeDeps = Pick<Deps, "cache" | "config" | "defer" | "log">;
+type KeepDeps = EdgeDeps & Pick<Deps, "now">;
+
+/** How long a copy may outlive its picture. */
+const copySeconds = 3_600;
+
+/** A copy that was written in less is one of those that the hour is for; a read of R2 for each would be paid for. */
+const quickMs = 1_000;
+
+/** A cache that has not said by then whether there is a copy is slower than R2. */
+const patienceMs = 100;
+
+/** The address of a picture's copy. @param origin Scheme and host; nobody can ask for a second copy by `http`. */
+export function copyAddress(
+  { config }: Pick<Deps, "config">,
+  origin: string,
+  id: string,
+  contentType: ImageContentType,
+): string {
+  const api = (config.PUBLIC_BASE_URL ?? origin).replace(/^http:/, "https:");
+  return imageUrl({ api, imageDomain: null }, id, contentType);
+}
+
+export interface Copy {
+  etag: string;
+  size: number;
+  body: ReadableStream<Uint8Array>;
+}
+
+/** @returns `broken` when the cache fails or takes too long; the picture is then better read without it. */
+export async function findCopy(deps: EdgeDeps, address: string): Promise<Copy | "none" | "broken"> {
+  const found = await ask(deps, address);
+  if (!(found instanceof Response)) return found;
+  const etag = found.headers.get("etag");
+  const size = Number(found.headers.get("content-length"));
+  if (found.status === 200 && found.body && etag !== null && size > 0)
+    return { etag, size, body: found.body };
+  await found.body?.cancel();
+  return "none";
+}
+
+/** Some bytes of a copy; undefined when it is gone, or the cache gives no parts. */
+export async function partOfCopy(
+  deps: EdgeDeps,
+  address: string,
+  { offset, length }: { offset: number; length: number },
+): Promise<ReadableStream<Uint8Array> | undefined> {
+  const bytes = `${offset}-${offset + length - 1}`;
+  const found = await ask(deps, address, { range: `bytes=${bytes}` });
+  if (!(found instanceof Response)) return undefined;
+  const isIt = found.status === 206 && found.headers.get("content-range")?.startsWith(`bytes ${bytes}/`);
+  if (isIt && found.body) return found.body;
+  await found.body?.cancel();
+  return undefined;
+}
+
+/**
+ * Writes a copy beside the reply.
+ * @param isErased Whether the picture has been erased by now.
+ * @returns the bytes for the reply; they are read from R2 once, for both. A read that breaks off leaves no copy.
+ */
+export function keepCopy(
+  deps: KeepDeps,
+  address: string,
+  contentType: ImageContentType,
+  { etag, size, body }: Copy,
+  isErased: () => Promise<boolean>,
+): ReadableStream<Uint8Array> {
+  const [reply, copy] = body.tee();
+  const headers = {
+    "content-type": contentType,
+    "content-length": String(size),
+    etag,
+    "cache-control": `public, max-age=${copySeconds}`,
+  };
+  // Bytes that end before all were there are a failure to this stream, not an end.
+  const whole = copy.pipeThrough(new FixedLengthStream(size));
+  deps.defer("keep_copy", async () => {
+    const startMs = deps.now();
+    try {
+      // Without a time limit: the runtime reads both at the slower one's pace, so that it holds little of them, and a
+      // client may take minutes.
+      await deps.cache.put(address, new Response(whole, { headers }));
+    } catch (error) {
+      // Whether a cache keeps the half of what it was sent is not said anywhere.
+      await dropCopies(deps, [address]);
+      throw error;
+    }
+    if (deps.now() - startMs < quickMs) return;
+    if (await isErased().catch(() => true)) await dropCopies(deps, [address]);
+  });
+  return reply;
+}
+
+/** Drops this data centre's copies of pictures that are erased. It never fails: they live for an hour at the most. */
+export async function dropCopies(deps: EdgeDeps, addresses: string[]): Promise<void> {
+  let works = true;
+  await inParallel(addresses, connections, async (address) => {
+    // A cache that failed once would keep cron waiting for each picture.
+    if (!works) return;
+    works = (await inTime(deps, () => deps.cache.delete(address))) !== "broken";
+  });
+}
+
+async function ask(
+  deps: EdgeDeps,
+  address: string,
+  headers: Record<string, string> = {},
+): Promise<Response | "none" | "broken"> {
+  const asked = new Request(address, { headers });
+  const drop = (late: Response | undefined) => void late?.body?.cancel().catch(() => undefined);
+  return (await inTime(deps, () => deps.cache.match(asked), drop)) ?? "none";
+}
+
+/** @param drop Takes what comes when nobody waits any longer. */
+async function inTime<T>(
+  deps: EdgeDeps,
+  call: () => Promise<T>,
+  drop: (late: T) => void = () => undefined,
+): Promise<T | "broken"> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("no answer in time")), patienceMs);
+  });
+  let isLate = false;
+  const called = Promise.resolve().then(call);
+  called.then(
+    (result) => isLate && drop(result),
+    () => undefined,
+  );
+  try {
+    return await Promise.race([called, tooLate]);
+  } catch (error) {
+    isLate = true;
+    deps.log({ event: "cache_failed", level: "error", problem: describe(error) });
+    return "broken";
+  } finally {
+    clearTimeout(timer);
+  }
+}

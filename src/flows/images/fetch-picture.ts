@@ -1,0 +1,163 @@
+/**
+ * Fetching a finished picture from wherever the upstream put it: hosts vary, may redirect and may lie. Every
+ * hop's address is checked, the upstream's key goes to none of them, and time and size are bounded.
+ */
+
+import { checkAddress } from "../../domain/address.ts";
+import type { Deps } from "../../platform/invocation.ts";
+import { largeBytes, takeTurn } from "../../platform/large-bodies.ts";
+import { userAgent } from "../../upstream/evolink.ts";
+
+const maxRedirects = 5;
+/** Head and body together. */
+const pictureTimeoutMs = 30_000;
+/** A host that drips is one that sends nothing: bytes a second, once it had a few seconds to begin. */
+const minRate = { bytesPerSecond: 8_192, afterMs: 5_000 };
+/** A host that sends nothing for so long is left for a later try, so that it keeps nobody waiting. */
+const patienceMs = { firstTry: 5_000, later: 15_000 };
+
+export type Fetched =
+  /** `done` has to be called once the bytes are no longer needed: a large picture holds up the next one. */
+  | { kind: "bytes"; bytes: Uint8Array<ArrayBuffer>; done: () => void }
+  /** `final`: no later try can end otherwise. `dead`: this link is gone, another one may work. */
+  | { kind: "problem"; problem: string; final: boolean; dead: boolean };
+
+const problem = (text: string, { final = false, dead = false } = {}): Fetched => ({
+  kind: "problem",
+  problem: text,
+  final,
+  dead,
+});
+
+/**
+ * Fetches a picture's bytes, `ARCHIVE_MAX_BYTES` at the most. Never throws for what the other side does.
+ * @param firstTry whether the link has never been tried: less patience with a host that does not answer.
+ */
+export async function fetchPicture(deps: Deps, link: string, firstTry: boolean): Promise<Fetched> {
+  const silence = watchSilence(deps, firstTry ? patienceMs.firstTry : patienceMs.later);
+  const { signal } = silence;
+  try {
+    let address = link;
+    for (let hop = 0; hop <= maxRedirects; hop++) {
+      const checked = checkLink(deps, address);
+      if ("problem" in checked) return problem(`address ${checked.problem}`);
+      const headers = { accept: "image/*", "user-agent": userAgent };
+      const response = await deps.fetch(checked.url.href, { headers, redirect: "manual", signal });
+      silence.heard();
+      if (response.status < 300 || response.status >= 400) return await readPicture(deps, response, silence);
+      await response.body?.cancel();
+      const location = response.headers.get("location");
+      const next = location === null ? null : URL.parse(location, checked.url);
+      if (!next) return problem("redirect without a target");
+      address = next.href;
+    }
+    return problem("too many redirects");
+  } catch (error) {
+    return problem(error instanceof Error && error.name === "TimeoutError" ? "time-out" : "connection lost");
+  } finally {
+    silence.end();
+  }
+}
+
+/** Aborts once nothing has been heard for `ms`, too little on the whole, or when all of it takes too long. */
+function watchSilence({ now }: Pick<Deps, "now">, ms: number) {
+  const stop = new AbortController();
+  let bytes = 0;
+  let bodyMs: number | undefined;
+  const late = () => stop.abort(new DOMException("nothing was heard", "TimeoutError"));
+  let timer = setTimeout(late, ms);
+  const whole = setTimeout(late, pictureTimeoutMs);
+  return {
+    signal: stop.signal,
+    /** The body begins to be read. */
+    begin() {
+      bodyMs = now();
+      clearTimeout(timer);
+      timer = setTimeout(late, ms);
+    },
+    heard(chunkBytes = 0) {
+      clearTimeout(timer);
+      timer = setTimeout(late, ms);
+      if (bodyMs === undefined) return;
+      bytes += chunkBytes;
+      const elapsedMs = now() - bodyMs;
+      if (elapsedMs > minRate.afterMs && (bytes * 1000) / elapsedMs < minRate.bytesPerSecond) late();
+    },
+    /** Waiting for something else. */
+    pause: () => clearTimeout(timer),
+    end() {
+      clearTimeout(timer);
+      clearTimeout(whole);
+    },
+  };
+}
+type Silence = Omit<ReturnType<typeof watchSilence>, "signal">;
+
+function checkLink(deps: Deps, address: string): ReturnType<typeof checkAddress> {
+  // The upstream's own origin is the operator's choice and needs no check.
+  const url = URL.parse(address);
+  if (url && url.origin === new URL(deps.config.UPSTREAM_BASE_URL).origin) return { url };
+  return checkAddress(address, {
+    allowPrivate: deps.config.ALLOW_PRIVATE_NETWORK,
+    schemes: ["https:", "http:"],
+  });
+}
+
+/** What file hosts say of a link that has run out or was never signed for what it asks. */
+const deadStatuses = [401, 403, 404, 410];
+
+async function readPicture(deps: Deps, response: Response, silence: Silence): Promise<Fetched> {
+  if (response.status !== 200 || !response.body) {
+    await response.body?.cancel();
+    return problem(`status ${response.status}`, { dead: deadStatuses.includes(response.status) });
+  }
+  const maxBytes = deps.config.ARCHIVE_MAX_BYTES;
+  const declared = readLength(response.headers);
+  if (declared !== null && declared > maxBytes) {
+    await response.body.cancel();
+    return problem("too large", { final: true });
+  }
+  const isSmall = declared !== null && declared <= largeBytes;
+  // Waiting for one's turn is no silence of the host's.
+  silence.pause();
+  const done = isSmall ? () => undefined : await takeTurn(deps);
+  let kept = false;
+  try {
+    silence.begin();
+    const bytes = await readBounded(response.body, maxBytes, silence);
+    if (!bytes) return problem("too large", { final: true });
+    if (declared !== null && declared !== bytes.length) return problem("incomplete");
+    kept = true;
+    return { kind: "bytes", bytes, done };
+  } finally {
+    if (!kept) done();
+  }
+}
+
+/** The length that the body will have; unknown when the platform unpacks it on the way. */
+function readLength(headers: Headers): number | null {
+  const text = headers.get("content-length");
+  return text !== null && /^\d+$/.test(text) && !headers.has("content-encoding") ? Number(text) : null;
+}
+
+async function readBounded(
+  body: ReadableStream<Uint8Array>,
+  maxBytes: number,
+  silence: Silence,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    silence.heard(chunk.byteLength);
+    size += chunk.byteLength;
+    if (size > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return bytes;
+}

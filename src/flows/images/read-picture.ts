@@ -1,0 +1,133 @@
+/**
+ * A stored picture, or the part of it that is wanted: from the copy at the edge where there is one, else in one read of
+ * R2, which also decides conditions and ranges. Bytes that nobody wants are not read, and all others stream through.
+ */
+
+import { type ImageContentType, imageKey } from "../../domain/task.ts";
+import { type Deps, reach } from "../../platform/invocation.ts";
+import { type Copy, copyAddress, findCopy, keepCopy, partOfCopy } from "./edge-copy.ts";
+
+export interface PictureWanted {
+  id: string;
+  contentType: ImageContentType;
+  /** Scheme and host that it is asked for through. */
+  origin: string;
+  /** Nothing but what is known of it. */
+  headOnly: boolean;
+  range: R2Range | undefined;
+  /** The entity tag of the only picture whose part is wanted; of another one all is. */
+  ifRange: string | undefined;
+  /** What the caller has already, as a field `If-None-Match`, well formed. */
+  etags: string | undefined;
+  /** Whether `etags` has this one. */
+  isKnown(etag: string): boolean;
+}
+
+export interface Part {
+  offset: number;
+  /** 0: the picture does not reach that far. */
+  length: number;
+}
+
+export interface Picture {
+  kind: "picture";
+  etag: string;
+  /** Of all of it. */
+  size: number;
+  part: Part | undefined;
+  /** Null where no bytes are wanted. */
+  body: ReadableStream<Uint8Array> | null;
+}
+
+export type PictureRead = Picture | { kind: "none" } | { kind: "deleted" };
+
+/** @throws OutOfReach when R2 does not answer; what the cache does never matters. */
+export async function readPicture(deps: Deps, wanted: PictureWanted): Promise<PictureRead> {
+  const address = copyAddress(deps, wanted.origin, wanted.id, wanted.contentType);
+  const copy = await findCopy(deps, address);
+  if (typeof copy === "object") {
+    const picture = await fromCopy(deps, address, wanted, copy);
+    if (picture) return picture;
+  }
+  const read = await reach("storage", () => readObject(deps.bucket, wanted));
+  // The wrong extension is as good as none.
+  if (read?.object.httpMetadata?.contentType !== wanted.contentType) return { kind: "none" };
+  const { object, range } = read;
+  // A picture is never empty: this is what is left of one that was deleted.
+  if (object.size === 0) return { kind: "deleted" };
+  const { httpEtag: etag, size } = object;
+  const part = range && servedPart(range, size);
+  const body = "body" in object ? object.body : null;
+  const keeps = body && !part && copy === "none";
+  const isErased = async () => !(await deps.bucket.head(imageKey(wanted.id)))?.size;
+  const bytes = keeps ? keepCopy(deps, address, wanted.contentType, { etag, size, body }, isErased) : body;
+  return { kind: "picture", etag, size, part, body: bytes };
+}
+
+/** @returns undefined when the cache does not give the part that is wanted. */
+async function fromCopy(
+  deps: Deps,
+  address: string,
+  wanted: PictureWanted,
+  { etag, size, body }: Copy,
+): Promise<Picture | undefined> {
+  const picture = { kind: "picture" as const, etag, size, part: undefined, body: null };
+  const wantsBytes = !wanted.headOnly && !wanted.isKnown(etag);
+  const range = wanted.ifRange === undefined || wanted.ifRange === etag ? wanted.range : undefined;
+  if (wantsBytes && !range) return { ...picture, body };
+  await body.cancel();
+  if (!wantsBytes || !range) return picture;
+  const part = servedPart(range, size);
+  if (part.length === 0) return { ...picture, part };
+  const bytes = await partOfCopy(deps, address, part);
+  return bytes && { ...picture, part, body: bytes };
+}
+
+interface ReadObject {
+  object: R2Object | R2ObjectBody;
+  /** The range that counts; that it reaches into the object is not said. */
+  range?: R2Range | undefined;
+}
+
+async function readObject(bucket: R2Bucket, wanted: PictureWanted): Promise<ReadObject | undefined> {
+  const key = imageKey(wanted.id);
+  const head = async (range?: R2Range) => {
+    const object = await bucket.head(key);
+    return object ? { object, range } : undefined;
+  };
+  if (wanted.headOnly) return head();
+  const range = await wantedRange(bucket, key, wanted);
+  const options: R2GetOptions = {};
+  if (range) options.range = range;
+  if (wanted.etags !== undefined) options.onlyIf = new Headers({ "if-none-match": wanted.etags });
+  try {
+    const object = await bucket.get(key, options);
+    return object ? { object, range } : undefined;
+  } catch (error) {
+    const found = range && (await head(range));
+    // R2 throws for a range beyond the end; anything else is a failure of its own.
+    if (found && servedPart(range, found.object.size).length > 0) throw error;
+    if (!range) throw error;
+    return found;
+  }
+}
+
+/** The range that is asked for, unless `If-Range` (RFC 9110, 13.1.5) is about another version of the picture. */
+async function wantedRange(
+  bucket: R2Bucket,
+  key: string,
+  { range, ifRange }: PictureWanted,
+): Promise<R2Range | undefined> {
+  if (!range || ifRange === undefined) return range;
+  return (await bucket.head(key))?.httpEtag === ifRange ? range : undefined;
+}
+
+/** Which bytes of a picture of `size` bytes a range means. */
+function servedPart(range: R2Range, size: number): Part {
+  if ("suffix" in range) {
+    const length = Math.min(range.suffix, size);
+    return { offset: size - length, length };
+  }
+  const offset = range.offset ?? 0;
+  return { offset, length: Math.max(0, Math.min(range.length ?? size, size - offset)) };
+}

@@ -1,0 +1,222 @@
+/**
+ * Storing a task's pictures and ending it. Two storers of one task may meet when the first one's lease ran out:
+ *
+ *   storer A                            storer B
+ *   1. fetches, slowly
+ *                                       2. claims, fetches, puts under the recorded id: created
+ *                                       3. finish → completed
+ *   4. puts under the same id: it is there already, so it reads what is known of it and takes that
+ *   5. finish → changes nothing
+ *
+ * and when A dies after its put, B finds the object in the same way. One object per picture, whoever wins.
+ */
+
+import { claimStores, giveBackFound, giveBackStores, selectFound } from "../../d1/tasks/store-claims.ts";
+import { postponeStoring } from "../../d1/tasks/tasks.ts";
+import { isComplete, readImage } from "../../domain/image.ts";
+import { sha256Hex } from "../../domain/signing.ts";
+import {
+  type ImageContentType,
+  imageKey,
+  type StoredImage,
+  type Task,
+  type TaskImage,
+} from "../../domain/task.ts";
+import { type Deps, describe } from "../../platform/invocation.ts";
+import { inParallel } from "../../platform/parallel.ts";
+import { finish } from "../tasks/finish.ts";
+import { fetchPicture } from "./fetch-picture.ts";
+
+/** Of tasks that are claimed together, those that none of it was begun of in this time go back to the others. */
+const beginMs = 20_000;
+/** Longer than three waves of fetches and one more for fresh links, each with its own time limit. */
+export const storeLeaseMs = beginMs + 240_000;
+/** Pictures of one task under way; with the lane's slots they bound the memory. */
+const picturesAtOnce = 2;
+const maxPauseMs = 600_000;
+
+/** Stores what is still wanted of a task that the caller holds the lease of, and ends it when nothing is. */
+export async function storeImages(deps: Deps, task: Task): Promise<void> {
+  const dead = new Set<string>();
+  let images = await storeWanted(deps, task, task.images, dead);
+  // The upstream may hand out better links than those that it gave when it was done.
+  const fresh = dead.size > 0 ? await readFreshLinks(deps, task, dead) : undefined;
+  if (fresh) images = await storeWanted(deps, task, withLinks(images, fresh), new Set());
+  const open = images.some((image) => image.state === "wanted") && deps.now() < (task.linksDieMs ?? 0);
+  if (open) {
+    const pauseMs = Math.min(maxPauseMs, 2 ** Math.min(task.attempts, 12) * 1000);
+    await postponeStoring(deps.db, task, images, deps.now() + pauseMs);
+    return;
+  }
+  const stored = images.filter((image) => image.state === "stored");
+  const ended = stored.length > 0 ? { state: "completed" as const, errorCode: null } : failure;
+  await finish(deps, [{ id: task.id, from: ["storing"], images: stored, ...ended }]);
+}
+
+/** @param dead takes the links that turned out to be gone. */
+function storeWanted(deps: Deps, task: Task, images: TaskImage[], dead: Set<string>): Promise<TaskImage[]> {
+  return inParallel(images, picturesAtOnce, (image) => storeImage(deps, task, image, dead));
+}
+
+/** Reads the task upstream again: its links in order, when they are for the same pictures and not the dead ones. */
+async function readFreshLinks(deps: Deps, task: Task, dead: Set<string>): Promise<string[] | undefined> {
+  if (task.upstreamId === null) return undefined;
+  const outcome = await deps.upstream.read(task.upstreamId);
+  if (outcome.kind !== "task" || outcome.seen.status !== "completed") return undefined;
+  const links = outcome.seen.links.slice(0, task.input.n);
+  return links.length === task.images.length && !links.every((link) => dead.has(link)) ? links : undefined;
+}
+
+function withLinks(images: TaskImage[], links: string[]): TaskImage[] {
+  return images.map((image, index) => {
+    const source = links[index];
+    return image.state === "wanted" && source !== undefined ? { ...image, source } : image;
+  });
+}
+
+const failure = { state: "failed", errorCode: "storage_failed" } as const;
+
+async function storeImage(deps: Deps, task: Task, image: TaskImage, dead: Set<string>): Promise<TaskImage> {
+  if (image.state !== "wanted" || !image.source) return image;
+  try {
+    return await fetchAndStore(deps, task, image, image.source, dead);
+  } catch (error) {
+    // The bucket is out of reach: this picture waits, the others do not.
+    return notStored(deps, task, image, describe(error), false);
+  }
+}
+
+async function fetchAndStore(
+  deps: Deps,
+  task: Task,
+  image: TaskImage,
+  source: string,
+  dead: Set<string>,
+): Promise<TaskImage> {
+  // An earlier try may have put it and died before it could say so.
+  const found = task.attempts > 1 ? await readStored(deps, image.id) : undefined;
+  if (found) return { ...image, state: "stored", stored: found };
+  const fetched = await fetchPicture(deps, source, task.attempts <= 1);
+  if (fetched.kind === "problem") {
+    if (fetched.dead) dead.add(source);
+    return notStored(deps, task, image, fetched.problem, fetched.final);
+  }
+  try {
+    return await keep(deps, task, image, fetched.bytes);
+  } finally {
+    fetched.done();
+  }
+}
+
+/** Puts bytes under the picture's id, if they are a whole picture. */
+async function keep(
+  deps: Deps,
+  task: Task,
+  image: TaskImage,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<TaskImage> {
+  const facts = readImage(bytes);
+  if (!facts) return notStored(deps, task, image, "no PNG, JPEG or WebP", false);
+  if (!isComplete(bytes, facts.contentType)) return notStored(deps, task, image, "incomplete", false);
+  const sha256 = await sha256Hex(bytes);
+  const stored = await putOnce(deps, image.id, bytes, { ...facts, bytes: bytes.length, sha256 });
+  return stored ? { ...image, state: "stored", stored } : notStored(deps, task, image, "erased", true);
+}
+
+function notStored(deps: Deps, task: Task, image: TaskImage, problem: string, final: boolean): TaskImage {
+  // Which picture, by number: its id is the key to its URL.
+  const picture = task.images.findIndex(({ id }) => id === image.id);
+  deps.log({ event: "picture_not_stored", task: task.id, picture, attempt: task.attempts, problem, final });
+  return final ? { ...image, state: "lost" } : image;
+}
+
+/**
+ * Puts bytes under a picture's id unless something is there; R2 itself verifies the hash.
+ * @returns what is known of the object that is there now; undefined when it was erased meanwhile.
+ */
+async function putOnce(
+  deps: Deps,
+  id: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  facts: StoredImage,
+): Promise<StoredImage | undefined> {
+  const put = await deps.bucket.put(imageKey(id), bytes, {
+    onlyIf: { etagDoesNotMatch: "*" },
+    sha256: facts.sha256,
+    httpMetadata: { contentType: facts.contentType, cacheControl: "public, max-age=31536000, immutable" },
+    customMetadata: { width: String(facts.width), height: String(facts.height), sha256: facts.sha256 },
+  });
+  return put ? facts : readStored(deps, id);
+}
+
+async function readStored(deps: Deps, id: string): Promise<StoredImage | undefined> {
+  const object = await deps.bucket.head(imageKey(id));
+  if (!object || object.size === 0) return undefined;
+  return {
+    contentType: object.httpMetadata?.contentType as ImageContentType,
+    width: Number(object.customMetadata?.width),
+    height: Number(object.customMetadata?.height),
+    bytes: object.size,
+    sha256: object.customMetadata?.sha256 ?? "",
+  };
+}
+
+/** What a tick finds done is claimed in the write that says so; who stores for the tick is its lane, and each task is begun once. */
+export interface FoundByTick {
+  /** By which they are known; 0: none. */
+  leaseUntilMs: number;
+  begun: Set<string>;
+}
+
+/**
+ * Stores what is due; true when there may be more.
+ * @param which `new`: such as were never tried; `any`: first those whose links die first.
+ * @param atOnce How many to claim.
+ * @param found What the tick has found done, if it is its lane that stores.
+ */
+export async function storeNext(
+  deps: Deps,
+  which: "new" | "any",
+  atOnce: number,
+  found: FoundByTick,
+): Promise<boolean> {
+  const claimed = () => storeClaimed(deps, which, atOnce);
+  const begun = async () => {
+    const task = await beginFound(deps, found);
+    if (task) await storeImages(deps, task);
+    return task !== undefined;
+  };
+  return which === "new" ? (await begun()) || (await claimed()) : (await claimed()) || (await begun());
+}
+
+/** Claims tasks and stores them, one after the other. */
+async function storeClaimed(deps: Deps, which: "new" | "any", atOnce: number): Promise<boolean> {
+  const claimedMs = deps.now();
+  const leaseUntilMs = claimedMs + storeLeaseMs;
+  const tasks = await claimStores(deps.db, claimedMs, leaseUntilMs, which, atOnce);
+  const found = tasks.length > 0;
+  for (let task = tasks.shift(); task; task = tasks.shift()) {
+    await storeImages(deps, task);
+    if (deps.now() - claimedMs < beginMs) continue;
+    const ids = tasks.splice(0).map(({ id }) => id);
+    if (ids.length > 0) await giveBackStores(deps.db, ids, leaseUntilMs, deps.now());
+  }
+  return found;
+}
+
+async function beginFound(deps: Deps, { leaseUntilMs, begun }: FoundByTick): Promise<Task | undefined> {
+  if (leaseUntilMs === 0) return undefined;
+  for (;;) {
+    const task = await selectFound(deps.db, leaseUntilMs, [...begun]);
+    if (!task) return undefined;
+    // The other slot may have read the same.
+    if (begun.has(task.id)) continue;
+    begun.add(task.id);
+    return task;
+  }
+}
+
+/** What nobody has begun when the lane ends is anybody's. */
+export async function giveBack(deps: Deps, { leaseUntilMs, begun }: FoundByTick): Promise<void> {
+  if (leaseUntilMs > 0) await giveBackFound(deps.db, leaseUntilMs, [...begun], deps.now());
+}

@@ -1,0 +1,85 @@
+/**
+ * The one way to end a task: a compare-and-set on its state, in one transaction with what is to be told of it. Whoever
+ * comes second, late or again changes nothing, so every caller may simply try. Then the tenant's object settles the
+ * task's hold, and the task is closed:
+ *
+ *   dies after                     what cron finds
+ *   1. the end                     an ended task that is still open: it settles it, once due
+ *   2. the object has settled      the same; the object does nothing the second time
+ *   3. the task is closed          nothing
+ */
+
+import {
+  claimUnsettled,
+  closeTasks,
+  type EndedTask,
+  type Ending,
+  endedTask,
+  endTask,
+} from "../../d1/tasks/tasks.ts";
+import { insertEnds } from "../../d1/webhooks/deliveries.ts";
+import { type Deps, describe } from "../../platform/invocation.ts";
+import { connections, inParallel } from "../../platform/parallel.ts";
+import { wakeDelivery } from "../cron/lane-starter.ts";
+
+/** So long whoever ends a task has for settling it, before cron does. */
+const settleMs = 30_000;
+const tasksAtOnce = 60;
+
+/** Ends tasks, all in one transaction, and settles them beside. */
+export async function finish(deps: Deps, endings: Ending[]): Promise<void> {
+  const ended = await end(deps, endings);
+  if (ended.length > 0) deps.defer("settle", () => settle(deps, ended));
+}
+
+/** Ends and settles a task before it returns: its caller is told that nothing is held any more. */
+export async function finishNow(deps: Deps, ending: Ending): Promise<void> {
+  await settle(deps, await end(deps, [ending]));
+}
+
+/** @returns the tasks that this call ended. */
+async function end(deps: Deps, endings: Ending[]): Promise<EndedTask[]> {
+  if (endings.length === 0) return [];
+  const nowMs = deps.now();
+  const dueMs = nowMs + settleMs;
+  const ids = endings.map(({ id }) => id);
+  const results = await deps.db.batch([
+    ...endings.map((ending) => endTask(deps.db, ending, nowMs, dueMs)),
+    insertEnds(deps.db, ids, nowMs),
+  ]);
+  if (results.at(-1)?.meta.changes) wakeDelivery(deps);
+  return results.slice(0, -1).flatMap((result) => endedTask(result) ?? []);
+}
+
+/** Settles holds and closes their tasks; what fails is left to cron. */
+async function settle(deps: Deps, tasks: EndedTask[]): Promise<void> {
+  const settled = await inParallel(tasks, connections, async (task) => {
+    try {
+      await settleOne(deps, task);
+      return [task.id];
+    } catch (error) {
+      deps.log({ event: "not_settled", level: "error", task: task.id, problem: describe(error) });
+      return [];
+    }
+  });
+  const ids = settled.flat();
+  if (ids.length > 0) await closeTasks(deps.db, ids);
+}
+
+async function settleOne(deps: Deps, task: EndedTask): Promise<void> {
+  if (task.hold === null) return;
+  await deps.tenant(task.tenantId).settle({
+    hold: task.hold,
+    images: task.state === "completed" ? task.images : 0,
+    refused: task.errorCode === "content_policy_violation",
+    forget: task.hidden,
+    nowMs: deps.now(),
+  });
+}
+
+/** Claims and settles what whoever ended it did not, once; true when there may be more. */
+export async function settleDue(deps: Deps): Promise<boolean> {
+  const due = await claimUnsettled(deps.db, deps.now(), deps.now() + settleMs, tasksAtOnce);
+  await settle(deps, due);
+  return due.length === tasksAtOnce;
+}

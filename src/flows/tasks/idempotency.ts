@@ -1,0 +1,40 @@
+/** What a repeated submission is recognised by. */
+import type { Caller } from "../../domain/access.ts";
+import { sha256Hex } from "../../domain/signing.ts";
+import type { Replay } from "../../tenant/replay.ts";
+
+/** What the request says of being a repetition. */
+export interface Repetition {
+  /** `Idempotency-Key`. */
+  key: string | null;
+  /** `X-Stainless-Retry-Count`, as OpenAI's SDKs send it. */
+  retries: number;
+  /** The caller's network address, if it is known. */
+  ip: string | null;
+}
+
+/**
+ * Names what is looked for. An idempotency key counts for its key or token alone; a browser key, which all
+ * visitors share, also for their network address, so that nobody is shown another visitor's task by guessing.
+ * @param body Whatever makes the request what it is, as it was parsed.
+ */
+export async function replayOf(caller: Caller, body: object, repetition: Repetition): Promise<Replay | null> {
+  const fingerprint = await sha256Hex(canonical(body));
+  const { key, retries, ip } = repetition;
+  if (key !== null) {
+    const holder = caller.token?.id ?? caller.keyId;
+    const visitor = caller.kind === "browser" ? (ip ?? "") : "";
+    const value = await sha256Hex(JSON.stringify([holder, visitor, key]));
+    return { by: "key", value, fingerprint, retries };
+  }
+  if (caller.kind !== "secret") return null;
+  return { by: "body", fingerprint, retries };
+}
+
+/** JSON whose objects' fields are in one order. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) => {
+    if (typeof inner !== "object" || inner === null || Array.isArray(inner)) return inner;
+    return Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}

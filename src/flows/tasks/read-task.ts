@@ -1,0 +1,35 @@
+/** Reading a task: the key is checked and the task fetched in one call to D1, so that revocation holds at once. */
+
+import { firstTask, queuePosition, selectQueuePosition, selectTask } from "../../d1/tasks/tasks.ts";
+import type { Caller, KeyRefusal } from "../../domain/access.ts";
+import type { Task } from "../../domain/task.ts";
+import type { Deps } from "../../platform/invocation.ts";
+import { enter } from "../tenants/authorize.ts";
+import { refresh } from "./poll.ts";
+
+export type ReadResult =
+  /** `position`: in the queue, while it waits there. */
+  | { kind: "task"; task: Task; position: number | null }
+  | { kind: "key_refused"; refusal: KeyRefusal }
+  | { kind: "deleted" }
+  /** There is none of that id, or it is not the caller's: the caller cannot tell which. */
+  | { kind: "not_found" };
+
+/** Reads a task of the caller's; an unfinished one is refreshed from the upstream beside the reply. */
+export async function readTask(deps: Deps, caller: Caller, id: string): Promise<ReadResult> {
+  const entered = await enter(deps, caller, { action: "read" }, [
+    selectTask(deps.db, caller.tenantId, id),
+    selectQueuePosition(deps.db, id),
+  ]);
+  if (entered.kind === "key_refused") return entered;
+  const task = firstTask(entered.results[0]);
+  if (!task || !isTheirs(caller, task)) return { kind: "not_found" };
+  if (task.erased) return { kind: "deleted" };
+  if (task.state === "submitted") deps.defer("refresh", () => refresh(deps, task));
+  return { kind: "task", task, position: queuePosition(entered.results[1]) };
+}
+
+/** A token that is for one end user reads nobody else's tasks, even if it learns of their ids. */
+function isTheirs({ token }: Caller, task: Task): boolean {
+  return token?.endUser == null || token.endUser === task.endUser;
+}

@@ -1,0 +1,115 @@
+/**
+ * Sending a task upstream: by the request that submits it, and by cron for those that wait or whose sender
+ * never told. Two senders of one task, and a canceller, may meet:
+ *
+ *   sender A (its lease ran out)        sender B (took the task over)
+ *   1. sends, no answer for long
+ *                                       2. claims: `uncertain`, since it was `submitting`; new lease
+ *                                       3. sends under the same idempotency key: the same upstream task
+ *   4a. accepted → `submitted`          4b. accepted → changes nothing, it is `submitted` already
+ *   4a. busy → changes nothing: the lease is B's, so the task does not become `queued`, where it could be
+ *       cancelled while the upstream has it
+ *   4a. refused → ends it               4b. accepted → changes nothing; the caller was told of the refusal
+ */
+
+import { coolDown } from "../../d1/cron/leases.ts";
+import { claimSends } from "../../d1/tasks/due-tasks.ts";
+import { type Ending, postponeSend } from "../../d1/tasks/tasks.ts";
+import { accountPauseMs, retryPauseMs } from "../../domain/back-off.ts";
+import type { Task } from "../../domain/task.ts";
+import { type Deps, OutOfReach, spendElsewhere } from "../../platform/invocation.ts";
+import { connections, inParallel } from "../../platform/parallel.ts";
+import type { RefusalCode } from "../../upstream/errors.ts";
+import type { SubmitOutcome } from "../../upstream/evolink.ts";
+import { finish } from "./finish.ts";
+import { recordLooks, resultOf } from "./poll.ts";
+
+/** How long a sender may keep a task to itself: one call, and time to write down how it went. */
+export function sendLeaseMs(deps: Pick<Deps, "config">): number {
+  return deps.config.UPSTREAM_TIMEOUT_MS + 30_000;
+}
+
+/** How a send went: the task as it is now, and how to write that down. */
+export type SendResult =
+  | { kind: "pending"; task: Task; write: () => Promise<unknown> }
+  | { kind: "refused"; code: RefusalCode; ending: Ending };
+
+/** Sends a task that the caller holds the lease of. */
+export async function send(deps: Deps, task: Task): Promise<SendResult> {
+  const outcome = await deps.upstream.submit(task.model, task.input, task.id);
+  // An account that is refused now says nothing of an earlier send that may have been taken.
+  const open = outcome.kind === "refused" && outcome.code === "upstream_rejected" && task.uncertain;
+  switch (outcome.kind) {
+    case "accepted":
+      return accepted(deps, task, outcome);
+    case "busy":
+      return busy(deps, task, outcome.retryAfterMs);
+    case "unknown":
+      deps.log({ event: "send_unknown", task: task.id, attempt: task.attempts, reason: outcome.reason });
+      return unknown(deps, task);
+    case "refused":
+      if (outcome.code === "upstream_rejected")
+        deps.log({ event: "upstream_rejected", level: "error", task: task.id });
+      return open ? unknown(deps, task) : refused(task, outcome.code);
+  }
+}
+
+function accepted(deps: Deps, task: Task, outcome: SubmitOutcome & { kind: "accepted" }): SendResult {
+  const { upstreamId, seen } = outcome;
+  const submittedMs = deps.now();
+  const submitted = { upstreamId, submittedMs, estimatedSeconds: seen.estimatedSeconds };
+  const now: Task = { ...task, ...submitted, state: "submitted", refreshedMs: submittedMs };
+  const write = async () => {
+    const noted = await deps.tenant(task.tenantId).submitted(task.id, submitted);
+    if (!noted) throw new OutOfReach("that the upstream has the task was perhaps not written");
+    spendElsewhere(deps, noted.cost);
+    // The upstream may answer with a task that is terminal already.
+    if (noted.isFirst)
+      await recordLooks(deps, [resultOf(deps, { ...now, imagesAsked: task.input.n, watched: false }, seen)]);
+  };
+  return { kind: "pending", task: now, write };
+}
+
+function busy(deps: Deps, task: Task, retryAfterMs: number | null): SendResult {
+  const dueMs = deps.now() + accountPauseMs(retryAfterMs);
+  const write = async () => {
+    await coolDown(deps.db, dueMs);
+    await postponeSend(deps.db, task, dueMs, false);
+  };
+  return {
+    kind: "pending",
+    task: { ...task, state: task.uncertain ? "submitting" : "queued", dueMs },
+    write,
+  };
+}
+
+function unknown(deps: Deps, task: Task): SendResult {
+  const dueMs = deps.now() + retryPauseMs(task.attempts, deps.random());
+  const write = () => postponeSend(deps.db, task, dueMs, true);
+  return { kind: "pending", task: { ...task, uncertain: true, dueMs }, write };
+}
+
+function refused(task: Task, code: RefusalCode): SendResult {
+  const errorCode = code === "invalid_media_url" ? "invalid_parameters" : code;
+  return {
+    kind: "refused",
+    code,
+    ending: { id: task.id, from: ["submitting"], state: "failed", images: [], errorCode },
+  };
+}
+
+/** Claims and sends what is due, once; true when there may be more. */
+export async function sendDue(deps: Deps): Promise<boolean> {
+  const claimed = await claimSends(deps.db, deps.now(), deps.now() + sendLeaseMs(deps), connections);
+  await Promise.all(
+    await inParallel(claimed, connections, async (task) => {
+      if (deps.now() >= task.deadlineMs) {
+        const errorCode = task.uncertain ? "submit_outcome_unknown" : "task_timeout";
+        return finish(deps, [{ id: task.id, from: ["submitting"], state: "failed", images: [], errorCode }]);
+      }
+      const result = await send(deps, task);
+      await (result.kind === "refused" ? finish(deps, [result.ending]) : result.write());
+    }),
+  );
+  return claimed.length > 0;
+}

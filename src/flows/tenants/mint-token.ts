@@ -1,0 +1,99 @@
+/**
+ * Minting client tokens: by a tenant's server as it wishes, and by a browser key for whoever has solved a Turnstile
+ * challenge, within what the key's maker has set.
+ */
+
+import type { KnownKey } from "../../d1/tenants/keys.ts";
+import { allowedModels, type Caller, type KeyRefusal } from "../../domain/access.ts";
+import type { Model } from "../../domain/model-catalog.ts";
+import { formatToken, type TokenClaims } from "../../domain/tokens.ts";
+import { type Deps, OutOfReach } from "../../platform/invocation.ts";
+import { enter } from "./authorize.ts";
+
+/** What a tenant's server asks for. */
+export interface WantedToken {
+  ttlSeconds: number;
+  maxImages: number;
+  allowedOrigins: string[];
+  models: Model[] | null;
+  endUser: string | null;
+}
+
+export type Minted =
+  | { kind: "minted"; token: string; expiresMs: number }
+  | { kind: "key_refused"; refusal: KeyRefusal }
+  /** Turnstile did not accept the answer. */
+  | { kind: "challenge_failed" }
+  /** The tenant has no Turnstile secret. */
+  | { kind: "no_turnstile" };
+
+/** Mints a token by a secret key. */
+export async function mintToken(deps: Deps, caller: Caller, wanted: WantedToken): Promise<Minted> {
+  const entered = await enter(deps, caller, { action: "mint" });
+  if (entered.kind === "key_refused") return entered;
+  const { known } = entered;
+  const allowed = allowedModels(caller, known.key, known.tenant);
+  if (wanted.models?.some((model) => !allowed.includes(model))) {
+    return { kind: "key_refused", refusal: "model_not_allowed" };
+  }
+  return mint(deps, caller, known, wanted);
+}
+
+/**
+ * Mints a token by a browser key.
+ * @param answer What Turnstile gave the page.
+ * @throws OutOfReach when Turnstile does not answer.
+ */
+export async function mintByTurnstile(
+  deps: Deps,
+  caller: Caller,
+  answer: string,
+  ip: string | null,
+): Promise<Minted> {
+  const entered = await enter(deps, caller, { action: "mint" });
+  if (entered.kind === "key_refused") return entered;
+  const { key, tenant } = entered.known;
+  if (tenant.turnstileSecret === null) return { kind: "no_turnstile" };
+  if (!(await isSolved(deps, tenant.turnstileSecret, answer, ip))) return { kind: "challenge_failed" };
+  return mint(deps, caller, entered.known, {
+    ...key.token,
+    allowedOrigins: caller.page.origin === null ? key.allowedOrigins : [caller.page.origin],
+    models: key.models,
+    endUser: null,
+  });
+}
+
+async function mint(deps: Deps, caller: Caller, { key }: KnownKey, wanted: WantedToken): Promise<Minted> {
+  const { ttlSeconds, ...limits } = wanted;
+  const claims: TokenClaims = {
+    ...limits,
+    id: deps.newId("token"),
+    tenantId: caller.tenantId,
+    keyId: key.id,
+    expiresMs: Math.min(deps.now() + ttlSeconds * 1000, key.expiresMs ?? Number.MAX_SAFE_INTEGER),
+  };
+  return {
+    kind: "minted",
+    token: await formatToken(deps.signers.tokens, claims),
+    expiresMs: claims.expiresMs,
+  };
+}
+
+const verifyTimeoutMs = 10_000;
+
+/** Asks Cloudflare (developers.cloudflare.com/turnstile/get-started/server-side-validation). */
+async function isSolved(deps: Deps, secret: string, response: string, ip: string | null): Promise<boolean> {
+  const form = new URLSearchParams({ secret, response, ...(ip !== null && { remoteip: ip }) });
+  try {
+    const reply = await deps.fetch(deps.config.TURNSTILE_VERIFY_URL, {
+      method: "POST",
+      body: form,
+      redirect: "manual",
+      signal: AbortSignal.timeout(verifyTimeoutMs),
+    });
+    const { success } = (await reply.json()) as { success?: unknown };
+    return success === true;
+  } catch {
+    throw new OutOfReach("Turnstile did not answer");
+  }
+}

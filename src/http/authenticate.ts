@@ -1,0 +1,144 @@
+/** Whose request is this? Answered without touching storage, so that a forged key costs one HMAC. */
+import { createMiddleware } from "hono/factory";
+import type { Caller, Page } from "../domain/access.ts";
+import { tenantIdPattern } from "../domain/ids.ts";
+import { readKey } from "../domain/keys.ts";
+import { readLink } from "../domain/signed-links.ts";
+import { sameSecret, sha256Hex } from "../domain/signing.ts";
+import { readToken } from "../domain/tokens.ts";
+import { ApiError } from "../errors.ts";
+import { timed } from "../platform/invocation.ts";
+import { type AppContext, type AppEnv, originOf } from "./context.ts";
+
+const challenge = { "www-authenticate": "Bearer" };
+
+/** The key of `Authorization: Bearer …`: empty when there is none, null when the header says something else. */
+export function bearerKey(header = ""): string | null {
+  if (/^(?:bearer)?$/i.test(header.trim())) return "";
+  return /^bearer +(\S+)$/i.exec(header.trim())?.[1] ?? null;
+}
+
+function bearer(c: AppContext): string {
+  const key = bearerKey(c.req.header("authorization"));
+  if (key === "") {
+    throw new ApiError("missing_key", "Send your key as Authorization: Bearer <key>.", {
+      headers: challenge,
+    });
+  }
+  return key ?? "";
+}
+
+/** One for all: it says nothing of the request. */
+const invalidKey = new ApiError("invalid_key", "The key is not valid.", { headers: challenge });
+
+/** Opens `/v1` to tenants' keys and tokens. Whether they are still live is decided with the request itself. */
+export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
+  const deps = c.get("deps");
+  const link = followedByLink(c);
+  const text = link ? "" : bearer(c);
+  const caller = await timed(deps, "auth", () => (link ? callerOfLink(c, link) : callerOf(c, text)));
+  if (!caller) {
+    if (await deps.tooMany("failures", networkAddress(c))) throw tooManyFrom();
+    throw invalidKey;
+  }
+  c.set("authenticated", true);
+  c.set("tenantId", caller.tenantId);
+  const { origin } = caller.page;
+  if (caller.kind === "secret" && origin !== null && !isOwnOrigin(c, origin)) {
+    throw new ApiError(
+      "secret_key_in_browser",
+      "A secret key was sent from a web page of another origin, where everybody can read it. Revoke it and use a " +
+        "browser key or a client token. If this is your server's proxy, have it drop the Origin header.",
+    );
+  }
+  if (c.req.method === "GET" && (await deps.tooMany("reads", caller.token?.id ?? caller.keyId))) {
+    throw new ApiError("rate_limited", "Too many reads with this key: try again in a minute.", {
+      headers: { "retry-after": "60" },
+    });
+  }
+  c.set("caller", caller);
+  await next();
+});
+
+interface UsedLink {
+  taskId: string;
+  token: string;
+}
+
+/** Events can be followed by a link alone, since an `EventSource` sends no headers. A key goes before a link. */
+function followedByLink(c: AppContext): UsedLink | undefined {
+  const [, taskId] = /^\/v1\/tasks\/([^/]+)\/events$/.exec(c.req.path) ?? [];
+  if (taskId === undefined || c.req.header("authorization") !== undefined) return undefined;
+  const token = c.req.query("token");
+  return token === undefined ? undefined : { taskId, token };
+}
+
+/** Who asks by a link; undefined when it is not this gateway's, is another task's, or has run out. */
+async function callerOfLink(c: AppContext, { taskId, token }: UsedLink): Promise<Caller | undefined> {
+  const deps = c.get("deps");
+  const claims = await readLink(deps.signers.links, taskId, token);
+  if (!claims || claims.expiresMs <= deps.now()) return undefined;
+  const { tenantId, keyId } = claims;
+  return { kind: "link", tenantId, keyId, keyHash: null, token: null, page: pageOf(c) };
+}
+
+function pageOf(c: AppContext): Page {
+  return {
+    origin: c.req.header("origin") ?? null,
+    sameOrigin: c.req.header("sec-fetch-site") === "same-origin",
+  };
+}
+
+/** Who asks, by the key's or token's own check value; undefined for whatever this gateway did not make. */
+async function callerOf(c: AppContext, text: string): Promise<Caller | undefined> {
+  const { signers } = c.get("deps");
+  const page = pageOf(c);
+  if (text.startsWith("wct_")) {
+    const token = await readToken(signers.tokens, text);
+    return (
+      token && { kind: "token", tenantId: token.tenantId, keyId: token.keyId, keyHash: null, token, page }
+    );
+  }
+  const claims = await readKey(signers.keys, text);
+  return claims && { ...claims, keyHash: await sha256Hex(text), token: null, page };
+}
+
+/** The caller's network address, as Cloudflare tells it; null where it does not, as on one's own machine. */
+export function networkAddress(c: AppContext): string | null {
+  return c.req.header("cf-connecting-ip") ?? null;
+}
+
+export function tooManyFrom(): ApiError {
+  return new ApiError("rate_limited", "Too many requests from this network address: try again in a minute.", {
+    headers: { "retry-after": "60" },
+  });
+}
+
+function isOwnOrigin(c: AppContext, origin: string): boolean {
+  return origin === originOf(c) || origin === c.get("deps").config.PUBLIC_BASE_URL;
+}
+
+/** Opens `/admin/api` to the operator, and its `GET` calls to the read key. */
+export const authenticateAdmin = createMiddleware<AppEnv>(async (c, next) => {
+  const { config } = c.get("deps");
+  const key = bearer(c);
+  const [isAdmin, isReader] = await timed(c.get("deps"), "auth", () =>
+    Promise.all([sameSecret(key, config.ADMIN_API_KEY), sameSecret(key, config.ADMIN_READ_KEY ?? "")]),
+  );
+  if (!isAdmin && !(isReader && config.ADMIN_READ_KEY)) {
+    if (await c.get("deps").tooMany("failures", networkAddress(c))) throw tooManyFrom();
+    throw invalidKey;
+  }
+  c.set("authenticated", true);
+  if (!isAdmin && c.req.method !== "GET" && c.req.method !== "HEAD") {
+    throw new ApiError("scope_denied", "This admin key only reads.");
+  }
+  await next();
+});
+
+/** For the log line: the tenant that the operator's call is about. */
+export const nameTenant = createMiddleware<AppEnv>(async (c, next) => {
+  const id = c.req.param("id") ?? "";
+  if (tenantIdPattern.test(id)) c.set("tenantId", id);
+  await next();
+});

@@ -1,0 +1,115 @@
+/** What replies look like in the OpenAPI document, and the headers that several of them share. */
+import * as z from "zod";
+import type { PolicyState } from "../domain/admission.ts";
+import { type ErrorCode, errorCodes, errorStatus, neverRetry } from "../errors.ts";
+import { headers, type ReplyHeader } from "./reply-headers.ts";
+
+export const errorEnvelope = z
+  .object({
+    error: z.object({
+      code: z.enum(errorCodes as [ErrorCode, ...ErrorCode[]]),
+      message: z.string(),
+      type: z.string(),
+      param: z.string().nullable().meta({ description: "The first field that breaks its rule." }),
+      retryable: z.boolean(),
+      charged: z.enum(["no", "held", "yes"]),
+    }),
+    request_id: z.string(),
+  })
+  .meta({ id: "Error", description: "The one envelope of all errors." });
+
+/** A page of a list. */
+export const listReply = <Item extends z.ZodType>(item: Item) =>
+  z.object({ object: z.literal("list"), data: z.array(item), next_cursor: z.string().nullable() });
+
+export const json = <Schema extends z.ZodType>(schema: Schema, description: string) => ({
+  description,
+  content: { "application/json": { schema } },
+});
+
+const saysWhenToRetry: readonly ErrorCode[] = [
+  "rate_limited",
+  "too_many_tasks",
+  "quota_exceeded",
+  "idempotency_in_progress",
+  "unavailable",
+];
+
+/** The headers of an error, beside those of every reply. */
+function headersOf(code: ErrorCode): ReplyHeader[] {
+  const status = errorStatus(code);
+  return [
+    ...(status === 401 ? (["www-authenticate"] as const) : []),
+    ...(status === 405 ? (["allow"] as const) : []),
+    ...(status === 416 ? (["content-range"] as const) : []),
+    ...(saysWhenToRetry.includes(code) ? (["retry-after"] as const) : []),
+    ...(neverRetry(code) ? (["x-should-retry"] as const) : []),
+  ];
+}
+
+/** The error replies of an operation, for its contract: by status, naming the codes. */
+export function errorReplies(...codes: ErrorCode[]) {
+  const always: ErrorCode[] = ["internal_error", "misconfigured"];
+  const byStatus = Map.groupBy([...codes, ...always], errorStatus);
+  return Object.fromEntries(
+    [...byStatus].map(([status, group]) => [
+      status,
+      {
+        description: group.map((code) => `\`${code}\``).join(", "),
+        content: {
+          "application/json": {
+            schema: errorEnvelope,
+            examples: Object.fromEntries(
+              group.map((code) => [code, { $ref: `#/components/examples/${code}` }]),
+            ),
+          },
+        },
+        headers: headers(...new Set(group.flatMap(headersOf))),
+      },
+    ]),
+  );
+}
+
+/** Codes that every operation behind a tenant's key can answer with. */
+export const keyErrors = [
+  "missing_key",
+  "invalid_key",
+  "secret_key_in_browser",
+  "origin_not_allowed",
+  "scope_denied",
+  "tenant_suspended",
+  "rate_limited",
+  "unavailable",
+] as const satisfies ErrorCode[];
+
+/** Codes that every operation with a JSON body can answer with. */
+export const bodyErrors = [
+  "invalid_json",
+  "invalid_request",
+  "body_too_large",
+  "unsupported_media_type",
+] as const satisfies ErrorCode[];
+
+/**
+ * The limits in force: the fields of draft-ietf-httpapi-ratelimit-headers-10, as structured fields (RFC 9651), and
+ * the older names that OpenAI's clients read. Tasks in flight have no window.
+ */
+export function limitHeaders(policies: readonly PolicyState[]): Record<string, string> {
+  if (policies.length === 0) return {};
+  const requests = policies.find((policy) => policy.name === "requests");
+  const parameter = (name: string, value: number | undefined) =>
+    value === undefined ? "" : `;${name}=${value}`;
+  return {
+    "ratelimit-policy": policies
+      .map(({ name, limit, windowSeconds }) => `"${name}";q=${limit}${parameter("w", windowSeconds)}`)
+      .join(", "),
+    ratelimit: policies
+      .map(({ name, remaining, resetSeconds }) => `"${name}";r=${remaining}${parameter("t", resetSeconds)}`)
+      .join(", "),
+    ...(requests && {
+      "x-ratelimit-limit-requests": String(requests.limit),
+      "x-ratelimit-remaining-requests": String(requests.remaining),
+      "x-ratelimit-reset-requests": String(requests.resetSeconds ?? 0),
+    }),
+  };
+}

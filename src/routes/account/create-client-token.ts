@@ -1,0 +1,106 @@
+/** `POST /v1/client-tokens`: a token for one end user's page. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { defaultTokenSettings } from "../../domain/keys.ts";
+import { toSeconds } from "../../domain/task.ts";
+import { ApiError } from "../../errors.ts";
+import { type Minted, mintByTurnstile, mintToken } from "../../flows/tenants/mint-token.ts";
+import { networkAddress } from "../../http/authenticate.ts";
+import type { Api, AppContext } from "../../http/context.ts";
+import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
+import { type Issue, invalidRequest, jsonBody } from "../../http/validation.ts";
+import { keyRefused } from "../tasks/refusals.ts";
+import { allowedOrigins, modelList } from "./limit-fields.ts";
+
+const newToken = z
+  .strictObject({
+    ttl_seconds: z.int().min(1).max(3_600).optional().meta({ description: "Default 600." }),
+    max_images: z.int().min(1).max(1_000).optional().meta({ description: "Default 10." }),
+    allowed_origins: allowedOrigins.optional(),
+    models: modelList.optional().meta({ description: "Default: all that the key may use." }),
+    end_user: z
+      .string()
+      .min(1)
+      .max(128)
+      .optional()
+      .meta({ description: "Whose tasks it makes, lists and reads." }),
+    turnstile: z.string().min(1).max(2_048).optional().meta({ description: "Turnstile's answer." }),
+  })
+  .meta({
+    description:
+      "By a secret key: everything but `turnstile`, and `allowed_origins` is required. By a browser key: " +
+      "`turnstile` alone; the rest is what the key's `token` settings say.",
+    examples: [
+      { allowed_origins: ["https://shop.example"], max_images: 5, ttl_seconds: 900, end_user: "visitor-7" },
+      { turnstile: "0.zrSnRHO7h0HwSjSCU8oyzbjEtD8p" },
+    ],
+  });
+
+const contract = createRoute({
+  method: "post",
+  path: "/v1/client-tokens",
+  operationId: "create-client-token",
+  tags: ["Client tokens"],
+  summary: "Mint a client token",
+  security: [{ key: [] }],
+  middleware: [jsonBody] as const,
+  request: { body: { required: true, ...json(newToken, "What the token is limited to.") } },
+  responses: {
+    201: json(
+      z
+        .object({ token: z.string(), expires_at: z.int() })
+        .meta({ examples: [{ token: "wct_…", expires_at: 1_757_165_931 }] }),
+      "Minted. It is verified without a database.",
+    ),
+    ...errorReplies(...bodyErrors, ...keyErrors, "model_not_allowed"),
+  },
+});
+
+export function createClientToken(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const minted = await mintFor(c, c.req.valid("json"));
+    switch (minted.kind) {
+      case "key_refused":
+        throw keyRefused(minted.refusal, "models");
+      case "no_turnstile":
+        throw new ApiError(
+          "scope_denied",
+          "This tenant has not set up Turnstile, so browser keys mint no tokens.",
+        );
+      case "challenge_failed":
+        throw invalidRequest([{ path: ["turnstile"], message: "was not accepted: solve a new challenge" }]);
+      case "minted": {
+        const { token, expiresMs } = minted;
+        return c.json({ token, expires_at: toSeconds(expiresMs) }, 201, { "cache-control": "no-store" });
+      }
+    }
+  });
+}
+
+async function mintFor(c: AppContext, body: z.output<typeof newToken>): Promise<Minted> {
+  const deps = c.get("deps");
+  const caller = c.get("caller");
+  if (caller.kind === "browser") {
+    const { turnstile, ...rest } = body;
+    const issues: Issue[] = Object.keys(rest).map((field) => ({
+      path: [field],
+      message: "is for secret keys only",
+    }));
+    if (turnstile === undefined)
+      issues.unshift({ path: ["turnstile"], message: "is required with a browser key" });
+    if (issues.length > 0 || turnstile === undefined) throw invalidRequest(issues);
+    return mintByTurnstile(deps, caller, turnstile, networkAddress(c));
+  }
+  const issues: Issue[] = [];
+  if (body.turnstile !== undefined) issues.push({ path: ["turnstile"], message: "is for browser keys only" });
+  if (!body.allowed_origins) issues.push({ path: ["allowed_origins"], message: "is required" });
+  // A token mints nothing; what is wrong with its body is not the first thing it should hear.
+  if (issues.length > 0 && caller.kind === "secret") throw invalidRequest(issues);
+  return mintToken(deps, caller, {
+    ttlSeconds: body.ttl_seconds ?? defaultTokenSettings.ttlSeconds,
+    maxImages: body.max_images ?? defaultTokenSettings.maxImages,
+    allowedOrigins: body.allowed_origins ?? [],
+    models: body.models ?? null,
+    endUser: body.end_user ?? null,
+  });
+}

@@ -1,0 +1,21 @@
+/** `GET /v1/ledger`: a tenant's own ledger, by its key of scope `manage`. */
+import { createRoute } from "@hono/zod-openapi";
+import type { Api } from "../../http/context.ts";
+import { errorReplies, keyErrors } from "../../http/replies.ts";
+import { ledgerQuery, ledgerReply, replyWithLedger } from "./ledger-reply.ts";
+import { managingTenant } from "./own-keys.ts";
+
+const contract = createRoute({
+  method: "get",
+  path: "/v1/ledger",
+  operationId: "get-ledger",
+  tags: ["Account"],
+  security: [{ key: [] }],
+  summary: "Read the tenant's ledger",
+  request: { query: ledgerQuery },
+  responses: { 200: ledgerReply, ...errorReplies(...keyErrors, "invalid_request") },
+});
+
+export function getLedger(api: Api): void {
+  api.openapi(contract, async (c) => replyWithLedger(c, await managingTenant(c), c.req.valid("query")));
+}

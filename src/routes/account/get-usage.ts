@@ -1,0 +1,75 @@
+/** `GET /v1/usage`: what a tenant has, holds and has used, by its key of scope `manage`. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { readUsage } from "../../d1/tenants/usage.ts";
+import { defaultLimits } from "../../domain/admission.ts";
+import { models } from "../../domain/model-catalog.ts";
+import type { Api } from "../../http/context.ts";
+import { csvReply, orCsv, periodOf, periodQuery } from "../../http/csv.ts";
+import { errorReplies, json, keyErrors } from "../../http/replies.ts";
+import { OutOfReach } from "../../platform/invocation.ts";
+import { shownLimits, shownRemaining } from "./limit-fields.ts";
+import { managingTenant } from "./own-keys.ts";
+
+const usageDay = z.object({
+  date: z.string(),
+  model: z.enum(models),
+  tasks: z.int(),
+  images: z.int(),
+  credits: z.int(),
+});
+const usageReply = json(
+  z
+    .object({
+      balance: z.int().nullable().meta({ description: "Topped up − charged. Null: not prepaid." }),
+      held: z.int(),
+      available: z.int().nullable().meta({ description: "balance − held." }),
+      limits: shownLimits,
+      remaining: shownRemaining,
+      days: z.array(usageDay),
+    })
+    .meta({
+      examples: [
+        {
+          balance: 8_000,
+          held: 30,
+          available: 7_970,
+          limits: defaultLimits,
+          remaining: { ...defaultLimits, requests_per_minute: 599, concurrent_tasks: 19 },
+          days: [{ date: "2026-01-31", model: "wan-2.7-image", tasks: 3, images: 4, credits: 120 }],
+        },
+      ],
+    }),
+  "What the tenant has and has used; with `format=csv` the days.",
+);
+
+const contract = createRoute({
+  method: "get",
+  path: "/v1/usage",
+  operationId: "get-usage",
+  tags: ["Account"],
+  security: [{ key: [] }],
+  summary: "Balance, limits and use by day and model",
+  request: { query: z.object(periodQuery) },
+  responses: {
+    200: orCsv(usageReply),
+    ...errorReplies(...keyErrors, "invalid_request"),
+  },
+});
+
+export function getUsage(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const tenantId = await managingTenant(c);
+    const deps = c.get("deps");
+    const query = c.req.valid("query");
+    const { fromMs, toMs } = periodOf(deps, query);
+    const rows = await readUsage(deps.db, tenantId, fromMs, toMs, ["day", "model"]);
+    const days = rows.map(({ day, ...row }) => ({ date: day, ...row })) as z.output<typeof usageDay>[];
+    if (query.format === "csv") return csvReply(c, "usage", Object.keys(usageDay.shape), days);
+    const summary = await deps.tenant(tenantId).summary(tenantId, deps.now());
+    if (!summary) throw new OutOfReach("the tenant's object has no copy of its tenant");
+    const { prepaid, balance, available, ...rest } = summary;
+    const money = { balance: prepaid ? balance : null, available: prepaid ? available : null };
+    return c.json({ ...money, ...rest, days }, 200, { "cache-control": "no-store" });
+  });
+}

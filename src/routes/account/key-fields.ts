@@ -1,0 +1,146 @@
+/**
+ * Keys of a tenant: what is asked of a new one and what is shown, for the operator's routes and the tenant's own
+ * alike.
+ */
+import * as z from "zod";
+import type { ListedKey } from "../../d1/tenants/keys.ts";
+import { browserKeyLimits, defaultTokenSettings, keyKinds, keyScopes } from "../../domain/keys.ts";
+import { toSeconds } from "../../domain/task.ts";
+import { ApiError } from "../../errors.ts";
+import type { WantedKey } from "../../flows/tenants/tenants.ts";
+import { type Issue, invalidRequest } from "../../http/validation.ts";
+import { allowedOrigins, givenKeyLimits, modelList, unixSeconds } from "./limit-fields.ts";
+
+const name = z.string().trim().min(1).max(200);
+const scopes = z.array(z.enum(keyScopes)).min(1).max(keyScopes.length);
+
+export const tokenSettings = z.strictObject({
+  ttl_seconds: z.int().min(1).max(3_600).default(defaultTokenSettings.ttlSeconds),
+  max_images: z.int().min(1).max(1_000).default(defaultTokenSettings.maxImages),
+});
+
+export const newKey = z
+  .strictObject({
+    name,
+    kind: z.enum(keyKinds).meta({ description: "`browser` keys are for pages and need `allowed_origins`." }),
+    scopes: scopes.optional().meta({ description: "Of secret keys. Default: all." }),
+    allowed_origins: allowedOrigins.optional(),
+    models: modelList.nullable().optional().meta({ description: "Default: all of the tenant's." }),
+    limits: givenKeyLimits.optional().meta({
+      description: "On top of the tenant's. Browser keys: 100 images a day and 10 a minute, unless given.",
+    }),
+    token: tokenSettings
+      .optional()
+      .meta({ description: "Of browser keys: what tokens minted by it are given." }),
+    expires_at: unixSeconds.nullable().optional().meta({ description: "Unix seconds. Default: never." }),
+  })
+  .meta({
+    examples: [
+      { name: "production", kind: "secret", scopes: ["images"] },
+      {
+        name: "shop",
+        kind: "browser",
+        allowed_origins: ["https://shop.example"],
+        limits: { images_per_day: 200 },
+      },
+    ],
+  });
+
+export const rotation = z
+  .strictObject({
+    overlap_seconds: z
+      .int()
+      .min(0)
+      .max(30 * 86_400)
+      .default(0)
+      .meta({ description: "So long both keys work." }),
+  })
+  .meta({ examples: [{ overlap_seconds: 3_600 }] });
+
+const exampleKey = {
+  id: "key-3w7c1m9x5q2t8k4p",
+  object: "key",
+  name: "production",
+  kind: "secret",
+  scopes: ["images"],
+  allowed_origins: [],
+  models: null,
+  limits: {},
+  token: null,
+  created: 1_757_165_031,
+  expires_at: null,
+  revoked_at: null,
+};
+
+export const keyReply = z
+  .object({
+    id: z.string(),
+    object: z.literal("key"),
+    name: z.string(),
+    kind: z.enum(keyKinds),
+    scopes: z.array(z.enum(keyScopes)),
+    allowed_origins: z.array(z.string()),
+    models: modelList.nullable(),
+    limits: givenKeyLimits,
+    token: tokenSettings.nullable(),
+    created: z.int(),
+    expires_at: z.int().nullable(),
+    revoked_at: z.int().nullable(),
+  })
+  .meta({ id: "Key", examples: [exampleKey] });
+
+export const madeKeyReply = keyReply
+  .extend({ key: z.string().meta({ description: "Shown this once." }) })
+  .meta({ id: "NewKey", examples: [{ ...exampleKey, key: "wsk_…" }] });
+
+/** The key that is asked for, or a refusal that names what does not go together. */
+export function wantedKey(body: z.output<typeof newKey>, nowMs: number): WantedKey {
+  const { kind, expires_at: expiresAt = null } = body;
+  const issues: Issue[] = [];
+  if (expiresAt !== null && expiresAt * 1000 <= nowMs) {
+    issues.push({ path: ["expires_at"], message: "must be in the future" });
+  }
+  if (kind === "browser" && !body.allowed_origins) {
+    issues.push({ path: ["allowed_origins"], message: "is required for a browser key" });
+  }
+  const misplaced = kind === "browser" ? (["scopes"] as const) : (["allowed_origins", "token"] as const);
+  for (const field of misplaced) {
+    if (body[field] !== undefined) issues.push({ path: [field], message: `is not for ${kind} keys` });
+  }
+  if (issues.length > 0) throw invalidRequest(issues);
+  return {
+    name: body.name,
+    kind,
+    scopes: kind === "browser" ? ["images"] : (body.scopes ?? [...keyScopes]),
+    allowedOrigins: body.allowed_origins ?? [],
+    models: body.models ?? null,
+    limits: kind === "browser" ? { ...browserKeyLimits, ...body.limits } : (body.limits ?? {}),
+    token: body.token
+      ? { ttlSeconds: body.token.ttl_seconds, maxImages: body.token.max_images }
+      : defaultTokenSettings,
+    expiresMs: expiresAt === null ? null : expiresAt * 1000,
+  };
+}
+
+export function alreadyRotated(): ApiError {
+  return new ApiError("already_exists", "This key was replaced by another one before.");
+}
+
+export function viewKey(key: ListedKey): z.output<typeof keyReply> {
+  const seconds = (ms: number | null) => (ms === null ? null : toSeconds(ms));
+  const { ttlSeconds, maxImages } = key.token;
+  return {
+    id: key.id,
+    object: "key",
+    name: key.name,
+    kind: key.kind,
+    scopes: key.scopes,
+    allowed_origins: key.allowedOrigins,
+    models: key.models,
+    limits: key.limits,
+    token: key.kind === "browser" ? { ttl_seconds: ttlSeconds, max_images: maxImages } : null,
+    created: toSeconds(key.createdMs),
+    expires_at: seconds(key.expiresMs),
+    revoked_at: seconds(key.revokedMs),
+  };
+}

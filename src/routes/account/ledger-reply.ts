@@ -1,0 +1,76 @@
+/** The ledger as it is shown, to the operator and to the tenant alike. */
+import * as z from "zod";
+import { type LedgerLine, lineTypes } from "../../domain/ledger-lines.ts";
+import { toSeconds } from "../../domain/task.ts";
+import { lineNumber, readStatement, readWholeStatement } from "../../flows/tenants/ledger-listing.ts";
+import type { AppContext } from "../../http/context.ts";
+import { csvReply, orCsv, periodOf, periodQuery } from "../../http/csv.ts";
+import { pageLimit } from "../../http/paging.ts";
+import { json, listReply } from "../../http/replies.ts";
+
+export const ledgerQuery = z.object({
+  ...periodQuery,
+  task: z.string().max(100).optional().meta({ description: "Only what is about this task." }),
+  limit: pageLimit,
+  cursor: z
+    .string()
+    .regex(/^\d{0,15}$/, "must be a next_cursor")
+    .default(""),
+});
+
+export const ledgerLine = z
+  .object({
+    at: z.int(),
+    type: z.enum(lineTypes),
+    amount: z
+      .int()
+      .meta({ description: "Credits. Negative only in adjustments: the type says which way they go." }),
+    task: z.string().nullable(),
+    reference: z.string().nullable(),
+    note: z.string().nullable(),
+    balance: z.int().meta({ description: "Topped up − charged, afterwards." }),
+    held: z.int().meta({ description: "Afterwards." }),
+  })
+  .meta({
+    id: "LedgerEntry",
+    examples: [
+      {
+        at: 1_757_165_031,
+        type: "topup",
+        amount: 5_000,
+        task: null,
+        reference: "invoice-1001",
+        note: null,
+        balance: 8_000,
+        held: 30,
+      },
+    ],
+  });
+
+const page = json(
+  listReply(ledgerLine),
+  "Entries, newest first; with `format=csv` all of the period at once.",
+);
+export const ledgerReply = orCsv(page);
+
+export function viewLine(line: LedgerLine): z.output<typeof ledgerLine> {
+  const { atMs, type, amount, task, reference, note, balance, held } = line;
+  return { at: toSeconds(atMs), type, amount, task, reference, note, balance, held };
+}
+
+/** Replies with a tenant's ledger, all of it unless a period is given. */
+export async function replyWithLedger(c: AppContext, tenantId: string, query: z.output<typeof ledgerQuery>) {
+  const deps = c.get("deps");
+  const asked = { ...periodOf(deps, query, 100 * 366), task: query.task ?? null };
+  if (query.format === "csv") {
+    const lines = await readWholeStatement(deps, tenantId, asked);
+    return csvReply(c, `ledger-${tenantId}`, Object.keys(ledgerLine.shape), lines.map(viewLine));
+  }
+  const before = query.cursor === "" ? null : Number(query.cursor);
+  const { lines, more } = await readStatement(deps, tenantId, { ...asked, before, limit: query.limit });
+  const last = lines.at(-1);
+  const next_cursor = more && last ? String(lineNumber(last)) : null;
+  return c.json({ object: "list" as const, data: lines.map(viewLine), next_cursor }, 200, {
+    "cache-control": "no-store",
+  });
+}

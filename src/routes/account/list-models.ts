@@ -1,0 +1,67 @@
+/** `GET /v1/models`, in the shape of OpenAI's list. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import type { Config } from "../../config.ts";
+import { allowedModels } from "../../domain/access.ts";
+import { models } from "../../domain/model-catalog.ts";
+import { enter } from "../../flows/tenants/authorize.ts";
+import type { Api } from "../../http/context.ts";
+import { errorReplies, json, keyErrors } from "../../http/replies.ts";
+import { keyRefused } from "../tasks/refusals.ts";
+
+const modelReply = z
+  .object({
+    id: z.enum(models),
+    object: z.literal("model"),
+    created: z.int(),
+    owned_by: z.string(),
+    price: z.int().meta({ description: "Credits per image, for this tenant." }),
+  })
+  .meta({
+    examples: [
+      { id: "wan-2.7-image", object: "model", created: 1_767_225_600, owned_by: "wan-gateway", price: 30 },
+    ],
+  });
+
+const contract = (path: string, operationId: string, tag: string) =>
+  createRoute({
+    method: "get",
+    path,
+    operationId,
+    tags: [tag],
+    summary: "List the models that this key may use",
+    security: [{ key: [] }],
+    responses: {
+      200: json(z.object({ object: z.literal("list"), data: z.array(modelReply) }), "The models."),
+      ...errorReplies(...keyErrors),
+    },
+  });
+
+/** The models do not come and go, and OpenAI's clients want a date. */
+const modelsSince = 1_767_225_600;
+
+export function listModels(api: Api, config: Config): void {
+  serveModels(api, config, contract("/v1/models", "list-models", "Models"));
+}
+
+/** `GET /openai/v1/models`: the same list, where OpenAI's clients look for it. */
+export function openAiListModels(api: Api, config: Config): void {
+  serveModels(api, config, contract("/openai/v1/models", "openai-list-models", "OpenAI"));
+}
+
+function serveModels(api: Api, config: Config, route: ReturnType<typeof contract>): void {
+  api.openapi(route, async (c) => {
+    const caller = c.get("caller");
+    const entered = await enter(c.get("deps"), caller, { action: "quote" });
+    if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
+    const { key, tenant } = entered.known;
+    const data = allowedModels(caller, key, tenant).map((id) => ({
+      id,
+      object: "model" as const,
+      created: modelsSince,
+      owned_by: "wan-gateway",
+      price: tenant.prices[id] ?? config.PRICES[id],
+    }));
+    return c.json({ object: "list" as const, data }, 200, { "cache-control": "no-store" });
+  });
+}

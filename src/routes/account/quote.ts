@@ -1,0 +1,55 @@
+/** `POST /v1/quote`: what a submission would cost. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import type { Config } from "../../config.ts";
+import { enter } from "../../flows/tenants/authorize.ts";
+import type { Api } from "../../http/context.ts";
+import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
+import { jsonBody } from "../../http/validation.ts";
+import { checkGeneration, refuseToPublic } from "../tasks/generation-checks.ts";
+import { generationBody } from "../tasks/generation-request.ts";
+import { keyRefused } from "../tasks/refusals.ts";
+
+const contract = (config: Config) =>
+  createRoute({
+    method: "post",
+    path: "/v1/quote",
+    operationId: "quote",
+    tags: ["Models"],
+    summary: "What a submission would cost at the most",
+    description: "Takes the body of a generation. Holds nothing and counts as nothing.",
+    security: [{ key: [] }],
+    middleware: [jsonBody] as const,
+    request: {
+      body: {
+        required: true,
+        ...json(generationBody({ allowPrivate: config.ALLOW_PRIVATE_NETWORK }), "What would be made."),
+      },
+    },
+    responses: {
+      200: json(
+        z.object({ credits: z.int(), images: z.int() }).meta({ examples: [{ credits: 60, images: 2 }] }),
+        "What is held at submission; only stored images are charged.",
+      ),
+      ...errorReplies(...bodyErrors, ...keyErrors, "model_not_allowed"),
+    },
+  });
+
+export function quote(api: Api, config: Config): void {
+  api.openapi(
+    contract(config),
+    async (c) => {
+      const caller = c.get("caller");
+      const body = c.req.valid("json");
+      const { model, n } = body;
+      if (caller.kind !== "secret") refuseToPublic(body);
+      const entered = await enter(c.get("deps"), caller, { action: "quote", model });
+      if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
+      const price = entered.known.tenant.prices[model] ?? config.PRICES[model];
+      return c.json({ credits: price * n, images: n }, 200, { "cache-control": "no-store" });
+    },
+    (result, c) => {
+      checkGeneration(result, c, config);
+    },
+  );
+}

@@ -1,0 +1,124 @@
+/** `POST /v1/files`: uploads a reference image. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { imageExtensions, toSeconds } from "../../domain/task.ts";
+import { fileUrl, maxUploadBytes, type StoredFile } from "../../domain/uploads.ts";
+import { admitFile, keepFile, leavePlace } from "../../flows/files/files.ts";
+import { type Api, type AppContext, originOf } from "../../http/context.ts";
+import { declaredBytes } from "../../http/form.ts";
+import { errorReplies, json, keyErrors, limitHeaders } from "../../http/replies.ts";
+import { headers, limitFields, withHeaders } from "../../http/reply-headers.ts";
+import { linkBases } from "../../platform/invocation.ts";
+import { fileRefused, keyRefused } from "../tasks/refusals.ts";
+import { fileProblem, readUpload } from "./upload.ts";
+
+const types = Object.keys(imageExtensions) as [keyof typeof imageExtensions];
+const binary = { type: "string", format: "binary" } as const;
+
+const contract = createRoute({
+  method: "post",
+  path: "/v1/files",
+  operationId: "create-file",
+  tags: ["Files"],
+  summary: "Upload a reference image",
+  description:
+    "As a form's field `file`, or as the body itself. A PNG, JPEG or WebP by its bytes, with sides of 240 to 8,000 " +
+    "pixels. Its URL goes into `image_urls`, needs no key and lives for 72 hours.",
+  security: [{ key: [] }],
+  // Not under `request`, where the body would be parsed before its caller was let in.
+  requestBody: {
+    required: true,
+    description: `At most ${maxUploadBytes} bytes, whatever surrounds the file included.`,
+    content: {
+      "multipart/form-data": {
+        schema: {
+          type: "object",
+          required: ["file"],
+          properties: { file: binary },
+          additionalProperties: false,
+        },
+      },
+      ...Object.fromEntries(types.map((type) => [type, { schema: binary }])),
+    },
+  },
+  responses: {
+    201: {
+      headers: headers(...limitFields, "cache-control"),
+      ...json(
+        z
+          .object({
+            id: z.string(),
+            object: z.literal("file"),
+            url: z.url(),
+            bytes: z.int(),
+            content_type: z.enum(types),
+            width: z.int(),
+            height: z.int(),
+            expires_at: z.int().meta({ description: "Unix seconds." }),
+          })
+          .meta({
+            id: "File",
+            examples: [
+              {
+                id: "file-0123456789abcdefghjkmnpqrs",
+                object: "file",
+                url: "https://gateway.example/files/file-0123456789abcdefghjkmnpqrs.png",
+                bytes: 482_113,
+                content_type: "image/png",
+                width: 1024,
+                height: 768,
+                expires_at: 1_757_424_231,
+              },
+            ],
+          }),
+        "Stored, as it came.",
+      ),
+    },
+    ...withHeaders(
+      errorReplies(
+        ...keyErrors,
+        "invalid_request",
+        "token_spent",
+        "quota_exceeded",
+        "body_too_large",
+        "unsupported_media_type",
+      ),
+      ...limitFields,
+    ),
+  },
+});
+
+export function createFile(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const deps = c.get("deps");
+    const admission = await admitFile(deps, c.get("caller"), { bytes: declaredBytes(c), isRequest: true });
+    if (admission.kind === "key_refused") throw keyRefused(admission.refusal);
+    // On errors as well: what reached the limits is told of them.
+    for (const [name, value] of Object.entries(limitHeaders(admission.policies))) c.header(name, value);
+    if (admission.kind !== "admitted") throw fileRefused(admission);
+    const { place } = admission;
+    let bytes: Uint8Array<ArrayBuffer>;
+    try {
+      bytes = await readUpload(c, place.heldBytes);
+    } catch (error) {
+      await leavePlace(deps, place);
+      throw error;
+    }
+    const kept = await keepFile(deps, place, bytes, null);
+    if (kept.kind === "no_picture") throw fileProblem(kept.problem);
+    return c.json(viewFile(c, kept.file), 201, { "cache-control": "no-store" });
+  });
+}
+
+function viewFile(c: AppContext, file: StoredFile) {
+  return {
+    id: file.id,
+    object: "file" as const,
+    url: fileUrl(linkBases(c.get("deps").config, originOf(c)).api, file),
+    bytes: file.bytes,
+    content_type: file.contentType,
+    width: file.width,
+    height: file.height,
+    expires_at: toSeconds(file.expiresMs),
+  };
+}

@@ -1,0 +1,35 @@
+/** `DELETE /v1/files/{id}`: erases an uploaded file before its time. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { ApiError } from "../../errors.ts";
+import { deleteFile } from "../../flows/files/files.ts";
+import type { Api } from "../../http/context.ts";
+import { errorReplies, keyErrors } from "../../http/replies.ts";
+import { keyRefused } from "../tasks/refusals.ts";
+
+const contract = createRoute({
+  method: "delete",
+  path: "/v1/files/{id}",
+  operationId: "delete-file",
+  tags: ["Files"],
+  summary: "Erase an uploaded file",
+  description:
+    "Its URL answers 404 from now on, and its bytes count no more. A client token erases its own uploads.",
+  security: [{ key: [] }],
+  request: { params: z.object({ id: z.string() }) },
+  responses: { 204: { description: "Erased." }, ...errorReplies(...keyErrors, "not_found") },
+});
+
+export function deleteFileRoute(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const result = await deleteFile(c.get("deps"), c.get("caller"), c.req.valid("param").id);
+    switch (result.kind) {
+      case "key_refused":
+        throw keyRefused(result.refusal);
+      case "not_found":
+        throw new ApiError("not_found", "There is no such file.");
+      case "deleted":
+        return c.body(null, 204);
+    }
+  });
+}

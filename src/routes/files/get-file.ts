@@ -1,0 +1,48 @@
+/** `GET /files/{id}.{ext}`: an uploaded file, to anybody who has its URL, which is the upstream. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { ApiError } from "../../errors.ts";
+import { readFile } from "../../flows/files/files.ts";
+import type { Api } from "../../http/context.ts";
+import { errorReplies } from "../../http/replies.ts";
+import { headers } from "../../http/reply-headers.ts";
+
+const contract = createRoute({
+  method: "get",
+  path: "/files/{file}",
+  operationId: "get-file",
+  tags: ["Files"],
+  summary: "Fetch an uploaded file",
+  description:
+    "Public for 72 hours: the id's 130 random bits are the lock. To be saved, never shown. `HEAD` works.",
+  request: {
+    params: z.object({ file: z.string().meta({ examples: ["file-0123456789abcdefghjkmnpqrs.png"] }) }),
+  },
+  responses: {
+    200: {
+      headers: headers("content-length", "content-disposition", "cache-control"),
+      description: "The file.",
+      content: { "image/png": {}, "image/jpeg": {}, "image/webp": {} },
+    },
+    ...errorReplies("not_found", "unavailable"),
+  },
+});
+
+export function getFile(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const { file: name } = c.req.valid("param");
+    const file = await readFile(c.get("deps"), name, c.req.method === "HEAD");
+    if (!file) throw new ApiError("not_found", "There is no such file.");
+    return new Response(file.body, {
+      headers: {
+        "content-type": file.contentType,
+        "content-length": String(file.bytes),
+        // A stranger's bytes on the gateway's own host: nothing in them may run or be shown here.
+        "content-disposition": `attachment; filename="${name}"`,
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "default-src 'none'; sandbox",
+        "cache-control": "no-store",
+      },
+    });
+  });
+}

@@ -1,0 +1,59 @@
+/**
+ * An upload's body: read within its bounds into one buffer, of which the file is a part. Nothing of it is looked at
+ * before its caller was let in, and nothing more of it is kept than was held.
+ */
+import { createMiddleware } from "hono/factory";
+import { maxUploadBytes } from "../../domain/uploads.ts";
+import { ApiError } from "../../errors.ts";
+import type { AppContext, AppEnv } from "../../http/context.ts";
+import { bytesOf, declaredBytes, isFile, isForm, partsOf, readBody } from "../../http/form.ts";
+import { invalidRequest, readAll } from "../../http/validation.ts";
+
+/** So much of a refused upload is read on, so that the reply is not lost to a connection reset. */
+const drain = { maxBytes: 2 * maxUploadBytes, maxMs: 30_000 };
+
+/** Reads what is left of a body that was refused before its end, and keeps none of it. */
+export const drainRefused = createMiddleware<AppEnv>(async (c, next) => {
+  await next();
+  const { body } = c.req.raw;
+  if (c.res.status < 400 || !body || body.locked || c.req.raw.bodyUsed) return;
+  await readAll(body, drain).catch(() => undefined);
+});
+
+export const fileProblem = (message: string) => invalidRequest([{ path: ["file"], message }]);
+
+/**
+ * Reads the file out of a body.
+ * @param mostBytes How long the body may be, by what it declared.
+ */
+export async function readUpload(c: AppContext, mostBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  if (!isForm(c) && !/^image\/[\w.+-]+\s*(?:;|$)/i.test(c.req.header("content-type") ?? "")) {
+    throw new ApiError(
+      "unsupported_media_type",
+      "The body must be multipart/form-data with the field file, or an image with its Content-Type.",
+    );
+  }
+  if ((declaredBytes(c) ?? 0) > maxUploadBytes) throw tooLarge();
+  const { bytes, size } = await readBody(c, { keptBytes: mostBytes, readBytes: drain.maxBytes });
+  if (size > maxUploadBytes) throw tooLarge();
+  if (size > mostBytes)
+    throw fileProblem(`must be at most ${mostBytes} bytes, which is what there is room for`);
+  return isForm(c) ? fileOf(c, bytes) : bytes;
+}
+
+const tooLarge = () => new ApiError("body_too_large", `The body must be at most ${maxUploadBytes} bytes.`);
+
+/** The one file in a form (RFC 7578). */
+function fileOf(c: AppContext, body: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const parts = partsOf(c, body, maxParts, "file");
+  const strange = parts.find(({ name }) => name !== "file");
+  if (strange)
+    throw invalidRequest([{ path: [strange.name ?? "file"], message: "is not a field of this form" }]);
+  const [part] = parts;
+  if (!part) throw fileProblem("is required");
+  if (parts.length > 1) throw fileProblem("must be one file");
+  if (!isFile(part)) throw fileProblem("must be a file, not text");
+  return bytesOf(part);
+}
+
+const maxParts = 8;

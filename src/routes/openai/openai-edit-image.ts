@@ -1,0 +1,81 @@
+/** `POST /openai/v1/images/edits`: a form with one to four images, kept as files for the model to fetch. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import type { Config } from "../../config.ts";
+import { sha256Hex } from "../../domain/signing.ts";
+import { fileUrl } from "../../domain/uploads.ts";
+import { ApiError } from "../../errors.ts";
+import { dropReferences, keepReferences } from "../../flows/files/keep-references.ts";
+import { enter } from "../../flows/tenants/authorize.ts";
+import { type Api, type AppContext, originOf } from "../../http/context.ts";
+import { limitHeaders } from "../../http/replies.ts";
+import { invalidRequest } from "../../http/validation.ts";
+import { linkBases } from "../../platform/invocation.ts";
+import { fileRefused, keyRefused } from "../tasks/refusals.ts";
+import { idempotencyHeader, letPublicIn, submitLetIn } from "../tasks/submission.ts";
+import { imagesReply, openAiErrors } from "./openai-document.ts";
+import { type EditForm, editFormDocument, readEditForm } from "./openai-form.ts";
+import { replyWithImages } from "./openai-reply.ts";
+import { type NativeRequest, toNative } from "./openai-request.ts";
+
+const event = "image_edit.completed";
+
+const contract = (config: Config) =>
+  createRoute({
+    method: "post",
+    path: "/openai/v1/images/edits",
+    operationId: "openai-edit-image",
+    tags: ["OpenAI"],
+    summary: "Edit images, in OpenAI's words",
+    description:
+      "Answers as generations do. The images are kept for 72 hours, as uploads are, and counted as such.",
+    security: [{ key: [] }],
+    request: { headers: z.object(idempotencyHeader) },
+    requestBody: editFormDocument(config),
+    responses: { 200: imagesReply(event), ...openAiErrors },
+  });
+
+export function openAiEditImage(api: Api, config: Config): void {
+  api.openapi(contract(config), async (c) => {
+    // Forty megabytes are not read for a key that may not send them.
+    const entered = await enter(c.get("deps"), c.get("caller"), { action: "upload" });
+    if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
+    const form = await readEditForm(c, config);
+    const { stream, format, ...asked } = toNative(config, form.body);
+    const repeatKey = c.req.valid("header")["idempotency-key"] ?? null;
+    const { task, headers } = await submitEdit(c, form, { ...asked, repeatKey });
+    return replyWithImages(c, task, headers, { stream, format, event });
+  });
+}
+
+type AskedEdit = Omit<NativeRequest, "stream" | "format"> & { repeatKey: string | null };
+
+/** Keeps the images and submits their task. A repetition is known by what the images hold, not by where they are kept. */
+async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit) {
+  const deps = c.get("deps");
+  await letPublicIn(c, asked.input);
+  const kept = await keepReferences(deps, c.get("caller"), images, asked.endUser);
+  const references = await Promise.all(images.map((bytes) => sha256Hex(bytes)));
+  switch (kept.kind) {
+    case "key_refused":
+      throw keyRefused(kept.refusal);
+    case "refused":
+      for (const [name, value] of Object.entries(limitHeaders(kept.policies))) c.header(name, value);
+      // A repetition gets its task, also when the first try has used up what there was.
+      return submitLetIn(c, { ...asked, references, refusal: fileRefused(kept.refusal, "image") });
+    case "no_picture":
+      throw invalidRequest([{ path: ["image", kept.index], message: kept.problem }]);
+    case "kept":
+  }
+  const base = linkBases(deps.config, originOf(c)).api;
+  const image_urls = kept.files.map((file) => fileUrl(base, file));
+  try {
+    const submitted = await submitLetIn(c, { ...asked, input: { ...asked.input, image_urls }, references });
+    if (submitted.isRepetition) dropReferences(deps, kept.files);
+    return submitted;
+  } catch (error) {
+    // Whatever else it is leaves open whether there is a task, and cron sends it if there is.
+    if (error instanceof ApiError) dropReferences(deps, kept.files);
+    throw error;
+  }
+}

@@ -1,0 +1,72 @@
+/** `GET /v1/tasks/{id}`: reads a task. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { isFinished } from "../../domain/task.ts";
+import { ApiError } from "../../errors.ts";
+import { readTask } from "../../flows/tasks/read-task.ts";
+import { ifNoneMatch, matchesEtag } from "../../http/conditional.ts";
+import type { Api } from "../../http/context.ts";
+import { errorReplies, json, keyErrors } from "../../http/replies.ts";
+import { headers } from "../../http/reply-headers.ts";
+import { keyRefused, taskDeleted } from "./refusals.ts";
+import { showTask } from "./show-task.ts";
+import { taskReply } from "./task-reply.ts";
+import { preferHeader, waitAsAsked, waitQuery } from "./waiting.ts";
+
+const contract = createRoute({
+  method: "get",
+  path: "/v1/tasks/{id}",
+  operationId: "get-task",
+  tags: ["Tasks"],
+  summary: "Read a task",
+  description:
+    "Reading an unfinished task also has the gateway look at it, every 3 s at the most; the next read shows it.",
+  security: [{ key: [] }],
+  request: {
+    params: z.object({ id: z.string() }),
+    query: waitQuery,
+    headers: z.object({ ...preferHeader, ...ifNoneMatch }),
+  },
+  responses: {
+    200: {
+      ...json(taskReply, "The task."),
+      headers: headers("etag", "retry-after", "preference-applied", "cache-control"),
+    },
+    304: {
+      description: "It is as `If-None-Match` has it.",
+      headers: headers("etag", "retry-after", "preference-applied", "cache-control"),
+    },
+    ...errorReplies(...keyErrors, "invalid_request", "task_not_found", "deleted"),
+  },
+});
+
+export function getTask(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const deps = c.get("deps");
+    const { id } = c.req.valid("param");
+    const result = await readTask(deps, c.get("caller"), id);
+    switch (result.kind) {
+      case "key_refused":
+        throw keyRefused(result.refusal);
+      case "not_found":
+        throw new ApiError("task_not_found", "There is no such task.");
+      case "deleted":
+        throw taskDeleted();
+      case "task": {
+        const { task, headers: waited } = await waitAsAsked(c, result.task, c.req.valid("query").wait);
+        c.set("taskId", task.id);
+        // Weak: the version names the task's content, not the bytes of its links.
+        const etag = `W/"${task.version}"`;
+        const headers = {
+          etag,
+          ...waited,
+          "cache-control": "no-store",
+          ...(isFinished(task) ? {} : { "retry-after": "3" }),
+        };
+        if (matchesEtag(c.req.header("if-none-match"), etag)) return c.body(null, 304, headers);
+        const position = task.state === "queued" ? result.position : null;
+        return c.json(await showTask(c, task, position), 200, headers);
+      }
+    }
+  });
+}

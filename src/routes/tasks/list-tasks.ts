@@ -1,0 +1,80 @@
+/** `GET /v1/tasks`: the tenant's tasks, newest first. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { listTasks as readTasks, taskStatuses } from "../../d1/tasks/task-lists.ts";
+import { models } from "../../domain/model-catalog.ts";
+import { enter } from "../../flows/tenants/authorize.ts";
+import type { Api } from "../../http/context.ts";
+import { pageLimit, toPage } from "../../http/paging.ts";
+import { errorReplies, json, keyErrors, listReply } from "../../http/replies.ts";
+import { keyRefused } from "./refusals.ts";
+import { showTask } from "./show-task.ts";
+import { taskReply } from "./task-reply.ts";
+
+const latest = 4_102_444_800;
+
+/** A moment in a query. @param description Ends the sentence "unix seconds". */
+const seconds = (description: string) =>
+  z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(latest)
+    .optional()
+    // The generator would add null, which is 0 to JavaScript and cannot be said in a query.
+    .meta({ type: "integer", minimum: 0, maximum: latest, description: `Unix seconds, ${description}.` });
+
+const contract = createRoute({
+  method: "get",
+  path: "/v1/tasks",
+  operationId: "list-tasks",
+  tags: ["Tasks"],
+  summary: "List tasks, newest first",
+  description: "A client token for an end user lists that person's tasks.",
+  security: [{ key: [] }],
+  request: {
+    query: z.object({
+      status: z.enum(taskStatuses).optional(),
+      model: z.enum(models).optional(),
+      end_user: z.string().max(128).optional(),
+      created_after: seconds("inclusive"),
+      created_before: seconds("exclusive"),
+      limit: pageLimit,
+      cursor: z.string().max(100).optional().meta({ description: "`next_cursor` of the page before." }),
+    }),
+  },
+  responses: {
+    200: json(listReply(taskReply), "A page of tasks."),
+    ...errorReplies(...keyErrors, "invalid_request"),
+  },
+});
+
+/** Behind every task's id. */
+const newest = "task-~";
+
+export function listTasks(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const deps = c.get("deps");
+    const caller = c.get("caller");
+    const entered = await enter(deps, caller, { action: "list" });
+    if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
+    const { created_after: after, created_before: before, limit, cursor, ...filter } = c.req.valid("query");
+    const found = await readTasks(
+      deps.db,
+      {
+        ...filter,
+        tenant: caller.tenantId,
+        // A token's own goes over whatever is asked for.
+        end_user: caller.token?.endUser ?? filter.end_user,
+        createdAfterMs: after === undefined ? undefined : after * 1000,
+        createdBeforeMs: before === undefined ? undefined : before * 1000,
+        visible: true,
+      },
+      cursor || newest,
+      limit + 1,
+    );
+    const page = toPage(found, limit, (task) => task);
+    const data = await Promise.all(page.data.map((task) => showTask(c, task)));
+    return c.json({ ...page, data }, 200, { "cache-control": "no-store" });
+  });
+}

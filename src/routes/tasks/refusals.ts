@@ -1,0 +1,167 @@
+/** Refusals as flows return them, turned into the errors that callers get. A new kind does not compile until it is here. */
+import type { KeyRefusal } from "../../domain/access.ts";
+import type { LimitRefusal } from "../../domain/admission.ts";
+import { ApiError } from "../../errors.ts";
+import type { FileAdmission } from "../../flows/files/files.ts";
+import type { SubmitResult } from "../../flows/tasks/submit.ts";
+import { invalidRequest } from "../../http/validation.ts";
+import type { RefusalCode } from "../../upstream/errors.ts";
+
+/** @param modelField Which field of the request names the model. */
+export function keyRefused(refusal: KeyRefusal, modelField = "model"): ApiError {
+  switch (refusal) {
+    case "invalid_key":
+      return new ApiError("invalid_key", "The key is not valid.", {
+        headers: { "www-authenticate": "Bearer" },
+      });
+    case "tenant_suspended":
+      return new ApiError("tenant_suspended", "This tenant is suspended.");
+    case "scope_denied":
+      return new ApiError("scope_denied", "This key may not do this.");
+    case "origin_not_allowed":
+      return new ApiError("origin_not_allowed", "This key or token may not be used from this page's origin.");
+    case "model_not_allowed":
+      return new ApiError("model_not_allowed", "This key or token may not use this model.", {
+        param: modelField,
+      });
+  }
+}
+
+/** To who could have read it. */
+export function taskDeleted(): ApiError {
+  return new ApiError("deleted", "This task was deleted.");
+}
+
+type Refusal = Exclude<SubmitResult, { kind: "accepted" | "replayed" | "key_refused" }>;
+
+/**
+ * @param headers The limits' state.
+ * @param showCredits Whether the caller may know of the tenant's money: a page's visitors may not.
+ * @param referenceField Which field of the request holds the references.
+ */
+export function submissionRefused(
+  refusal: Refusal,
+  headers: Record<string, string>,
+  showCredits: boolean,
+  referenceField: string,
+): ApiError {
+  switch (refusal.kind) {
+    case "limited":
+      return limited(refusal, headers);
+    case "never_fits":
+      return new ApiError(
+        "invalid_request",
+        `n: must be at most ${refusal.most}, which is the limit ${refusal.limit}`,
+        {
+          param: "n",
+          headers,
+        },
+      );
+    case "token_spent":
+      return new ApiError("token_spent", `This token's ${refusal.most} images are used up.`, { headers });
+    case "insufficient_balance":
+      return new ApiError(
+        "insufficient_balance",
+        showCredits
+          ? `This costs ${refusal.needed} credits, and ${refusal.available} are available.`
+          : "The balance does not cover this.",
+        { headers },
+      );
+    case "no_such_files":
+      return withHeaders(
+        invalidRequest(
+          refusal.places.map((place) => ({
+            path: ["image_urls", place],
+            message: "is not a file of yours that is alive: upload it again",
+          })),
+        ),
+        headers,
+      );
+    case "other_body":
+      return new ApiError(
+        "idempotency_key_reused",
+        "This Idempotency-Key was used for another request. Use a new one for each request.",
+        { headers },
+      );
+    case "in_progress":
+      return new ApiError(
+        "idempotency_in_progress",
+        "A request with this Idempotency-Key is being admitted. Try again in a moment.",
+        { headers: { ...headers, "retry-after": String(Math.ceil(refusal.retryAfterMs / 1000)) } },
+      );
+    case "deleted":
+      return taskDeleted();
+    case "upstream_refused":
+      return upstreamRefused(refusal.code, headers, referenceField);
+  }
+}
+
+/**
+ * Why an upload by a good key is not let in.
+ * @param field Of the request that holds the file.
+ */
+export function fileRefused(
+  refusal: Exclude<FileAdmission, { kind: "admitted" | "key_refused" }>,
+  field = "file",
+): ApiError {
+  switch (refusal.kind) {
+    case "limited":
+      return limited(refusal, {});
+    case "too_large":
+      return invalidRequest([
+        { path: [field], message: `must be at most ${refusal.most} bytes, which is the limit file_bytes` },
+      ]);
+    case "token_spent":
+      return new ApiError("token_spent", `This token's ${refusal.most} uploads are used up.`);
+  }
+}
+
+function withHeaders({ code, message, details }: ApiError, headers: Record<string, string>): ApiError {
+  return new ApiError(code, message, { ...details, headers: { ...details.headers, ...headers } });
+}
+
+const limitTexts = {
+  rate_limited: "Too many requests",
+  too_many_tasks: "Too many tasks are in flight",
+  quota_exceeded: "The quota is used up",
+} as const;
+
+function limited({ code, limit, retryAfterMs }: LimitRefusal, headers: Record<string, string>): ApiError {
+  const seconds = Math.ceil(retryAfterMs / 1000);
+  return new ApiError(code, `${limitTexts[code]} (${limit}): try again in ${seconds} s.`, {
+    headers: { ...headers, "retry-after": String(seconds) },
+  });
+}
+
+/** @param headers The limits' state: the request was counted. */
+function upstreamRefused(
+  code: RefusalCode,
+  headers: Record<string, string>,
+  referenceField: string,
+): ApiError {
+  switch (code) {
+    case "content_policy_violation":
+      return new ApiError(
+        code,
+        "The request was refused by the content policy. Change the prompt or the references.",
+        { headers },
+      );
+    case "invalid_parameters":
+      return new ApiError(
+        code,
+        "The image model refused these parameters. Check size, number and references.",
+        { headers },
+      );
+    case "invalid_media_url":
+      return new ApiError(code, "The image model could not fetch a reference image.", {
+        param: referenceField,
+        headers,
+      });
+    case "upstream_rejected":
+      return new ApiError(
+        code,
+        "The gateway's account was refused by the image service. Its operator has to act.",
+        { headers },
+      );
+  }
+}

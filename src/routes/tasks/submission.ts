@@ -1,0 +1,135 @@
+/** Submitting a task on behalf of a request, however the request words it. */
+import * as z from "zod";
+import type { Model } from "../../domain/model-catalog.ts";
+import { isFinished, type Task, type TaskInput } from "../../domain/task.ts";
+import type { ApiError, ErrorCode } from "../../errors.ts";
+import { submit } from "../../flows/tasks/submit.ts";
+import { networkAddress, tooManyFrom } from "../../http/authenticate.ts";
+import { type AppContext, originOf } from "../../http/context.ts";
+import { bodyErrors, keyErrors, limitHeaders } from "../../http/replies.ts";
+import { refuseToPublic } from "./generation-checks.ts";
+import { keyRefused, submissionRefused } from "./refusals.ts";
+
+/** Visible ASCII. */
+const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
+
+export const idempotencyHeader = {
+  "idempotency-key": z
+    .string()
+    .regex(idempotencyKeyPattern, "must be 1 to 255 visible ASCII characters")
+    .optional()
+    .meta({
+      description: "The same key and body within 24 hours answer with the same task.",
+      examples: ["order-1001"],
+    }),
+  "x-stainless-retry-count": z
+    .string()
+    .optional()
+    .meta({
+      description:
+        "Set by OpenAI's clients. From 1 on, and without an `Idempotency-Key`, the same body from the same secret key " +
+        "within an hour answers with the task that the first try made.",
+    }),
+};
+
+/** Codes that a submission can be answered with. */
+export const submissionErrors = [
+  ...bodyErrors,
+  ...keyErrors,
+  "model_not_allowed",
+  "token_spent",
+  "insufficient_balance",
+  "too_many_tasks",
+  "quota_exceeded",
+  "idempotency_in_progress",
+  "idempotency_key_reused",
+  "deleted",
+  "content_policy_violation",
+  "invalid_parameters",
+  "invalid_media_url",
+  "upstream_rejected",
+] as const satisfies ErrorCode[];
+
+export interface Asked {
+  model: Model;
+  input: TaskInput;
+  metadata: Record<string, string>;
+  endUser: string | null;
+  /** `Idempotency-Key`. */
+  repeatKey: string | null;
+  /** What stands for `image_urls` where a repetition is looked for. */
+  references?: string[];
+  /** Why it can only be a repetition: as a new request it is refused for this. */
+  refusal?: ApiError;
+}
+
+/** Holds a page's visitors to what they may ask for, and how often. */
+export async function letPublicIn(c: AppContext, input: TaskInput): Promise<void> {
+  if (c.get("caller").kind === "secret") return;
+  refuseToPublic(input);
+  if (await c.get("deps").tooMany("submissions", networkAddress(c))) throw tooManyFrom();
+}
+
+/**
+ * Submits what was asked for, by whoever asks.
+ * @throws ApiError for whatever refuses it.
+ */
+export async function submitAsked(c: AppContext, asked: Asked): Promise<Submitted> {
+  await letPublicIn(c, asked.input);
+  return submitLetIn(c, asked);
+}
+
+interface Submitted {
+  task: Task;
+  headers: Record<string, string>;
+  isRepetition: boolean;
+}
+
+/**
+ * Submits what was asked for by who has been let in.
+ * @returns the task, and the headers that tell of limits and repetition.
+ * @throws ApiError for whatever refuses it.
+ */
+export async function submitLetIn(
+  c: AppContext,
+  { model, input, metadata, endUser, repeatKey, references, refusal }: Asked,
+): Promise<Submitted> {
+  const deps = c.get("deps");
+  const caller = c.get("caller");
+  const result = await submit(deps, {
+    caller,
+    requestId: c.get("requestId"),
+    origin: originOf(c),
+    model,
+    input,
+    references,
+    onlyReplay: refusal !== undefined,
+    metadata,
+    endUser: caller.token?.endUser ?? endUser,
+    repetition: { key: repeatKey, retries: retriesOf(c), ip: networkAddress(c) },
+  });
+  if (result.kind === "key_refused") throw keyRefused(result.refusal);
+  if (refusal && result.kind === "no_such_files") throw refusal;
+  const headers = limitHeaders(result.policies);
+  if (result.kind !== "accepted" && result.kind !== "replayed")
+    throw submissionRefused(result, headers, caller.kind === "secret", references ? "image" : "image_urls");
+  c.set("taskId", result.task.id);
+  const isRepetition = result.kind === "replayed";
+  const replayed: Record<string, string> = isRepetition ? { "idempotency-replayed": "true" } : {};
+  return { task: result.task, headers: { ...headers, ...replayed }, isRepetition };
+}
+
+/** How often the client says that it has tried before. */
+function retriesOf(c: AppContext): number {
+  const retries = Number(c.req.header("x-stainless-retry-count") ?? 0);
+  return Number.isInteger(retries) && retries > 0 ? retries : 0;
+}
+
+/** Where an accepted task is to be found. */
+export function taskHeaders(task: Task): Record<string, string> {
+  return {
+    ...(isFinished(task) ? {} : { "retry-after": "3" }),
+    location: `/v1/tasks/${task.id}`,
+    "cache-control": "no-store",
+  };
+}

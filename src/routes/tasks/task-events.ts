@@ -1,0 +1,87 @@
+/** `GET /v1/tasks/{id}/events`: a task's life as server-sent events (WHATWG HTML, 9.2). */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { isFinished, type Task } from "../../domain/task.ts";
+import { ApiError } from "../../errors.ts";
+import { readTask } from "../../flows/tasks/read-task.ts";
+import { type Followed, followTask } from "../../flows/tasks/stream.ts";
+import type { Api, AppContext } from "../../http/context.ts";
+import { errorReplies, keyErrors } from "../../http/replies.ts";
+import { encode, streamOf } from "../../http/streams.ts";
+import { keyRefused, taskDeleted } from "./refusals.ts";
+import { showTask } from "./show-task.ts";
+import { exampleTask } from "./task-reply.ts";
+
+const exampleStream = `retry: 3000\n\nevent: task\nid: 4\ndata: ${JSON.stringify(exampleTask)}\n\n`;
+
+const contract = createRoute({
+  method: "get",
+  path: "/v1/tasks/{id}/events",
+  operationId: "task-events",
+  tags: ["Tasks"],
+  summary: "Follow a task by server-sent events",
+  description:
+    "`event: task`, `id:` its version, `data:` the task, at the start and on each change. The stream ends after the " +
+    "task has, and after two minutes at the latest, for the client to come back. Takes a key, or the `token` of the " +
+    "task's `links.events`.",
+  security: [{ key: [] }, { link: [] }],
+  request: {
+    params: z.object({ id: z.string() }),
+    headers: z.object({
+      "last-event-id": z
+        .string()
+        .optional()
+        .meta({ description: "What the client has seen; it goes on from there." }),
+    }),
+  },
+  responses: {
+    200: {
+      description: "The stream.",
+      content: { "text/event-stream": { schema: z.string().meta({ examples: [exampleStream] }) } },
+    },
+    204: { description: "The client has seen the task's end: nothing more will come." },
+    ...errorReplies(...keyErrors, "task_not_found", "deleted"),
+  },
+});
+
+export function taskEvents(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const { id } = c.req.valid("param");
+    const result = await readTask(c.get("deps"), c.get("caller"), id);
+    switch (result.kind) {
+      case "key_refused":
+        throw keyRefused(result.refusal);
+      case "not_found":
+        throw new ApiError("task_not_found", "There is no such task.");
+      case "deleted":
+        throw taskDeleted();
+      case "task":
+        c.set("taskId", id);
+        return streamTask(c, result.task);
+    }
+  });
+}
+
+function streamTask(c: AppContext, task: Task): Response {
+  const lastId = c.req.header("last-event-id");
+  const seen = lastId !== undefined && /^\d{1,15}$/.test(lastId) ? Number(lastId) : null;
+  const headers: Record<string, string> = { "cache-control": "no-store", "x-accel-buffering": "no" };
+  // Whoever has a link may show it on any page.
+  if (c.get("caller").kind === "link") headers["access-control-allow-origin"] = "*";
+  if (isFinished(task) && seen === task.version) return c.body(null, 204, headers);
+  return c.body(streamOf(eventsOf(c, followTask(c.get("deps"), c.get("caller"), task, seen))), 200, {
+    ...headers,
+    "content-type": "text/event-stream; charset=utf-8",
+  });
+}
+
+async function* eventsOf(c: AppContext, followed: AsyncGenerator<Followed>): AsyncGenerator<Uint8Array> {
+  yield encode("retry: 3000\n\n");
+  for await (const one of followed) {
+    if (one.kind === "heartbeat") yield encode(": still here\n\n");
+    else {
+      const data = JSON.stringify(await showTask(c, one.task));
+      yield encode(`event: task\nid: ${one.task.version}\ndata: ${data}\n\n`);
+    }
+  }
+}

@@ -1,0 +1,110 @@
+/** What the gateway sends of itself, for the OpenAPI document: the webhooks, and the callback of a task. */
+import * as z from "zod";
+import { taskFailures } from "../../domain/failures.ts";
+import { retryPausesMs, type WebhookEvent, webhookEvents } from "../../domain/webhooks.ts";
+import type { Api } from "../../http/context.ts";
+import { json } from "../../http/replies.ts";
+import { exampleTask, taskReply } from "../tasks/task-reply.ts";
+
+const { input: _input, links, ...told } = exampleTask;
+const exampleTold = { ...told, links: { self: links.self } };
+
+const toldTask = taskReply.omit({ input: true }).meta({
+  id: "ToldTask",
+  description: "The task, without what was asked.",
+  examples: [exampleTold],
+});
+
+const exampleLow = { object: "balance", balance: 90, held: 30, available: 60, low_balance: 100 };
+
+const lowBalance = z
+  .object({
+    object: z.literal("balance"),
+    balance: z.int(),
+    held: z.int(),
+    available: z.int(),
+    low_balance: z.int().meta({ description: "What `available` fell below." }),
+  })
+  .meta({
+    id: "LowBalance",
+    examples: [exampleLow],
+  });
+
+/** The task of the example, as it would be told with this event. */
+function exampleOf(type: WebhookEvent) {
+  const status = type.replace("task.", "");
+  if (status === "completed") return exampleTold;
+  const usage = { ...exampleTold.usage, images: 0, credits_charged: 0 };
+  const unfinished = { ...exampleTold, status, progress: 0, results: [], images: [], usage };
+  return status === "cancelled" ? unfinished : { ...unfinished, error: exampleFailure };
+}
+
+const exampleFailure = {
+  code: "generation_timeout",
+  message: taskFailures.generation_timeout.message,
+  type: "task_error",
+  retryable: taskFailures.generation_timeout.retryable,
+  charged: "no",
+};
+
+const summaries: Record<WebhookEvent, string> = {
+  "task.completed": "A task's images are stored",
+  "task.failed": "A task has failed, and costs nothing",
+  "task.cancelled": "A task was cancelled",
+  "balance.low": "The balance has fallen below `low_balance`",
+};
+
+const signed = z.object({
+  "webhook-id": z.string().meta({ description: "Stays the same over all tries: know repetitions by it." }),
+  "webhook-timestamp": z.string().regex(/^\d+$/).meta({ description: "Unix seconds of this try." }),
+  "webhook-signature": z.string().meta({
+    description:
+      "`v1,` and base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`; two of them, with a space between, " +
+      "while a secret is replaced.",
+  }),
+});
+
+const pauses = retryPausesMs.map((ms) => ms / 1000).join(", ");
+const shared = {
+  method: "post" as const,
+  tags: ["Webhooks"],
+  // Nothing of the gateway's is shown to the receiver but the signature.
+  security: [],
+  description:
+    "Signed by Standard Webhooks 1.0 with the tenant's webhook secret. At least once: tried at once and after " +
+    `${pauses} seconds; each try has 15 s.`,
+  responses: {
+    "2XX": { description: "Taken." },
+    410: { description: "Switches the webhook off until it is set again." },
+    default: { description: "Anything else, a redirect too: it is tried again." },
+  },
+};
+
+export function registerWebhooks(api: Api): void {
+  for (const type of webhookEvents) {
+    const data = type === "balance.low" ? lowBalance : toldTask;
+    const event = z.object({ type: z.literal(type), timestamp: z.iso.datetime(), data }).meta({
+      examples: [
+        {
+          type,
+          timestamp: "2026-01-31T09:30:00.000Z",
+          data: type === "balance.low" ? exampleLow : exampleOf(type),
+        },
+      ],
+    });
+    api.openAPIRegistry.registerWebhook({
+      ...shared,
+      path: type,
+      operationId: type.replace(".", "-"),
+      summary: summaries[type],
+      request: { headers: signed, body: { required: true, ...json(event, "The event.") } },
+    });
+  }
+  api.openAPIRegistry.registerWebhook({
+    ...shared,
+    path: "callback_url",
+    operationId: "callback",
+    summary: "To a task's own `callback_url`, once it has ended",
+    request: { headers: signed, body: { required: true, ...json(toldTask, "The bare task.") } },
+  });
+}

@@ -1,0 +1,46 @@
+/** Adding a tenant's books up again from the rows behind them: what should be equal by construction is shown to be. */
+import { availableOf } from "../domain/account.ts";
+import { readFileMeters } from "./file-admission.ts";
+import { holdsWithoutEnd, openHolds } from "./ledger.ts";
+import { readBook, readSettings } from "./sql.ts";
+
+export interface OpenHold {
+  hold: number;
+  task: string;
+  atMs: number;
+}
+
+export interface Check {
+  /** What does not add up, in words; empty when all is sound. */
+  problems: string[];
+  /** Oldest first. */
+  openHolds: OpenHold[];
+}
+
+export function checkBooks(sql: SqlStorage): Check {
+  const book = readBook(sql);
+  const { account, meters } = book;
+  const sum = (query: string) => Number(sql.exec(query).one().sum);
+  const credited = sum("SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type <> 'settle'");
+  const charged = sum("SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type = 'settle'");
+  const open = holdsWithoutEnd(sql);
+  const held = open.reduce((total, { images, price }) => total + images * price, 0);
+  const pairs = {
+    "topped up": [account.toppedUp, credited],
+    charged: [account.charged, charged],
+    held: [account.held, held],
+    "tasks in flight": [meters.open, open.length],
+    "holds that are open": [openHolds(sql, book, 0, book.seq).length, open.length],
+    "bytes of files": [
+      readFileMeters(sql, null).bytes,
+      sum("SELECT coalesce(sum(bytes), 0) AS sum FROM files"),
+    ],
+  };
+  const problems = Object.entries(pairs)
+    .filter(([, [kept, counted]]) => kept !== counted)
+    .map(([what, [kept, counted]]) => `${what}: ${kept} in the account, ${counted} by its entries`);
+  if (readSettings(sql)?.prepaid && availableOf(account) < 0) {
+    problems.push(`a prepaid balance of which ${availableOf(account)} credits are available`);
+  }
+  return { problems, openHolds: open.map(({ seq: hold, task, atMs }) => ({ hold, task, atMs })) };
+}

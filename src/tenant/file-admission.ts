@@ -1,0 +1,182 @@
+/**
+ * Uploads in a tenant's object: each is held before its body is read, with the most that it can be, and corrected to what
+ * it was once it has been read. Every row has an end of its own, at which it stops counting by itself:
+ *
+ *   the Worker dies after              what ends it
+ *   1. admitFile: a hold               its own end, a quarter of an hour later; it was none of the day's files
+ *   2. keepFile: the file's own bytes  the file's end, which the object knows as well as D1 and R2 do
+ *
+ * so nothing has to be told to the object when files expire, and what is stored is never more than what is counted.
+ */
+import { type Caller, checkAccess, type KeyRefusal } from "../domain/access.ts";
+import { dateOf, type LimitRefusal, longest, type PolicyState, weighRequest } from "../domain/admission.ts";
+import { emptyFileMeters, type FileMeters, weighFile, withoutFile } from "../domain/file-limits.ts";
+import { filesPerTokenImage, maxUploadBytes } from "../domain/uploads.ts";
+import { policiesFor, readScales } from "./decide.ts";
+import { readGround, readScope, writeBook, writeKeyMeters, writeScope } from "./sql.ts";
+
+export interface FileRequest {
+  caller: Caller;
+  fileId: string;
+  /** As the request declares it; null when it does not. */
+  bytes: number | null;
+  /** False for a file that is part of a request which is counted as such. */
+  isRequest: boolean;
+  /** The Worker's clock, unix milliseconds. */
+  nowMs: number;
+}
+
+export type FileDecision =
+  | { kind: "key_refused"; refusal: KeyRefusal }
+  | (FileRefused & { policies: PolicyState[] })
+  /** `heldBytes`: so long the body may be. */
+  | { kind: "admitted"; heldBytes: number; policies: PolicyState[] };
+
+export type FileRefused =
+  | ({ kind: "limited" } & LimitRefusal)
+  /** More bytes than the whole limit, which no waiting helps. */
+  | { kind: "too_large"; most: number }
+  /** Of a token: as many files as its images could ever need. */
+  | { kind: "token_spent"; most: number };
+
+/** Longer than any upload takes. */
+const holdMs = 15 * 60_000;
+
+const scopeOf = (keyId: string | null) => (keyId === null ? "files" : `files ${keyId}`);
+
+/** What counts now, of the tenant or of one key; {@link dropEnded} goes before. */
+export function readFileMeters(sql: SqlStorage, keyId: string | null): FileMeters {
+  return readScope<FileMeters>(sql, scopeOf(keyId)) ?? emptyFileMeters;
+}
+
+const writeMeters = (sql: SqlStorage, keyId: string | null, meters: FileMeters) =>
+  writeScope(sql, scopeOf(keyId), meters);
+
+/** Decides on one upload, and counts and holds it when it is admitted; a refusal consumes nothing. */
+export function admitFile(sql: SqlStorage, request: FileRequest): FileDecision {
+  const { caller, fileId, isRequest, nowMs } = request;
+  const { settings, key, book } = readGround(sql, caller.keyId);
+  if (!settings || !key) return { kind: "key_refused", refusal: "invalid_key" };
+  const refusal = checkAccess(caller, key, settings, { action: "upload" }, nowMs);
+  if (refusal) return { kind: "key_refused", refusal };
+
+  dropEnded(sql, nowMs);
+  const scales = readScales(sql, caller, settings, key, book);
+  const { own } = scales;
+  const policies = policiesFor(request, scales);
+  const whole = Math.min(settings.limits.file_bytes ?? Infinity, own?.limits.file_bytes ?? Infinity);
+  const bytes = request.bytes ?? Math.min(maxUploadBytes, whole);
+  // What is longer is refused for that, once it has been counted as a request.
+  const heldBytes = Math.min(bytes, maxUploadBytes);
+  if (heldBytes > whole) return { kind: "too_large", most: whole, policies };
+  const { token } = caller;
+  const mostFiles = filesPerTokenImage * (token?.maxImages ?? 0);
+  if (token && filesOfToken(sql, token.id) >= mostFiles)
+    return { kind: "token_spent", most: mostFiles, policies };
+
+  const weighed = [
+    { keyId: null, limits: settings.limits, meters: book.meters },
+    ...(own ? [{ keyId: key.id, ...own }] : []),
+  ].map(({ keyId, limits, meters }) => ({
+    keyId,
+    request: isRequest ? weighRequest(meters, limits, nowMs) : { refusals: [], after: meters },
+    file: weighFile(readFileMeters(sql, keyId), limits, heldBytes, nowMs, (over) =>
+      freeAfter(sql, keyId, over, nowMs),
+    ),
+  }));
+  const limited = longest(weighed.flatMap((one) => [...one.request.refusals, ...one.file.refusals]));
+  if (limited) return { kind: "limited", ...limited, policies };
+
+  const [shared, ours] = weighed;
+  const after = { ...book, meters: shared?.request.after ?? book.meters };
+  writeBook(sql, after);
+  if (ours) writeKeyMeters(sql, key.id, ours.request.after);
+  writeMeters(sql, null, shared?.file.after ?? emptyFileMeters);
+  // Of a key without limits of its own as well: it may be given some while its files are alive.
+  const counted = weighFile(readFileMeters(sql, key.id), noLimits, heldBytes, nowMs, () => 0).after;
+  writeMeters(sql, key.id, counted);
+  sql.exec(
+    "INSERT INTO files (id, key_id, token_id, bytes, date, uploaded, ends_ms) VALUES (?, ?, ?, ?, ?, 0, ?)",
+    fileId,
+    key.id,
+    token?.id ?? null,
+    heldBytes,
+    dateOf(nowMs),
+    nowMs + holdMs,
+  );
+  const now = { ...scales, book: after, own: own && ours ? { ...own, meters: ours.request.after } : null };
+  return { kind: "admitted", heldBytes, policies: policiesFor(request, now) };
+}
+
+const noLimits = { files_per_day: null, file_bytes: null };
+
+interface FileRow {
+  [column: string]: SqlStorageValue;
+  key_id: string;
+  bytes: number;
+  date: string;
+  uploaded: number;
+}
+
+/**
+ * Makes a hold the file's own: its bytes, and its end.
+ * @returns false when the hold has ended, so that nothing may be stored.
+ */
+export function keepFile(
+  sql: SqlStorage,
+  id: string,
+  file: { bytes: number; expiresMs: number },
+  nowMs: number,
+): boolean {
+  dropEnded(sql, nowMs);
+  const [row] = sql.exec<FileRow>("SELECT * FROM files WHERE id = ? AND uploaded = 0", id).toArray();
+  if (!row || file.bytes > row.bytes) return false;
+  sql.exec(
+    "UPDATE files SET bytes = ?, uploaded = 1, ends_ms = ? WHERE id = ?",
+    file.bytes,
+    file.expiresMs,
+    id,
+  );
+  takeOut(sql, { ...row, bytes: row.bytes - file.bytes, uploaded: 1 });
+  return true;
+}
+
+/**
+ * Stops counting a file that was deleted, or an upload that came to nothing; once.
+ * @param isUnused Whether it was kept for a request that came to nothing, so that it was none of the day's files either.
+ */
+export function dropFile(sql: SqlStorage, id: string, isUnused = false): void {
+  for (const row of sql.exec<FileRow>("DELETE FROM files WHERE id = ? RETURNING *", id).toArray())
+    takeOut(sql, isUnused ? { ...row, uploaded: 0 } : row);
+}
+
+/** Stops counting what has come to its end. */
+export function dropEnded(sql: SqlStorage, nowMs: number): void {
+  for (const row of sql.exec<FileRow>("DELETE FROM files WHERE ends_ms <= ? RETURNING *", nowMs).toArray())
+    takeOut(sql, row);
+}
+
+function takeOut(sql: SqlStorage, { key_id: keyId, bytes, date, uploaded }: FileRow): void {
+  for (const scope of [null, keyId]) {
+    const gone = { bytes, date, uploaded: uploaded === 1 };
+    writeMeters(sql, scope, withoutFile(readFileMeters(sql, scope), gone));
+  }
+}
+
+function filesOfToken(sql: SqlStorage, tokenId: string): number {
+  return Number(sql.exec("SELECT count(*) AS count FROM files WHERE token_id = ?", tokenId).one().count);
+}
+
+/** In how many milliseconds so many bytes will have come to their end. */
+function freeAfter(sql: SqlStorage, keyId: string | null, bytes: number, nowMs: number): number {
+  const [row] = sql
+    .exec<{ ends_ms: number }>(
+      `SELECT ends_ms FROM (
+         SELECT ends_ms, sum(bytes) OVER (ORDER BY ends_ms, id) AS freed FROM files WHERE ?1 IS NULL OR key_id = ?1)
+       WHERE freed >= ?2 ORDER BY ends_ms LIMIT 1`,
+      keyId,
+      bytes,
+    )
+    .toArray();
+  return Math.max(1, (row?.ends_ms ?? nowMs) - nowMs);
+}

@@ -1,0 +1,107 @@
+/** The tenant's account, moved: what is credited, charged and released, each with its entry, in the caller's transaction. */
+import { availableOf, balanceOf, credit, settle } from "../domain/account.ts";
+import { afterTask } from "../domain/admission.ts";
+import type { Credit, LedgerLine } from "../domain/ledger-lines.ts";
+import { findCredit, findHold, forgetHold, insertEntry } from "./ledger.ts";
+import { withoutHold } from "./open-holds.ts";
+import {
+  type Book,
+  readBook,
+  readKeyMeters,
+  readSettings,
+  returnTokenImages,
+  writeBook,
+  writeKeyMeters,
+} from "./sql.ts";
+
+/** How a task ended, for its hold. */
+export interface Settlement {
+  /** The number that the admission gave it. */
+  hold: number;
+  /** Images that were stored; each is charged at the price of the admission. */
+  images: number;
+  /** The upstream refused the content. */
+  refused: boolean;
+  /** The caller was told that there is no task: its idempotency key is free again. */
+  forget: boolean;
+  /** Why, when it did not go the usual way. */
+  note?: string;
+  nowMs: number;
+}
+
+export type CreditResult =
+  | { kind: "done"; line: LedgerLine; repeated: boolean }
+  /** The account would have less than it holds. */
+  | { kind: "balance_held"; available: number }
+  /** The reference was used for something else. */
+  | { kind: "reference_taken" }
+  | { kind: "no_tenant" };
+
+/** Puts the credits that the tenant starts with into its account, once. */
+export function openAccount(sql: SqlStorage, openingBalance: number, nowMs: number): void {
+  const book = readBook(sql);
+  if (book.opened) return;
+  writeBook(sql, { ...book, opened: true });
+  if (openingBalance > 0) {
+    creditAccount(
+      sql,
+      { type: "topup", amount: openingBalance, reference: "gateway: opening balance", note: null },
+      nowMs,
+    );
+  }
+}
+
+/**
+ * Ends a hold: charges what was stored, releases the rest, and takes the task out of the meters.
+ * @returns false when it was settled before, or there never was one.
+ */
+export function settleHold(
+  sql: SqlStorage,
+  { hold: seq, images, refused, forget, note = null, nowMs }: NotedSettlement,
+): boolean {
+  const book = readBook(sql);
+  const open = withoutHold(book.open, seq);
+  const hold = open && findHold(sql, seq);
+  if (!hold) return false;
+  if (forget) forgetHold(sql, seq);
+  const amount = hold.images * hold.price;
+  const charged = Math.min(images, hold.images) * hold.price;
+  const ended = { date: hold.date, unmade: hold.images - Math.min(images, hold.images), refused };
+  const keyMeters = readKeyMeters(sql, hold.keyId);
+  if (keyMeters) writeKeyMeters(sql, hold.keyId, afterTask(keyMeters, ended, nowMs));
+  if (hold.tokenId !== null && ended.unmade > 0) returnTokenImages(sql, hold.tokenId, ended.unmade);
+  const account = settle(book.account, amount, charged);
+  const entry = { type: "settle" as const, task: hold.task, amount: charged, released: amount - charged };
+  const after = { ...book, open, account, meters: afterTask(book.meters, ended, nowMs) };
+  enterEntry(sql, after, { ...entry, reference: null, note }, nowMs);
+  return true;
+}
+
+/** Tops up, refunds or adjusts; once per `reference`. */
+export function creditAccount(sql: SqlStorage, wanted: Credit, nowMs: number): CreditResult {
+  const settings = readSettings(sql);
+  if (!settings) return { kind: "no_tenant" };
+  const earlier = findCredit(sql, wanted.reference);
+  if (earlier) {
+    if (earlier.type !== wanted.type || earlier.amount !== wanted.amount) return { kind: "reference_taken" };
+    return { kind: "done", line: { ...earlier, type: wanted.type }, repeated: true };
+  }
+  const book = readBook(sql);
+  const account = credit(book.account, wanted.amount, settings.prepaid);
+  if (!account) return { kind: "balance_held", available: availableOf(book.account) };
+  const entry = { ...wanted, task: null, released: 0 };
+  const { type: _type, ...line } = enterEntry(sql, { ...book, account }, entry, nowMs);
+  return { kind: "done", line: { ...line, type: wanted.type }, repeated: false };
+}
+
+/** Writes an entry with the book that it leads to, numbered from one sequence. */
+function enterEntry(sql: SqlStorage, book: Book, entry: NewEntry, nowMs: number) {
+  const seq = book.seq + 1;
+  const { account } = book;
+  const written = { ...entry, seq, atMs: nowMs, balance: balanceOf(account), held: account.held };
+  insertEntry(sql, written, { ...book, seq });
+  return written;
+}
+
+type NotedSettlement = Omit<Settlement, "note"> & { note?: string | null };
+type NewEntry = Omit<Parameters<typeof insertEntry>[1], "seq" | "atMs" | "balance" | "held">;

@@ -1,0 +1,52 @@
+/**
+ * Makes the client that the pages call the API with, out of the API's own document: `.wrangler/web-client/gateway.ts`,
+ * which `src/web` imports as `#gateway`. A page that asks for what is not there does not compile. Run as a program
+ * (`npm run check` does, before it looks at the types) or called by the build of the pages.
+ */
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { build } from "esbuild";
+import { generateSource } from "oazapfts";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const folder = join(root, ".wrangler", "web-client");
+
+export async function generateClient(): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  // Names of its own: another build may be under way, or somebody else read what this one replaces.
+  const document = join(folder, `openapi-${process.pid}.json`);
+  writeFileSync(document, JSON.stringify(await readDocument()));
+  const source = join(folder, `gateway-${process.pid}.ts`);
+  writeFileSync(source, await generateSource(document));
+  renameSync(source, join(folder, "gateway.ts"));
+  rmSync(document);
+}
+
+/** The document of the routes as they are now; nothing is served for it. */
+async function readDocument(): Promise<object> {
+  // Bundled first: Node does not find the packages' modules by the rules that the Worker is built by.
+  const bundle = join(folder, `document-${process.pid}.mjs`);
+  await build({
+    stdin: {
+      contents: `
+        import { createApp } from "./src/app.ts";
+        import { readConfig } from "./src/config.ts";
+        import { makeDocument } from "./src/routes/meta/openapi.ts";
+        const secret = "only to make the document of it ".repeat(2);
+        const { config } = readConfig({ UPSTREAM_API_KEY: secret, ADMIN_API_KEY: secret, KEY_SIGNING_SECRET: secret });
+        export default { ...makeDocument(createApp(config)), servers: [{ url: "/" }] };`,
+      resolveDir: root,
+    },
+    outfile: bundle,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    logLevel: "warning",
+  });
+  const { default: document } = (await import(pathToFileURL(bundle).href)) as { default: object };
+  rmSync(bundle);
+  return document;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await generateClient();

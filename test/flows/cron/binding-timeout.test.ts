@@ -1,0 +1,28 @@
+/** Nobody waits for a binding that does not answer: what it would have said, and what it did, stays open. */
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { OutOfReach, reach } from "../../../src/platform/invocation.ts";
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+it("a binding that stalls is out of reach after ten seconds, and not before", async () => {
+  let outcome = "waiting";
+  const call = reach("database", () => new Promise(() => undefined)).catch((error: unknown) => {
+    outcome = error instanceof OutOfReach ? error.message : "another error";
+  });
+  await vi.advanceTimersByTimeAsync(9_999);
+  expect(outcome).toBe("waiting");
+  await vi.advanceTimersByTimeAsync(1);
+  await call;
+  expect(outcome).toBe("database: no answer in time");
+});
+
+it("one that answers leaves no timer behind", async () => {
+  expect(await reach("database", async () => 7)).toBe(7);
+  await expect(reach("tenant", () => Promise.reject(new Error("reset")))).rejects.toThrow("tenant: reset");
+  expect(vi.getTimerCount()).toBe(0);
+});

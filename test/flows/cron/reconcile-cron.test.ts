@@ -1,0 +1,101 @@
+/** The self-check by cron: every ten minutes a few tenants in turn, and what is unsound is logged as an error. */
+import { reset, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { beforeEach, expect, it } from "vitest";
+import { moneyOf } from "../../helpers/credits.ts";
+import { startGateway, submitTask, type TestGateway } from "../../helpers/gateway.ts";
+import { applyMigrations } from "../../helpers/setup.ts";
+import { objectOf } from "../../helpers/tenant-object.ts";
+
+const minuteMs = 60_000;
+let gateway: TestGateway;
+let failing = 0;
+beforeEach(async () => {
+  await reset();
+  await applyMigrations();
+  failing = 0;
+  gateway = startGateway({
+    around: async (name, call) => {
+      if (name === "object check" && failing-- > 0) throw new Error("out of reach");
+      return call();
+    },
+  });
+});
+
+const logged = (event: string) => gateway.logs.filter((line) => line.event === event);
+
+/** To the next full ten minutes, at which cron checks; at least five minutes on. */
+async function checkingTick(): Promise<void> {
+  gateway.advance(6 * minuteMs);
+  gateway.advance(10 * minuteMs - (gateway.now() % (10 * minuteMs)));
+  await gateway.tick();
+}
+
+/** A tenant with a task whose row is gone. */
+async function leaky(id: string): Promise<string> {
+  const { key } = await gateway.makeTenant({ id, balance: 100 });
+  const task = await submitTask(gateway, key);
+  await env.DB.prepare("DELETE FROM tasks WHERE id = ?").bind(task.id).run();
+  return task.id;
+}
+
+it("logs nothing while all is sound", async () => {
+  const { key } = await gateway.makeTenant({ balance: 100 });
+  await submitTask(gateway, key);
+  for (let i = 0; i < 3; i++) await checkingTick();
+  expect(gateway.logs.filter(({ level }) => level === "error")).toEqual([]);
+});
+
+it("logs a hold that leaked, once, and settles it", async () => {
+  const task = await leaky("shop");
+  await checkingTick();
+  const problem = { event: "unsound", level: "error", kind: "hold", tenant: "shop", subject: task };
+  expect(logged("unsound")).toEqual([{ ...problem, text: expect.stringContaining("settled") }]);
+  expect(await moneyOf(gateway, "shop")).toEqual({ balance: 100, held: 0, available: 100 });
+  await checkingTick();
+  expect(logged("unsound")).toHaveLength(1);
+});
+
+it("logs books that do not add up, each time", async () => {
+  await gateway.makeTenant({ id: "shop", balance: 100 });
+  await runInDurableObject(objectOf("shop"), (_tenant, { storage }) => {
+    storage.sql.exec("UPDATE entries SET book = json_set(book, '$.account.charged', 1)");
+  });
+  await checkingTick();
+  await checkingTick();
+  expect(logged("unsound")).toMatchObject([
+    { level: "error", kind: "balance", tenant: "shop" },
+    { level: "error", kind: "balance", tenant: "shop" },
+  ]);
+});
+
+it("looks every ten minutes and not in between", async () => {
+  await checkingTick();
+  await leaky("shop");
+  for (let minute = 1; minute <= 9; minute++) {
+    gateway.advance(minuteMs);
+    await gateway.tick();
+    expect(logged("unsound")).toEqual([]);
+  }
+  gateway.advance(minuteMs);
+  await gateway.tick();
+  expect(logged("unsound")).toMatchObject([{ tenant: "shop" }]);
+});
+
+it("comes to every tenant in turn, however many there are", async () => {
+  const ids = Array.from({ length: 13 }, (_, i) => `tenant-${10 + i}`);
+  for (const id of ids) await leaky(id);
+  for (let i = 0; i < 16; i++) await checkingTick();
+  const found = logged("unsound").map((line) => String(line.tenant));
+  expect(found.toSorted((a, b) => (a < b ? -1 : 1))).toEqual(ids);
+});
+
+it("is not kept from the other tenants by one whose object is out of reach", async () => {
+  for (const id of ["aaa", "bbb", "ccc"]) await leaky(id);
+  failing = 1;
+  await checkingTick();
+  expect(logged("unsound").map(({ tenant }) => tenant)).toHaveLength(2);
+  expect(logged("not_checked")).toMatchObject([{ level: "error", tenant: "aaa" }]);
+  for (let i = 0; i < 3; i++) await checkingTick();
+  expect(logged("unsound").map(({ tenant }) => tenant)).toContain("aaa");
+});

@@ -1,0 +1,232 @@
+/**
+ * The self-check: silent while all is sound, and each kind of damage, made by hand here, is found. A hold that
+ * leaked is settled by it, once, with an entry that says so; what is younger than five minutes is left alone.
+ */
+import { reset, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, it } from "vitest";
+import { ledgerOf, moneyOf } from "../../helpers/credits.ts";
+import { finishTask, startGateway, storedKeys, submitTask, type TestGateway } from "../../helpers/gateway.ts";
+import { expectError, submit, watchBindings } from "../../helpers/routes.ts";
+import { applyMigrations } from "../../helpers/setup.ts";
+import { objectOf, stubOf } from "../../helpers/tenant-object.ts";
+
+let gateway: TestGateway;
+let tenant = { id: "", key: "", keyId: "" };
+const watch = watchBindings();
+const fiveMinutes = 301_000;
+
+beforeEach(async () => {
+  await reset();
+  await applyMigrations();
+  watch.broken.clear();
+  gateway = startGateway({ around: watch.around });
+  tenant = await gateway.makeTenant({ balance: 500 });
+});
+
+interface Problem {
+  kind: string;
+  tenant: string | null;
+  subject: string | null;
+  text: string;
+}
+
+async function audit(): Promise<{ ok: boolean; data: Problem[] }> {
+  const response = await gateway.admin("GET", "/audit");
+  expect(response.status).toBe(200);
+  const { ok, data } = (await response.json()) as { ok: boolean; data: Problem[] };
+  expect(ok).toBe(data.length === 0);
+  return { ok, data };
+}
+
+const sound = { ok: true, data: [] };
+const found = (kind: string, subject: string | null, owner: string | null = tenant.id) => ({
+  ok: false,
+  data: [{ kind, tenant: owner, subject, text: expect.stringMatching(/\w/) }],
+});
+
+async function finished(n = 1): Promise<string> {
+  const { id } = await submitTask(gateway, tenant.key, { n });
+  expect(await finishTask(gateway, tenant.key, id)).toMatchObject({ status: "completed" });
+  return id;
+}
+
+const slow = (seconds = 3_000) =>
+  gateway.simulator.control.script({ on: "submit", times: 1, do: { kind: "plan", seconds } });
+
+const sql = (query: string, ...values: unknown[]) =>
+  env.DB.prepare(query)
+    .bind(...values)
+    .run();
+
+/** Changes the book that the tenant's object keeps, behind its back. */
+const setInBook = (path: string, value: number) =>
+  runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
+    // It goes with the newest hold or entry, wherever that is.
+    for (const table of ["holds", "entries"])
+      storage.sql.exec(`UPDATE ${table} SET book = json_set(book, ?, ?)`, `$.${path}`, value);
+  });
+
+describe("a sound gateway", () => {
+  it("has nothing to show, whatever its tasks went through", async () => {
+    expect(await audit()).toEqual(sound);
+    const { script } = gateway.simulator.control;
+    await finished(3);
+    script({ on: "submit", times: 1, do: { kind: "plan", end: "failed", code: "generation_failed" } });
+    await finishTask(gateway, tenant.key, (await submitTask(gateway, tenant.key)).id);
+    script({ on: "submit", times: 1, do: { kind: "error", status: 400, code: "content_policy_violation" } });
+    await expectError(await submit(gateway, tenant.key), "content_policy_violation");
+    script({ on: "submit", times: 1, do: { kind: "rate_limit", retryAfter: 60 } });
+    await submitTask(gateway, tenant.key);
+    slow();
+    await submitTask(gateway, tenant.key, { n: 2 });
+    await gateway.admin("PATCH", `/tenants/${tenant.id}`, { balance: 300 });
+    const metered = await gateway.makeTenant();
+    await submitTask(gateway, metered.key);
+    expect(await audit()).toEqual(sound);
+    gateway.advance(fiveMinutes);
+    await gateway.tick();
+    expect(await audit()).toEqual(sound);
+    gateway.advance(900_000);
+    await gateway.tick();
+    gateway.advance(fiveMinutes);
+    expect(await audit()).toEqual(sound);
+  });
+});
+
+describe("a picture that is not there", () => {
+  it("is found by its task", async () => {
+    const id = await finished(2);
+    await finished();
+    await env.IMAGES.delete((await storedKeys())[0] ?? "");
+    const { results } = await env.DB.prepare("SELECT id, images FROM tasks").all<{
+      id: string;
+      images: string;
+    }>();
+    const kept = await storedKeys();
+    const ids = (images: string) => (JSON.parse(images) as { id: string }[]).map((image) => image.id);
+    const robbed = results.find(
+      ({ images }) => !ids(images).every((one) => kept.some((key) => key.includes(one))),
+    );
+    expect(robbed).toBeDefined();
+    gateway.advance(fiveMinutes);
+    expect(await audit()).toEqual(found("picture", robbed?.id ?? id));
+  });
+
+  it("is found when it is cut short, too, and not while its task is young", async () => {
+    const id = await finished();
+    await env.IMAGES.put((await storedKeys())[0] ?? "", "cut");
+    expect(await audit()).toEqual(sound);
+    gateway.advance(fiveMinutes);
+    expect(await audit()).toEqual(found("picture", id));
+  });
+});
+
+describe("a hold that leaked", () => {
+  it("without a task is found, given back once, and said to be", async () => {
+    slow();
+    const { id } = await submitTask(gateway, tenant.key, { n: 2 });
+    await sql("DELETE FROM tasks WHERE id = ?", id);
+    gateway.advance(fiveMinutes - 2_000);
+    expect(await audit()).toEqual(sound);
+    expect(await moneyOf(gateway, tenant.id)).toMatchObject({ held: 60 });
+    gateway.advance(2_000);
+    expect(await audit()).toEqual(found("hold", id));
+    const [release] = await ledgerOf(gateway, tenant.id);
+    expect(release).toMatchObject({
+      type: "release",
+      amount: 60,
+      task: id,
+      note: "found without a task by the audit",
+    });
+    expect(await moneyOf(gateway, tenant.id)).toEqual({ balance: 500, held: 0, available: 500 });
+    expect(await audit()).toEqual(sound);
+    expect(await ledgerOf(gateway, tenant.id)).toHaveLength(3);
+  });
+
+  it("of a task that has ended is settled as the task ended", async () => {
+    watch.broken.add("object settle");
+    const id = await finished(3);
+    await sql("UPDATE tasks SET open = 0");
+    watch.broken.clear();
+    gateway.advance(fiveMinutes);
+    expect(await audit()).toEqual(found("hold", id));
+    const [charge] = await ledgerOf(gateway, tenant.id);
+    expect(charge).toMatchObject({ type: "charge", amount: 90, note: "found unsettled by the audit" });
+    expect(await moneyOf(gateway, tenant.id)).toEqual({ balance: 410, held: 0, available: 410 });
+    expect(await audit()).toEqual(sound);
+  });
+
+  it("of a task that cron has yet to settle is left to cron", async () => {
+    watch.broken.add("object settle");
+    await finished();
+    gateway.advance(fiveMinutes);
+    expect(await audit()).toEqual(sound);
+    watch.broken.clear();
+    await gateway.tick();
+    expect(await moneyOf(gateway, tenant.id)).toMatchObject({ balance: 470, held: 0 });
+  });
+
+  it("is settled once by many that look at the same time", async () => {
+    slow();
+    const { id } = await submitTask(gateway, tenant.key);
+    await sql("DELETE FROM tasks WHERE id = ?", id);
+    gateway.advance(fiveMinutes);
+    const audits = await Promise.all(Array.from({ length: 5 }, audit));
+    expect(audits.filter(({ ok }) => !ok)).toHaveLength(1);
+    expect(await ledgerOf(gateway, tenant.id)).toHaveLength(3);
+  });
+});
+
+describe("a task that", () => {
+  it("goes on although its hold is settled is found", async () => {
+    slow();
+    const { id } = await submitTask(gateway, tenant.key);
+    const row = await env.DB.prepare("SELECT hold FROM tasks WHERE id = ?")
+      .bind(id)
+      .first<{ hold: number }>();
+    const end = { images: 0, refused: false, forget: false, nowMs: gateway.now() };
+    expect(await stubOf(tenant.id).settle({ ...end, hold: row?.hold ?? 0 })).toBe(true);
+    expect(await audit()).toEqual(sound);
+    gateway.advance(fiveMinutes);
+    expect(await audit()).toEqual(found("task", id));
+  });
+
+  it("should have ended is found, five minutes later", async () => {
+    slow(9_000);
+    const { id } = await submitTask(gateway, tenant.key);
+    gateway.advance(3_600_000 + 299_000);
+    expect(await audit()).toEqual(sound);
+    gateway.advance(2_000);
+    expect(await audit()).toEqual(found("overdue", id, null));
+  });
+});
+
+describe("books that do not add up", () => {
+  it.each([
+    ["account.toppedUp", 501, /topped up.*501.*500/],
+    ["account.charged", 0, /charged.*0.*30/],
+    ["account.held", 7, /held.*7.*60/],
+    ["meters.open", 0, /in flight.*0.*1/],
+  ])("are found by what they say of %s", async (path, value, text) => {
+    await finished();
+    slow();
+    await submitTask(gateway, tenant.key, { n: 2 });
+    await setInBook(path, value);
+    expect(await audit()).toEqual({
+      ok: false,
+      data: [{ kind: "balance", tenant: tenant.id, subject: null, text: expect.stringMatching(text) }],
+    });
+  });
+
+  it("are found when a prepaid tenant has less than nothing", async () => {
+    await setInBook("account.toppedUp", -5);
+    await runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
+      storage.sql.exec("UPDATE entries SET amount = -5");
+    });
+    expect(await audit()).toMatchObject({
+      ok: false,
+      data: [{ kind: "balance", text: expect.stringContaining("-5") }],
+    });
+  });
+});

@@ -1,0 +1,129 @@
+/** What the tests of webhooks share: receivers that write down what they are told, ends to tell of, and the log. */
+import { Webhook } from "standardwebhooks";
+import { expect, vi } from "vitest";
+import { bearer, type GatewayOptions, submitTask, type TestGateway } from "./gateway.ts";
+
+export interface Told {
+  url: string;
+  headers: Record<string, string>;
+  body: string;
+}
+
+export interface Receiver {
+  url: string;
+  told: Told[];
+  /** What it answers from now on. */
+  status: number;
+  hosts: NonNullable<GatewayOptions["hosts"]>;
+}
+
+/** Stands in for who listens at this origin, on whatever path. */
+export function startReceiver(origin = "https://hooks.example"): Receiver {
+  const receiver: Receiver = {
+    url: `${origin}/in`,
+    told: [],
+    status: 200,
+    hosts: {
+      [origin]: async (request) => {
+        const headers = Object.fromEntries(request.headers);
+        receiver.told.push({ url: request.url, headers, body: await request.text() });
+        return new Response(null, { status: receiver.status });
+      },
+    },
+  };
+  return receiver;
+}
+
+/** Whether a receiver with this secret takes what it was told for the gateway's. */
+export function verifies({ headers, body }: Told, secret: string): boolean {
+  const clock = vi.spyOn(Date, "now").mockReturnValue(Number(headers["webhook-timestamp"]) * 1000);
+  try {
+    new Webhook(secret).verify(body, headers);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    clock.mockRestore();
+  }
+}
+
+export const signatures = (told: Told | undefined) => told?.headers["webhook-signature"]?.split(" ") ?? [];
+
+/** Has a task end, so that there is something to tell. */
+export async function endTask(gateway: TestGateway, key: string, fields: object = {}): Promise<string> {
+  const { id } = await submitTask(gateway, key, fields);
+  const response = await gateway.admin("POST", `/tasks/${id}/fail`);
+  expect(response.status).toBe(200);
+  return id;
+}
+
+/** Under which ids a task's end is told to the tenant's webhook, and to its own callback. */
+export const toWebhook = (taskId: string) => `msg-${taskId.slice("task-".length)}-w`;
+export const toCallback = (taskId: string) => `msg-${taskId.slice("task-".length)}-c`;
+
+export interface ShownDelivery {
+  id: string;
+  tenant: string;
+  task: string | null;
+  target: string;
+  status: string;
+  attempts: number;
+  next_attempt_at: number | null;
+  last_status: number | null;
+  last_error: string | null;
+}
+
+interface Page {
+  object: string;
+  data: ShownDelivery[];
+  next_cursor: string | null;
+}
+
+export async function ownDeliveries(gateway: TestGateway, key: string, query = ""): Promise<Page> {
+  const response = await gateway.fetch(`/v1/webhook/deliveries${query}`, { headers: bearer(key) });
+  expect(response.status).toBe(200);
+  return response.json();
+}
+
+/** Reads a log page by page, to its end. @param read Reads the page that a query asks for. */
+export async function pagesOf(
+  read: (query: string) => Promise<Page>,
+  limit: number,
+): Promise<ShownDelivery[][]> {
+  const pages: ShownDelivery[][] = [];
+  let cursor: string | null = "";
+  while (cursor !== null && pages.length < 50) {
+    const page: Page = await read(`?limit=${limit}${cursor && `&cursor=${cursor}`}`);
+    expect(page.object).toBe("list");
+    pages.push(page.data);
+    cursor = page.next_cursor;
+  }
+  expect(cursor).toBeNull();
+  return pages;
+}
+
+export interface ShownAct {
+  actor: string;
+  act: string;
+  tenant: string | null;
+  subject: string | null;
+  details: Record<string, unknown>;
+}
+
+/** The log of acts, newest first. */
+export async function readActs(gateway: TestGateway): Promise<ShownAct[]> {
+  const response = await gateway.admin("GET", "/audit?acts_limit=100");
+  return ((await response.json()) as { acts: { data: ShownAct[] } }).acts.data;
+}
+
+/** Expects that none of the texts is in any reply, in the log of acts or in the gateway's log. */
+export async function expectHidden(
+  gateway: TestGateway,
+  replies: string[],
+  secrets: string[],
+): Promise<void> {
+  const everything = [...replies, JSON.stringify(await readActs(gateway)), JSON.stringify(gateway.logs)];
+  for (const secret of secrets) {
+    for (const text of everything) expect(text).not.toContain(secret.replace("whsec_", ""));
+  }
+}

@@ -1,0 +1,350 @@
+/**
+ * A gateway inside workerd for tests: the real app over real D1, R2 and Durable Objects, a simulator in place
+ * of the upstream, and one clock that only moves when a test moves it, or, in virtual time, when all sleep.
+ */
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { createApp } from "../../src/app.ts";
+import { type Config, readConfig } from "../../src/config.ts";
+import type { ImageContentType } from "../../src/domain/task.ts";
+import { runTick, sendLane, settleLane, storeLane } from "../../src/flows/cron/tick.ts";
+import { deliverLane } from "../../src/flows/webhooks/deliver.ts";
+import { meterDatabase } from "../../src/platform/d1-meter.ts";
+import { createDeps, type Deps, type Lanes } from "../../src/platform/invocation.ts";
+import { createSimulator, type PictureSpec, type Simulator } from "../simulator/app.ts";
+import { expectDocumented } from "./documented.ts";
+import type { VirtualTime } from "./virtual-time.ts";
+import { createWorkQueue, type WorkQueue } from "./work-queue.ts";
+
+export const origin = "https://gateway.example";
+export const upstreamOrigin = "https://upstream.example";
+export const filesOrigin = "https://files.upstream.example";
+
+/** Runs a call to a binding or to the network; a test's faults go in here. `name` says which call it is. */
+export type Around = <T>(name: string, call: () => Promise<T>) => Promise<T>;
+
+export interface TestGateway {
+  config: Config;
+  simulator: Simulator;
+  now(): number;
+  /** Not in virtual time, where only sleep passes. */
+  advance(ms: number): void;
+  /** Sleeps as the gateway does. */
+  sleep(ms: number): Promise<void>;
+  time: VirtualTime | undefined;
+  /** Sends a request; work beside the reply is done when it returns, except in virtual time. */
+  fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Like `fetch`, with a JSON body. */
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
+  admin(method: string, path: string, body?: unknown): Promise<Response>;
+  /** Runs one cron tick and whatever it leaves beside it, and consumers of what it hands over. */
+  tick(): Promise<void>;
+  /** What ticks hand over. */
+  work: WorkQueue;
+  /** Deps as a request gets them, for tests that call flows. */
+  deps(): Deps;
+  /** Everything that was logged, a parsed line each. */
+  logs: Record<string, unknown>[];
+  makeTenant(body?: object): Promise<{ id: string; key: string; keyId: string }>;
+}
+
+export interface GatewayOptions {
+  /** Values over those of wrangler.toml. */
+  vars?: Record<string, unknown>;
+  around?: Around;
+  /** Another gateway whose clock and simulator this one shares. */
+  beside?: TestGateway;
+  /** Stands in for Cloudflare where Turnstile's answers are verified; without it nobody is there. */
+  turnstile?: (form: FormData) => Response;
+  /** Who else a fetch may reach beside the simulator, by origin. */
+  hosts?: Record<string, (request: Request) => Response | Promise<Response>>;
+  /** Other lanes than the real ones. */
+  lanes?: Partial<Lanes>;
+  /**
+   * Consumers of what ticks hand over: as many side by side, in virtual time; or only when the test delivers; or no
+   * Queue at all.
+   */
+  consumers?: number | "by hand" | "none";
+  /** Has sleepers share a clock that moves by itself; without it, whoever sleeps moves it for all. */
+  time?: VirtualTime;
+  /** The cache at the edge; without it one that keeps nothing, which is what there is on `workers.dev`. */
+  cache?: Deps["cache"];
+}
+
+const noCache: Deps["cache"] = {
+  match: async () => undefined,
+  put: async (_address, response) => void (await response.body?.cancel()),
+  delete: async () => false,
+};
+
+const plain: Around = (_name, call) => call();
+
+export function startGateway({
+  vars = {},
+  around = plain,
+  beside,
+  turnstile,
+  hosts = {},
+  lanes = {},
+  time = beside?.time,
+  cache = noCache,
+  consumers = 24,
+}: GatewayOptions = {}): TestGateway {
+  const config = testConfig(vars);
+  // A full minute, so that a tick has all of it.
+  let nowMs = 1_900_000_020_000;
+  const now = beside?.now ?? time?.now ?? (() => nowMs);
+  const simulator =
+    beside?.simulator ??
+    createSimulator({ apiKey: config.UPSTREAM_API_KEY, now, picture: drawPicture, filesOrigin });
+  const logs: Record<string, unknown>[] = [];
+  const pending: Promise<unknown>[] = [];
+
+  const deps = (): Deps => {
+    const made: Deps = createDeps(config, {
+      env: withQueue(time ? limitersIn(time, faultyEnv(reached)) : faultyEnv(reached)),
+      now,
+      sleep,
+      cache,
+      fetch: (url, init) =>
+        reached(`fetch ${init.method ?? "GET"}`, async () => {
+          const request = new Request(url, init);
+          const host = hosts[new URL(url).origin];
+          if (host) return Promise.race([host(request), abortOf(init.signal)]);
+          if (url !== config.TURNSTILE_VERIFY_URL) return simulator.fetch(request);
+          if (!turnstile) throw new TypeError("connection refused");
+          return turnstile(await request.formData());
+        }),
+      log: (entry) => logs.push(JSON.parse(JSON.stringify(entry)) as Record<string, unknown>),
+      waitUntil: (work) => pending.push(work),
+      // The real lanes, in this invocation: a test wants to know when they are done.
+      lanes: {
+        send: (untilMs) => sendLane(made, untilMs),
+        store: (untilMs, leaseUntilMs) => storeLane(made, untilMs, leaseUntilMs),
+        settle: (untilMs) => settleLane(made, untilMs),
+        deliver: (untilMs) =>
+          time ? deliverLane(made, untilMs) : deliverLane({ ...made, sleep: forEver }, 0),
+        ...lanes,
+      },
+    });
+    return made;
+  };
+  const besides =
+    time && typeof consumers === "number"
+      ? { concurrency: consumers, delayMs: deliveryMs, sleep: time.sleep }
+      : undefined;
+  const work = createWorkQueue({ deps, besides });
+  const withQueue = (bindings: Env) => ({
+    ...bindings,
+    WORK: (consumers === "none" ? undefined : faultyQueue(work.binding, reached)) as Env["WORK"],
+  });
+  const reached: Around = time ? (name, call) => time.during(name, () => around(name, call)) : around;
+  // Whatever goes on beside takes no time: it is done before the clock moves.
+  const stepOn = async (ms: number) => {
+    await settle();
+    advance(ms);
+  };
+  const sleep = time?.sleep ?? stepOn;
+  const advance = (ms: number) => {
+    if (time) throw new Error("in virtual time the clock moves by itself");
+    if (beside) beside.advance(ms);
+    else nowMs += ms;
+  };
+  const settle = async () => {
+    while (pending.length > 0) await pending.shift();
+  };
+  const app = createApp(config, deps);
+  const gateway: TestGateway = {
+    config,
+    simulator,
+    now,
+    advance,
+    sleep,
+    time,
+    logs,
+    deps,
+    work,
+    async fetch(path, init) {
+      const response = await app.fetch(new Request(`${origin}${path}`, init), env, {} as ExecutionContext);
+      if (!time) {
+        await settle();
+        await expectDocumented(app, init?.method ?? "GET", path, response);
+      }
+      return response;
+    },
+    post: (path, body, headers = {}) => gateway.fetch(path, jsonRequest("POST", body, headers)),
+    admin(method, path, body) {
+      const headers = { authorization: `Bearer ${config.ADMIN_API_KEY}` };
+      return gateway.fetch(`/admin/api${path}`, jsonRequest(method, body, headers));
+    },
+    async tick() {
+      await runTick(deps());
+      await settle();
+      if (!time && typeof consumers === "number") await work.drain().then(settle);
+    },
+    async makeTenant(body = {}) {
+      const tenant = await made<{ id: string }>(
+        await gateway.admin("POST", "/tenants", { name: "Test", ...body }),
+      );
+      const key = await made<{ id: string; key: string }>(
+        await gateway.admin("POST", `/tenants/${tenant.id}/keys`, { name: "test", kind: "secret" }),
+      );
+      return { id: tenant.id, key: key.key, keyId: key.id };
+    },
+  };
+  return gateway;
+}
+
+function testConfig(vars: Record<string, unknown>): Config {
+  const read = readConfig({ ...env, UPSTREAM_BASE_URL: upstreamOrigin, POLL_ROUND_SECONDS: 0, ...vars });
+  if ("config" in read) return read.config;
+  throw new Error(`the test's configuration is wrong: ${read.misconfigured.join(", ")}`);
+}
+
+function jsonRequest(method: string, body: unknown, headers: Record<string, string>): RequestInit {
+  if (body === undefined) return { method, headers };
+  return { method, headers: { "content-type": "application/json", ...headers }, body: JSON.stringify(body) };
+}
+
+/** A lane whose sleep would move everybody's clock goes on when a call of its own is over. */
+const forEver = () => new Promise<void>(() => undefined);
+
+/** Rejects when a fetch is given up, as the platform's does. */
+function abortOf(signal: AbortSignal | null | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    signal?.addEventListener("abort", () => reject(signal.reason as Error));
+  });
+}
+
+async function made<T>(response: Response): Promise<T> {
+  if (response.status !== 201) throw new Error(`not made: ${response.status} ${await response.text()}`);
+  return (await response.json()) as T;
+}
+
+/** From a message's sending to its consumer: an assumption, the platform promises nothing. */
+const deliveryMs = 500;
+
+function faultyQueue(queue: Queue<string>, around: Around): Queue<string> {
+  return {
+    sendBatch: (messages: Iterable<MessageSendRequest<string>>) =>
+      around("Queue", () => queue.sendBatch(messages)),
+  } as Queue<string>;
+}
+
+/** The bindings, with `around` around each call to one. */
+function faultyEnv(around: Around): Env {
+  const bucket = {
+    put: (...args: Parameters<R2Bucket["put"]>) => around("R2 put", () => env.IMAGES.put(...args)),
+    get: (...args: Parameters<R2Bucket["get"]>) => around("R2 get", () => env.IMAGES.get(...args)),
+    head: (key: string) => around("R2 head", () => env.IMAGES.head(key)),
+    delete: (keys: string | string[]) => around("R2 delete", () => env.IMAGES.delete(keys)),
+  } as R2Bucket;
+  const tenants = {
+    getByName(name: string) {
+      type Calls = Record<string, (...args: unknown[]) => Promise<unknown>>;
+      const stub = env.TENANTS.getByName(name) as unknown as Calls;
+      return new Proxy({} as Calls, {
+        get:
+          (_none, method: string) =>
+          (...args: unknown[]) =>
+            around(`object ${method}`, async () => {
+              await givenFaults(stub as unknown as DurableObjectStub, around);
+              return stub[method]?.(...args);
+            }),
+      });
+    },
+  } as unknown as Env["TENANTS"];
+  const database = meterDatabase(
+    env.DB,
+    (call) => around("D1", call),
+    () => undefined,
+  );
+  return { ...env, DB: database, IMAGES: bucket, TENANTS: tenants };
+}
+
+/** Has what an object writes to D1 on a gateway's behalf fail as that gateway's own calls do. */
+async function givenFaults(stub: DurableObjectStub, around: Around): Promise<void> {
+  await runInDurableObject(stub, (instance) => {
+    const database = meterDatabase(
+      env.DB,
+      (call) => around("D1 of the object", call),
+      () => undefined,
+    );
+    (instance as unknown as { env: Env }).env = { ...env, DB: database };
+  });
+}
+
+/** The limits at the edge fail nobody here, but what asks them is at work. */
+function limitersIn(time: VirtualTime, bindings: Env): Env {
+  const counted = (limiter: RateLimit): RateLimit => ({
+    limit: (options) => time.during("limit", () => limiter.limit(options)),
+  });
+  return {
+    ...bindings,
+    SUBMISSIONS_BY_IP: counted(env.SUBMISSIONS_BY_IP),
+    FAILURES_BY_IP: counted(env.FAILURES_BY_IP),
+    READS_BY_KEY: counted(env.READS_BY_KEY),
+  };
+}
+
+/** Draws with the library that runs in Node, through the test runner's service binding. */
+async function drawPicture({ format, width, height, seed }: PictureSpec): Promise<Uint8Array> {
+  const query = new URLSearchParams({ format, width: `${width}`, height: `${height}`, seed: `${seed}` });
+  const response = await env.PICTURES.fetch(`http://pictures/?${query}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** A task as callers get it. */
+export interface ShownTask {
+  id: string;
+  status: string;
+  progress: number;
+  results: string[];
+  images: { url: string; width: number; height: number; bytes: number; content_type: ImageContentType }[];
+  usage: { images: number; credits_held: number; credits_charged: number };
+  error: { code: string } | null;
+  [field: string]: unknown;
+}
+
+export const bearer = (key: string) => ({ authorization: `Bearer ${key}` });
+
+/** Submits a generation and expects it to be taken. */
+export async function submitTask(gateway: TestGateway, key: string, body: object = {}): Promise<ShownTask> {
+  const asked = { model: "wan-2.7-image", prompt: "a lighthouse at dusk", size: "square", ...body };
+  const response = await gateway.post("/v1/images/generations", asked, bearer(key));
+  if (response.status !== 200) throw new Error(`refused: ${response.status} ${await response.text()}`);
+  return (await response.json()) as ShownTask;
+}
+
+export async function readTask(gateway: TestGateway, key: string, id: string): Promise<ShownTask> {
+  const response = await gateway.fetch(`/v1/tasks/${id}`, { headers: bearer(key) });
+  if (response.status !== 200) throw new Error(`not read: ${response.status} ${await response.text()}`);
+  return (await response.json()) as ShownTask;
+}
+
+/** Advances the clock and ticks until a task has ended, for at most `minutes`. */
+export async function finishTask(
+  gateway: TestGateway,
+  key: string,
+  id: string,
+  minutes = 10,
+): Promise<ShownTask> {
+  for (let i = 0; i < minutes * 4; i++) {
+    gateway.advance(15_000);
+    await gateway.tick();
+    const task = await readTask(gateway, key, id);
+    if (!["pending", "processing"].includes(task.status)) return task;
+  }
+  throw new Error(`task ${id} has not ended after ${minutes} minutes`);
+}
+
+/** Ends whatever an earlier test of the same file has left open; cron would go on with it. */
+export async function clearTasks(): Promise<void> {
+  await env.DB.batch([env.DB.prepare("DELETE FROM tasks"), env.DB.prepare("UPDATE leases SET until_ms = 0")]);
+}
+
+/** Keys of all stored objects. */
+export async function storedKeys(): Promise<string[]> {
+  const { objects } = await env.IMAGES.list();
+  return objects.map((object) => object.key);
+}

@@ -1,0 +1,38 @@
+/** The dashboard, entered by its door: what the tests of its sections share. */
+import type { Browser, Page } from "playwright-core";
+import { type BuiltGateway, secrets } from "./built-gateway.ts";
+import {
+  expectAccessible,
+  expectNoSideScroll,
+  openPage,
+  type PageOptions,
+  type WatchedPage,
+} from "./open-page.ts";
+
+/** Opens a section, as "/tasks?status=failed". @param key The admin key unless told otherwise. */
+export async function openSection(
+  browser: Browser,
+  gateway: BuiltGateway,
+  section: string,
+  options: PageOptions = {},
+  key: string = secrets.ADMIN_API_KEY,
+): Promise<WatchedPage> {
+  const opened = await openPage(browser, `${gateway.url}/admin#${section}`, options);
+  await opened.page.getByLabel("Admin key").fill(key);
+  await opened.page.getByRole("button", { name: "Sign in" }).click();
+  await opened.page.getByRole("button", { name: "Sign out" }).waitFor();
+  return opened;
+}
+
+/** Accessible in light and dark, and no wider than a small screen. */
+export async function expectFitForAll(page: Page): Promise<void> {
+  for (const colorScheme of ["light", "dark"] as const) {
+    // Colours that are still on their way from one scheme to the other are none that anybody reads.
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await expectAccessible(page);
+  }
+  const before = page.viewportSize();
+  await page.setViewportSize({ width: 360, height: 740 });
+  await expectNoSideScroll(page);
+  if (before) await page.setViewportSize(before);
+}

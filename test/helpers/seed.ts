@@ -1,0 +1,148 @@
+/** Tasks in every state, made by the store's own statements, and what the table holds of them. */
+import { env } from "cloudflare:workers";
+import { coolDown } from "../../src/d1/cron/leases.ts";
+import { type LookResult, writeLooks } from "../../src/d1/tasks/due-tasks.ts";
+import { claimStores } from "../../src/d1/tasks/store-claims.ts";
+import { type TaskRow, taskFromRow } from "../../src/d1/tasks/task-row.ts";
+import {
+  closeTasks,
+  endTask,
+  insertTasks,
+  markSubmitted,
+  type NewTask,
+  type Submitted,
+  type Written,
+  writtenTasks,
+} from "../../src/d1/tasks/tasks.ts";
+import type { Task, TaskImage, TaskState } from "../../src/domain/task.ts";
+
+export const db = env.DB;
+export const t0 = 1_900_000_000_000;
+/** The lease that tasks are written with. */
+export const leaseMs = 60_000;
+export const hourMs = 3_600_000;
+
+let made = 0;
+
+/** A new task; ids sort in the order of making. */
+export function newTask(over: Partial<NewTask> = {}): NewTask {
+  made += 1;
+  const createdMs = over.createdMs ?? t0;
+  return {
+    id: `task-${String(made).padStart(31, "0")}`,
+    tenantId: "acme",
+    keyId: "key-0123456789abcdef",
+    requestId: "req-1",
+    origin: "https://gateway.example",
+    model: "wan-2.7-image",
+    input: { prompt: "a lighthouse", n: 2, size: "square" },
+    metadata: { order: "7" },
+    endUser: "u-1",
+    priceCredits: 30,
+    hold: null,
+    createdMs,
+    deadlineMs: createdMs + hourMs,
+    ...over,
+  };
+}
+
+export const picture = (id: string, over: Partial<TaskImage> = {}): TaskImage => ({
+  id,
+  source: `https://upstream.example/${id}.png`,
+  state: "wanted",
+  ...over,
+});
+
+/** What a look found: the upstream is done. */
+export const doneLook = (id: string, over: Partial<LookResult> = {}): LookResult => ({
+  id,
+  processing: true,
+  progress: 99,
+  estimatedSeconds: null,
+  images: [picture("img-1"), picture("img-2")],
+  linksDieMs: t0 + 24 * hourMs,
+  ...over,
+});
+
+/** What a look found: the upstream is at work. */
+export const runningLook = (id: string, over: Partial<LookResult> = {}): LookResult =>
+  doneLook(id, { progress: 40, estimatedSeconds: 12, images: null, linksDieMs: null, ...over });
+
+/** Reads a task, whoever's it is. */
+export async function taskOf(id: string): Promise<Task> {
+  const { results } = await db.prepare("SELECT * FROM tasks WHERE id = ?1").bind(id).all<TaskRow>();
+  const [row] = results;
+  if (!row) throw new Error(`no task ${id}`);
+  return taskFromRow(row);
+}
+
+export async function insertSubmitting(over: Partial<NewTask> = {}): Promise<Task> {
+  const task = newTask(over);
+  await writeTask(db, task, task.createdMs + leaseMs);
+  return taskOf(task.id);
+}
+
+/** A task that waits for its turn, due at `dueMs`. */
+export async function insertQueued(over: Partial<NewTask> = {}, dueMs = t0 + 5_000): Promise<Task> {
+  await coolDown(db, dueMs);
+  const task = await insertSubmitting(over);
+  await db.prepare("UPDATE leases SET until_ms = 0 WHERE name = 'cool_down'").run();
+  return task;
+}
+
+export async function insertSubmitted(over: Partial<NewTask> = {}, submittedMs = t0): Promise<Task> {
+  const { id } = await insertSubmitting(over);
+  await noteSubmitted(db, id, { upstreamId: `task-unified-${id}`, submittedMs, estimatedSeconds: 45 });
+  return taskOf(id);
+}
+
+/** A task whose pictures are to be stored, due at `dueMs`. */
+export async function insertStoring(over: Partial<NewTask> = {}, dueMs = t0): Promise<Task> {
+  const { id } = await insertSubmitted(over);
+  await writeLooks(db, [doneLook(id)], dueMs);
+  return taskOf(id);
+}
+
+/** A task in the given state. */
+export async function insertIn(state: TaskState, over: Partial<NewTask> = {}): Promise<Task> {
+  switch (state) {
+    case "submitting":
+      return insertSubmitting(over);
+    case "queued":
+      return insertQueued(over);
+    case "submitted":
+      return insertSubmitted(over);
+    case "storing":
+      return insertStoring(over);
+    case "completed":
+    case "failed":
+    case "cancelled": {
+      const { id } = await insertStoring(over);
+      const ending = { id, from: ["storing"] as const, state, images: [], errorCode: null };
+      await endTask(db, ending, t0 + 1_000, t0 + 31_000).run();
+      await closeTasks(db, [ending.id]);
+      return taskOf(id);
+    }
+  }
+}
+
+/** Writes a task's row, as the tenant's object does. */
+export async function writeTask(
+  db: D1Database,
+  task: NewTask,
+  leaseUntilMs: number,
+): Promise<Written | undefined> {
+  return writtenTasks(await insertTasks(db, [{ task, leaseUntilMs }]).all())[0];
+}
+
+/** Notes that the upstream has a task, as the tenant's object does. @returns whether it was the first to. */
+export async function noteSubmitted(db: D1Database, id: string, submitted: Submitted): Promise<boolean> {
+  return writtenTasks(await markSubmitted(db, [{ id, ...submitted }]).all()).length > 0;
+}
+
+/** Claims one task to be stored. */
+export async function claimStore(
+  ...args: [db: D1Database, nowMs: number, leaseUntilMs: number, which: "new" | "any"]
+): Promise<Task | undefined> {
+  return (await claimStores(...args, 1))[0];
+}

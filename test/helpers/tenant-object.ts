@@ -1,0 +1,179 @@
+/** A tenant's object as a Worker reaches it, and tenants and keys in D1 for it to load. */
+import { env } from "cloudflare:workers";
+import { insertKey, type ListedKey } from "../../src/d1/tenants/keys.ts";
+import { insertTenant, type Tenant as TenantRecord } from "../../src/d1/tenants/tenants.ts";
+import type { Caller } from "../../src/domain/access.ts";
+import { keyLimits, type Limits } from "../../src/domain/admission.ts";
+import type { LedgerQuery } from "../../src/domain/ledger-lines.ts";
+import type { TenantConfig } from "../../src/domain/tenant.ts";
+import type { AdmitDecision, AdmitRequest, Settlement, Summary, Tenant } from "../../src/tenant/object.ts";
+
+export const t0 = 1_900_000_000_000;
+
+/** The object's methods, which over RPC are all asynchronous. */
+export type Stub = {
+  [Method in "admit" | "settle" | "credit" | "setBalance" | "summary" | "ledger" | "configure" | "ping"]: (
+    ...args: Parameters<Tenant[Method]>
+  ) => Promise<Awaited<ReturnType<Tenant[Method]>>>;
+};
+
+const namespace = env.TENANTS as unknown as DurableObjectNamespace<Tenant>;
+
+/** The runtime's stub, for what a test does to the object itself. */
+export const objectOf = (tenantId: string) => namespace.getByName(tenantId);
+
+export function stubOf(tenantId: string): Stub {
+  const stub = objectOf(tenantId) as unknown as Stub;
+  // Every call says when it is; a test that does not care is at t0.
+  return {
+    admit: (request) => stub.admit(request),
+    settle: (settlement) => stub.settle(settlement),
+    credit: (...args) => stub.credit(...args),
+    setBalance: (...args) => stub.setBalance(...args),
+    summary: (...args) => stub.summary(...args),
+    ledger: (query) => stub.ledger(query),
+    configure: (config, nowMs) => stub.configure(config, nowMs),
+    ping: () => stub.ping(),
+  };
+}
+
+/** Gives the tenant's object a copy, as of t0. */
+export const configure = (tenantId: string, over: Partial<TenantConfig> = {}) =>
+  stubOf(tenantId).configure(configOf(over), t0);
+
+let made = 0;
+
+/** An id that no other test has. */
+export function freshId(): string {
+  made += 1;
+  return `tenant-${made}`;
+}
+
+/** No limits but these. */
+export const limitsOf = (own: Partial<Limits>): Limits => keyLimits(own);
+
+export function keyOf(id = "key-0000000000000001", over: Partial<ListedKey> = {}): ListedKey {
+  return {
+    id,
+    kind: "secret",
+    name: "a key",
+    hash: id.padEnd(64, "f"),
+    scopes: ["images", "manage"],
+    allowedOrigins: [],
+    models: null,
+    limits: {},
+    token: { ttlSeconds: 600, maxImages: 10 },
+    createdMs: t0,
+    expiresMs: null,
+    revokedMs: null,
+    ...over,
+  };
+}
+
+export function configOf(over: Partial<TenantConfig> = {}): TenantConfig {
+  return {
+    version: 1,
+    status: "active",
+    limits: limitsOf({ requests_per_minute: 37 }),
+    prices: {},
+    models: null,
+    prepaid: false,
+    openingBalance: 0,
+    lowBalance: null,
+    keys: [keyOf()],
+    ...over,
+  };
+}
+
+/** Writes a tenant and its keys to D1, and to nowhere else. */
+export async function storeTenant(
+  id: string,
+  over: Partial<TenantRecord> = {},
+  keys = [keyOf()],
+): Promise<void> {
+  const { version: _version, keys: _keys, ...settings } = configOf();
+  await insertTenant(
+    env.DB,
+    {
+      ...settings,
+      id,
+      name: id,
+      turnstileSecret: null,
+      retentionDays: null,
+      webhook: { url: null, events: null, isOff: false },
+      createdMs: t0,
+      deletedMs: null,
+      ...over,
+    },
+    "whsec_c2VjcmV0IG9mIGEgdGVzdCB0ZW5hbnQu",
+  );
+  for (const key of keys) await insertKey(env.DB, id, key).run();
+}
+
+export type Asked = Partial<AdmitRequest> & Partial<Pick<Caller, "keyId" | "keyHash">>;
+
+let asked = 0;
+
+export function requestOf(tenantId: string, { keyId, keyHash, ...over }: Asked = {}): AdmitRequest {
+  const { id, hash } = keyOf();
+  asked += 1;
+  return {
+    caller: {
+      kind: "secret",
+      tenantId,
+      keyId: keyId ?? id,
+      keyHash: keyHash ?? hash,
+      token: null,
+      page: { origin: null, sameOrigin: false },
+    },
+    taskId: `task-${String(asked).padStart(31, "0")}`,
+    model: "wan-2.7-image",
+    images: 1,
+    price: 30,
+    replay: null,
+    nowMs: t0,
+    ...over,
+  };
+}
+
+/** Sends so many requests at once. */
+export function admitMany(tenantId: string, count: number, over: Asked = {}): Promise<AdmitDecision[]> {
+  return Promise.all(Array.from({ length: count }, () => stubOf(tenantId).admit(requestOf(tenantId, over))));
+}
+
+export const admitted = (decisions: AdmitDecision[]) =>
+  decisions.filter((one) => one.kind === "admitted").length;
+
+export type Admitted = Extract<AdmitDecision, { kind: "admitted" }>;
+
+/** The admissions among decisions. */
+export const admissionsOf = (decisions: AdmitDecision[]): Admitted[] =>
+  decisions.filter((one) => one.kind === "admitted");
+
+/** Admits one request, or fails. */
+export async function admitOne(tenantId: string, over: Asked = {}): Promise<Admitted> {
+  const decision = await stubOf(tenantId).admit(requestOf(tenantId, over));
+  if (decision.kind !== "admitted") throw new Error(`not admitted: ${JSON.stringify(decision)}`);
+  return decision;
+}
+
+/** Ends a hold, of which nothing was made unless told otherwise. */
+export const settle = (tenantId: string, hold: number, over: Partial<Settlement> = {}) =>
+  stubOf(tenantId).settle({ hold, images: 0, refused: false, forget: false, nowMs: t0, ...over });
+
+export async function summaryOf(tenantId: string, nowMs = t0): Promise<Summary> {
+  const summary = await stubOf(tenantId).summary(tenantId, nowMs);
+  if (!summary) throw new Error(`no tenant ${tenantId}`);
+  return summary;
+}
+
+/** The tenant's ledger, newest first; all of it unless told otherwise. */
+export const ledgerOf = (tenantId: string, over: Partial<LedgerQuery> = {}) =>
+  stubOf(tenantId).ledger({
+    fromMs: 0,
+    toMs: Number.MAX_SAFE_INTEGER,
+    task: null,
+    beforeSeq: Number.MAX_SAFE_INTEGER,
+    limit: 10_000,
+    ...over,
+  });

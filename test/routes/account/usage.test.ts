@@ -1,0 +1,241 @@
+/**
+ * Use, counted from the tasks themselves: for the operator in any grouping, for a tenant with its limits and
+ * what is left of them.
+ */
+import { beforeAll, describe, expect, it } from "vitest";
+import { asCells, csvRows, getAs } from "../../helpers/credits.ts";
+import { finishTask, startGateway, submitTask } from "../../helpers/gateway.ts";
+import { expectError, forgetTasks, makeKey, submit } from "../../helpers/routes.ts";
+
+const gateway = startGateway();
+const dayMs = 86_400_000;
+const dayOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
+const std = "wan-2.7-image";
+const pro = "wan-2.7-image-pro";
+
+let shop = { id: "", key: "", keyId: "" };
+let club = shop;
+let second = { id: "", key: "" };
+let [day1, day2] = ["", ""];
+let secondDayMs = 0;
+
+async function make(key: string, body: object) {
+  const { id } = await submitTask(gateway, key, body);
+  return finishTask(gateway, key, id);
+}
+
+beforeAll(async () => {
+  await forgetTasks();
+  const { script } = gateway.simulator.control;
+  shop = await gateway.makeTenant({ id: "shop", balance: 1_000 });
+  club = await gateway.makeTenant({ id: "club", prices: { [std]: 7 } });
+  second = await makeKey(gateway, shop.id, { name: "second" });
+  day1 = dayOf(gateway.now());
+  await make(shop.key, { n: 2 });
+  await make(shop.key, { n: 1 });
+  await make(second.key, { model: pro });
+  gateway.advance(dayMs);
+  day2 = dayOf(gateway.now());
+  secondDayMs = gateway.now();
+  script({ on: "submit", times: 1, do: { kind: "plan", end: "failed", code: "generation_failed" } });
+  expect(await make(shop.key, { n: 3 })).toMatchObject({ status: "failed" });
+  script({ on: "submit", times: 1, do: { kind: "plan", seconds: 5, results: 1 } });
+  await make(club.key, { n: 4 });
+  // Told to the caller at once, so it is nobody's task.
+  script({ on: "submit", times: 1, do: { kind: "error", status: 400, code: "content_policy_violation" } });
+  expect((await submit(gateway, shop.key)).status).toBe(400);
+  // Under way.
+  script({ on: "submit", times: 1, do: { kind: "plan", seconds: 9_000 } });
+  await submitTask(gateway, shop.key, { n: 4 });
+});
+
+type Row = Record<string, string | number>;
+const usage = async (query: string): Promise<Row[]> => {
+  const response = await gateway.admin("GET", `/usage?${query}`);
+  expect(response.status).toBe(200);
+  const list = (await response.json()) as { object: string; data: Row[]; next_cursor: null };
+  expect(list).toMatchObject({ object: "list", next_cursor: null });
+  return list.data;
+};
+
+const sums = (tasks: number, images: number, credits: number) => ({ tasks, images, credits });
+
+describe("use over all tenants", () => {
+  it("is by tenant and day unless said otherwise, of the last 30 days", async () => {
+    const rows = [
+      { tenant: "club", day: day2, ...sums(1, 1, 7) },
+      { tenant: "shop", day: day1, ...sums(3, 4, 165) },
+      { tenant: "shop", day: day2, ...sums(2, 0, 0) },
+    ];
+    expect(await usage("")).toEqual(rows);
+    expect(await usage("group=tenant,day")).toEqual(rows);
+  });
+
+  it("is grouped by tenant, by key, by model, by day or not at all", async () => {
+    expect(await usage("group=tenant")).toEqual([
+      { tenant: "club", ...sums(1, 1, 7) },
+      { tenant: "shop", ...sums(5, 4, 165) },
+    ]);
+    const byKey = [
+      { key: club.keyId, ...sums(1, 1, 7) },
+      { key: shop.keyId, ...sums(4, 3, 90) },
+      { key: second.id, ...sums(1, 1, 75) },
+    ];
+    expect(await usage("group=key")).toEqual(byKey.toSorted((a, b) => (a.key < b.key ? -1 : 1)));
+    expect(await usage("group=model")).toEqual([
+      { model: std, ...sums(5, 4, 97) },
+      { model: pro, ...sums(1, 1, 75) },
+    ]);
+    expect(await usage("group=day")).toEqual([
+      { day: day1, ...sums(3, 4, 165) },
+      { day: day2, ...sums(3, 1, 7) },
+    ]);
+    expect(await usage("group=")).toEqual([sums(6, 5, 172)]);
+  });
+
+  it("is grouped by all of it at once, in any order and however often one is named", async () => {
+    const all = await usage("group=tenant,key,model,day");
+    expect(all).toHaveLength(4);
+    expect(all).toContainEqual({
+      tenant: "shop",
+      key: second.id,
+      model: pro,
+      day: day1,
+      ...sums(1, 1, 75),
+    });
+    const turned = await usage("group=day,model,key,tenant,day");
+    expect(turned).toHaveLength(4);
+    for (const row of all) expect(turned).toContainEqual(row);
+  });
+
+  it("is of one tenant when it is named", async () => {
+    expect(await usage("group=model&tenant=shop")).toEqual([
+      { model: std, ...sums(4, 3, 90) },
+      { model: pro, ...sums(1, 1, 75) },
+    ]);
+    expect(await usage("group=tenant&tenant=nobody")).toEqual([]);
+  });
+
+  it("is of a period, whose days are whole ones", async () => {
+    expect(await usage(`group=day&from=${day1}&to=${day1}`)).toEqual([{ day: day1, ...sums(3, 4, 165) }]);
+    expect(await usage(`group=day&from=${day2}&to=${day2}`)).toEqual([{ day: day2, ...sums(3, 1, 7) }]);
+    const seconds = secondDayMs / 1000;
+    expect(await usage(`group=tenant&from=${seconds}`)).toEqual([
+      { tenant: "club", ...sums(1, 1, 7) },
+      { tenant: "shop", ...sums(2, 0, 0) },
+    ]);
+    expect(await usage(`group=tenant&to=${seconds}`)).toEqual([{ tenant: "shop", ...sums(3, 4, 165) }]);
+    expect(await usage(`group=tenant&from=${seconds}&to=${seconds}`)).toEqual([]);
+  });
+
+  it("is a table, too", async () => {
+    for (const query of ["", "group=key", "group=tenant,key,model,day", "group="]) {
+      const rows = await csvRows(await gateway.admin("GET", `/usage?format=csv&${query}`));
+      expect(rows).toEqual((await usage(query)).map(asCells));
+    }
+  });
+
+  it.each([
+    ["group", "group=tenant,shoe-size"],
+    ["group", "group=tenant_id"],
+    ["group", "group=Day"],
+    ["from", "from=last-week"],
+    ["from", "from=2030-02-30"],
+    ["from", "from=2030-03-02&to=2030-03-01T00:00:00Z"],
+    ["from", "from=2030-03-02&to=2030-02-28"],
+    ["to", "to=-1"],
+    ["format", "format=CSV"],
+    ["tenant", `tenant=${"t".repeat(33)}`],
+  ])("is refused for a bad %s: %s", async (param, query) => {
+    const response = await gateway.admin("GET", `/usage?${query}`);
+    await expectError(response, "invalid_request", query.includes("T00") ? "to" : param);
+  });
+});
+
+describe("a tenant's own use", () => {
+  const own = (query: string, key = shop.key) => getAs(gateway, key, `/v1/usage?${query}`);
+
+  it("tells balance, limits, what remains of them, and the days", async () => {
+    const response = await own("");
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    const limits = {
+      requests_per_minute: 600,
+      images_per_minute: 60,
+      concurrent_tasks: 20,
+      images_per_day: null,
+      images_per_month: null,
+      refusals_per_day: 200,
+      files_per_day: 200,
+      file_bytes: 1_073_741_824,
+    };
+    // One under way, of four images; its rate slots and those of the refused one are not back yet.
+    const taken = {
+      requests_per_minute: 598,
+      images_per_minute: 55,
+      concurrent_tasks: 19,
+      refusals_per_day: 199,
+    };
+    expect(await response.json()).toEqual({
+      balance: 835,
+      held: 120,
+      available: 715,
+      limits,
+      remaining: { ...limits, ...taken },
+      days: [
+        { date: day1, model: std, ...sums(2, 3, 90) },
+        { date: day1, model: pro, ...sums(1, 1, 75) },
+        { date: day2, model: std, ...sums(2, 0, 0) },
+      ],
+    });
+  });
+
+  it("tells what remains of days and months, and gives back what was not made", async () => {
+    const { key } = await gateway.makeTenant({ limits: { images_per_day: 10, images_per_month: 50 } });
+    const remaining = async () => ((await (await own("", key)).json()) as { remaining: Row }).remaining;
+    gateway.simulator.control.script({
+      on: "submit",
+      times: 1,
+      do: { kind: "plan", seconds: 5, results: 1 },
+    });
+    const { id } = await submitTask(gateway, key, { n: 4 });
+    expect(await remaining()).toMatchObject({
+      images_per_day: 6,
+      images_per_month: 46,
+      concurrent_tasks: 19,
+    });
+    await finishTask(gateway, key, id);
+    expect(await remaining()).toMatchObject({
+      images_per_day: 9,
+      images_per_month: 49,
+      concurrent_tasks: 20,
+    });
+  });
+
+  it("has no balance when it is metered only", async () => {
+    expect(await (await own("", club.key)).json()).toMatchObject({ balance: null, held: 0, available: null });
+  });
+
+  it("is of a period, and a table as well", async () => {
+    const day = { date: day1, model: pro, ...sums(1, 1, 75) };
+    const { days } = (await (await own(`from=${day1}&to=${day1}`)).json()) as { days: Row[] };
+    expect(days).toHaveLength(2);
+    expect(days).toContainEqual(day);
+    expect(await csvRows(await own(`from=${day1}&to=${day1}&format=csv`))).toEqual(days.map(asCells));
+  });
+
+  it.each([
+    ["from", "from=x"],
+    ["to", "to=2030-00-01"],
+    ["from", "from=9&to=8"],
+    ["format", "format=xml"],
+  ])("is refused for a bad %s: %s", async (param, query) => {
+    await expectError(await own(query), "invalid_request", param);
+  });
+
+  it("is open to scope manage, and closed to scope images", async () => {
+    const manage = await makeKey(gateway, shop.id, { scopes: ["manage"] });
+    expect((await own("", manage.key)).status).toBe(200);
+    const images = await makeKey(gateway, shop.id, { scopes: ["images"] });
+    await expectError(await own("", images.key), "scope_denied");
+  });
+});

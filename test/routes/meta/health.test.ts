@@ -1,0 +1,115 @@
+/** Whether the gateway runs, and whether what it stands on answers. */
+import { beforeEach, describe, expect, it } from "vitest";
+import { bearer, startGateway, submitTask } from "../../helpers/gateway.ts";
+import { forgetTasks, watchBindings } from "../../helpers/routes.ts";
+
+beforeEach(forgetTasks);
+
+function start(vars: Record<string, unknown> = {}) {
+  const watch = watchBindings();
+  const gateway = startGateway({ around: watch.around, vars });
+  const ready = (headers: Record<string, string> = {}) => gateway.fetch("/readyz", { headers });
+  const asOperator = bearer(gateway.config.ADMIN_API_KEY);
+  return { gateway, watch, ready, asOperator };
+}
+
+describe("/healthz", () => {
+  it("says ok without a call to anything, even when everything is broken", async () => {
+    const { gateway, watch } = start();
+    for (const part of ["D1", "R2", "object", "fetch"]) watch.broken.add(part);
+    const response = await gateway.fetch("/healthz");
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ status: "ok" });
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    expect(watch.calls).toEqual([]);
+  });
+});
+
+describe("/readyz", () => {
+  it("asks database, bucket and object, and tells everybody no more than ok", async () => {
+    const { watch, ready } = start();
+    const response = await ready();
+    expect(response.status).toBe(200);
+    expect(await response.json()).toEqual({ status: "ok" });
+    expect(response.headers.get("cache-control")).toBe("no-store");
+    expect(watch.calls.map((call) => call.split(" ")[0])).toEqual(
+      expect.arrayContaining(["D1", "R2", "object"]),
+    );
+  });
+
+  it.each([
+    ["no key", {}],
+    ["a wrong key", bearer("admin-test-key-0123456789abcdef-012345678x")],
+    ["an empty key", { authorization: "Bearer " }],
+  ])("gives no details with %s", async (_what, headers: Record<string, string>) => {
+    const { ready } = start();
+    const response = await ready(headers);
+    expect([response.status, await response.json()]).toEqual([200, { status: "ok" }]);
+  });
+
+  it("gives its details with the operator's key", async () => {
+    const { ready, asOperator } = start();
+    expect(await (await ready(asOperator)).json()).toEqual({
+      status: "ok",
+      checks: { database: "ok", storage: "ok", limiter: "ok" },
+      oldest_overdue_seconds: 0,
+    });
+  });
+
+  it("gives its details with the operator's key for reading", async () => {
+    const { ready } = start({ ADMIN_READ_KEY: "reading-key-0123456789" });
+    expect(await (await ready(bearer("reading-key-0123456789"))).json()).toHaveProperty("checks");
+    const lowerCase = { authorization: "bearer reading-key-0123456789" };
+    expect(await (await ready(lowerCase)).json()).toHaveProperty("checks");
+  });
+
+  it("tells the operator how long the oldest task is overdue", async () => {
+    const { gateway, ready, asOperator } = start({ TASK_DEADLINE_SECONDS: 60 });
+    const { key } = await gateway.makeTenant();
+    await submitTask(gateway, key);
+    gateway.advance(30_000);
+    await submitTask(gateway, key);
+    expect(await (await ready(asOperator)).json()).toMatchObject({ oldest_overdue_seconds: 0 });
+    gateway.advance(155_000);
+    expect(await (await ready(asOperator)).json()).toMatchObject({ oldest_overdue_seconds: 125 });
+  });
+
+  it.each([
+    ["the database", "D1", { database: "failed", storage: "ok", limiter: "ok" }],
+    ["the bucket", "R2", { database: "ok", storage: "failed", limiter: "ok" }],
+    ["the object", "object", { database: "ok", storage: "ok", limiter: "failed" }],
+  ])("answers 503 while %s is down, and names it to the operator only", async (_what, part, checks) => {
+    const { watch, ready, asOperator } = start();
+    watch.broken.add(part);
+    const response = await ready();
+    expect([response.status, await response.json()]).toEqual([503, { status: "unavailable" }]);
+    const detailed = await ready(asOperator);
+    expect(detailed.status).toBe(503);
+    expect(await detailed.json()).toMatchObject({ status: "unavailable", checks });
+  });
+
+  it("asks again after 10 s, and not before, whoever wants to know", async () => {
+    const { gateway, watch, ready, asOperator } = start();
+    await ready();
+    const once = watch.calls.length;
+    gateway.advance(9_999);
+    await Promise.all([ready(), ready(asOperator), ready()]);
+    expect(watch.calls).toHaveLength(once);
+    gateway.advance(1);
+    await ready();
+    expect(watch.calls).toHaveLength(2 * once);
+  });
+
+  it("sees an outage come and go within 10 s each", async () => {
+    const { gateway, watch, ready } = start();
+    expect((await ready()).status).toBe(200);
+    watch.broken.add("D1");
+    expect((await ready()).status).toBe(200);
+    gateway.advance(10_000);
+    expect((await ready()).status).toBe(503);
+    watch.broken.clear();
+    expect((await ready()).status).toBe(503);
+    gateway.advance(10_000);
+    expect((await ready()).status).toBe(200);
+  });
+});

@@ -1,0 +1,196 @@
+/** What callers get while a part of the platform does not answer: an honest error, no charge, no words of its own. */
+import { beforeEach, describe, expect, it } from "vitest";
+import { moneyOf } from "../../helpers/credits.ts";
+import { type Around, bearer, finishTask, startGateway, submitTask } from "../../helpers/gateway.ts";
+import {
+  countTasks,
+  expectError,
+  forgetTasks,
+  rawErrorText,
+  read,
+  storePicture,
+  submit,
+  upstreamCalls,
+  watchBindings,
+} from "../../helpers/routes.ts";
+
+beforeEach(forgetTasks);
+
+async function start() {
+  const watch = watchBindings();
+  const gateway = startGateway({ around: watch.around });
+  return { gateway, watch, ...(await gateway.makeTenant()) };
+}
+
+/** Words of the broken part's own error. */
+const rawWords = rawErrorText.split(/[\s,]+/).filter((word) => word.length > 8);
+
+function expectNoRawWords(text: string): void {
+  for (const word of rawWords) expect(text).not.toContain(word);
+}
+
+describe("while the database is down", () => {
+  it("a submit is answered with unavailable, and nothing is sent or written", async () => {
+    const { gateway, watch, key } = await start();
+    watch.broken.add("D1");
+    const response = await submit(gateway, key);
+    expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
+    expectNoRawWords(await response.clone().text());
+    expect(await response.clone().json()).toMatchObject({ error: { retryable: true, charged: "no" } });
+    await expectError(response, "unavailable");
+    expect(gateway.simulator.control.calls()).toEqual([]);
+    expect(await countTasks()).toBe(0);
+  });
+
+  it("a read is answered with unavailable, and works again afterwards", async () => {
+    const { gateway, watch, key } = await start();
+    const { id } = await submitTask(gateway, key);
+    watch.broken.add("D1");
+    const response = await read(gateway, key, id);
+    expectNoRawWords(await response.clone().text());
+    await expectError(response, "unavailable");
+    watch.broken.clear();
+    expect((await read(gateway, key, id)).status).toBe(200);
+  });
+
+  it("a refusal that cannot be written down is not told, and costs nothing: the task ends as refused", async () => {
+    const watch = watchBindings();
+    let sent = 0;
+    const around: Around = async (name, call) => {
+      const result = await watch.around(name, call);
+      if (name === "fetch POST" && ++sent === 1) watch.broken.add("D1");
+      return result;
+    };
+    const gateway = startGateway({ around });
+    const { id, key } = await gateway.makeTenant({ balance: 100 });
+    gateway.simulator.control.script({
+      on: "submit",
+      do: { kind: "error", status: 400, code: "content_policy_violation" },
+    });
+    await expectError(await submit(gateway, key), "unavailable");
+    watch.broken.clear();
+    gateway.advance(60_000);
+    await gateway.tick();
+    const list = await gateway.fetch("/v1/tasks", { headers: bearer(key) });
+    expect(await list.json()).toMatchObject({
+      data: [{ status: "failed", error: { code: "content_policy_violation" } }],
+    });
+    expect(await moneyOf(gateway, id)).toEqual({ balance: 100, held: 0, available: 100 });
+  });
+
+  it("the operator's calls are answered with unavailable", async () => {
+    const { gateway, watch, id, keyId } = await start();
+    watch.broken.add("D1");
+    const calls: [string, string, object?][] = [
+      ["GET", "/tenants"],
+      ["POST", "/tenants", { name: "New" }],
+      ["GET", `/tenants/${id}`],
+      ["PATCH", `/tenants/${id}`, { name: "Other" }],
+      ["GET", `/tenants/${id}/keys`],
+      ["POST", `/tenants/${id}/keys`, { name: "new", kind: "secret" }],
+      ["DELETE", `/tenants/${id}/keys/${keyId}`],
+    ];
+    for (const [method, path, body] of calls) {
+      const response = await gateway.admin(method, path, body);
+      expectNoRawWords(await response.clone().text());
+      await expectError(response, "unavailable");
+    }
+  });
+
+  it("pictures are served as ever", async () => {
+    const { gateway, watch, key } = await start();
+    const { path, bytes } = await storePicture(gateway, key, "webp");
+    watch.broken.add("D1");
+    watch.broken.add("object");
+    const response = await gateway.fetch(path);
+    expect(new Uint8Array(await response.arrayBuffer())).toEqual(bytes);
+  });
+});
+
+describe("while the tenant's object is down", () => {
+  it("a submit is answered with unavailable, never let through and never called too much", async () => {
+    const { gateway, watch, key } = await start();
+    watch.broken.add("object");
+    const response = await submit(gateway, key);
+    expectNoRawWords(await response.clone().text());
+    await expectError(response, "unavailable");
+    expect(gateway.simulator.control.calls()).toEqual([]);
+    expect(await countTasks()).toBe(0);
+    watch.broken.clear();
+    expect((await submit(gateway, key)).status).toBe(200);
+  });
+
+  it("tasks are read as ever, and end", async () => {
+    const { gateway, watch, key } = await start();
+    const { id } = await submitTask(gateway, key);
+    watch.broken.add("object");
+    expect(await finishTask(gateway, key, id)).toMatchObject({ status: "completed" });
+  });
+
+  it("a change by the operator is not called done, and reaches the object later", async () => {
+    const { gateway, watch, key, id } = await start();
+    watch.broken.add("object");
+    await expectError(await gateway.admin("PATCH", `/tenants/${id}`, { status: "suspended" }), "unavailable");
+    watch.broken.clear();
+    await gateway.tick();
+    await expectError(await submit(gateway, key), "tenant_suspended");
+  });
+});
+
+describe("while the bucket is down", () => {
+  it("a picture is answered with an error of the gateway's, whatever was asked of it", async () => {
+    const { gateway, watch, key } = await start();
+    const { path } = await storePicture(gateway, key, "webp");
+    watch.broken.add("R2");
+    for (const headers of [{}, { range: "bytes=0-9" }, { "if-none-match": '"other"' }]) {
+      const response = await gateway.fetch(path, { headers });
+      const text = await response.clone().text();
+      expectNoRawWords(text);
+      await expectError(response, "unavailable");
+    }
+    const head = await gateway.fetch(path, { method: "HEAD" });
+    expect(head.status).toBe(503);
+    watch.broken.clear();
+    expect((await gateway.fetch(path)).status).toBe(200);
+  });
+
+  it("a failing read of a range is not called unsatisfiable", async () => {
+    const { gateway, watch, key } = await start();
+    const { path } = await storePicture(gateway, key, "webp");
+    watch.broken.add("R2 get");
+    const response = await gateway.fetch(path, { headers: { range: "bytes=0-9" } });
+    await expectError(response, "unavailable");
+  });
+
+  it("submits and reads work, and the task ends once it is back", async () => {
+    const { gateway, watch, key } = await start();
+    watch.broken.add("R2");
+    const { id } = await submitTask(gateway, key);
+    gateway.advance(15_000);
+    await gateway.tick().catch(() => undefined);
+    expect(await (await read(gateway, key, id)).json()).toMatchObject({ status: "processing" });
+    watch.broken.clear();
+    expect(await finishTask(gateway, key, id)).toMatchObject({ status: "completed" });
+    expect(upstreamCalls(gateway, "POST")).toHaveLength(1);
+  });
+});
+
+describe("a failure", () => {
+  it.each(["D1", "object", "R2", "fetch"])("of %s leaves no word of its own in the log", async (part) => {
+    const { gateway, watch, key } = await start();
+    const { path } = await storePicture(gateway, key, "webp");
+    const { id } = await submitTask(gateway, key);
+    const before = gateway.logs.length;
+    gateway.advance(5_000);
+    watch.broken.add(part);
+    await submit(gateway, key);
+    await read(gateway, key, id);
+    await gateway.fetch(path);
+    await gateway.admin("GET", "/tenants");
+    await gateway.tick().catch(() => undefined);
+    const lines = JSON.stringify(gateway.logs.slice(before));
+    for (const secret of ["internal.example", "5f2c77aa91b04d3e6c", "sk_live_51NfHq8d0Zk3vXw9Lb2TcYp7"]) {
+      expect(lines).not.toContain(secret);
+    }
+  });
+});
