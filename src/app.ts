@@ -10,7 +10,7 @@ import { authenticate, authenticateAdmin, nameTenant } from "./http/authenticate
 import type { Api, AppContext } from "./http/context.ts";
 import { cors } from "./http/cors.ts";
 import { observe } from "./http/observe.ts";
-import { type Deps, describe, newId, OutOfReach } from "./platform/invocation.ts";
+import { BindingUnavailable, describe, type Invocation, newId } from "./platform/invocation.ts";
 import { createClientToken } from "./routes/account/create-client-token.ts";
 import { getLedger } from "./routes/account/get-ledger.ts";
 import { getUsage } from "./routes/account/get-usage.ts";
@@ -44,10 +44,10 @@ import { ownWebhook } from "./routes/webhooks/own-webhook.ts";
 
 export type { Api } from "./http/context.ts";
 
-/** The gateway's HTTP API. Make it once per isolate; `depsFor` is called for each request. */
-export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => Deps): Api {
+/** The gateway's HTTP API. Make it once per isolate; `invocationFor` is called for each request. */
+export function createApp(config: Config, invocationFor: (ctx: ExecutionContext) => Invocation): Api {
   const api = createApi();
-  api.use(observe(depsFor));
+  api.use(observe(invocationFor));
   for (const path of ["/v1/*", "/openai/v1/*", "/images/*"]) api.use(path, cors);
   for (const path of ["/v1/files", "/openai/v1/images/edits"]) api.use(path, drainRefused);
   for (const path of ["/v1/*", "/openai/v1/*"]) api.use(path, authenticate);
@@ -94,7 +94,7 @@ export function createApp(config: Config, depsFor: (ctx: ExecutionContext) => De
 }
 
 /** Serves `/healthz` only: everything else says which values are missing or malformed. */
-export function createMisconfiguredApp(variables: string[], log: Deps["log"]): Pick<Api, "fetch"> {
+export function createMisconfiguredApp(variables: string[], log: Invocation["log"]): Pick<Api, "fetch"> {
   const api = createApi();
   api.use(async (c, next) => {
     const request = newId("request", 0);
@@ -125,7 +125,7 @@ function refuseOtherMethods(api: Api): void {
 function replyToError(thrown: Error, c: AppContext): Response {
   const error = knownError(thrown);
   if (error.code === "internal_error" || error.code === "unavailable") {
-    c.get("deps").log({
+    c.get("invocation").log({
       event: "request_failed",
       level: "error",
       request: c.get("requestId"),
@@ -138,7 +138,7 @@ function replyToError(thrown: Error, c: AppContext): Response {
 
 function knownError(thrown: Error): ApiError {
   if (thrown instanceof ApiError) return thrown;
-  if (thrown instanceof OutOfReach) {
+  if (thrown instanceof BindingUnavailable) {
     return new ApiError(
       "unavailable",
       "The gateway cannot answer right now. Nothing was charged; try again.",

@@ -5,30 +5,30 @@ import { type Config, readConfig } from "./config.ts";
 import { consume } from "./flows/cron/consume.ts";
 import { runTick, sendLane, settleLane, storeLane } from "./flows/cron/tick.ts";
 import { deliverLane } from "./flows/webhooks/deliver.ts";
-import { createDeps, type Deps, type Lanes, writeLog } from "./platform/invocation.ts";
+import { createInvocation, type Invocation, type Lanes, writeLog } from "./platform/invocation.ts";
 
 export { Tenant } from "./tenant/object.ts";
 
 /** Lanes run in invocations of their own: a loop-back call gives each its own connections and time. */
 export class Lane extends WorkerEntrypoint<Env> implements Lanes {
   send(untilMs: number): Promise<void> {
-    return sendLane(this.#deps(), untilMs);
+    return sendLane(this.#invocation(), untilMs);
   }
 
   store(untilMs: number, leaseUntilMs?: number): Promise<void> {
-    return storeLane(this.#deps(), untilMs, leaseUntilMs);
+    return storeLane(this.#invocation(), untilMs, leaseUntilMs);
   }
 
   settle(untilMs: number): Promise<void> {
-    return settleLane(this.#deps(), untilMs);
+    return settleLane(this.#invocation(), untilMs);
   }
 
   deliver(untilMs: number): Promise<void> {
-    return deliverLane(this.#deps(), untilMs);
+    return deliverLane(this.#invocation(), untilMs);
   }
 
-  #deps(): Deps {
-    return depsFor(configOf(this.env), this.env, this.ctx);
+  #invocation(): Invocation {
+    return invocationFor(configOf(this.env), this.env, this.ctx);
   }
 }
 
@@ -37,10 +37,10 @@ export default {
     return appOf(env).fetch(request, env, ctx);
   },
   scheduled(_controller, env, ctx) {
-    return runTick(depsFor(configOf(env), env, ctx));
+    return runTick(invocationFor(configOf(env), env, ctx));
   },
   queue(batch, env, ctx) {
-    return consume(depsFor(configOf(env), env, ctx), batch);
+    return consume(invocationFor(configOf(env), env, ctx), batch);
   },
 } satisfies ExportedHandler<Env>;
 
@@ -53,7 +53,7 @@ function appOf(env: Env): Pick<Api, "fetch"> {
     const read = readConfig(env);
     app =
       "config" in read
-        ? createApp(read.config, (ctx) => depsFor(read.config, env, ctx))
+        ? createApp(read.config, (ctx) => invocationFor(read.config, env, ctx))
         : createMisconfiguredApp(read.misconfigured, writeLog);
     apps.set(env, app);
   }
@@ -66,7 +66,7 @@ function configOf(env: Env): Config {
   throw new Error(`misconfigured: ${read.misconfigured.join(", ")}`);
 }
 
-function depsFor(config: Config, env: Env, ctx: ExecutionContext): Deps {
+function invocationFor(config: Config, env: Env, ctx: ExecutionContext): Invocation {
   const lanes = (ctx.exports as unknown as { Lane: Lanes }).Lane;
-  return createDeps(config, { env, waitUntil: (work) => ctx.waitUntil(work), lanes });
+  return createInvocation(config, { env, waitUntil: (work) => ctx.waitUntil(work), lanes });
 }

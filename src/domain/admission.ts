@@ -1,6 +1,6 @@
 /**
- * Whether a request may go ahead, by every limit at once. Pure: meters and the clock come in, a verdict with
- * its numbers and the meters afterwards go out. Whoever keeps the meters writes them only when the request is
+ * Whether a request may go ahead, by every limit at once. Pure: counters and the clock come in, a verdict with
+ * its numbers and the counters afterwards go out. Whoever keeps the counters writes them only when the request is
  * admitted, so that a refusal consumes nothing of anything.
  */
 import { type Bucket, emptyBucket, takeFromBucket, windowMs } from "./rate-bucket.ts";
@@ -35,7 +35,7 @@ export const defaultLimits: Limits = {
 export const limitNames = Object.keys(defaultLimits) as LimitName[];
 
 /** What has been used, of a tenant or of one key. */
-export interface Meters {
+export interface UsageCounters {
   requests: Bucket;
   images: Bucket;
   /** Tasks in flight. */
@@ -45,7 +45,7 @@ export interface Meters {
   month: { month: string; images: number };
 }
 
-export const emptyMeters: Meters = {
+export const emptyCounters: UsageCounters = {
   requests: emptyBucket,
   images: emptyBucket,
   open: 0,
@@ -73,13 +73,13 @@ export interface LimitRefusal {
   retryAfterMs: number;
 }
 
-export interface Weighed {
+export interface LimitCheck {
   /** Empty when all limits admit. */
   refusals: LimitRefusal[];
   /** Limits that so many images at once never fit into. */
   neverFits: LimitName[];
-  /** The meters afterwards; to be kept only when everything else admits as well. */
-  after: Meters;
+  /** The counters afterwards; to be kept only when everything else admits as well. */
+  after: UsageCounters;
 }
 
 const dayMs = 86_400_000;
@@ -109,9 +109,9 @@ function daysInMonth(nowMs: number): number {
  * Counts of the day and month that `nowMs` is in. A clock that is behind, across midnight, counts into the later
  * day: nothing is ever given back by a clock.
  */
-function current(meters: Meters, nowMs: number): Pick<Meters, "day" | "month"> {
+function current(counters: UsageCounters, nowMs: number): Pick<UsageCounters, "day" | "month"> {
   const date = dateOf(nowMs);
-  const { day, month } = meters;
+  const { day, month } = counters;
   return {
     day: day.date >= date ? day : { date, images: 0, refusals: 0 },
     month: month.month >= monthOf(date) ? month : { month: monthOf(date), images: 0 },
@@ -122,9 +122,14 @@ function current(meters: Meters, nowMs: number): Pick<Meters, "day" | "month"> {
  * Weighs one task of `images` images against all limits.
  * @param images Whole, at least 1.
  */
-export function weigh(meters: Meters, limits: Limits, images: number, nowMs: number): Weighed {
+export function checkLimits(
+  counters: UsageCounters,
+  limits: Limits,
+  images: number,
+  nowMs: number,
+): LimitCheck {
   const refusals: LimitRefusal[] = [];
-  const { day, month } = current(meters, nowMs);
+  const { day, month } = current(counters, nowMs);
   const rate = (name: LimitName, bucket: Bucket, events: number): Bucket => {
     const limit = limits[name];
     if (limit === null) return bucket;
@@ -137,10 +142,10 @@ export function weigh(meters: Meters, limits: Limits, images: number, nowMs: num
     if (limit !== null && count > limit) refusals.push({ code: "quota_exceeded", limit: name, retryAfterMs });
   };
 
-  const after: Meters = {
-    requests: rate("requests_per_minute", meters.requests, 1),
-    images: rate("images_per_minute", meters.images, images),
-    open: meters.open + 1,
+  const after: UsageCounters = {
+    requests: rate("requests_per_minute", counters.requests, 1),
+    images: rate("images_per_minute", counters.images, images),
+    open: counters.open + 1,
     day: { ...day, images: day.images + images },
     month: { ...month, images: month.images + images },
   };
@@ -158,18 +163,22 @@ export function weigh(meters: Meters, limits: Limits, images: number, nowMs: num
 }
 
 /** Weighs a request that is no task, such as an upload: it takes one of the minute's requests. */
-export function weighRequest(meters: Meters, limits: Limits, nowMs: number): Omit<Weighed, "neverFits"> {
+export function checkRequestLimit(
+  counters: UsageCounters,
+  limits: Limits,
+  nowMs: number,
+): Omit<LimitCheck, "neverFits"> {
   const limit = limits.requests_per_minute;
-  if (limit === null) return { refusals: [], after: meters };
-  const { admitted, bucket, retryMs } = takeFromBucket(meters.requests, limit, 1, nowMs);
-  if (admitted) return { refusals: [], after: { ...meters, requests: bucket } };
+  if (limit === null) return { refusals: [], after: counters };
+  const { admitted, bucket, retryMs } = takeFromBucket(counters.requests, limit, 1, nowMs);
+  if (admitted) return { refusals: [], after: { ...counters, requests: bucket } };
   const refusal = { code: "rate_limited", limit: "requests_per_minute", retryAfterMs: retryMs } as const;
-  return { refusals: [refusal], after: meters };
+  return { refusals: [refusal], after: counters };
 }
 
 /** The state of every limit that is in force, as the RateLimit headers tell it. */
-export function policiesOf(meters: Meters, limits: Limits, nowMs: number): PolicyState[] {
-  const { day, month } = current(meters, nowMs);
+export function policiesOf(counters: UsageCounters, limits: Limits, nowMs: number): PolicyState[] {
+  const { day, month } = current(counters, nowMs);
   const rate = (name: PolicyName, bucket: Bucket, limit: number | null): PolicyState[] => {
     if (limit === null) return [];
     const { remaining, resetMs } = takeFromBucket(bucket, limit, 0, nowMs);
@@ -185,11 +194,11 @@ export function policiesOf(meters: Meters, limits: Limits, nowMs: number): Polic
   };
   const most = limits.concurrent_tasks;
   return [
-    ...rate("requests", meters.requests, limits.requests_per_minute),
-    ...rate("images", meters.images, limits.images_per_minute),
+    ...rate("requests", counters.requests, limits.requests_per_minute),
+    ...rate("images", counters.images, limits.images_per_minute),
     ...(most === null
       ? []
-      : [{ name: "tasks" as const, limit: most, remaining: Math.max(0, most - meters.open) }]),
+      : [{ name: "tasks" as const, limit: most, remaining: Math.max(0, most - counters.open) }]),
     ...quota("daily", day.images, limits.images_per_day, 1, untilTomorrow(nowMs)),
     ...quota("monthly", month.images, limits.images_per_month, daysInMonth(nowMs), untilNextMonth(nowMs)),
   ];
@@ -205,14 +214,14 @@ export interface Ended {
   refused: boolean;
 }
 
-/** Takes an ended task out of the meters. Slots of rates stay taken. */
-export function afterTask(meters: Meters, ended: Ended, nowMs: number): Meters {
-  const { day, month } = current(meters, nowMs);
+/** Takes an ended task out of the counters. Slots of rates stay taken. */
+export function afterTask(counters: UsageCounters, ended: Ended, nowMs: number): UsageCounters {
+  const { day, month } = current(counters, nowMs);
   const sameDay = day.date === ended.date;
   const sameMonth = month.month === monthOf(ended.date);
   return {
-    ...meters,
-    open: Math.max(0, meters.open - 1),
+    ...counters,
+    open: Math.max(0, counters.open - 1),
     day: {
       ...day,
       images: day.images - (sameDay ? Math.min(day.images, ended.unmade) : 0),
@@ -224,18 +233,18 @@ export function afterTask(meters: Meters, ended: Ended, nowMs: number): Meters {
 
 /** What is left of each limit now, under the limit's own name; null where there is none. Files are counted apart. */
 export function remainingOf(
-  meters: Meters,
+  counters: UsageCounters,
   limits: Limits,
   nowMs: number,
 ): Record<Exclude<LimitName, FileLimitName>, number | null> {
-  const { day, month } = current(meters, nowMs);
+  const { day, month } = current(counters, nowMs);
   const left = (limit: number | null, used: number) => (limit === null ? null : Math.max(0, limit - used));
   const inBucket = (limit: number | null, bucket: Bucket) =>
     limit === null ? null : takeFromBucket(bucket, limit, 0, nowMs).remaining;
   return {
-    requests_per_minute: inBucket(limits.requests_per_minute, meters.requests),
-    images_per_minute: inBucket(limits.images_per_minute, meters.images),
-    concurrent_tasks: left(limits.concurrent_tasks, meters.open),
+    requests_per_minute: inBucket(limits.requests_per_minute, counters.requests),
+    images_per_minute: inBucket(limits.images_per_minute, counters.images),
+    concurrent_tasks: left(limits.concurrent_tasks, counters.open),
     images_per_day: left(limits.images_per_day, day.images),
     images_per_month: left(limits.images_per_month, month.images),
     refusals_per_day: left(limits.refusals_per_day, day.refusals),

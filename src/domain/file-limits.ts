@@ -1,11 +1,11 @@
 /**
  * Limits of uploads: files by UTC day, and bytes of all that are alive. Pure, like the limits of tasks: whoever keeps
- * the meters writes them only when everything admits.
+ * the counters writes them only when everything admits.
  */
 import { dateOf, type LimitName, type LimitRefusal, type Limits, untilTomorrow } from "./admission.ts";
 
 /** What has been used, of a tenant or of one key. */
-export interface FileMeters {
+export interface FileCounters {
   /** The UTC day that `files` are counted on. */
   date: string;
   files: number;
@@ -13,31 +13,31 @@ export interface FileMeters {
   bytes: number;
 }
 
-export const emptyFileMeters: FileMeters = { date: "", files: 0, bytes: 0 };
+export const emptyFileCounters: FileCounters = { date: "", files: 0, bytes: 0 };
 
 /** A clock that is behind, across midnight, counts into the later day. */
-function current(meters: FileMeters, nowMs: number): FileMeters {
+function current(counters: FileCounters, nowMs: number): FileCounters {
   const date = dateOf(nowMs);
-  return meters.date >= date ? meters : { ...meters, date, files: 0 };
+  return counters.date >= date ? counters : { ...counters, date, files: 0 };
 }
 
-export interface WeighedFile {
+export interface FileLimitCheck {
   refusals: LimitRefusal[];
-  after: FileMeters;
+  after: FileCounters;
 }
 
 /**
  * Weighs one upload.
  * @param freeAfterMs In how long so many bytes will have come to the end of their lives.
  */
-export function weighFile(
-  meters: FileMeters,
+export function checkFileLimits(
+  counters: FileCounters,
   limits: Pick<Limits, "files_per_day" | "file_bytes">,
   bytes: number,
   nowMs: number,
   freeAfterMs: (bytes: number) => number,
-): WeighedFile {
-  const day = current(meters, nowMs);
+): FileLimitCheck {
+  const day = current(counters, nowMs);
   const after = { ...day, files: day.files + 1, bytes: day.bytes + bytes };
   const refusals: LimitRefusal[] = [];
   const refuse = (limit: LimitName, retryAfterMs: number) =>
@@ -51,27 +51,27 @@ export function weighFile(
   return { refusals, after };
 }
 
-/** Takes a file, or an upload that came to nothing, out of the meters. */
+/** Takes a file, or an upload that came to nothing, out of the counters. */
 export function withoutFile(
-  meters: FileMeters,
+  counters: FileCounters,
   gone: { bytes: number; date: string; uploaded: boolean },
-): FileMeters {
+): FileCounters {
   // An upload that came to nothing was none of the day's files.
-  const back = !gone.uploaded && meters.date === gone.date ? 1 : 0;
+  const back = !gone.uploaded && counters.date === gone.date ? 1 : 0;
   return {
-    ...meters,
-    files: Math.max(0, meters.files - back),
-    bytes: Math.max(0, meters.bytes - gone.bytes),
+    ...counters,
+    files: Math.max(0, counters.files - back),
+    bytes: Math.max(0, counters.bytes - gone.bytes),
   };
 }
 
 /** What is left of the two limits; null where there is none. */
 export function remainingFiles(
-  meters: FileMeters,
+  counters: FileCounters,
   limits: Pick<Limits, "files_per_day" | "file_bytes">,
   nowMs: number,
 ): { files_per_day: number | null; file_bytes: number | null } {
   const left = (limit: number | null, used: number) => (limit === null ? null : Math.max(0, limit - used));
-  const { files, bytes } = current(meters, nowMs);
+  const { files, bytes } = current(counters, nowMs);
   return { files_per_day: left(limits.files_per_day, files), file_bytes: left(limits.file_bytes, bytes) };
 }

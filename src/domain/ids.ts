@@ -16,7 +16,7 @@ export const idPrefixes = {
   /** Of client tokens. */
   token: "tok-",
   /** Of the operator's and the tenants' changes; sorts by age. */
-  act: "act-",
+  auditEntry: "act-",
   /** Of webhooks. Those of a task are made of the task's id; both sort by age. */
   delivery: "msg-",
 } as const;
@@ -33,10 +33,10 @@ const randomCharacters: Record<IdKind, number> = {
   tenant: 12,
   request: 20,
   token: 20,
-  act: 16,
+  auditEntry: 16,
   delivery: 21,
 };
-const sortable: readonly IdKind[] = ["task", "act", "delivery"];
+const sortable: readonly IdKind[] = ["task", "auditEntry", "delivery"];
 
 /** Characters of base 32 from random bytes, one byte a character, so that no bit is used twice. */
 export function base32(bytes: Uint8Array): string {
@@ -71,7 +71,7 @@ function base32Time(nowMs: number): string {
 }
 
 /** What sorts before every id of this kind that is made at `nowMs` or later, and after all earlier ones. */
-export function idBound(kind: "task" | "act" | "delivery", nowMs: number): string {
+export function idBound(kind: "task" | "auditEntry" | "delivery", nowMs: number): string {
   return idPrefixes[kind] + base32Time(Math.max(0, nowMs));
 }
 

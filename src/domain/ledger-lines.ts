@@ -11,7 +11,7 @@ export interface LedgerLine {
   atMs: number;
   type: (typeof lineTypes)[number];
   amount: number;
-  task: string | null;
+  taskId: string | null;
   reference: string | null;
   note: string | null;
   /** Of the account, afterwards. */
@@ -24,7 +24,7 @@ export interface LedgerQuery {
   fromMs: number;
   /** Exclusive. */
   toMs: number;
-  task: string | null;
+  taskId: string | null;
   /** Only lines before this one. */
   beforeSeq: number;
   limit: number;

@@ -19,7 +19,7 @@ export interface UpstreamTask {
 }
 
 /** How often a task is looked at, by the time since the upstream took it. The last row holds for ever. */
-export const lookSchedule = [
+export const pollSchedule = [
   { untilAgeMs: 120_000, everyMs: 3_000 },
   { untilAgeMs: 600_000, everyMs: 10_000 },
   { untilAgeMs: 1_800_000, everyMs: 30_000 },
@@ -27,7 +27,7 @@ export const lookSchedule = [
 ] as const;
 
 /** The upstream has nothing to say of a task younger than this. */
-export const firstLookMs = 3_000;
+export const firstPollMs = 3_000;
 
 /** How long a reader's refresh keeps the next one away: the contract's pace, not cron's. */
 export function refreshIntervalMs(ageMs: number): number {
@@ -38,13 +38,13 @@ export function refreshIntervalMs(ageMs: number): number {
 export const linkLifeMs = 24 * 3_600_000;
 
 /** What has to be known of a task to look at it. */
-export type LookedAt = Pick<
+export type PollTarget = Pick<
   Task,
   "id" | "upstreamId" | "deadlineMs" | "processing" | "progress" | "estimatedSeconds"
 > & {
   imagesAsked: number;
   /** Somebody reads it, so that how far it is matters; else only what moves it on is worth a write. */
-  watched: boolean;
+  isRead: boolean;
 };
 
 export type Change =
@@ -57,7 +57,7 @@ export type Change =
  * What a look changes. Progress only goes up, and stays below 100 until the pictures are stored.
  * "Completed" without a usable link is not finished: the task stays, to be looked at again.
  */
-export function changeFrom(task: LookedAt, seen: UpstreamTask): Change {
+export function changeFrom(task: PollTarget, seen: UpstreamTask): Change {
   if (seen.status === "failed") return { kind: "failed", code: seen.failure ?? "unknown_error" };
   if (seen.status === "completed" && seen.links.length > 0) {
     return { kind: "done", links: seen.links.slice(0, task.imagesAsked) };
@@ -65,6 +65,6 @@ export function changeFrom(task: LookedAt, seen: UpstreamTask): Change {
   const processing = task.processing || seen.status !== "pending";
   const progress = Math.max(task.progress, Math.min(99, Math.floor(seen.progress ?? 0)));
   const estimatedSeconds = seen.estimatedSeconds ?? task.estimatedSeconds;
-  const changed = processing !== task.processing || (task.watched && progress !== task.progress);
+  const changed = processing !== task.processing || (task.isRead && progress !== task.progress);
   return changed ? { kind: "progress", processing, progress, estimatedSeconds } : { kind: "none" };
 }

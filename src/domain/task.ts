@@ -86,7 +86,7 @@ export interface Task {
   finishedMs: number | null;
   /** Until when nobody else may take the task, or cron look at it: the end of its taker's lease, or of a back-off. */
   dueMs: number;
-  /** How often it was sent upstream (submitting, queued), or tried to be stored (storing). */
+  /** How often it was sent upstream (submitting, queued), or attempted to be stored (storing). */
   attempts: number;
   /** A send ended without an answer: the upstream may have the task, so it can never be called off. */
   uncertain: boolean;
@@ -101,12 +101,12 @@ export interface Task {
   estimatedSeconds: number | null;
   images: TaskImage[];
   /** When the upstream's links stop working. */
-  linksDieMs: number | null;
+  upstreamLinksExpireMs: number | null;
   errorCode: TaskFailureCode | null;
   /** The refusal was told to the waiting caller: the row is for the operator, in no list of the tenant's. */
   hidden: boolean;
   /** The number of its hold in the tenant's object; null for one that was admitted before there were holds. */
-  hold: number | null;
+  holdNumber: number | null;
   /** It has ended and its hold is settled: nothing is left to do. */
   settled: boolean;
   /** Its text is gone, and its pictures are or will be. */

@@ -1,5 +1,5 @@
 /**
- * Webhooks by Standard Webhooks 1.0 (https://www.standardwebhooks.com): what is told, when it is tried again, and how
+ * Webhooks by Standard Webhooks 1.0 (https://www.standardwebhooks.com): what is told, when it is attempted again, and how
  * it is signed, which is left to the makers' own library.
  */
 import { Webhook } from "standardwebhooks";
@@ -31,8 +31,8 @@ export const retryPausesMs = [
   24 * hour,
 ] as const;
 
-/** When what failed `attempts` times is tried again; undefined: no more. */
-export function nextTryMs(attempts: number, nowMs: number): number | undefined {
+/** When what failed `attempts` times is attempted again; undefined: no more. */
+export function nextAttemptMs(attempts: number, nowMs: number): number | undefined {
   const pauseMs = retryPausesMs[attempts - 1];
   return pauseMs === undefined ? undefined : nowMs + pauseMs;
 }
@@ -41,7 +41,7 @@ export function nextTryMs(attempts: number, nowMs: number): number | undefined {
  * How long nothing at all is sent to an endpoint that has failed so often in a row, by that number: so that it holds up
  * no other. The last one holds for all after it.
  */
-export const endpointRestsMs = [
+export const endpointBackoffsMs = [
   0,
   0,
   0,
@@ -84,6 +84,6 @@ export function webhookHeaders(secrets: readonly string[], id: string, nowMs: nu
 }
 
 /** A task as it is told to whoever listens: not what was asked, which its receivers' logs need not hold. */
-export function toldTask({ input: _input, ...task }: TaskView) {
+export function notifiedTask({ input: _input, ...task }: TaskView) {
   return task;
 }

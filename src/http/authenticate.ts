@@ -33,12 +33,12 @@ const invalidKey = new ApiError("invalid_key", "The key is not valid.", { header
 
 /** Opens `/v1` to tenants' keys and tokens. Whether they are still live is decided with the request itself. */
 export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
-  const deps = c.get("deps");
-  const link = followedByLink(c);
+  const invocation = c.get("invocation");
+  const link = streamedByLink(c);
   const text = link ? "" : bearer(c);
-  const caller = await timed(deps, "auth", () => (link ? callerOfLink(c, link) : callerOf(c, text)));
+  const caller = await timed(invocation, "auth", () => (link ? callerOfLink(c, link) : callerOf(c, text)));
   if (!caller) {
-    if (await deps.tooMany("failures", networkAddress(c))) throw tooManyFrom();
+    if (await invocation.tooMany("failures", networkAddress(c))) throw tooManyFrom();
     throw invalidKey;
   }
   c.set("authenticated", true);
@@ -51,7 +51,7 @@ export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
         "browser key or a client token. If this is your server's proxy, have it drop the Origin header.",
     );
   }
-  if (c.req.method === "GET" && (await deps.tooMany("reads", caller.token?.id ?? caller.keyId))) {
+  if (c.req.method === "GET" && (await invocation.tooMany("reads", caller.token?.id ?? caller.keyId))) {
     throw new ApiError("rate_limited", "Too many reads with this key: try again in a minute.", {
       headers: { "retry-after": "60" },
     });
@@ -66,7 +66,7 @@ interface UsedLink {
 }
 
 /** Events can be followed by a link alone, since an `EventSource` sends no headers. A key goes before a link. */
-function followedByLink(c: AppContext): UsedLink | undefined {
+function streamedByLink(c: AppContext): UsedLink | undefined {
   const [, taskId] = /^\/v1\/tasks\/([^/]+)\/events$/.exec(c.req.path) ?? [];
   if (taskId === undefined || c.req.header("authorization") !== undefined) return undefined;
   const token = c.req.query("token");
@@ -75,9 +75,9 @@ function followedByLink(c: AppContext): UsedLink | undefined {
 
 /** Who asks by a link; undefined when it is not this gateway's, is another task's, or has run out. */
 async function callerOfLink(c: AppContext, { taskId, token }: UsedLink): Promise<Caller | undefined> {
-  const deps = c.get("deps");
-  const claims = await readLink(deps.signers.links, taskId, token);
-  if (!claims || claims.expiresMs <= deps.now()) return undefined;
+  const invocation = c.get("invocation");
+  const claims = await readLink(invocation.signers.links, taskId, token);
+  if (!claims || claims.expiresMs <= invocation.now()) return undefined;
   const { tenantId, keyId } = claims;
   return { kind: "link", tenantId, keyId, keyHash: null, token: null, page: pageOf(c) };
 }
@@ -91,7 +91,7 @@ function pageOf(c: AppContext): Page {
 
 /** Who asks, by the key's or token's own check value; undefined for whatever this gateway did not make. */
 async function callerOf(c: AppContext, text: string): Promise<Caller | undefined> {
-  const { signers } = c.get("deps");
+  const { signers } = c.get("invocation");
   const page = pageOf(c);
   if (text.startsWith("wct_")) {
     const token = await readToken(signers.tokens, text);
@@ -115,18 +115,18 @@ export function tooManyFrom(): ApiError {
 }
 
 function isOwnOrigin(c: AppContext, origin: string): boolean {
-  return origin === originOf(c) || origin === c.get("deps").config.PUBLIC_BASE_URL;
+  return origin === originOf(c) || origin === c.get("invocation").config.PUBLIC_BASE_URL;
 }
 
 /** Opens `/admin/api` to the operator, and its `GET` calls to the read key. */
 export const authenticateAdmin = createMiddleware<AppEnv>(async (c, next) => {
-  const { config } = c.get("deps");
+  const { config } = c.get("invocation");
   const key = bearer(c);
-  const [isAdmin, isReader] = await timed(c.get("deps"), "auth", () =>
+  const [isAdmin, isReader] = await timed(c.get("invocation"), "auth", () =>
     Promise.all([sameSecret(key, config.ADMIN_API_KEY), sameSecret(key, config.ADMIN_READ_KEY ?? "")]),
   );
   if (!isAdmin && !(isReader && config.ADMIN_READ_KEY)) {
-    if (await c.get("deps").tooMany("failures", networkAddress(c))) throw tooManyFrom();
+    if (await c.get("invocation").tooMany("failures", networkAddress(c))) throw tooManyFrom();
     throw invalidKey;
   }
   c.set("authenticated", true);

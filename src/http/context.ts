@@ -2,12 +2,12 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Caller } from "../domain/access.ts";
-import type { Deps } from "../platform/invocation.ts";
+import type { Invocation } from "../platform/invocation.ts";
 
 export interface AppEnv {
   Bindings: Env;
   Variables: {
-    deps: Deps;
+    invocation: Invocation;
     requestId: string;
     /** Set behind `authenticate`. */
     caller: Caller;

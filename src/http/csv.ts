@@ -1,7 +1,7 @@
 /** What statements of usage and ledgers share: their period, and CSV for spreadsheets. */
 import { stringify } from "@vanillaes/csv";
 import * as z from "zod";
-import type { Deps } from "../platform/invocation.ts";
+import type { Invocation } from "../platform/invocation.ts";
 import type { AppContext } from "./context.ts";
 import { headers } from "./reply-headers.ts";
 import { invalidRequest } from "./validation.ts";
@@ -39,11 +39,11 @@ export interface Period {
 
 /** @param defaultDays How far back it goes when nothing is said. */
 export function periodOf(
-  deps: Pick<Deps, "now">,
+  invocation: Pick<Invocation, "now">,
   { from, to }: { from?: string | undefined; to?: string | undefined },
   defaultDays = 30,
 ): Period {
-  const toMs = to === undefined ? deps.now() + 1 : msOf(to, dayMs);
+  const toMs = to === undefined ? invocation.now() + 1 : msOf(to, dayMs);
   const fromMs = from === undefined ? Math.max(0, toMs - defaultDays * dayMs) : msOf(from, 0);
   if (fromMs > toMs) throw invalidRequest([{ path: ["from"], message: "must not be after to" }]);
   return { fromMs, toMs };

@@ -51,7 +51,7 @@ function grown(buffer: Uint8Array, used: number, length: number): Uint8Array<Arr
   return larger;
 }
 
-/** The parts of a form. The message is one piece, so each part is one piece of it, which is not copied. */
+/** The parts of a form. The message is one workItem, so each part is one workItem of it, which is not copied. */
 export function partsOf(c: AppContext, body: Uint8Array, maxParts: number, field: string): MultipartPart[] {
   const malformed = () =>
     new ApiError("invalid_request", "The form is malformed, or broke off before its end.", { param: field });

@@ -12,7 +12,7 @@ export interface D1Cost {
  * @param timed Runs one call and measures it.
  * @param spent Told after each call what it cost.
  */
-export function meterDatabase(
+export function measureDatabase(
   db: D1Database,
   timed: <T>(call: () => Promise<T>) => Promise<T>,
   spent: (cost: D1Cost) => void,

@@ -9,7 +9,7 @@ import { createSigner, type Signer } from "../domain/signing.ts";
 import type { LinkBases } from "../domain/task.ts";
 import type { Tenant } from "../tenant/object.ts";
 import { createUpstream, type Upstream } from "../upstream/evolink.ts";
-import { meterDatabase } from "./d1-meter.ts";
+import { measureDatabase } from "./d1-meter.ts";
 
 export type TimedStep = "auth" | "admit" | "db" | "upstream";
 
@@ -31,7 +31,7 @@ export interface Lanes {
   deliver(untilMs: number): Promise<void>;
 }
 
-export interface Deps {
+export interface Invocation {
   config: Config;
   /** Unix milliseconds. */
   now(): number;
@@ -57,7 +57,7 @@ export interface Deps {
   /** Whether one more of this is too many; never for an unknown address. Lenient: counted by data centre. */
   tooMany(what: EdgeLimit, by: string | null): Promise<boolean>;
   lanes: Lanes;
-  /** Names of pieces of work, for consumers. Undefined: there is no Queue, and a tick does all of it. */
+  /** Names of workItems of work, for consumers. Undefined: there is no Queue, and a tick does all of it. */
   work: Pick<Queue<string>, "sendBatch"> | undefined;
   spent: Spent;
 }
@@ -79,7 +79,7 @@ const tenantMethods = [
 ] as const;
 type TenantMethod = (typeof tenantMethods)[number];
 
-/** The tenant's object, as far as a Worker calls it. Every call may throw {@link OutOfReach}. */
+/** The tenant's object, as far as a Worker calls it. Every call may throw {@link BindingUnavailable}. */
 export type TenantStub = {
   [Method in TenantMethod]: (
     ...args: Parameters<Tenant[Method]>
@@ -108,21 +108,21 @@ export interface Spent {
 
 /** Measures one step of a request; steps of one name add up. */
 export async function timed<T>(
-  deps: Pick<Deps, "now" | "spent">,
+  invocation: Pick<Invocation, "now" | "spent">,
   step: TimedStep,
   work: () => Promise<T>,
 ): Promise<T> {
-  const startMs = deps.now();
+  const startMs = invocation.now();
   try {
     return await work();
   } finally {
-    deps.spent.ms[step] = (deps.spent.ms[step] ?? 0) + deps.now() - startMs;
+    invocation.spent.ms[step] = (invocation.spent.ms[step] ?? 0) + invocation.now() - startMs;
   }
 }
 
 /** Counts what D1 did on behalf of this request elsewhere. */
 export function spendElsewhere(
-  { spent }: Pick<Deps, "spent">,
+  { spent }: Pick<Invocation, "spent">,
   cost: { rowsRead: number; rowsWritten: number; ms: number },
 ): void {
   spent.rowsRead += cost.rowsRead;
@@ -137,12 +137,12 @@ export interface Platform {
   lanes: Lanes;
   now?: () => number;
   sleep?: (ms: number) => Promise<void>;
-  fetch?: Deps["fetch"];
-  log?: Deps["log"];
-  cache?: Deps["cache"];
+  fetch?: Invocation["fetch"];
+  log?: Invocation["log"];
+  cache?: Invocation["cache"];
 }
 
-export function createDeps(config: Config, platform: Platform): Deps {
+export function createInvocation(config: Config, platform: Platform): Invocation {
   const { env } = platform;
   const now = platform.now ?? (() => Date.now());
   const log = platform.log ?? writeLog;
@@ -159,9 +159,9 @@ export function createDeps(config: Config, platform: Platform): Deps {
     fetch: fetchAddress,
     log,
     defer: (name, work) => platform.waitUntil(logFailure(log, name, work)),
-    db: meterDatabase(
+    db: measureDatabase(
       env.DB,
-      (call) => timed(clock, "db", () => reach("database", call)),
+      (call) => timed(clock, "db", () => callBinding("database", call)),
       (cost) => {
         spent.rowsRead += cost.rowsRead;
         spent.rowsWritten += cost.rowsWritten;
@@ -201,13 +201,13 @@ export function newId(kind: IdKind, nowMs: number): string {
 }
 
 /** A new stub for each call: after an exception an old one stays broken. */
-function tenantStub(env: Env, clock: Pick<Deps, "now" | "spent">, id: string): TenantStub {
+function tenantStub(env: Env, clock: Pick<Invocation, "now" | "spent">, id: string): TenantStub {
   type Call = (...args: unknown[]) => Promise<unknown>;
   const call =
     (method: TenantMethod): Call =>
     (...args) =>
       timed(clock, "admit", () =>
-        reach("tenant", () =>
+        callBinding("tenant", () =>
           (env.TENANTS.getByName(id) as unknown as Record<TenantMethod, Call>)[method](...args),
         ),
       );
@@ -215,26 +215,26 @@ function tenantStub(env: Env, clock: Pick<Deps, "now" | "spent">, id: string): T
 }
 
 /** The database, the bucket or a tenant's object did not answer as it should: nothing may be concluded from it. */
-export class OutOfReach extends Error {
-  override name = "OutOfReach";
+export class BindingUnavailable extends Error {
+  override name = "BindingUnavailable";
 }
 
 /** Stalls of half a minute and more have been seen; nobody waits for them. */
-const reachTimeoutMs = 10_000;
+const bindingTimeoutMs = 10_000;
 
 /**
- * Makes whatever a binding throws, or does not answer in time, an {@link OutOfReach}. What was asked for may have
+ * Makes whatever a binding throws, or does not answer in time, an {@link BindingUnavailable}. What was asked for may have
  * happened all the same.
  */
-export async function reach<T>(what: string, call: () => Promise<T>): Promise<T> {
+export async function callBinding<T>(what: string, call: () => Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), reachTimeoutMs);
+    timer = setTimeout(() => reject(new Error("no answer in time")), bindingTimeoutMs);
   });
   try {
     return await Promise.race([call(), late]);
   } catch (error) {
-    throw new OutOfReach(`${what}: ${error instanceof Error ? error.message : "failed"}`);
+    throw new BindingUnavailable(`${what}: ${error instanceof Error ? error.message : "failed"}`);
   } finally {
     clearTimeout(timer);
   }
@@ -268,7 +268,7 @@ async function tooMany(env: Env, what: EdgeLimit, by: string | null): Promise<bo
   return !success;
 }
 
-async function logFailure(log: Deps["log"], name: string, work: () => Promise<unknown>): Promise<void> {
+async function logFailure(log: Invocation["log"], name: string, work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (error) {

@@ -1,12 +1,12 @@
-/** Adding a tenant's books up again from the rows behind them: what should be equal by construction is shown to be. */
+/** Adding a tenant's states up again from the rows behind them: what should be equal by construction is shown to be. */
 import { availableOf } from "../domain/account.ts";
-import { readFileMeters } from "./file-admission.ts";
+import { readFileCounters } from "./file-admission.ts";
 import { holdsWithoutEnd, openHolds } from "./ledger.ts";
-import { readBook, readSettings } from "./sql.ts";
+import { readSettings, readState } from "./state.ts";
 
 export interface OpenHold {
-  hold: number;
-  task: string;
+  holdNumber: number;
+  taskId: string;
   atMs: number;
 }
 
@@ -17,9 +17,9 @@ export interface Check {
   openHolds: OpenHold[];
 }
 
-export function checkBooks(sql: SqlStorage): Check {
-  const book = readBook(sql);
-  const { account, meters } = book;
+export function checkState(sql: SqlStorage): Check {
+  const state = readState(sql);
+  const { account, counters } = state;
   const sum = (query: string) => Number(sql.exec(query).one().sum);
   const credited = sum("SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type <> 'settle'");
   const charged = sum("SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type = 'settle'");
@@ -29,10 +29,10 @@ export function checkBooks(sql: SqlStorage): Check {
     "topped up": [account.toppedUp, credited],
     charged: [account.charged, charged],
     held: [account.held, held],
-    "tasks in flight": [meters.open, open.length],
-    "holds that are open": [openHolds(sql, book, 0, book.seq).length, open.length],
+    "tasks in flight": [counters.open, open.length],
+    "holds that are open": [openHolds(sql, state, 0, state.seq).length, open.length],
     "bytes of files": [
-      readFileMeters(sql, null).bytes,
+      readFileCounters(sql, null).bytes,
       sum("SELECT coalesce(sum(bytes), 0) AS sum FROM files"),
     ],
   };
@@ -42,5 +42,5 @@ export function checkBooks(sql: SqlStorage): Check {
   if (readSettings(sql)?.prepaid && availableOf(account) < 0) {
     problems.push(`a prepaid balance of which ${availableOf(account)} credits are available`);
   }
-  return { problems, openHolds: open.map(({ seq: hold, task, atMs }) => ({ hold, task, atMs })) };
+  return { problems, openHolds: open.map(({ seq, taskId, atMs }) => ({ holdNumber: seq, taskId, atMs })) };
 }

@@ -5,18 +5,18 @@
 import { type Caller, checkAccess, type KeyRefusal } from "../domain/access.ts";
 import { type Account, availableOf, balanceOf, hold } from "../domain/account.ts";
 import {
+  checkLimits,
   dateOf,
-  emptyMeters,
+  emptyCounters,
   keyLimits,
   type LimitName,
   type LimitRefusal,
   type Limits,
   longest,
-  type Meters,
   type PolicyState,
   policiesOf,
   tightest,
-  weigh,
+  type UsageCounters,
 } from "../domain/admission.ts";
 import { hasOwnLimits, type StoredKey } from "../domain/keys.ts";
 import type { Model } from "../domain/model-catalog.ts";
@@ -25,13 +25,13 @@ import { withHold } from "./open-holds.ts";
 import { findReplay, type Replay } from "./replay.ts";
 import {
   addTokenImages,
-  type Book,
-  readGround,
-  readKeyMeters,
+  readAdmissionRows,
+  readKeyCounters,
   readTokenImages,
   type Settings,
-  writeKeyMeters,
-} from "./sql.ts";
+  type TenantState,
+  writeKeyCounters,
+} from "./state.ts";
 
 export interface AdmitRequest {
   caller: Caller;
@@ -42,7 +42,7 @@ export interface AdmitRequest {
   /** Credits per image, where the tenant has no price of its own. */
   price: number;
   replay: Replay | null;
-  /** It can only be a repetition: as a new request it would be refused for a reason of its own. */
+  /** It can only be a idempotency: as a new request it would be refused for a reason of its own. */
   onlyReplay?: boolean;
   /** The Worker's clock, unix milliseconds. */
   nowMs: number;
@@ -53,11 +53,11 @@ export type AdmitDecision =
   | (Refused & { policies: PolicyState[] })
   /** The same request came before: this is its task, if it has a row by now. */
   | { kind: "replay"; taskId: string; admittedMs: number; policies: PolicyState[] }
-  /** It is a new request, and was to be a repetition only. */
+  /** It is a new request, and was to be a idempotency only. */
   | { kind: "no_replay"; policies: PolicyState[] }
   | {
       kind: "admitted";
-      hold: number;
+      holdNumber: number;
       price: number;
       balanceLow: BalanceLow | null;
       /** What the alarm is to be set to; null: it is set. */
@@ -85,49 +85,49 @@ export interface BalanceLow {
 /** How long after an admission the alarm looks whether its task has a row. */
 export const confirmAfterMs = 120_000;
 
-/** What a request is weighed against. */
-interface Scales {
+/** What a request is checks against. */
+interface AdmissionContext {
   settings: Settings;
   key: StoredKey;
-  book: Book;
+  state: TenantState;
   /** Of a key with limits of its own. */
-  own: { limits: Limits; meters: Meters } | null;
+  own: { limits: Limits; counters: UsageCounters } | null;
   /** Images that the caller's token has used. */
   used: number;
 }
 
 export function decide(sql: SqlStorage, request: AdmitRequest): AdmitDecision {
   const { caller, nowMs } = request;
-  const { settings, key, book } = readGround(sql, caller.keyId);
+  const { settings, key, state } = readAdmissionRows(sql, caller.keyId);
   if (!settings || !key) return { kind: "key_refused", refusal: "invalid_key" };
   const refusal = checkAccess(caller, key, settings, { action: "submit", model: request.model }, nowMs);
   if (refusal) return { kind: "key_refused", refusal };
 
-  const scales = readScales(sql, caller, settings, key, book);
-  const before = () => policiesFor(request, scales);
+  const context = readAdmissionContext(sql, caller, settings, key, state);
+  const before = () => policiesFor(request, context);
   const found = findReplay(sql, request);
   if (found.kind === "other_body") return { kind: "other_body", policies: before() };
   if (found.kind === "again") {
-    const { task, atMs } = found.hold;
+    const { taskId: task, atMs } = found.hold;
     return { kind: "replay", taskId: task, admittedMs: atMs, policies: before() };
   }
   if (request.onlyReplay) return { kind: "no_replay", policies: before() };
-  return admit(sql, request, scales) ?? { ...refusalOf(request, scales), policies: before() };
+  return admit(sql, request, context) ?? { ...refusalOf(request, context), policies: before() };
 }
 
-export function readScales(
+export function readAdmissionContext(
   sql: SqlStorage,
   { token }: Caller,
   settings: Settings,
   key: StoredKey,
-  book: Book,
-): Scales {
+  state: TenantState,
+): AdmissionContext {
   return {
     settings,
     key,
-    book,
+    state,
     own: hasOwnLimits(key)
-      ? { limits: keyLimits(key.limits), meters: readKeyMeters(sql, key.id) ?? emptyMeters }
+      ? { limits: keyLimits(key.limits), counters: readKeyCounters(sql, key.id) ?? emptyCounters }
       : null,
     used: token ? readTokenImages(sql, token.id) : 0,
   };
@@ -138,31 +138,31 @@ function priceOf({ model, price }: AdmitRequest, settings: Settings): number {
 }
 
 /** Writes the admission down; undefined, and nothing is written, when anything refuses. */
-function admit(sql: SqlStorage, request: AdmitRequest, scales: Scales): AdmitDecision | undefined {
+function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext): AdmitDecision | undefined {
   const { caller, images, nowMs, replay } = request;
-  const { settings, book, own, key } = scales;
-  const shared = weigh(book.meters, settings.limits, images, nowMs);
-  const ours = own && weigh(own.meters, own.limits, images, nowMs);
+  const { settings, state, own, key } = context;
+  const shared = checkLimits(state.counters, settings.limits, images, nowMs);
+  const ours = own && checkLimits(own.counters, own.limits, images, nowMs);
   const price = priceOf(request, settings);
-  const account = hold(book.account, price * images, settings.prepaid);
-  const spent = caller.token !== null && scales.used + images > caller.token.maxImages;
+  const account = hold(state.account, price * images, settings.prepaid);
+  const spent = caller.token !== null && context.used + images > caller.token.maxImages;
   if (shared.refusals.length > 0 || (ours && ours.refusals.length > 0) || spent || !account) return undefined;
 
-  const seq = book.seq + 1;
-  const alarmMs = book.alarmMs === null ? nowMs + confirmAfterMs : null;
+  const seq = state.seq + 1;
+  const alarmMs = state.alarmMs === null ? nowMs + confirmAfterMs : null;
   const alarm = alarmMs === null ? {} : { alarmMs, alarmSeq: seq };
   const balanceLow = lowOf(account, settings);
   // Told once, by the admission that crosses the line.
-  const told = book.lowTold === true && lowOf(book.account, settings) !== null;
-  const after: Book = {
-    ...{ ...book, ...alarm, seq, account },
-    ...{ open: withHold(book.open, seq), meters: shared.after, lowTold: balanceLow !== null },
+  const told = state.lowBalanceNotified === true && lowOf(state.account, settings) !== null;
+  const after: TenantState = {
+    ...{ ...state, ...alarm, seq, account },
+    ...{ open: withHold(state.open, seq), counters: shared.after, lowBalanceNotified: balanceLow !== null },
   };
-  if (ours) writeKeyMeters(sql, key.id, ours.after);
+  if (ours) writeKeyCounters(sql, key.id, ours.after);
   if (caller.token) addTokenImages(sql, caller.token, images, nowMs);
   const held: Hold = {
     seq,
-    task: request.taskId,
+    taskId: request.taskId,
     keyId: key.id,
     tokenId: caller.token?.id ?? null,
     atMs: nowMs,
@@ -177,14 +177,14 @@ function admit(sql: SqlStorage, request: AdmitRequest, scales: Scales): AdmitDec
   };
   insertHold(sql, held, after);
   const policies = policiesFor(request, {
-    ...scales,
-    book: after,
-    own: own && ours && { limits: own.limits, meters: ours.after },
-    used: scales.used + images,
+    ...context,
+    state: after,
+    own: own && ours && { limits: own.limits, counters: ours.after },
+    used: context.used + images,
   });
   return {
     kind: "admitted",
-    hold: seq,
+    holdNumber: seq,
     price,
     balanceLow: told ? null : balanceLow,
     alarmMs,
@@ -199,25 +199,25 @@ function lowOf(account: Account, { lowBalance }: Settings): BalanceLow | null {
 }
 
 /** Why not: what never goes away by waiting first, then what takes longest to. */
-function refusalOf(request: AdmitRequest, { settings, book, own, used }: Scales): Refused {
+function refusalOf(request: AdmitRequest, { settings, state, own, used }: AdmissionContext): Refused {
   const { caller, images, nowMs } = request;
   const token = caller.token;
-  const weighed = [
-    ...(own ? [{ limits: own.limits, ...weigh(own.meters, own.limits, images, nowMs) }] : []),
-    { limits: settings.limits, ...weigh(book.meters, settings.limits, images, nowMs) },
+  const checks = [
+    ...(own ? [{ limits: own.limits, ...checkLimits(own.counters, own.limits, images, nowMs) }] : []),
+    { limits: settings.limits, ...checkLimits(state.counters, settings.limits, images, nowMs) },
   ];
   if (token && images > token.maxImages)
     return { kind: "never_fits", limit: "max_images", most: token.maxImages };
-  for (const { limits, neverFits } of weighed) {
+  for (const { limits, neverFits } of checks) {
     const [limit] = neverFits;
     if (limit) return { kind: "never_fits", limit, most: limits[limit] ?? 0 };
   }
   if (token && used + images > token.maxImages) return { kind: "token_spent", most: token.maxImages };
   const needed = priceOf(request, settings) * images;
-  if (!hold(book.account, needed, settings.prepaid)) {
-    return { kind: "insufficient_balance", needed, available: availableOf(book.account) };
+  if (!hold(state.account, needed, settings.prepaid)) {
+    return { kind: "insufficient_balance", needed, available: availableOf(state.account) };
   }
-  const limited = longest(weighed.flatMap(({ refusals }) => refusals));
+  const limited = longest(checks.flatMap(({ refusals }) => refusals));
   if (!limited) throw new Error("refused without a reason");
   return { kind: "limited", ...limited };
 }
@@ -228,11 +228,11 @@ function refusalOf(request: AdmitRequest, { settings, book, own, used }: Scales)
  */
 export function policiesFor(
   { caller, nowMs }: Pick<AdmitRequest, "caller" | "nowMs">,
-  { settings, book, own, used }: Scales,
+  { settings, state, own, used }: AdmissionContext,
 ): PolicyState[] {
-  const ours = own ? policiesOf(own.meters, own.limits, nowMs) : [];
+  const ours = own ? policiesOf(own.counters, own.limits, nowMs) : [];
   if (caller.kind === "secret")
-    return tightest([...ours, ...policiesOf(book.meters, settings.limits, nowMs)]);
+    return tightest([...ours, ...policiesOf(state.counters, settings.limits, nowMs)]);
   if (!caller.token) return ours;
   const { maxImages, expiresMs } = caller.token;
   const seconds = Math.max(0, Math.ceil((expiresMs - nowMs) / 1000));

@@ -9,11 +9,17 @@
  * so nothing has to be told to the object when files expire, and what is stored is never more than what is counted.
  */
 import { type Caller, checkAccess, type KeyRefusal } from "../domain/access.ts";
-import { dateOf, type LimitRefusal, longest, type PolicyState, weighRequest } from "../domain/admission.ts";
-import { emptyFileMeters, type FileMeters, weighFile, withoutFile } from "../domain/file-limits.ts";
+import {
+  checkRequestLimit,
+  dateOf,
+  type LimitRefusal,
+  longest,
+  type PolicyState,
+} from "../domain/admission.ts";
+import { checkFileLimits, emptyFileCounters, type FileCounters, withoutFile } from "../domain/file-limits.ts";
 import { filesPerTokenImage, maxUploadBytes } from "../domain/uploads.ts";
-import { policiesFor, readScales } from "./decide.ts";
-import { readGround, readScope, writeBook, writeKeyMeters, writeScope } from "./sql.ts";
+import { policiesFor, readAdmissionContext } from "./decide.ts";
+import { readAdmissionRows, readScope, writeKeyCounters, writeScope, writeState } from "./state.ts";
 
 export interface FileRequest {
   caller: Caller;
@@ -45,25 +51,25 @@ const holdMs = 15 * 60_000;
 const scopeOf = (keyId: string | null) => (keyId === null ? "files" : `files ${keyId}`);
 
 /** What counts now, of the tenant or of one key; {@link dropEnded} goes before. */
-export function readFileMeters(sql: SqlStorage, keyId: string | null): FileMeters {
-  return readScope<FileMeters>(sql, scopeOf(keyId)) ?? emptyFileMeters;
+export function readFileCounters(sql: SqlStorage, keyId: string | null): FileCounters {
+  return readScope<FileCounters>(sql, scopeOf(keyId)) ?? emptyFileCounters;
 }
 
-const writeMeters = (sql: SqlStorage, keyId: string | null, meters: FileMeters) =>
-  writeScope(sql, scopeOf(keyId), meters);
+const writeFileCounters = (sql: SqlStorage, keyId: string | null, counters: FileCounters) =>
+  writeScope(sql, scopeOf(keyId), counters);
 
 /** Decides on one upload, and counts and holds it when it is admitted; a refusal consumes nothing. */
 export function admitFile(sql: SqlStorage, request: FileRequest): FileDecision {
   const { caller, fileId, isRequest, nowMs } = request;
-  const { settings, key, book } = readGround(sql, caller.keyId);
+  const { settings, key, state } = readAdmissionRows(sql, caller.keyId);
   if (!settings || !key) return { kind: "key_refused", refusal: "invalid_key" };
   const refusal = checkAccess(caller, key, settings, { action: "upload" }, nowMs);
   if (refusal) return { kind: "key_refused", refusal };
 
   dropEnded(sql, nowMs);
-  const scales = readScales(sql, caller, settings, key, book);
-  const { own } = scales;
-  const policies = policiesFor(request, scales);
+  const context = readAdmissionContext(sql, caller, settings, key, state);
+  const { own } = context;
+  const policies = policiesFor(request, context);
   const whole = Math.min(settings.limits.file_bytes ?? Infinity, own?.limits.file_bytes ?? Infinity);
   const bytes = request.bytes ?? Math.min(maxUploadBytes, whole);
   // What is longer is refused for that, once it has been counted as a request.
@@ -74,27 +80,27 @@ export function admitFile(sql: SqlStorage, request: FileRequest): FileDecision {
   if (token && filesOfToken(sql, token.id) >= mostFiles)
     return { kind: "token_spent", most: mostFiles, policies };
 
-  const weighed = [
-    { keyId: null, limits: settings.limits, meters: book.meters },
+  const checks = [
+    { keyId: null, limits: settings.limits, counters: state.counters },
     ...(own ? [{ keyId: key.id, ...own }] : []),
-  ].map(({ keyId, limits, meters }) => ({
+  ].map(({ keyId, limits, counters }) => ({
     keyId,
-    request: isRequest ? weighRequest(meters, limits, nowMs) : { refusals: [], after: meters },
-    file: weighFile(readFileMeters(sql, keyId), limits, heldBytes, nowMs, (over) =>
+    request: isRequest ? checkRequestLimit(counters, limits, nowMs) : { refusals: [], after: counters },
+    file: checkFileLimits(readFileCounters(sql, keyId), limits, heldBytes, nowMs, (over) =>
       freeAfter(sql, keyId, over, nowMs),
     ),
   }));
-  const limited = longest(weighed.flatMap((one) => [...one.request.refusals, ...one.file.refusals]));
+  const limited = longest(checks.flatMap((one) => [...one.request.refusals, ...one.file.refusals]));
   if (limited) return { kind: "limited", ...limited, policies };
 
-  const [shared, ours] = weighed;
-  const after = { ...book, meters: shared?.request.after ?? book.meters };
-  writeBook(sql, after);
-  if (ours) writeKeyMeters(sql, key.id, ours.request.after);
-  writeMeters(sql, null, shared?.file.after ?? emptyFileMeters);
+  const [shared, ours] = checks;
+  const after = { ...state, counters: shared?.request.after ?? state.counters };
+  writeState(sql, after);
+  if (ours) writeKeyCounters(sql, key.id, ours.request.after);
+  writeFileCounters(sql, null, shared?.file.after ?? emptyFileCounters);
   // Of a key without limits of its own as well: it may be given some while its files are alive.
-  const counted = weighFile(readFileMeters(sql, key.id), noLimits, heldBytes, nowMs, () => 0).after;
-  writeMeters(sql, key.id, counted);
+  const counted = checkFileLimits(readFileCounters(sql, key.id), noLimits, heldBytes, nowMs, () => 0).after;
+  writeFileCounters(sql, key.id, counted);
   sql.exec(
     "INSERT INTO files (id, key_id, token_id, bytes, date, uploaded, ends_ms) VALUES (?, ?, ?, ?, ?, 0, ?)",
     fileId,
@@ -104,7 +110,11 @@ export function admitFile(sql: SqlStorage, request: FileRequest): FileDecision {
     dateOf(nowMs),
     nowMs + holdMs,
   );
-  const now = { ...scales, book: after, own: own && ours ? { ...own, meters: ours.request.after } : null };
+  const now = {
+    ...context,
+    state: after,
+    own: own && ours ? { ...own, counters: ours.request.after } : null,
+  };
   return { kind: "admitted", heldBytes, policies: policiesFor(request, now) };
 }
 
@@ -159,7 +169,7 @@ export function dropEnded(sql: SqlStorage, nowMs: number): void {
 function takeOut(sql: SqlStorage, { key_id: keyId, bytes, date, uploaded }: FileRow): void {
   for (const scope of [null, keyId]) {
     const gone = { bytes, date, uploaded: uploaded === 1 };
-    writeMeters(sql, scope, withoutFile(readFileMeters(sql, scope), gone));
+    writeFileCounters(sql, scope, withoutFile(readFileCounters(sql, scope), gone));
   }
 }
 

@@ -1,15 +1,15 @@
 /**
  * Holds and entries of a tenant's object: what was set aside for a task, what became of it, and credits. Both
- * tables number their rows from one sequence, so that together they are the ledger, in order. Each row carries the book as
+ * tables number their rows from one sequence, so that together they are the ledger, in order. Each row carries the state as
  * it is afterwards, so that a move of money is one row written, and it is never half there.
  */
 import type { CreditType, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts";
 import { spanOf } from "./open-holds.ts";
-import type { Book } from "./sql.ts";
+import type { TenantState } from "./state.ts";
 
 export interface Hold {
   seq: number;
-  task: string;
+  taskId: string;
   keyId: string;
   tokenId: string | null;
   atMs: number;
@@ -29,7 +29,7 @@ export interface Hold {
 interface HoldRow {
   [column: string]: SqlStorageValue;
   seq: number;
-  task: string;
+  task_id: string;
   key_id: string;
   token_id: string | null;
   at_ms: number;
@@ -43,11 +43,11 @@ interface HoldRow {
   answered: number;
 }
 
-const holdColumns = `seq, task, key_id, token_id, at_ms, date, images, price, balance, held, replay, fingerprint, answered`;
+const holdColumns = `seq, task_id, key_id, token_id, at_ms, date, images, price, balance, held, replay, fingerprint, answered`;
 
 const holdFromRow = (row: HoldRow): Hold & { answered: number } => ({
   seq: row.seq,
-  task: row.task,
+  taskId: row.task_id,
   keyId: row.key_id,
   tokenId: row.token_id,
   atMs: row.at_ms,
@@ -63,13 +63,13 @@ const holdFromRow = (row: HoldRow): Hold & { answered: number } => ({
 
 export type FoundHold = ReturnType<typeof holdFromRow>;
 
-/** @param book As it is with the hold. */
-export function insertHold(sql: SqlStorage, hold: Hold, book: Book): void {
+/** @param state As it is with the hold. */
+export function insertHold(sql: SqlStorage, hold: Hold, state: TenantState): void {
   sql.exec(
-    `INSERT INTO holds (seq, task, key_id, token_id, at_ms, date, images, price, balance, held, replay, fingerprint, book)
+    `INSERT INTO holds (seq, task_id, key_id, token_id, at_ms, date, images, price, balance, held, replay, fingerprint, state)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     hold.seq,
-    hold.task,
+    hold.taskId,
     hold.keyId,
     hold.tokenId,
     hold.atMs,
@@ -80,7 +80,7 @@ export function insertHold(sql: SqlStorage, hold: Hold, book: Book): void {
     hold.held,
     hold.replay,
     hold.fingerprint,
-    JSON.stringify(book),
+    JSON.stringify(state),
   );
 }
 
@@ -90,13 +90,18 @@ export function findHold(sql: SqlStorage, seq: number): FoundHold | undefined {
 }
 
 /** Has nothing found by a hold any more. */
-export function forgetHold(sql: SqlStorage, seq: number): void {
+export function deleteReplay(sql: SqlStorage, seq: number): void {
   sql.exec("UPDATE holds SET replay = NULL, fingerprint = NULL WHERE seq = ?", seq);
 }
 
 /** Holds that have not ended, in order, of a range of numbers. */
-export function openHolds(sql: SqlStorage, book: Book, afterSeq: number, upToSeq: number): FoundHold[] {
-  return spanOf(book.open, afterSeq, upToSeq).flatMap(([first, last]) =>
+export function openHolds(
+  sql: SqlStorage,
+  state: TenantState,
+  afterSeq: number,
+  upToSeq: number,
+): FoundHold[] {
+  return spanOf(state.open, afterSeq, upToSeq).flatMap(([first, last]) =>
     sql
       .exec<HoldRow>(`SELECT ${holdColumns} FROM holds WHERE seq BETWEEN ? AND ? ORDER BY seq`, first, last)
       .toArray()
@@ -104,12 +109,12 @@ export function openHolds(sql: SqlStorage, book: Book, afterSeq: number, upToSeq
   );
 }
 
-/** Holds whose end no entry tells of, in order: the same ones, whatever the book says. Reads the whole ledger. */
+/** Holds whose end no entry tells of, in order: the same ones, whatever the state says. Reads the whole ledger. */
 export function holdsWithoutEnd(sql: SqlStorage): FoundHold[] {
   return sql
     .exec<HoldRow>(
       `SELECT ${holdColumns} FROM holds
-       WHERE task NOT IN (SELECT task FROM entries WHERE type = 'settle') ORDER BY seq`,
+       WHERE task_id NOT IN (SELECT task_id FROM entries WHERE type = 'settle') ORDER BY seq`,
     )
     .toArray()
     .map(holdFromRow);
@@ -177,7 +182,7 @@ export interface Entry {
   seq: number;
   atMs: number;
   type: CreditType | "settle";
-  task: string | null;
+  taskId: string | null;
   amount: number;
   released: number;
   reference: string | null;
@@ -192,7 +197,7 @@ interface EntryRow {
   seq: number;
   at_ms: number;
   type: Entry["type"];
-  task: string | null;
+  task_id: string | null;
   amount: number;
   released: number;
   reference: string | null;
@@ -201,25 +206,29 @@ interface EntryRow {
   held: number;
 }
 
-const entryColumns = "seq, at_ms, type, task, amount, released, reference, note, balance, held";
+const entryColumns = "seq, at_ms, type, task_id, amount, released, reference, note, balance, held";
 
-const entryFromRow = ({ at_ms: atMs, ...row }: EntryRow): Entry => ({ ...row, atMs });
+const entryFromRow = ({ at_ms: atMs, task_id: taskId, ...row }: EntryRow): Entry => ({
+  ...row,
+  taskId,
+  atMs,
+});
 
-/** @param book As it is with the entry. */
-export function insertEntry(sql: SqlStorage, entry: Entry, book: Book): void {
+/** @param state As it is with the entry. */
+export function insertEntry(sql: SqlStorage, entry: Entry, state: TenantState): void {
   sql.exec(
-    `INSERT INTO entries (${entryColumns}, book) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO entries (${entryColumns}, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     entry.seq,
     entry.atMs,
     entry.type,
-    entry.task,
+    entry.taskId,
     entry.amount,
     entry.released,
     entry.reference,
     entry.note,
     entry.balance,
     entry.held,
-    JSON.stringify(book),
+    JSON.stringify(state),
   );
 }
 
@@ -235,9 +244,9 @@ export function findCredit(sql: SqlStorage, reference: string): Entry | undefine
  * up to twice `limit` lines.
  */
 export function readLedger(sql: SqlStorage, query: LedgerQuery): LedgerLine[] {
-  const bounds = [query.beforeSeq, query.fromMs, query.toMs, query.task, query.limit] as const;
+  const bounds = [query.beforeSeq, query.fromMs, query.toMs, query.taskId, query.limit] as const;
   const where =
-    "seq < ?1 AND at_ms >= ?2 AND at_ms < ?3 AND (?4 IS NULL OR task = ?4) ORDER BY seq DESC LIMIT ?5";
+    "seq < ?1 AND at_ms >= ?2 AND at_ms < ?3 AND (?4 IS NULL OR task_id = ?4) ORDER BY seq DESC LIMIT ?5";
   const holds = sql
     .exec<HoldRow>(`SELECT ${holdColumns} FROM holds WHERE ${where}`, ...bounds)
     .toArray()
@@ -253,9 +262,9 @@ export function readLedger(sql: SqlStorage, query: LedgerQuery): LedgerLine[] {
     .flat();
 }
 
-function holdLines({ seq, atMs, task, images, price, balance, held }: Hold): LedgerLine[] {
+function holdLines({ seq, atMs, taskId, images, price, balance, held }: Hold): LedgerLine[] {
   return [
-    { seq, atMs, type: "hold", amount: images * price, task, reference: null, note: null, balance, held },
+    { seq, atMs, type: "hold", amount: images * price, taskId, reference: null, note: null, balance, held },
   ];
 }
 

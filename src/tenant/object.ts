@@ -25,7 +25,7 @@ import { type LimitName, type Limits, remainingOf } from "../domain/admission.ts
 import { remainingFiles } from "../domain/file-limits.ts";
 import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
-import { type Check, checkBooks } from "./check-state.ts";
+import { type Check, checkState } from "./check-state.ts";
 import { type AdmitDecision, type AdmitRequest, confirmAfterMs, decide } from "./decide.ts";
 import {
   admitFile,
@@ -34,12 +34,13 @@ import {
   type FileDecision,
   type FileRequest,
   keepFile,
-  readFileMeters,
+  readFileCounters,
 } from "./file-admission.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { openHolds, readLedger } from "./ledger.ts";
+import { migrate } from "./migrations.ts";
 import { type CreditResult, creditAccount, openAccount, type Settlement, settleHold } from "./settlement.ts";
-import { hasSettings, migrate, readBook, readSettings, writeBook, writeConfig } from "./sql.ts";
+import { hasSettings, readSettings, readState, writeConfig, writeState } from "./state.ts";
 import {
   type BeginDecision,
   beginChange,
@@ -124,7 +125,7 @@ export class Tenant extends DurableObject<Env> {
   }
 
   /**
-   * Ends a hold: charges what was stored, releases the rest, and takes the task out of the meters. The second
+   * Ends a hold: charges what was stored, releases the rest, and takes the task out of the counters. The second
    * time, and for a hold that there never was, it changes nothing.
    * @returns whether it was settled by this call.
    */
@@ -163,7 +164,7 @@ export class Tenant extends DurableObject<Env> {
   ): Promise<CreditResult | { kind: "unchanged" }> {
     await this.#ready(tenantId, nowMs);
     return this.#storage.transactionSync(() => {
-      const { account } = readBook(this.#storage.sql);
+      const { account } = readState(this.#storage.sql);
       // Whether or not the tenant is prepaid by now: it is about to be.
       if (balance < account.held) return { kind: "balance_held", available: availableOf(account) };
       const amount = balance - balanceOf(account);
@@ -179,7 +180,7 @@ export class Tenant extends DurableObject<Env> {
     const settings = readSettings(sql);
     if (!settings) return undefined;
     this.#storage.transactionSync(() => dropEnded(sql, nowMs));
-    const { account, meters } = readBook(sql);
+    const { account, counters } = readState(sql);
     return {
       prepaid: settings.prepaid,
       balance: balanceOf(account),
@@ -187,8 +188,8 @@ export class Tenant extends DurableObject<Env> {
       available: availableOf(account),
       limits: settings.limits,
       remaining: {
-        ...remainingOf(meters, settings.limits, nowMs),
-        ...remainingFiles(readFileMeters(sql, null), settings.limits, nowMs),
+        ...remainingOf(counters, settings.limits, nowMs),
+        ...remainingFiles(readFileCounters(sql, null), settings.limits, nowMs),
       },
     };
   }
@@ -223,26 +224,26 @@ export class Tenant extends DurableObject<Env> {
 
   /** Adds everything up again from its rows, and lists what has not ended. Reads the whole ledger. */
   check(): Check {
-    return checkBooks(this.#storage.sql);
+    return checkState(this.#storage.sql);
   }
 
   /** Sees to holds without a row. Runs at least once; what it could not do it does at the next one. */
   override async alarm(): Promise<void> {
     const { sql } = this.#storage;
-    const before = readBook(sql);
+    const before = readState(sql);
     const { confirmedSeq, alarmSeq, alarmMs } = before;
     const nowMs = alarmMs ?? 0;
     const holds = openHolds(sql, before, confirmedSeq, alarmSeq);
     let confirmed = alarmSeq;
     let released = 0;
     try {
-      const tasks = holds.map(({ task }) => task);
+      const tasks = holds.map(({ taskId: task }) => task);
       const voided = new Set(await voidMissing(this.env.DB, tasks, nowMs));
       released = voided.size;
       this.#storage.transactionSync(() => {
-        for (const { seq, task } of holds) {
+        for (const { seq, taskId: task } of holds) {
           const note = "no task came of it";
-          const nothing = { hold: seq, images: 0, refused: false, forget: true, note, nowMs };
+          const nothing = { holdNumber: seq, images: 0, refused: false, deleteReplay: true, note, nowMs };
           if (voided.has(task)) settleHold(sql, nothing);
         }
       });
@@ -250,16 +251,16 @@ export class Tenant extends DurableObject<Env> {
       // D1 is out of reach: the same holds again, at the next alarm.
       confirmed = confirmedSeq;
     }
-    const book = readBook(sql);
-    const last = openHolds(sql, book, confirmed, book.seq).at(-1);
+    const state = readState(sql);
+    const last = openHolds(sql, state, confirmed, state.seq).at(-1);
     const next = {
-      confirmedSeq: last ? confirmed : book.seq,
-      alarmSeq: book.seq,
+      confirmedSeq: last ? confirmed : state.seq,
+      alarmSeq: state.seq,
       // By the latest admission: a late alarm must not cut its two minutes short.
       alarmMs: last ? Math.max(nowMs, last.atMs) + confirmAfterMs : null,
     };
     // A task that never came to be has told nobody that the balance is low.
-    writeBook(sql, { ...book, ...next, ...(released > 0 && { lowTold: false }) });
+    writeState(sql, { ...state, ...next, ...(released > 0 && { lowBalanceNotified: false }) });
     if (next.alarmMs !== null) await this.#storage.setAlarm(next.alarmMs);
   }
 

@@ -1,5 +1,5 @@
 /**
- * Which holds have not ended, as ranges of their numbers, in order: [[3, 7], [9, 9]]. The book carries them, so that a hold is
+ * Which holds have not ended, as ranges of their numbers, in order: [[3, 7], [9, 9]]. The state carries them, so that a hold is
  * ended by the row that tells of its end and the hold's own row is never written again; as ranges, since a crowd that
  * waits came one after the other.
  */

@@ -18,7 +18,7 @@ export const retryLifeMs = 60 * 60_000;
 export type Replay = {
   /** Hash of the body as it was parsed. */
   fingerprint: string;
-  /** How often the client says that it has tried before. */
+  /** How often the client says that it has attempted before. */
   retries: number;
 } & (
   | {

@@ -2,28 +2,28 @@
 import { availableOf, balanceOf, credit, settle } from "../domain/account.ts";
 import { afterTask } from "../domain/admission.ts";
 import type { Credit, LedgerLine } from "../domain/ledger-lines.ts";
-import { findCredit, findHold, forgetHold, insertEntry } from "./ledger.ts";
+import { deleteReplay, findCredit, findHold, insertEntry } from "./ledger.ts";
 import { withoutHold } from "./open-holds.ts";
 import {
-  type Book,
-  readBook,
-  readKeyMeters,
+  readKeyCounters,
   readSettings,
+  readState,
   returnTokenImages,
-  writeBook,
-  writeKeyMeters,
-} from "./sql.ts";
+  type TenantState,
+  writeKeyCounters,
+  writeState,
+} from "./state.ts";
 
 /** How a task ended, for its hold. */
 export interface Settlement {
   /** The number that the admission gave it. */
-  hold: number;
+  holdNumber: number;
   /** Images that were stored; each is charged at the price of the admission. */
   images: number;
   /** The upstream refused the content. */
   refused: boolean;
   /** The caller was told that there is no task: its idempotency key is free again. */
-  forget: boolean;
+  deleteReplay: boolean;
   /** Why, when it did not go the usual way. */
   note?: string;
   nowMs: number;
@@ -39,9 +39,9 @@ export type CreditResult =
 
 /** Puts the credits that the tenant starts with into its account, once. */
 export function openAccount(sql: SqlStorage, openingBalance: number, nowMs: number): void {
-  const book = readBook(sql);
-  if (book.opened) return;
-  writeBook(sql, { ...book, opened: true });
+  const state = readState(sql);
+  if (state.opened) return;
+  writeState(sql, { ...state, opened: true });
   if (openingBalance > 0) {
     creditAccount(
       sql,
@@ -52,27 +52,27 @@ export function openAccount(sql: SqlStorage, openingBalance: number, nowMs: numb
 }
 
 /**
- * Ends a hold: charges what was stored, releases the rest, and takes the task out of the meters.
+ * Ends a hold: charges what was stored, releases the rest, and takes the task out of the counters.
  * @returns false when it was settled before, or there never was one.
  */
 export function settleHold(
   sql: SqlStorage,
-  { hold: seq, images, refused, forget, note = null, nowMs }: NotedSettlement,
+  { holdNumber: seq, images, refused, deleteReplay: forget, note = null, nowMs }: NotedSettlement,
 ): boolean {
-  const book = readBook(sql);
-  const open = withoutHold(book.open, seq);
+  const state = readState(sql);
+  const open = withoutHold(state.open, seq);
   const hold = open && findHold(sql, seq);
   if (!hold) return false;
-  if (forget) forgetHold(sql, seq);
+  if (forget) deleteReplay(sql, seq);
   const amount = hold.images * hold.price;
   const charged = Math.min(images, hold.images) * hold.price;
   const ended = { date: hold.date, unmade: hold.images - Math.min(images, hold.images), refused };
-  const keyMeters = readKeyMeters(sql, hold.keyId);
-  if (keyMeters) writeKeyMeters(sql, hold.keyId, afterTask(keyMeters, ended, nowMs));
+  const keyCounters = readKeyCounters(sql, hold.keyId);
+  if (keyCounters) writeKeyCounters(sql, hold.keyId, afterTask(keyCounters, ended, nowMs));
   if (hold.tokenId !== null && ended.unmade > 0) returnTokenImages(sql, hold.tokenId, ended.unmade);
-  const account = settle(book.account, amount, charged);
-  const entry = { type: "settle" as const, task: hold.task, amount: charged, released: amount - charged };
-  const after = { ...book, open, account, meters: afterTask(book.meters, ended, nowMs) };
+  const account = settle(state.account, amount, charged);
+  const entry = { type: "settle" as const, taskId: hold.taskId, amount: charged, released: amount - charged };
+  const after = { ...state, open, account, counters: afterTask(state.counters, ended, nowMs) };
   enterEntry(sql, after, { ...entry, reference: null, note }, nowMs);
   return true;
 }
@@ -86,20 +86,20 @@ export function creditAccount(sql: SqlStorage, wanted: Credit, nowMs: number): C
     if (earlier.type !== wanted.type || earlier.amount !== wanted.amount) return { kind: "reference_taken" };
     return { kind: "done", line: { ...earlier, type: wanted.type }, repeated: true };
   }
-  const book = readBook(sql);
-  const account = credit(book.account, wanted.amount, settings.prepaid);
-  if (!account) return { kind: "balance_held", available: availableOf(book.account) };
-  const entry = { ...wanted, task: null, released: 0 };
-  const { type: _type, ...line } = enterEntry(sql, { ...book, account }, entry, nowMs);
+  const state = readState(sql);
+  const account = credit(state.account, wanted.amount, settings.prepaid);
+  if (!account) return { kind: "balance_held", available: availableOf(state.account) };
+  const entry = { ...wanted, taskId: null, released: 0 };
+  const { type: _type, ...line } = enterEntry(sql, { ...state, account }, entry, nowMs);
   return { kind: "done", line: { ...line, type: wanted.type }, repeated: false };
 }
 
-/** Writes an entry with the book that it leads to, numbered from one sequence. */
-function enterEntry(sql: SqlStorage, book: Book, entry: NewEntry, nowMs: number) {
-  const seq = book.seq + 1;
-  const { account } = book;
+/** Writes an entry with the state that it leads to, numbered from one sequence. */
+function enterEntry(sql: SqlStorage, state: TenantState, entry: NewEntry, nowMs: number) {
+  const seq = state.seq + 1;
+  const { account } = state;
   const written = { ...entry, seq, atMs: nowMs, balance: balanceOf(account), held: account.held };
-  insertEntry(sql, written, { ...book, seq });
+  insertEntry(sql, written, { ...state, seq });
   return written;
 }
 

@@ -14,7 +14,7 @@ import type { AdmitDecision, AdmitRequest, BalanceLow } from "./decide.ts";
 
 /** What is written of an admitted task, beside what the request and the decision say of it. */
 export interface RowWanted {
-  task: Omit<NewTask, "id" | "model" | "priceCredits" | "hold">;
+  task: Omit<NewTask, "id" | "model" | "priceCredits" | "holdNumber">;
   leaseUntilMs: number;
   /** Of the delivery that tells of a low balance, should there be one. */
   lowId: string;
@@ -51,16 +51,22 @@ export interface Changed {
 /** What makes an admitted task durable. */
 export function beginChange(
   { taskId: id, model, nowMs }: AdmitRequest,
-  { hold, price, balanceLow }: AdmitDecision & { kind: "admitted" },
+  { holdNumber, price, balanceLow }: AdmitDecision & { kind: "admitted" },
   { task, leaseUntilMs, lowId }: RowWanted,
 ): Change {
-  const row = { task: { ...task, id, model, priceCredits: price, hold }, leaseUntilMs };
+  const row = { task: { ...task, id, model, priceCredits: price, holdNumber }, leaseUntilMs };
   const { tenantId } = task;
-  const low = balanceLow && { id: lowId, tenantId, taskId: id, data: toldOf(balanceLow), atMs: nowMs };
+  const low = balanceLow && {
+    id: lowId,
+    tenantId,
+    taskId: id,
+    data: lowBalanceData(balanceLow),
+    atMs: nowMs,
+  };
   return { kind: "begin", row, low };
 }
 
-function toldOf({ balance, held, available, lowBalance }: BalanceLow) {
+function lowBalanceData({ balance, held, available, lowBalance }: BalanceLow) {
   return { object: "balance", balance, held, available, low_balance: lowBalance };
 }
 

@@ -7,7 +7,7 @@ import { build } from "esbuild";
 import { beyond, type Counts, sumOf } from "./counting.ts";
 import { root, type Stage, secrets, startStage } from "./stage.ts";
 
-/** What each operation costs. `tick`: one round of cron, with its chores. */
+/** What each operation costs. `tick`: one round of cron, with its maintenance. */
 export interface Life {
   /** By a tenant that has submitted before. */
   submit: Counts;

@@ -48,7 +48,7 @@ export async function measureRound(
   const db = await stage.miniflare.getD1Database("DB", "gateway");
   await db.prepare("UPDATE tasks SET open = 0 WHERE open = 1").run();
   // Nobody takes what a round before has handed over: here is no consumer.
-  await db.prepare("DELETE FROM pieces").run();
+  await db.prepare("DELETE FROM work_items").run();
   const nowMs = Date.now();
   await db
     .prepare(

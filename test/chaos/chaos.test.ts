@@ -61,7 +61,7 @@ async function settleDown(world: ChaosWorld): Promise<void> {
   world.setFaults(0);
   world.sound.advance(hourMs);
   await runAlarms(world);
-  // At first every half a minute; pictures that never come are tried for as long as their links live.
+  // At first every half a minute; pictures that never come are attempted for as long as their links live.
   for (let i = 0; i < 400 && (await openTasks()) > 0; i++) {
     if (i % 40 === 0) console.log(`  cron alone, ${await openTasks()} open`);
     await world.sound.tick();
@@ -69,7 +69,7 @@ async function settleDown(world: ChaosWorld): Promise<void> {
   }
   await runAlarms(world);
   await runAlarms(world);
-  // Webhooks that failed meanwhile are tried again after up to five hours.
+  // Webhooks that failed meanwhile are attempted again after up to five hours.
   for (let i = 0; i < 12; i++) {
     world.sound.advance(hourMs / 2);
     await world.sound.tick();

@@ -2,7 +2,7 @@
  * Whatever comes in, from callers or from the upstream, the gateway answers in its own words: never a 500, never an
  * unhandled exception, every error in the envelope, and nothing of the upstream's text.
  *
- * `FUZZ_RUNS` sets how many cases each kind of input is tried with.
+ * `FUZZ_RUNS` sets how many cases each kind of input is attempted with.
  */
 import { env } from "cloudflare:workers";
 import fc from "fast-check";

@@ -1,26 +1,26 @@
 /**
  * The arithmetic of all limits together: what refuses, until when, what is left, and what comes back. Refusing
- * never changes the meters that came in.
+ * never changes the counters that came in.
  */
 import { describe, expect, it } from "vitest";
 import {
   afterTask,
+  checkLimits,
   dateOf,
   defaultLimits,
-  emptyMeters,
+  emptyCounters,
   keyLimits,
   type LimitName,
   type LimitRefusal,
   type Limits,
   limitNames,
   longest,
-  type Meters,
   monthOf,
   type PolicyState,
   policiesOf,
   remainingOf,
   tightest,
-  weigh,
+  type UsageCounters,
 } from "../../src/domain/admission.ts";
 import { t0 } from "../helpers/domain-values.ts";
 
@@ -28,14 +28,14 @@ const dayMs = 86_400_000;
 const midnight = t0 - (t0 % dayMs);
 const none = keyLimits({});
 
-/** Meters after tasks of so many images each, admitted at one moment. */
-function metersAfter(images: number[], limits: Limits = defaultLimits, nowMs = t0): Meters {
-  return images.reduce((meters, count) => weigh(meters, limits, count, nowMs).after, emptyMeters);
+/** UsageCounters after tasks of so many images each, admitted at one moment. */
+function metersAfter(images: number[], limits: Limits = defaultLimits, nowMs = t0): UsageCounters {
+  return images.reduce((counters, count) => checkLimits(counters, limits, count, nowMs).after, emptyCounters);
 }
 
 /** What refuses one more task. */
-const refusing = (meters: Meters, own: Partial<Limits>, images = 1, nowMs = t0) =>
-  weigh(meters, keyLimits(own), images, nowMs).refusals;
+const refusing = (counters: UsageCounters, own: Partial<Limits>, images = 1, nowMs = t0) =>
+  checkLimits(counters, keyLimits(own), images, nowMs).refusals;
 
 describe("a task", () => {
   it.each([
@@ -69,15 +69,15 @@ describe("a task", () => {
     [30, 1_000],
     [1_000, 1_000],
   ])("that waits for one of %i in flight is to come again in %i ms", (concurrent_tasks, retryAfterMs) => {
-    const meters = { ...emptyMeters, open: concurrent_tasks };
-    expect(refusing(meters, { concurrent_tasks })).toMatchObject([{ retryAfterMs }]);
+    const counters = { ...emptyCounters, open: concurrent_tasks };
+    expect(refusing(counters, { concurrent_tasks })).toMatchObject([{ retryAfterMs }]);
   });
 
-  it("leaves the meters that it is weighed against as they were", () => {
-    const meters = Object.freeze({ ...emptyMeters, open: 7 });
-    const before = structuredClone(meters);
-    for (const images of [1, 1_000]) weigh(meters, defaultLimits, images, t0);
-    expect(meters).toEqual(before);
+  it("leaves the counters that it is checks against as they were", () => {
+    const counters = Object.freeze({ ...emptyCounters, open: 7 });
+    const before = structuredClone(counters);
+    for (const images of [1, 1_000]) checkLimits(counters, defaultLimits, images, t0);
+    expect(counters).toEqual(before);
   });
 
   it.each([
@@ -87,13 +87,13 @@ describe("a task", () => {
     [{ requests_per_minute: 4, concurrent_tasks: 4, refusals_per_day: 4 }, []],
     [{}, []],
   ] as [Partial<Limits>, LimitName[]][])("of 5 images never fits into %j", (own, names) => {
-    expect(weigh(emptyMeters, keyLimits(own), 5, t0).neverFits).toEqual(names);
+    expect(checkLimits(emptyCounters, keyLimits(own), 5, t0).neverFits).toEqual(names);
   });
 
   it("is counted where there is no limit, so that one that is set later knows of it", () => {
-    const meters = metersAfter([3, 3], none);
-    expect(meters).toMatchObject({ open: 2, day: { images: 6 }, month: { images: 6 } });
-    expect(refusing(meters, { images_per_day: 6 })).toHaveLength(1);
+    const counters = metersAfter([3, 3], none);
+    expect(counters).toMatchObject({ open: 2, day: { images: 6 }, month: { images: 6 } });
+    expect(refusing(counters, { images_per_day: 6 })).toHaveLength(1);
   });
 });
 
@@ -107,13 +107,13 @@ describe("days and months", () => {
     [Date.UTC(2030, 3, 30, 23), 3_600_000, 3_600_000],
   ])("of the moment %i end after %i and %i ms", (nowMs, ofDay, ofMonth) => {
     const own = { images_per_day: 1, images_per_month: 1 };
-    const meters = metersAfter([1], none, nowMs);
-    const waits = refusing(meters, own, 1, nowMs).map(({ retryAfterMs }) => retryAfterMs);
+    const counters = metersAfter([1], none, nowMs);
+    const waits = refusing(counters, own, 1, nowMs).map(({ retryAfterMs }) => retryAfterMs);
     expect(waits).toEqual([ofDay, ofMonth]);
-    expect(refusing(meters, { images_per_day: 1 }, 1, nowMs + ofDay)).toEqual([]);
-    expect(refusing(meters, { images_per_day: 1 }, 1, nowMs + ofDay - 1)).toHaveLength(1);
-    expect(refusing(meters, own, 1, nowMs + ofMonth)).toEqual([]);
-    expect(refusing(meters, { images_per_month: 1 }, 1, nowMs + ofMonth - 1)).toHaveLength(1);
+    expect(refusing(counters, { images_per_day: 1 }, 1, nowMs + ofDay)).toEqual([]);
+    expect(refusing(counters, { images_per_day: 1 }, 1, nowMs + ofDay - 1)).toHaveLength(1);
+    expect(refusing(counters, own, 1, nowMs + ofMonth)).toEqual([]);
+    expect(refusing(counters, { images_per_month: 1 }, 1, nowMs + ofMonth - 1)).toHaveLength(1);
   });
 
   it("are named as in ISO 8601", () => {
@@ -123,23 +123,23 @@ describe("days and months", () => {
 
   it("do not come back for a clock that is behind", () => {
     const april = Date.UTC(2030, 3, 1);
-    const meters = metersAfter([5], none, april);
+    const counters = metersAfter([5], none, april);
     for (const limit of ["images_per_day", "images_per_month"] as const)
-      expect(refusing(meters, { [limit]: 5 }, 1, april - 1)).toMatchObject([{ limit }]);
-    const { day, month } = weigh(meters, none, 2, april - 1).after;
+      expect(refusing(counters, { [limit]: 5 }, 1, april - 1)).toMatchObject([{ limit }]);
+    const { day, month } = checkLimits(counters, none, 2, april - 1).after;
     expect(day).toEqual({ date: "2030-04-01", images: 7, refusals: 0 });
     expect(month).toEqual({ month: "2030-04", images: 7 });
   });
 });
 
 describe("a task that has ended", () => {
-  const meters = metersAfter([4, 4]);
+  const counters = metersAfter([4, 4]);
   const ended = { date: dateOf(t0), unmade: 3, refused: false };
 
   it("gives back its place and the images that were not made, and no slot of a rate", () => {
-    const after = afterTask(meters, ended, t0);
+    const after = afterTask(counters, ended, t0);
     expect(after).toMatchObject({ open: 1, day: { images: 5, refusals: 0 }, month: { images: 5 } });
-    expect([after.requests, after.images]).toEqual([meters.requests, meters.images]);
+    expect([after.requests, after.images]).toEqual([counters.requests, counters.images]);
   });
 
   it.each([
@@ -150,30 +150,30 @@ describe("a task that has ended", () => {
     ["of the month before", dateOf(t0 - 20 * dayMs), t0, 8, 8],
     ["of the same day a year ago", "2029-03-17", t0, 8, 8],
   ])("%s gives them back to the day and month of admission only", (_when, date, nowMs, day, month) => {
-    const after = afterTask(meters, { ...ended, date }, nowMs);
+    const after = afterTask(counters, { ...ended, date }, nowMs);
     expect([after.day.images, after.month.images]).toEqual([day, month]);
   });
 
   it("counts as refused on the day on which it was", () => {
     const refused = { ...ended, refused: true };
-    expect(afterTask(afterTask(meters, refused, t0), refused, t0).day.refusals).toBe(2);
-    expect(afterTask(meters, refused, t0 + dayMs).day).toMatchObject({
+    expect(afterTask(afterTask(counters, refused, t0), refused, t0).day.refusals).toBe(2);
+    expect(afterTask(counters, refused, t0 + dayMs).day).toMatchObject({
       date: dateOf(t0 + dayMs),
       refusals: 1,
     });
   });
 
   it("never takes a meter below nothing", () => {
-    const after = afterTask(emptyMeters, { ...ended, unmade: 9 }, t0);
+    const after = afterTask(emptyCounters, { ...ended, unmade: 9 }, t0);
     expect(after).toMatchObject({ open: 0, day: { images: 0 }, month: { images: 0 } });
   });
 });
 
 describe("what is left", () => {
-  const used: Meters = { ...metersAfter([4, 4]), day: { date: dateOf(t0), images: 8, refusals: 3 } };
+  const used: UsageCounters = { ...metersAfter([4, 4]), day: { date: dateOf(t0), images: 8, refusals: 3 } };
 
   it("is told limit by limit, and is null where there is no limit", () => {
-    // Files have meters of their own.
+    // Files have counters of their own.
     const { files_per_day: _files, file_bytes: _bytes, ...nothing } = none;
     const left = { ...nothing, requests_per_minute: 598, images_per_minute: 52, concurrent_tasks: 18 };
     const expected = { ...left, refusals_per_day: 197 };

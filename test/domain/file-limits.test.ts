@@ -1,7 +1,12 @@
 /** The arithmetic of uploads: what refuses, until when, and what comes back. */
 import { describe, expect, it } from "vitest";
 import { dateOf } from "../../src/domain/admission.ts";
-import { emptyFileMeters, remainingFiles, weighFile, withoutFile } from "../../src/domain/file-limits.ts";
+import {
+  checkFileLimits,
+  emptyFileCounters,
+  remainingFiles,
+  withoutFile,
+} from "../../src/domain/file-limits.ts";
 import { t0 } from "../helpers/domain-values.ts";
 
 const dayMs = 86_400_000;
@@ -24,18 +29,18 @@ describe("an upload", () => {
       ],
     ],
   ] as const)("of 100 bytes against %j", (own, expected) => {
-    const { refusals } = weighFile(used, { ...none, ...own }, 100, t0, soon);
+    const { refusals } = checkFileLimits(used, { ...none, ...own }, 100, t0, soon);
     expect(refusals.map(({ limit, retryAfterMs }) => [limit, retryAfterMs])).toEqual(expected);
     expect(new Set(refusals.map(({ code }) => code)).size).toBeLessThanOrEqual(1);
   });
 
   it("counts on the day that it comes, and into the later one when the clock is behind", () => {
-    expect(weighFile(used, none, 1, t0 + dayMs, soon).after).toEqual({
+    expect(checkFileLimits(used, none, 1, t0 + dayMs, soon).after).toEqual({
       date: dateOf(t0 + dayMs),
       files: 1,
       bytes: 701,
     });
-    expect(weighFile(used, none, 1, t0 - dayMs, soon).after).toEqual({ ...used, files: 4, bytes: 701 });
+    expect(checkFileLimits(used, none, 1, t0 - dayMs, soon).after).toEqual({ ...used, files: 4, bytes: 701 });
   });
 
   it("that came to nothing gives back its day's file, on that day alone; one that ended its bytes only", () => {
@@ -53,7 +58,7 @@ it("what is left is never less than nothing, and null where there is no limit", 
     file_bytes: 1,
   });
   expect(remainingFiles(used, none, t0)).toEqual(none);
-  expect(remainingFiles(emptyFileMeters, { files_per_day: 2, file_bytes: 3 }, t0)).toEqual({
+  expect(remainingFiles(emptyFileCounters, { files_per_day: 2, file_bytes: 3 }, t0)).toEqual({
     files_per_day: 2,
     file_bytes: 3,
   });

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import {
   changeFrom,
-  firstLookMs,
+  firstPollMs,
   linkLifeMs,
-  lookSchedule,
+  pollSchedule,
   refreshIntervalMs,
   type UpstreamTask,
 } from "../../src/domain/poll.ts";
@@ -73,9 +73,9 @@ describe("a look at a running task", () => {
   });
 
   it("notes that the upstream has begun, with what else it says", () => {
-    for (const watched of [true, false]) {
+    for (const isRead of [true, false]) {
       const look = seen({ status: "processing", progress: 5, estimatedSeconds: 20 });
-      expect(changeFrom(lookedAt({ watched }), look)).toEqual({
+      expect(changeFrom(lookedAt({ isRead }), look)).toEqual({
         kind: "progress",
         processing: true,
         progress: 5,
@@ -86,8 +86,8 @@ describe("a look at a running task", () => {
 
   it("notes mere progress only when somebody watches: nobody else gains by a write", () => {
     const look = seen({ progress: 5, estimatedSeconds: 20 });
-    expect(changeFrom(lookedAt({ watched: false }), look)).toEqual({ kind: "none" });
-    expect(changeFrom(lookedAt({ watched: true }), look)).toEqual({
+    expect(changeFrom(lookedAt({ isRead: false }), look)).toEqual({ kind: "none" });
+    expect(changeFrom(lookedAt({ isRead: true }), look)).toEqual({
       kind: "progress",
       processing: false,
       progress: 5,
@@ -96,8 +96,8 @@ describe("a look at a running task", () => {
   });
 
   it("notes no estimate alone", () => {
-    for (const watched of [true, false]) {
-      expect(changeFrom(lookedAt({ watched }), seen({ estimatedSeconds: 20 }))).toEqual({ kind: "none" });
+    for (const isRead of [true, false]) {
+      expect(changeFrom(lookedAt({ isRead }), seen({ estimatedSeconds: 20 }))).toEqual({ kind: "none" });
     }
   });
 
@@ -114,10 +114,10 @@ describe("a look at a running task", () => {
 });
 
 describe("a look at a task that the upstream has completed", () => {
-  it("hands over its links, in their order, watched or not", () => {
+  it("hands over its links, in their order, isRead or not", () => {
     const look = seen({ status: "completed", links: links.slice(0, 2) });
-    for (const watched of [true, false]) {
-      expect(changeFrom(lookedAt({ watched }), look)).toEqual({ kind: "done", links: links.slice(0, 2) });
+    for (const isRead of [true, false]) {
+      expect(changeFrom(lookedAt({ isRead }), look)).toEqual({ kind: "done", links: links.slice(0, 2) });
     }
   });
 
@@ -146,10 +146,10 @@ describe("a look at a task that the upstream has completed", () => {
 });
 
 describe("a look at a task that the upstream has failed", () => {
-  it("fails it with the gateway's code, watched or not", () => {
+  it("fails it with the gateway's code, isRead or not", () => {
     const look = seen({ status: "failed", failure: "generation_timeout" });
-    for (const watched of [true, false]) {
-      expect(changeFrom(lookedAt({ watched }), look)).toEqual({ kind: "failed", code: "generation_timeout" });
+    for (const isRead of [true, false]) {
+      expect(changeFrom(lookedAt({ isRead }), look)).toEqual({ kind: "failed", code: "generation_timeout" });
     }
   });
 
@@ -169,10 +169,10 @@ describe("the pace of looks", () => {
   });
 
   it("of cron only slows down, from 3 s to at most a minute, and covers every age", () => {
-    expect(firstLookMs).toBe(3_000);
-    expect(lookSchedule[0]).toEqual({ untilAgeMs: 120_000, everyMs: 3_000 });
-    const pauses = lookSchedule.map((row) => row.everyMs);
-    const ages = lookSchedule.map((row) => row.untilAgeMs);
+    expect(firstPollMs).toBe(3_000);
+    expect(pollSchedule[0]).toEqual({ untilAgeMs: 120_000, everyMs: 3_000 });
+    const pauses = pollSchedule.map((row) => row.everyMs);
+    const ages = pollSchedule.map((row) => row.untilAgeMs);
     expect(pauses).toEqual(pauses.toSorted((a, b) => a - b));
     expect(ages).toEqual(ages.toSorted((a, b) => a - b));
     expect(Math.max(...pauses)).toBe(60_000);

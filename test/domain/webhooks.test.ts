@@ -1,16 +1,16 @@
-/** Webhooks by the specification: when they are tried again, which secrets sign them, and that receivers can tell. */
+/** Webhooks by the specification: when they are attempted again, which secrets sign them, and that receivers can tell. */
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   deliveryLogMs,
-  endpointRestsMs,
+  endpointBackoffsMs,
   eventOfEnd,
   formatSecret,
-  nextTryMs,
+  nextAttemptMs,
+  notifiedTask,
   retryPausesMs,
   secretBytes,
   secretProblem,
-  toldTask,
   webhookEvents,
   webhookHeaders,
 } from "../../src/domain/webhooks.ts";
@@ -27,11 +27,11 @@ describe("the schedule of tries", () => {
     const pauses = [5_000, 5 * minute, 30 * minute, ...[2, 5, 10, 14, 20, 24].map((hours) => hours * hour)];
     expect(retryPausesMs).toEqual(pauses);
     const now = 1_900_000_000_000;
-    expect(pauses.map((_, at) => (nextTryMs(at + 1, now) ?? 0) - now)).toEqual(pauses);
+    expect(pauses.map((_, at) => (nextAttemptMs(at + 1, now) ?? 0) - now)).toEqual(pauses);
   });
 
   it("ends after the tenth try", () => {
-    expect([9, 10, 11, 100].map((attempts) => nextTryMs(attempts, 0))).toEqual([
+    expect([9, 10, 11, 100].map((attempts) => nextAttemptMs(attempts, 0))).toEqual([
       24 * hour,
       undefined,
       undefined,
@@ -40,7 +40,7 @@ describe("the schedule of tries", () => {
   });
 
   it("lets an endpoint rest after its fifth failure in a row, ten minutes at the most", () => {
-    expect(endpointRestsMs).toEqual([
+    expect(endpointBackoffsMs).toEqual([
       0, 0, 0, 0, 0, 5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000,
     ]);
   });
@@ -62,7 +62,7 @@ describe("what is told", () => {
 
   it("leaves out what was asked, and nothing else", () => {
     const view = { id: "task-1", status: "failed", input: { prompt: "private" }, metadata: { order: "7" } };
-    expect(toldTask(view as unknown as Parameters<typeof toldTask>[0])).toEqual({
+    expect(notifiedTask(view as unknown as Parameters<typeof notifiedTask>[0])).toEqual({
       id: "task-1",
       status: "failed",
       metadata: { order: "7" },

@@ -88,7 +88,7 @@ function repliesIn(output: string): unknown[] {
 }
 
 describe("the Cookbook", () => {
-  it("has these recipes, and each is tried here", () => {
+  it("has these recipes, and each is attempted here", () => {
     expect(cookbook.map(({ title }) => title)).toEqual([
       "curl",
       "Following a task",

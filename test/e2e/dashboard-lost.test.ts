@@ -13,14 +13,14 @@ beforeAll(async () => {
 });
 
 const calls = /\/(admin\/api|readyz)/;
-/** From here on no call arrives. @returns how many were tried. */
+/** From here on no call arrives. @returns how many were attempted. */
 async function cutOff(page: Page): Promise<() => number> {
-  let tried = 0;
+  let attempted = 0;
   await page.route(calls, (route) => {
-    tried += 1;
+    attempted += 1;
     return route.abort();
   });
-  return () => tried;
+  return () => attempted;
 }
 
 /** The failed calls are these tests' own. */
@@ -53,7 +53,7 @@ describe("a gateway that cannot be reached any more", () => {
     const opened = await openSection(browser, gateway, "/tasks", { ownClock: true });
     const { page } = opened;
     await page.getByRole("row").nth(1).waitFor();
-    const tried = await cutOff(page);
+    const attempted = await cutOff(page);
     const lost = page.getByRole("alert").filter({ hasText: "The gateway cannot be reached" }).first();
     await whilePassing(page, lost.waitFor());
     await lost.evaluate((alert) => {
@@ -63,8 +63,8 @@ describe("a gateway that cannot be reached any more", () => {
         if (!alert.isConnected) seen.flickers = 1;
       }).observe(document.body, { childList: true, subtree: true });
     });
-    const before = tried();
-    await whilePassing(page, expect.poll(tried, { timeout: 40_000 }).toBeGreaterThan(before + 3));
+    const before = attempted();
+    await whilePassing(page, expect.poll(attempted, { timeout: 40_000 }).toBeGreaterThan(before + 3));
     expect(await page.evaluate(() => (window as { flickers?: number }).flickers)).toBe(0);
     expect(await page.getByRole("row").count()).toBeGreaterThan(1);
     await closeQuietly(opened);
@@ -73,7 +73,7 @@ describe("a gateway that cannot be reached any more", () => {
   it("is said of what was never read as well, and does not come and go", async () => {
     const opened = await openSection(browser, gateway, "/overview", { ownClock: true });
     const { page } = opened;
-    const tried = await cutOff(page);
+    const attempted = await cutOff(page);
     await page.getByRole("link", { name: "Tasks", exact: true }).click();
     const lost = page.getByRole("alert").filter({ hasText: "The gateway cannot be reached" });
     await whilePassing(page, lost.waitFor());
@@ -84,8 +84,8 @@ describe("a gateway that cannot be reached any more", () => {
         if (!document.querySelector('[role="alert"]')) seen.missing = 1;
       }).observe(document.body, { childList: true, subtree: true });
     });
-    const before = tried();
-    await whilePassing(page, expect.poll(tried, { timeout: 30_000 }).toBeGreaterThan(before + 3));
+    const before = attempted();
+    await whilePassing(page, expect.poll(attempted, { timeout: 30_000 }).toBeGreaterThan(before + 3));
     expect(await page.evaluate(() => (window as { missing?: number }).missing)).toBe(0);
     await closeQuietly(opened);
   });

@@ -37,7 +37,7 @@ const station = (name: string) => points().filter({ has: page.getByText(name, { 
 const toldTo = (target: string) => points().filter({ hasText: `to ${target}` });
 
 describe("a task", () => {
-  it("is watched from the list to its end, and to the last try of telling of it, without a reload", async () => {
+  it("is isRead from the list to its end, and to the last try of telling of it, without a reload", async () => {
     await page.getByText("There are no tasks yet.").waitFor();
     receiver.answer("/callback", { status: 500 });
     const id = await tenant.start("a lighthouse at dusk [sim:seconds=3]", {

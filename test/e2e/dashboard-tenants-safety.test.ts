@@ -100,7 +100,7 @@ describe("what others have written", () => {
     }
     expect(await page.evaluate(() => (window as { caught?: unknown }).caught)).toBeUndefined();
     expect(await page.locator('img[src="x"]').count()).toBe(0);
-    // The policy had nothing to stop: nothing tried.
+    // The policy had nothing to stop: nothing attempted.
     expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
     await opened.close();
   });

@@ -37,13 +37,13 @@ const rows = () => page.getByRole("region", { name: "Table of deliveries" }).loc
 const rowOf = (tenant: string) => rows().filter({ hasText: tenant });
 
 describe("the delivery log", () => {
-  it("says what was told to whom, how often, what was answered, and when it is tried next", async () => {
+  it("says what was told to whom, how often, what was answered, and when it is attempted next", async () => {
     const arrived = rowOf("shop");
     for (const text of ["task.completed", "delivered", "webhook", "1 try, answered 204"]) {
       await arrived.getByText(text).first().waitFor();
     }
     const waiting = rowOf("studio");
-    for (const text of ["pending", "answered 503", "last tried", "next try"]) {
+    for (const text of ["pending", "answered 503", "last attempted", "next try"]) {
       await waiting.getByText(text).first().waitFor();
     }
     await waiting.getByRole("link", { name: tasks.studio }).waitFor();
@@ -76,7 +76,7 @@ describe("the delivery log", () => {
     const again = row.getByRole("button", { name: "Send again" });
     // Cron does not run here: nothing but what is asked for is sent.
     await again.press("Enter");
-    await row.getByText("Asked for: it is tried at once.").waitFor();
+    await row.getByText("Asked for: it is attempted at once.").waitFor();
     await receiver.hasReceived("/studio", 2);
     await row.getByText("pending").waitFor();
     receiver.answer("/studio", { status: 204 });

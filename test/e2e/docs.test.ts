@@ -9,11 +9,11 @@ import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts
 
 serveInBrowser();
 let page: Page;
-let watched: WatchedPage;
+let isRead: WatchedPage;
 
 beforeAll(async () => {
-  watched = await openPage(browser, `${gateway.url}/docs`);
-  page = watched.page;
+  isRead = await openPage(browser, `${gateway.url}/docs`);
+  page = isRead.page;
   await page.locator(".opblock").first().waitFor();
 });
 
@@ -50,11 +50,11 @@ describe("/docs", () => {
   });
 
   it("asks nothing of any other host", () => {
-    expect(watched.elsewhere).toEqual([]);
+    expect(isRead.elsewhere).toEqual([]);
   });
 
   it("complains of nothing, and breaks no rule of its policy", () => {
-    expect(watched.complaints).toEqual([]);
+    expect(isRead.complaints).toEqual([]);
   });
 
   it("comes with a policy that lets no script run but the page's own", async () => {

@@ -122,7 +122,7 @@ describe("an error in the openai package", () => {
   it.each([
     ["content_policy_violation", BadRequestError],
     ["generation_timeout", InternalServerError],
-  ] as const)("of a task that fails with %s has its code, and is not tried again", async (code, kind) => {
+  ] as const)("of a task that fails with %s has its code, and is not attempted again", async (code, kind) => {
     const before = await tenant.money();
     const made = (await tenant.tasks()).length;
     const client = clientFor(tenant.key, { maxRetries: 2 });

@@ -13,7 +13,7 @@ async function rows(sql: string): Promise<Record<string, unknown>[]> {
   return (await DB.prepare(sql).all()).results;
 }
 
-it("looks at all of what is more than a tick takes, once, and leaves no piece behind", async () => {
+it("looks at all of what is more than a tick takes, once, and leaves no workItem behind", async () => {
   const tasks = 200;
   const nowMs = Date.now();
   await rows(
@@ -29,7 +29,7 @@ it("looks at all of what is more than a tick takes, once, and leaves no piece be
   await gateway.tick();
   await vi.waitFor(
     async () => {
-      expect(await rows("SELECT name FROM pieces")).toEqual([]);
+      expect(await rows("SELECT name FROM work_items")).toEqual([]);
       expect(looks().length).toBeGreaterThanOrEqual(tasks);
     },
     { timeout: 30_000 },

@@ -13,7 +13,7 @@ interface Row {
   hidden: number;
   deadline_ms: number;
   finished_ms: number | null;
-  links_die_ms: number | null;
+  upstream_links_expire_ms: number | null;
   submitted_ms: number | null;
   images: string;
 }
@@ -56,7 +56,9 @@ export async function readReport(world: ChaosWorld, cronAwayMs: number): Promise
   }
   const upstream = Map.groupBy(world.sound.simulator.control.tasks(), (task) => task.idempotencyKey);
   const late = rows.filter(
-    (row) => row.links_die_ms === null && (row.finished_ms ?? 0) > row.deadline_ms + slackMs + cronAwayMs,
+    (row) =>
+      row.upstream_links_expire_ms === null &&
+      (row.finished_ms ?? 0) > row.deadline_ms + slackMs + cronAwayMs,
   );
   return {
     accepted: world.accepted.size,
@@ -101,7 +103,7 @@ async function checkMoney({ sound, tenants }: ChaosWorld, rows: Row[]) {
   for (const [index, { id }] of tenants.entries()) {
     const completed = rows.filter((row) => row.tenant_id === id && row.state === "completed");
     const charged = completed.reduce((sum, row) => sum + row.made * row.price_credits, 0);
-    const account = await sound.deps().tenant(id).summary(id, sound.now());
+    const account = await sound.invocation().tenant(id).summary(id, sound.now());
     const start = index % 2 ? startingBalance : 0;
     if (account?.balance !== start - charged) wrongCharges++;
     if (account?.held !== 0 || account.available !== start - charged) drift++;

@@ -1,5 +1,5 @@
 /** Builders of what the tests of the rules are about; each fills in a plain case. */
-import type { LookedAt, UpstreamTask } from "../../src/domain/poll.ts";
+import type { PollTarget, UpstreamTask } from "../../src/domain/poll.ts";
 import type { StoredImage, Task, TaskImage } from "../../src/domain/task.ts";
 
 export const t0 = 1_900_000_000_000;
@@ -31,10 +31,10 @@ export function aTask(over: Partial<Task> = {}): Task {
     progress: 0,
     estimatedSeconds: null,
     images: [],
-    linksDieMs: null,
+    upstreamLinksExpireMs: null,
     errorCode: null,
     hidden: false,
-    hold: null,
+    holdNumber: null,
     settled: false,
     erased: false,
     ...over,
@@ -56,7 +56,7 @@ export function aPicture(id: string, stored: Partial<StoredImage> = {}): TaskIma
 }
 
 /** A task as a look takes it. */
-export function lookedAt(over: Partial<LookedAt> = {}): LookedAt {
+export function lookedAt(over: Partial<PollTarget> = {}): PollTarget {
   return {
     id: "task-1",
     upstreamId: "task-unified-1",
@@ -65,7 +65,7 @@ export function lookedAt(over: Partial<LookedAt> = {}): LookedAt {
     progress: 0,
     estimatedSeconds: null,
     imagesAsked: 2,
-    watched: true,
+    isRead: true,
     ...over,
   };
 }

@@ -5,7 +5,7 @@
  */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { readBook, writeBook } from "../../src/tenant/sql.ts";
+import { readState, writeState } from "../../src/tenant/state.ts";
 import { type Around, filesOrigin, startGateway, type TestGateway, upstreamOrigin } from "./gateway.ts";
 import { objectOf } from "./tenant-object.ts";
 import { virtualTime, withCron } from "./virtual-time.ts";
@@ -82,17 +82,25 @@ async function makeTasks(gateway: TestGateway, count: number): Promise<string[]>
     )
       .bind(id, keyId, nowMs)
       .run();
-    await runInDurableObject(objectOf(id), (_instance, state) => {
-      const { sql } = state.storage;
+    await runInDurableObject(objectOf(id), (_instance, { storage }) => {
+      const { sql } = storage;
       sql.exec(
-        `INSERT INTO holds (seq, task, key_id, at_ms, date, images, price, balance, held)
+        `INSERT INTO holds (seq, task_id, key_id, at_ms, date, images, price, balance, held)
          ${numbers} SELECT i, ${name}, '${keyId}', ${nowMs - 40_000}, '2030-03-17', 1, ${price}, 0, ${price} * i FROM n`,
       );
-      const book = readBook(sql);
-      const account = { ...book.account, held: price * share };
-      const meters = { ...book.meters, open: share };
+      const state = readState(sql);
+      const account = { ...state.account, held: price * share };
+      const counters = { ...state.counters, open: share };
       const open = [[1, share]] as const;
-      writeBook(sql, { ...book, account, meters, open, seq: share, confirmedSeq: share, alarmSeq: share });
+      writeState(sql, {
+        ...state,
+        account,
+        counters,
+        open,
+        seq: share,
+        confirmedSeq: share,
+        alarmSeq: share,
+      });
     });
   }
   return ids;
@@ -140,7 +148,7 @@ export async function drain(
   const sums = { settlements: 0, charged: 0, held: 0 };
   for (const id of ids) {
     await runInDurableObject(objectOf(id), (_instance, state) => {
-      const { account } = readBook(state.storage.sql);
+      const { account } = readState(state.storage.sql);
       sums.settlements += Number(state.storage.sql.exec("SELECT count(*) AS n FROM entries").one().n);
       sums.charged += account.charged;
       sums.held += account.held;
@@ -167,6 +175,6 @@ export async function drain(
     unsound: audit.data,
     messages: gateway.work.sent.length,
     callsToD1: callsTo("D1"),
-    piecesLeft: await count("SELECT count(*) AS n FROM pieces"),
+    piecesLeft: await count("SELECT count(*) AS n FROM work_items"),
   };
 }

@@ -93,7 +93,7 @@ export async function storedFiles(): Promise<R2Object[]> {
 
 /** What is left to upload. */
 export async function left(gateway: TestGateway, tenantId: string) {
-  const summary = await gateway.deps().tenant(tenantId).summary(tenantId, gateway.now());
+  const summary = await gateway.invocation().tenant(tenantId).summary(tenantId, gateway.now());
   const { files_per_day: files, file_bytes: bytes, requests_per_minute: requests } = summary?.remaining ?? {};
   return { files, bytes, requests };
 }

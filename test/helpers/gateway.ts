@@ -9,8 +9,8 @@ import { type Config, readConfig } from "../../src/config.ts";
 import type { ImageContentType } from "../../src/domain/task.ts";
 import { runTick, sendLane, settleLane, storeLane } from "../../src/flows/cron/tick.ts";
 import { deliverLane } from "../../src/flows/webhooks/deliver.ts";
-import { meterDatabase } from "../../src/platform/d1-meter.ts";
-import { createDeps, type Deps, type Lanes } from "../../src/platform/invocation.ts";
+import { measureDatabase } from "../../src/platform/d1-meter.ts";
+import { createInvocation, type Invocation, type Lanes } from "../../src/platform/invocation.ts";
 import { createSimulator, type PictureSpec, type Simulator } from "../simulator/app.ts";
 import { expectDocumented } from "./documented.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -41,8 +41,8 @@ export interface TestGateway {
   tick(): Promise<void>;
   /** What ticks hand over. */
   work: WorkQueue;
-  /** Deps as a request gets them, for tests that call flows. */
-  deps(): Deps;
+  /** Invocation as a request gets them, for tests that call flows. */
+  invocation(): Invocation;
   /** Everything that was logged, a parsed line each. */
   logs: Record<string, unknown>[];
   makeTenant(body?: object): Promise<{ id: string; key: string; keyId: string }>;
@@ -68,10 +68,10 @@ export interface GatewayOptions {
   /** Has sleepers share a clock that moves by itself; without it, whoever sleeps moves it for all. */
   time?: VirtualTime;
   /** The cache at the edge; without it one that keeps nothing, which is what there is on `workers.dev`. */
-  cache?: Deps["cache"];
+  cache?: Invocation["cache"];
 }
 
-const noCache: Deps["cache"] = {
+const noCache: Invocation["cache"] = {
   match: async () => undefined,
   put: async (_address, response) => void (await response.body?.cancel()),
   delete: async () => false,
@@ -100,8 +100,8 @@ export function startGateway({
   const logs: Record<string, unknown>[] = [];
   const pending: Promise<unknown>[] = [];
 
-  const deps = (): Deps => {
-    const made: Deps = createDeps(config, {
+  const invocation = (): Invocation => {
+    const made: Invocation = createInvocation(config, {
       env: withQueue(time ? limitersIn(time, faultyEnv(reached)) : faultyEnv(reached)),
       now,
       sleep,
@@ -133,7 +133,7 @@ export function startGateway({
     time && typeof consumers === "number"
       ? { concurrency: consumers, delayMs: deliveryMs, sleep: time.sleep }
       : undefined;
-  const work = createWorkQueue({ deps, besides });
+  const work = createWorkQueue({ invocation, besides });
   const withQueue = (bindings: Env) => ({
     ...bindings,
     WORK: (consumers === "none" ? undefined : faultyQueue(work.binding, reached)) as Env["WORK"],
@@ -153,7 +153,7 @@ export function startGateway({
   const settle = async () => {
     while (pending.length > 0) await pending.shift();
   };
-  const app = createApp(config, deps);
+  const app = createApp(config, invocation);
   const gateway: TestGateway = {
     config,
     simulator,
@@ -162,7 +162,7 @@ export function startGateway({
     sleep,
     time,
     logs,
-    deps,
+    invocation,
     work,
     async fetch(path, init) {
       const response = await app.fetch(new Request(`${origin}${path}`, init), env, {} as ExecutionContext);
@@ -178,7 +178,7 @@ export function startGateway({
       return gateway.fetch(`/admin/api${path}`, jsonRequest(method, body, headers));
     },
     async tick() {
-      await runTick(deps());
+      await runTick(invocation());
       await settle();
       if (!time && typeof consumers === "number") await work.drain().then(settle);
     },
@@ -254,7 +254,7 @@ function faultyEnv(around: Around): Env {
       });
     },
   } as unknown as Env["TENANTS"];
-  const database = meterDatabase(
+  const database = measureDatabase(
     env.DB,
     (call) => around("D1", call),
     () => undefined,
@@ -265,7 +265,7 @@ function faultyEnv(around: Around): Env {
 /** Has what an object writes to D1 on a gateway's behalf fail as that gateway's own calls do. */
 async function givenFaults(stub: DurableObjectStub, around: Around): Promise<void> {
   await runInDurableObject(stub, (instance) => {
-    const database = meterDatabase(
+    const database = measureDatabase(
       env.DB,
       (call) => around("D1 of the object", call),
       () => undefined,

@@ -17,7 +17,7 @@ export const ask = (
 ) => gateway.post(openAiGenerations, { ...openAiBody, ...fields }, { ...bearer(key), ...headers });
 
 /** What OpenAI's clients send when they try again by themselves. */
-export const tried = (times: number) => ({ "x-stainless-retry-count": String(times) });
+export const attempted = (times: number) => ({ "x-stainless-retry-count": String(times) });
 
 export interface Reply {
   created: number;
@@ -45,7 +45,7 @@ export async function storedBytes(url: string | undefined): Promise<Uint8Array> 
 
 export const decoded = (text: string | undefined) => Uint8Array.fromBase64(text ?? "");
 
-export interface Piece {
+export interface WorkItem {
   /** Since the request was sent. */
   atMs: number;
   text: string;
@@ -55,13 +55,13 @@ export interface Waited {
   response: Response;
   /** When the status came, since the request was sent. */
   answeredMs: number;
-  pieces: Piece[];
+  workItems: WorkItem[];
   /** Whether the body came to its end, or broke off. */
   end: "whole" | "broken";
   endedMs: number;
 }
 
-/** Asks in virtual time, and notes when each piece of the reply came. */
+/** Asks in virtual time, and notes when each workItem of the reply came. */
 export async function waitFor(
   gateway: TestGateway,
   key: string,
@@ -72,16 +72,16 @@ export async function waitFor(
   const response = await ask(gateway, key, fields, headers);
   const answeredMs = gateway.now() - startMs;
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-  const pieces: Piece[] = [];
+  const workItems: WorkItem[] = [];
   let end: Waited["end"] = "whole";
   try {
     for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
-      pieces.push({ atMs: gateway.now() - startMs, text: part.value });
+      workItems.push({ atMs: gateway.now() - startMs, text: part.value });
     }
   } catch {
     end = "broken";
   }
-  return { response, answeredMs, pieces, end, endedMs: gateway.now() - startMs };
+  return { response, answeredMs, workItems, end, endedMs: gateway.now() - startMs };
 }
 
-export const textOf = ({ pieces }: Waited) => pieces.map(({ text }) => text).join("");
+export const textOf = ({ workItems }: Waited) => workItems.map(({ text }) => text).join("");

@@ -1,7 +1,7 @@
 /** Tasks in every state, made by the store's own statements, and what the table holds of them. */
 import { env } from "cloudflare:workers";
 import { coolDown } from "../../src/d1/cron/leases.ts";
-import { type LookResult, writeLooks } from "../../src/d1/tasks/due-tasks.ts";
+import { type PollResult, writePolls } from "../../src/d1/tasks/due-tasks.ts";
 import { claimStores } from "../../src/d1/tasks/store-claims.ts";
 import { type TaskRow, taskFromRow } from "../../src/d1/tasks/task-row.ts";
 import {
@@ -39,7 +39,7 @@ export function newTask(over: Partial<NewTask> = {}): NewTask {
     metadata: { order: "7" },
     endUser: "u-1",
     priceCredits: 30,
-    hold: null,
+    holdNumber: null,
     createdMs,
     deadlineMs: createdMs + hourMs,
     ...over,
@@ -54,19 +54,19 @@ export const picture = (id: string, over: Partial<TaskImage> = {}): TaskImage =>
 });
 
 /** What a look found: the upstream is done. */
-export const doneLook = (id: string, over: Partial<LookResult> = {}): LookResult => ({
+export const doneLook = (id: string, over: Partial<PollResult> = {}): PollResult => ({
   id,
   processing: true,
   progress: 99,
   estimatedSeconds: null,
   images: [picture("img-1"), picture("img-2")],
-  linksDieMs: t0 + 24 * hourMs,
+  upstreamLinksExpireMs: t0 + 24 * hourMs,
   ...over,
 });
 
 /** What a look found: the upstream is at work. */
-export const runningLook = (id: string, over: Partial<LookResult> = {}): LookResult =>
-  doneLook(id, { progress: 40, estimatedSeconds: 12, images: null, linksDieMs: null, ...over });
+export const runningLook = (id: string, over: Partial<PollResult> = {}): PollResult =>
+  doneLook(id, { progress: 40, estimatedSeconds: 12, images: null, upstreamLinksExpireMs: null, ...over });
 
 /** Reads a task, whoever's it is. */
 export async function taskOf(id: string): Promise<Task> {
@@ -99,7 +99,7 @@ export async function insertSubmitted(over: Partial<NewTask> = {}, submittedMs =
 /** A task whose pictures are to be stored, due at `dueMs`. */
 export async function insertStoring(over: Partial<NewTask> = {}, dueMs = t0): Promise<Task> {
   const { id } = await insertSubmitted(over);
-  await writeLooks(db, [doneLook(id)], dueMs);
+  await writePolls(db, [doneLook(id)], dueMs);
   return taskOf(id);
 }
 

@@ -33,7 +33,7 @@ export async function insertMany(
 ): Promise<string[]> {
   await env.DB.prepare(
     `INSERT INTO tasks (id, tenant_id, key_id, request_id, origin, state, model, input, metadata, price_credits,
-       created_ms, deadline_ms, due_ms, attempts, upstream_id, submitted_ms, refreshed_ms, links_die_ms)
+       created_ms, deadline_ms, due_ms, attempts, upstream_id, submitted_ms, refreshed_ms, upstream_links_expire_ms)
      WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
      SELECT 'task-' || printf('%031d', i), 't-' || (i % 20), 'key-1', 'req-1', 'https://gateway.example', ?2,
        'wan-2.7-image', '{"prompt":"a boat","n":1,"size":"square"}', '{}', 30,
@@ -44,7 +44,7 @@ export async function insertMany(
   return Array.from({ length: count }, (_, index) => `up-${index + 1}`);
 }
 
-/** How many pieces there are, done or not. */
+/** How many workItems there are, done or not. */
 export async function countPieces(): Promise<number> {
-  return Number((await env.DB.prepare("SELECT count(*) AS n FROM pieces").first<{ n: number }>())?.n);
+  return Number((await env.DB.prepare("SELECT count(*) AS n FROM work_items").first<{ n: number }>())?.n);
 }

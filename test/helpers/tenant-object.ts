@@ -159,7 +159,14 @@ export async function admitOne(tenantId: string, over: Asked = {}): Promise<Admi
 
 /** Ends a hold, of which nothing was made unless told otherwise. */
 export const settle = (tenantId: string, hold: number, over: Partial<Settlement> = {}) =>
-  stubOf(tenantId).settle({ hold, images: 0, refused: false, forget: false, nowMs: t0, ...over });
+  stubOf(tenantId).settle({
+    holdNumber: hold,
+    images: 0,
+    refused: false,
+    deleteReplay: false,
+    nowMs: t0,
+    ...over,
+  });
 
 export async function summaryOf(tenantId: string, nowMs = t0): Promise<Summary> {
   const summary = await stubOf(tenantId).summary(tenantId, nowMs);
@@ -172,7 +179,7 @@ export const ledgerOf = (tenantId: string, over: Partial<LedgerQuery> = {}) =>
   stubOf(tenantId).ledger({
     fromMs: 0,
     toMs: Number.MAX_SAFE_INTEGER,
-    task: null,
+    taskId: null,
     beforeSeq: Number.MAX_SAFE_INTEGER,
     limit: 10_000,
     ...over,

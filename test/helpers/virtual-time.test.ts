@@ -37,7 +37,7 @@ describe("virtual time", () => {
     const called = time.during("call", call);
     await someTurns();
     expect(time.now()).toBe(0);
-    const response = await gateway.deps().fetch("https://slow.example/", {});
+    const response = await gateway.invocation().fetch("https://slow.example/", {});
     const read = response.text();
     end();
     await called;

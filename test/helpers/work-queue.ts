@@ -5,7 +5,7 @@
  */
 
 import { consume } from "../../src/flows/cron/consume.ts";
-import type { Deps } from "../../src/platform/invocation.ts";
+import type { Invocation } from "../../src/platform/invocation.ts";
 
 const maxRetries = 3;
 const retryDelayMs = 10_000;
@@ -24,21 +24,21 @@ export interface WorkQueue {
   /** Bodies of dead letters. */
   dead: unknown[];
   /** Delivers a body, whether or not it was sent; its consumer may die. @returns whether it was acked. */
-  deliver(body: unknown, deps: Deps): Promise<boolean>;
+  deliver(body: unknown, invocation: Invocation): Promise<boolean>;
   /** Delivers what waits, until nothing does. */
   drain(): Promise<void>;
 }
 
 export interface QueueOptions {
-  deps(): Deps;
+  invocation(): Invocation;
   /** In virtual time consumers run side by side, as soon as something is sent. */
   besides?: { concurrency: number; delayMs: number; sleep(ms: number): Promise<void> } | undefined;
 }
 
-export function createWorkQueue({ deps, besides }: QueueOptions): WorkQueue {
+export function createWorkQueue({ invocation, besides }: QueueOptions): WorkQueue {
   let made = 0;
   let running = 0;
-  const tell = (body: unknown, queue: string, attempts: number, by: Deps): Promise<boolean> => {
+  const tell = (body: unknown, queue: string, attempts: number, by: Invocation): Promise<boolean> => {
     const outcome = { acked: false };
     const message = {
       id: `message-${body}`,
@@ -59,10 +59,10 @@ export function createWorkQueue({ deps, besides }: QueueOptions): WorkQueue {
     );
   };
   const take = async (message: Waiting) => {
-    if (await tell(message.body, "wan-gateway-work", message.attempts, deps())) return;
+    if (await tell(message.body, "wan-gateway-work", message.attempts, invocation())) return;
     if (message.attempts > maxRetries) {
       queue.dead.push(message.body);
-      await tell(message.body, "wan-gateway-work-dead", 1, deps());
+      await tell(message.body, "wan-gateway-work-dead", 1, invocation());
       return;
     }
     await besides?.sleep(retryDelayMs);

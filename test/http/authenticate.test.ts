@@ -139,7 +139,7 @@ describe("a key with a good check value", () => {
     ["another tenant's id", () => ({ tenantId: other.id, keyId: tenant.keyId })],
     ["another secret under a known id", () => ({ tenantId: tenant.id, keyId: tenant.keyId })],
   ])("is refused all the same with %s", async (_what, names) => {
-    const [signer] = gateway.deps().signers.keys;
+    const [signer] = gateway.invocation().signers.keys;
     if (!signer) throw new Error("no signer");
     const key = await formatKey(signer, { kind: "secret", ...names() }, new Uint8Array(32).fill(9));
     await expectError(await submit(gateway, key), "invalid_key");

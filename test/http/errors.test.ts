@@ -144,7 +144,7 @@ describe("a route that is not there", () => {
 
 describe("a method that a route does not take", () => {
   it("is tested for every route that there is", () => {
-    const app = createApp(gateway.config, gateway.deps);
+    const app = createApp(gateway.config, gateway.invocation);
     const registered = app.routes.filter((route) => route.method !== "ALL").map((route) => route.path);
     expect(routes.map((known) => known.route).toSorted(byText)).toEqual(
       [...new Set(registered)].toSorted(byText),

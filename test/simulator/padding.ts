@@ -1,5 +1,5 @@
 /**
- * Grows a picture to an exact size and keeps it valid, so that a size cap can be tried at its very edge: one byte
+ * Grows a picture to an exact size and keeps it valid, so that a size cap can be attempted at its very edge: one byte
  * more is refused for its size, and not because something follows the end of the file.
  */
 

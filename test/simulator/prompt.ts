@@ -1,5 +1,5 @@
 /**
- * Scripts for people: `[sim:name]` or `[sim:name=arg]` inside a prompt, so that a fault can be tried with curl alone.
+ * Scripts for people: `[sim:name]` or `[sim:name=arg]` inside a prompt, so that a fault can be attempted with curl alone.
  * `*K` at the end of a mark (`[sim:429*3]`) sets for how many calls its gate holds.
  * An unknown name or a bad argument is refused by the submit: a typo must not look like a passed test.
  */

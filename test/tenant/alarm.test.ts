@@ -35,7 +35,7 @@ async function admitTask(id: string, over: Asked = {}): Promise<{ task: string; 
   const request = requestOf(id, over);
   const decision = await stubOf(id).admit(request);
   if (decision.kind !== "admitted") throw new Error(decision.kind);
-  return { task: request.taskId, hold: decision.hold };
+  return { task: request.taskId, hold: decision.holdNumber };
 }
 
 /** What a Worker does next. */

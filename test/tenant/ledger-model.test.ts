@@ -84,7 +84,7 @@ async function take(tenant: TenantModel, one: Step): Promise<void> {
         expect(went).toBe(tenant.verdict(images, key, replay));
         if (decision.kind !== "admitted") continue;
         const { price } = tenant;
-        tenant.holds.set(decision.hold, {
+        tenant.holds.set(decision.holdNumber, {
           task: request.taskId,
           ...{ key, images, price, atMs: nowMs, replay, made: null },
         });
@@ -95,7 +95,7 @@ async function take(tenant: TenantModel, one: Step): Promise<void> {
       const seqs = [...tenant.holds.keys(), 9_999];
       const seq = seqs[one.which % seqs.length] ?? 0;
       const { images, refused, forget } = one;
-      await times(one.times, () => settle(id, seq, { images, refused, forget, nowMs }));
+      await times(one.times, () => settle(id, seq, { images, refused, deleteReplay: forget, nowMs }));
       const hold = tenant.holds.get(seq);
       if (!hold || hold.made !== null) return;
       hold.made = Math.min(images, hold.images);
@@ -159,7 +159,9 @@ async function compare(tenant: TenantModel): Promise<void> {
   });
 
   const lines = (await ledgerOf(tenant.id)).toReversed();
-  const told = lines.map(({ type, task, reference, amount }) => `${type} ${task ?? reference} ${amount}`);
+  const told = lines.map(
+    ({ type, taskId: task, reference, amount }) => `${type} ${task ?? reference} ${amount}`,
+  );
   const known = tenant.lines();
   expect(told).toHaveLength(known.length);
   expect(new Set(told)).toEqual(new Set(known));
@@ -175,7 +177,7 @@ async function compare(tenant: TenantModel): Promise<void> {
   expect(account).toEqual({ balance, held });
 }
 
-it("a tenant's account, ledger and meters are what was asked and answered, whatever comes in between", async () => {
+it("a tenant's account, ledger and counters are what was asked and answered, whatever comes in between", async () => {
   const runs = fc.asyncProperty(
     fc.boolean(),
     fc.array(step, { maxLength: 60, size: "max" }),

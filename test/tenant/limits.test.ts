@@ -76,7 +76,7 @@ describe.each(limits)("%s", (limit, images, code) => {
     if (limit === "concurrent_tasks") {
       // What it names is an estimate: a task in flight has to end.
       expect((await decide(id, { nowMs: againMs })).kind).toBe("limited");
-      await settle(id, first.hold);
+      await settle(id, first.holdNumber);
     }
     expect((await decide(id, { images, nowMs: againMs })).kind).toBe("admitted");
   });
@@ -134,7 +134,9 @@ describe("refusals of content", () => {
     for (let batch = 0; batch < 5; batch++) {
       const admissions = admissionsOf(await admitMany(id, 10));
       count += admissions.length;
-      await Promise.all(admissions.map(({ hold }, at) => settle(id, hold, { refused: batch < 3 || at < 7 })));
+      await Promise.all(
+        admissions.map(({ holdNumber: hold }, at) => settle(id, hold, { refused: batch < 3 || at < 7 })),
+      );
       await evictDurableObject(objectOf(id));
     }
     // 3 × 10, then 7 of the next 10.
@@ -198,7 +200,7 @@ describe("images of a day and month", () => {
     const id = freshId();
     const own = { requests_per_minute: 10, images_per_minute: 10, images_per_day: 10, images_per_month: 10 };
     await configure(id, { limits: limitsOf(own) });
-    const { hold } = await admitOne(id, { images: 4 });
+    const { holdNumber: hold } = await admitOne(id, { images: 4 });
     for (let times = 0; times < 2; times++) {
       await settle(id, hold, { images: 1 });
       expect((await summaryOf(id)).remaining).toMatchObject({
@@ -217,11 +219,11 @@ describe("images of a day and month", () => {
     const first = await admitOne(id, { images: 4, nowMs: early });
     const second = await admitOne(id, { images: 4, nowMs: last });
     await admitOne(id, { images: 5, nowMs: last });
-    await settle(id, first.hold, { nowMs: last });
+    await settle(id, first.holdNumber, { nowMs: last });
     const left = async (nowMs: number) => (await summaryOf(id, nowMs)).remaining;
     expect(await left(last)).toMatchObject({ images_per_day: 1, images_per_month: 11 });
     await admitOne(id, { images: 5, nowMs: next });
-    await settle(id, second.hold, { nowMs: next });
+    await settle(id, second.holdNumber, { nowMs: next });
     expect(await left(next)).toMatchObject({ images_per_day: 5, images_per_month: 15 });
   });
 });

@@ -1,5 +1,5 @@
 /**
- * A tenant's object that was there before its book went with its newest hold or entry: its money, its ledger and its open
+ * A tenant's object that was there before its state went with its newest hold or entry: its money, its ledger and its open
  * holds are the same afterwards, and what was open is ended once.
  */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
@@ -25,12 +25,19 @@ const takeBack = (id: string) =>
     const rows = (table: string) => sql.exec(`SELECT * FROM ${table} ORDER BY seq`).toArray();
     const [holds, entries] = [rows("holds"), rows("entries")];
     const newest = [...holds, ...entries].toSorted((a, b) => Number(b.seq) - Number(a.seq))[0];
-    const { open, ...book } = JSON.parse(String(newest?.book)) as { open: [number, number][] };
+    const { open, counters, lowBalanceNotified, ...rest } = JSON.parse(String(newest?.state)) as {
+      open: [number, number][];
+      counters: object;
+      lowBalanceNotified: boolean;
+    };
+    const book = { ...rest, meters: counters, lowTold: lowBalanceNotified };
     const isOpen = (seq: number) => open.some(([first, last]) => first <= seq && seq <= last);
     const ended = holds.filter(({ seq }) => !isOpen(Number(seq)));
     for (const { seq } of ended) sql.exec("UPDATE holds SET settled = 1 WHERE seq = ?", Number(seq));
-    sql.exec("ALTER TABLE holds DROP COLUMN book");
-    sql.exec("ALTER TABLE entries DROP COLUMN book");
+    for (const table of ["holds", "entries"]) {
+      sql.exec(`ALTER TABLE ${table} DROP COLUMN state`);
+      sql.exec(`ALTER TABLE ${table} RENAME COLUMN task_id TO task`);
+    }
     sql.exec("DELETE FROM scopes WHERE scope = ''");
     sql.exec("INSERT INTO scopes (scope, body) VALUES ('', ?)", JSON.stringify(book));
     sql.exec("ALTER TABLE scopes RENAME TO books");
@@ -41,7 +48,7 @@ it("keeps its money and its ledger, and ends what is open once", async () => {
   const id = freshId();
   await configure(id, { limits: limitsOf({}), prepaid: true, openingBalance: 1_000 });
   const holds = [];
-  for (let i = 0; i < 6; i++) holds.push((await admitOne(id, { images: 2 })).hold);
+  for (let i = 0; i < 6; i++) holds.push((await admitOne(id, { images: 2 })).holdNumber);
   const [first = 0, second = 0, third = 0, ...rest] = holds;
   await settle(id, second, { images: 2 });
   await settle(id, third, { images: 1 });

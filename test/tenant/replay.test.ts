@@ -66,7 +66,7 @@ describe("an idempotency key", () => {
     const [hold] = (await ledgerOf(id)).filter(({ type }) => type === "hold");
     const replays = decisions.filter((one) => one.kind === "replay");
     expect(replays).toHaveLength(99);
-    for (const one of replays) expect(one.taskId).toBe(hold?.task);
+    for (const one of replays) expect(one.taskId).toBe(hold?.taskId);
     expect(await held(id)).toBe(30);
   });
 
@@ -92,15 +92,15 @@ describe("an idempotency key", () => {
     const id = await configured();
     const request = requestOf(id, { replay: byKey() });
     await stubOf(id).admit(request);
-    const [line] = await ledgerOf(id, { task: request.taskId });
+    const [line] = await ledgerOf(id, { taskId: request.taskId });
     await settle(id, line?.seq ?? 0, { images: 1 });
     expect(await taskFor(id, byKey())).toBe(request.taskId);
   });
 
   it("is free again when its caller was told that there is no task", async () => {
     const id = await configured();
-    const { hold } = await admitOne(id, { replay: byKey() });
-    await settle(id, hold, { forget: true });
+    const { holdNumber: hold } = await admitOne(id, { replay: byKey() });
+    await settle(id, hold, { deleteReplay: true });
     expect(await held(id)).toBe(0);
     const again = await stubOf(id).admit(requestOf(id, { replay: byKey({ fingerprint: "another body" }) }));
     expect(again.kind).toBe("admitted");
@@ -147,7 +147,7 @@ describe("an idempotency key", () => {
   });
 });
 
-describe("what a repetition is looked for by", () => {
+describe("what a idempotency is looked for by", () => {
   const { caller } = requestOf("acme");
   const other: Caller = { ...caller, keyId: "key-0000000000000002" };
   const claims = {
@@ -219,8 +219,8 @@ describe("without a key, a client's retry", () => {
 
   it("whose first try was refused by the upstream is a new request", async () => {
     const id = await configured();
-    const { hold } = await admitOne(id, { replay: byBody(0) });
-    await settle(id, hold, { forget: true });
+    const { holdNumber: hold } = await admitOne(id, { replay: byBody(0) });
+    await settle(id, hold, { deleteReplay: true });
     expect((await stubOf(id).admit(requestOf(id, { replay: byBody(1) }))).kind).toBe("admitted");
   });
 

@@ -56,7 +56,7 @@ describe("a hold", () => {
     [9, 120, 0],
   ])("of which %i of 4 images were made charges %i and releases %i", async (images, charged, released) => {
     const id = await prepaid();
-    const { hold } = await admitOne(id, { images: 4 });
+    const { holdNumber: hold } = await admitOne(id, { images: 4 });
     await settle(id, hold, { images });
     expect(await moneyOf(id)).toEqual([1_000 - charged, 0, 1_000 - charged]);
     const lines = (await movesOf(id)).slice(2);
@@ -68,11 +68,11 @@ describe("a hold", () => {
 
   it("is ended once, by whichever comes first, at once or after an eviction", async () => {
     const id = await prepaid();
-    const { hold } = await admitOne(id, { images: 2 });
+    const { holdNumber: hold } = await admitOne(id, { images: 2 });
     await Promise.all([2, 2, 2].map((images) => settle(id, hold, { images })));
     const after = await ledgerOf(id);
     await evictDurableObject(objectOf(id));
-    await settle(id, hold, { images: 0, refused: true, forget: true, nowMs: t0 + 5_000 });
+    await settle(id, hold, { images: 0, refused: true, deleteReplay: true, nowMs: t0 + 5_000 });
     expect(await moneyOf(id)).toEqual([940, 0, 940]);
     expect(await ledgerOf(id)).toEqual(after);
   });
@@ -97,7 +97,7 @@ describe("a hold", () => {
 
   it("of a tenant that is only metered may go below nothing", async () => {
     const id = await prepaid({ prepaid: false, openingBalance: 0 });
-    const { hold } = await admitOne(id, { images: 2 });
+    const { holdNumber: hold } = await admitOne(id, { images: 2 });
     expect(await moneyOf(id)).toEqual([0, 60, -60]);
     await settle(id, hold, { images: 2 });
     expect(await moneyOf(id)).toEqual([-60, 0, -60]);
@@ -116,7 +116,7 @@ describe("a price", () => {
 
   it("of nothing is a price as well", async () => {
     const id = await prepaid({ prices: { "wan-2.7-image": 0 }, openingBalance: 0 });
-    const { hold, price } = await admitOne(id, { images: 4 });
+    const { holdNumber: hold, price } = await admitOne(id, { images: 4 });
     await settle(id, hold, { images: 4 });
     expect(price).toBe(0);
     expect(await moneyOf(id)).toEqual([0, 0, 0]);
@@ -124,7 +124,7 @@ describe("a price", () => {
 
   it("is fixed at the admission, whatever it is changed to", async () => {
     const id = await prepaid({ prices });
-    const { hold } = await admitOne(id, { images: 3 });
+    const { holdNumber: hold } = await admitOne(id, { images: 3 });
     await configure(id, { version: 2, prepaid: true, prices: { "wan-2.7-image": 500 } });
     await settle(id, hold, { images: 2 });
     expect(await moneyOf(id)).toEqual([986, 0, 986]);
@@ -240,11 +240,11 @@ describe("the ledger", () => {
 
   it("may be asked for one task, and for a time", async () => {
     const id = await prepaid();
-    const { hold } = await admitOne(id, { taskId: "task-a", images: 2, nowMs: t0 + 1_000 });
+    const { holdNumber: hold } = await admitOne(id, { taskId: "task-a", images: 2, nowMs: t0 + 1_000 });
     await admitOne(id, { nowMs: t0 + 1_500 });
     await settle(id, hold, { images: 1, nowMs: t0 + 2_000 });
     const types = async (over = {}) => (await ledgerOf(id, over)).map(({ type }) => type);
-    expect(await types({ task: "task-a" })).toEqual(["release", "charge", "hold"]);
+    expect(await types({ taskId: "task-a" })).toEqual(["release", "charge", "hold"]);
     expect(await types({ fromMs: t0 + 1_000, toMs: t0 + 2_000 })).toEqual(["hold", "hold"]);
   });
 });

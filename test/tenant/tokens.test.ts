@@ -98,7 +98,7 @@ describe("a token's images", () => {
     const holder = holderOf(await configured());
     const [first] = admissionsOf(await askMany(10, holder, { images: 4 }));
     if (!first) throw new Error("was not admitted");
-    for (let times = 0; times < 3; times++) await settle(holder.tenantId, first.hold, { images: 1 });
+    for (let times = 0; times < 3; times++) await settle(holder.tenantId, first.holdNumber, { images: 1 });
     // 36 were held, 3 came back.
     expect(admitted(await askMany(20, holder))).toBe(4);
   });
@@ -117,7 +117,7 @@ describe("a token's images", () => {
     const holder = holderOf(id, { maxImages: 4 });
     const first = await ask(holder);
     expect(admitted(await askMany(20, holder))).toBe(0);
-    if (first.kind === "admitted") await settle(id, first.hold, { images: 1 });
+    if (first.kind === "admitted") await settle(id, first.holdNumber, { images: 1 });
     expect(await ask(holder, { images: 2 })).toMatchObject({ kind: "insufficient_balance" });
     expect(await ask(holder)).toMatchObject({ kind: "admitted", policies: [{ remaining: 2 }] });
   });

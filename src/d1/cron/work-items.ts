@@ -3,67 +3,67 @@
  * or never, so it only names a row: the row says whether there is anything left to do.
  */
 
-export interface Piece {
+export interface WorkItem {
   name: string;
   /** Ids of the tasks to be looked at. */
-  tasks: string[];
+  taskIds: string[];
 }
 
-/** A piece that is the caller's until `untilMs`. */
-export interface ClaimedPiece extends Piece {
+/** A workItem that is the caller's until `untilMs`. */
+export interface ClaimedWorkItem extends WorkItem {
   untilMs: number;
 }
 
 /** Writes down those that nobody has yet, and sweeps what was lost. @returns the names of those written. */
-export async function insertPieces(
+export async function insertWorkItems(
   db: D1Database,
-  pieces: Piece[],
+  workItems: WorkItem[],
   nowMs: number,
   untilMs: number,
 ): Promise<Set<string>> {
   const [, inserted] = await db.batch<{ name: string }>([
-    db.prepare("DELETE FROM pieces WHERE until_ms <= ?1").bind(nowMs),
+    db.prepare("DELETE FROM work_items WHERE until_ms <= ?1").bind(nowMs),
     db
       .prepare(
-        `INSERT OR IGNORE INTO pieces (name, tasks, until_ms)
-         SELECT value ->> 'name', value -> 'tasks', ?2 FROM json_each(?1) RETURNING name`,
+        `INSERT OR IGNORE INTO work_items (name, task_ids, until_ms)
+         SELECT value ->> 'name', value -> 'taskIds', ?2 FROM json_each(?1) RETURNING name`,
       )
-      .bind(JSON.stringify(pieces), untilMs),
+      .bind(JSON.stringify(workItems), untilMs),
   ]);
   return new Set(inserted?.results.map(({ name }) => name));
 }
 
-/** Takes a piece, once: undefined when it is done, being done or lost. */
-export async function claimPiece(
+/** Takes a workItem, once: undefined when it is done, being done or lost. */
+export async function claimWorkItem(
   db: D1Database,
   name: string,
   nowMs: number,
   untilMs: number,
-): Promise<ClaimedPiece | undefined> {
+): Promise<ClaimedWorkItem | undefined> {
   const { results } = await db
     .prepare(
-      `UPDATE pieces SET claimed = 1, until_ms = ?3
-       WHERE name = ?1 AND claimed = 0 AND until_ms > ?2 RETURNING tasks`,
+      `UPDATE work_items SET claimed = 1, until_ms = ?3
+       WHERE name = ?1 AND claimed = 0 AND until_ms > ?2 RETURNING task_ids`,
     )
     .bind(name, nowMs, untilMs)
-    .all<{ tasks: string }>();
+    .all<{ task_ids: string }>();
   const [row] = results;
-  return row && { name, tasks: JSON.parse(row.tasks) as string[], untilMs };
+  return row && { name, taskIds: JSON.parse(row.task_ids) as string[], untilMs };
 }
 
-/** Removes a piece, if it is still the one that was claimed: a place may be somebody else's by now. */
-export async function endPiece(db: D1Database, { name, untilMs }: ClaimedPiece): Promise<void> {
+/** Removes a workItem, if it is still the one that was claimed: a place may be somebody else's by now. */
+export async function deleteWorkItem(db: D1Database, { name, untilMs }: ClaimedWorkItem): Promise<void> {
   await db
-    .prepare("DELETE FROM pieces WHERE name = ?1 AND until_ms = ?2 AND claimed = 1")
+    .prepare("DELETE FROM work_items WHERE name = ?1 AND until_ms = ?2 AND claimed = 1")
     .bind(name, untilMs)
     .run();
 }
 
 /** Takes back what no consumer has begun. @returns the names of those taken back. */
-export async function withdrawPieces(db: D1Database, names: string[]): Promise<Set<string>> {
+export async function withdrawWorkItems(db: D1Database, names: string[]): Promise<Set<string>> {
   const { results } = await db
     .prepare(
-      "DELETE FROM pieces WHERE name IN (SELECT value FROM json_each(?1)) AND claimed = 0 RETURNING name",
+      "DELETE FROM work_items WHERE name IN (SELECT value FROM json_each(?1)) AND claimed = 0 RETURNING name",
     )
     .bind(JSON.stringify(names))
     .all<{ name: string }>();

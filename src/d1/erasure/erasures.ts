@@ -27,7 +27,7 @@ export function revokeKeysOfDeleted(db: D1Database, id: string, nowMs: number): 
 const ended = "state IN ('completed', 'failed', 'cancelled')";
 
 /** What a task keeps when it is erased: the number of images stays, since it was charged. */
-const wiped = `erased = 2, version = version + 1, metadata = '{}', end_user = NULL,
+const redacted = `erasure = 'pending', version = version + 1, metadata = '{}', end_user = NULL,
   input = json_object('prompt', '', 'n', json_extract(input, '$.n'))`;
 
 /** Which tasks of a tenant are to be erased, of those that have ended. */
@@ -47,7 +47,7 @@ const condition = (which: Erased): [string, ...(string | number)[]] => {
  * Erases the text of up to `limit` tasks and marks their pictures, and the files that they name, to go.
  * @returns their ids.
  */
-export async function wipeTasks(
+export async function redactTasks(
   db: D1Database,
   tenantId: string,
   which: Erased,
@@ -55,48 +55,50 @@ export async function wipeTasks(
 ): Promise<string[]> {
   const [where, ...values] = condition(which);
   const chosen = `SELECT id FROM tasks INDEXED BY tasks_of_tenant
-    WHERE tenant_id = ?1 AND erased = 0 AND ${ended} AND ${where} ORDER BY id LIMIT ${limit}`;
+    WHERE tenant_id = ?1 AND erasure = 'none' AND ${ended} AND ${where} ORDER BY id LIMIT ${limit}`;
   const [, erased] = await db.batch<{ id: string }>([
     db.prepare(eraseReferences(chosen)).bind(tenantId, ...values),
-    db.prepare(`UPDATE tasks SET ${wiped} WHERE id IN (${chosen}) RETURNING id`).bind(tenantId, ...values),
+    db.prepare(`UPDATE tasks SET ${redacted} WHERE id IN (${chosen}) RETURNING id`).bind(tenantId, ...values),
   ]);
   return (erased?.results ?? []).map(({ id }) => id).toSorted((a, b) => (a < b ? -1 : 1));
 }
 
 /** Of a task that is being erased: its pictures, and the origin that it was submitted through. */
-export interface ToBury {
+export interface TombstoneTarget {
   id: string;
   origin: string;
   images: TaskImage[];
 }
 
-/** A row of {@link ToBury}, its images still JSON. */
-export type ToBuryRow = Omit<ToBury, "images"> & { images: string };
+/** A row of {@link TombstoneTarget}, its images still JSON. */
+export type TombstoneRow = Omit<TombstoneTarget, "images"> & { images: string };
 
-export function toBuryFromRow({ id, origin, images }: ToBuryRow): ToBury {
+export function tombstoneTargetFromRow({ id, origin, images }: TombstoneRow): TombstoneTarget {
   return { id, origin, images: JSON.parse(images) as TaskImage[] };
 }
 
 /** The pictures of tasks that are being erased, of these or of any. */
-export async function picturesToBury(
+export async function picturesToTombstone(
   db: D1Database,
   limit: number,
   ids: string[] | null = null,
-): Promise<ToBury[]> {
+): Promise<TombstoneTarget[]> {
   const { results } = await db
     .prepare(
       `SELECT id, origin, images FROM tasks INDEXED BY tasks_erasing
-       WHERE erased = 2 AND (?1 IS NULL OR id IN (SELECT value FROM json_each(?1))) LIMIT ?2`,
+       WHERE erasure = 'pending' AND (?1 IS NULL OR id IN (SELECT value FROM json_each(?1))) LIMIT ?2`,
     )
     .bind(ids && JSON.stringify(ids), limit)
-    .all<ToBuryRow>();
-  return results.map(toBuryFromRow);
+    .all<TombstoneRow>();
+  return results.map(tombstoneTargetFromRow);
 }
 
 /** Notes that the pictures of tasks are gone. */
-export async function markBuried(db: D1Database, ids: string[]): Promise<void> {
+export async function markTombstoned(db: D1Database, ids: string[]): Promise<void> {
   await db
-    .prepare("UPDATE tasks SET erased = 1 WHERE erased = 2 AND id IN (SELECT value FROM json_each(?1))")
+    .prepare(
+      "UPDATE tasks SET erasure = 'done' WHERE erasure = 'pending' AND id IN (SELECT value FROM json_each(?1))",
+    )
     .bind(JSON.stringify(ids))
     .run();
 }
@@ -133,18 +135,18 @@ export async function endErasure(db: D1Database, { tenantId, endUser, atMs }: Er
 /** Tenants that keep their tasks for so long only. */
 export async function listRetentions(
   db: D1Database,
-): Promise<{ id: string; days: number; erasedTo: string }[]> {
+): Promise<{ id: string; days: number; retentionCursor: string }[]> {
   const { results } = await db
     .prepare(
-      `SELECT id, retention_days AS days, erased_to AS erasedTo FROM tenants INDEXED BY tenants_with_retention
+      `SELECT id, retention_days AS days, retention_cursor AS retentionCursor FROM tenants INDEXED BY tenants_with_retention
        WHERE retention_days IS NOT NULL AND deleted_ms IS NULL`,
     )
-    .all<{ id: string; days: number; erasedTo: string }>();
+    .all<{ id: string; days: number; retentionCursor: string }>();
   return results;
 }
 
-export async function markErasedTo(db: D1Database, tenantId: string, id: string): Promise<void> {
-  await db.prepare("UPDATE tenants SET erased_to = ?2 WHERE id = ?1").bind(tenantId, id).run();
+export async function moveRetentionCursor(db: D1Database, tenantId: string, id: string): Promise<void> {
+  await db.prepare("UPDATE tenants SET retention_cursor = ?2 WHERE id = ?1").bind(tenantId, id).run();
 }
 
 /** Notes that nothing is left of a tenant. */

@@ -62,7 +62,7 @@ export function selectFiles(
 ): D1PreparedStatement {
   return db
     .prepare(
-      `SELECT * FROM files WHERE tenant_id = ?1 AND erased = 0 AND expires_ms > ?3
+      `SELECT * FROM files WHERE tenant_id = ?1 AND erasure = 'none' AND expires_ms > ?3
          AND id IN (SELECT value FROM json_each(?2))`,
     )
     .bind(tenantId, JSON.stringify(ids), nowMs);
@@ -83,7 +83,7 @@ export type ErasedFiles =
 export function eraseFiles(db: D1Database, tenantId: string, which: ErasedFiles): D1PreparedStatement {
   const [where, ...values] = condition(which);
   return db
-    .prepare(`UPDATE files SET ${wiped} WHERE tenant_id = ?1 AND erased = 0 AND ${where}`)
+    .prepare(`UPDATE files SET ${redacted} WHERE tenant_id = ?1 AND erasure = 'none' AND ${where}`)
     .bind(tenantId, ...values);
 }
 
@@ -93,7 +93,7 @@ function condition(which: ErasedFiles): [string, ...(string | number)[]] {
   return ["created_ms <= ?2", which.upToMs];
 }
 
-const wiped = "erased = 2, end_user = NULL";
+const redacted = "erasure = 'pending', end_user = NULL";
 
 /**
  * SQL that has the files erased that a tenant's tasks name as their references; before the tasks forget them. Not those
@@ -104,7 +104,7 @@ export function eraseReferences(tasks: string): string {
   // An address of a file has its id, of a fixed length, behind this path.
   const path = "/files/";
   const length = "file-".length + 26;
-  return `UPDATE files SET ${wiped} WHERE tenant_id = ?1 AND erased = 0 AND NOT EXISTS (
+  return `UPDATE files SET ${redacted} WHERE tenant_id = ?1 AND erasure = 'none' AND NOT EXISTS (
     SELECT 1 FROM tasks AS other INDEXED BY tasks_open WHERE open = 1 AND other.tenant_id = ?1
       AND state NOT IN ('completed', 'failed', 'cancelled') AND instr(other.input, files.id) > 0)
     AND id IN (SELECT substr(link.value, instr(link.value, '${path}') + ${path.length}, ${length})
@@ -113,13 +113,13 @@ export function eraseReferences(tasks: string): string {
       AND (files.end_user IS NULL OR files.end_user IS tasks.end_user))`;
 }
 
-export interface FileToBury {
+export interface FileTombstoneTarget {
   id: string;
   tenantId: string;
 }
 
 /** The statement that reads files whose bytes are about to go, of one tenant or of any. */
-export function selectFilesToBury(
+export function selectFilesToTombstone(
   db: D1Database,
   limit: number,
   tenantId: string | null = null,
@@ -127,15 +127,17 @@ export function selectFilesToBury(
   return db
     .prepare(
       `SELECT id, tenant_id AS tenantId FROM files INDEXED BY files_erasing
-       WHERE erased = 2 AND (?1 IS NULL OR tenant_id = ?1) LIMIT ?2`,
+       WHERE erasure = 'pending' AND (?1 IS NULL OR tenant_id = ?1) LIMIT ?2`,
     )
     .bind(tenantId, limit);
 }
 
 /** Notes that a file's bytes are gone. Its row stays until its end, so that whoever stores it late is known. */
-export async function markFilesBuried(db: D1Database, ids: string[]): Promise<void> {
+export async function markFilesTombstoned(db: D1Database, ids: string[]): Promise<void> {
   await db
-    .prepare("UPDATE files SET erased = 1 WHERE erased = 2 AND id IN (SELECT value FROM json_each(?1))")
+    .prepare(
+      "UPDATE files SET erasure = 'done' WHERE erasure = 'pending' AND id IN (SELECT value FROM json_each(?1))",
+    )
     .bind(JSON.stringify(ids))
     .run();
 }
@@ -150,7 +152,7 @@ export function selectExpiredFiles(db: D1Database, nowMs: number, limit: number)
 }
 
 /** Forgets files that have come to their end and whose objects are gone. */
-export async function forgetFiles(db: D1Database, ids: string[], nowMs: number): Promise<void> {
+export async function deleteFileRows(db: D1Database, ids: string[], nowMs: number): Promise<void> {
   await db
     .prepare("DELETE FROM files WHERE expires_ms <= ?2 AND id IN (SELECT value FROM json_each(?1))")
     .bind(JSON.stringify(ids), nowMs)

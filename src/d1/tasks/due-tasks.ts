@@ -3,11 +3,11 @@
  * A look is not written down: whether a task is due for one follows from its age and from when the last
  * round ran.
  */
-import { firstLookMs, type LookedAt, lookSchedule } from "../../domain/poll.ts";
+import { firstPollMs, type PollTarget, pollSchedule } from "../../domain/poll.ts";
 import type { Task, TaskImage } from "../../domain/task.ts";
 import { type TaskRow, taskFromRow } from "./task-row.ts";
 
-export interface DueTask extends LookedAt {
+export interface DueTask extends PollTarget {
   state: Task["state"];
   createdMs: number;
 }
@@ -26,22 +26,22 @@ export interface DuePage {
 /** D1 binds every number as a float, whose division would not round down. */
 const whole = (parameter: number) => `CAST(?${parameter} AS INTEGER)`;
 
-const everyMs = `CASE ${lookSchedule
+const everyMs = `CASE ${pollSchedule
   .map(({ untilAgeMs, everyMs: pause }) => `WHEN ?1 - submitted_ms < ${untilAgeMs} THEN ${pause}`)
   .join(" ")} END`;
 
-const lookColumns = `id, state, created_ms AS createdMs, upstream_id AS upstreamId, deadline_ms AS deadlineMs,
+const pollColumns = `id, state, created_ms AS createdMs, upstream_id AS upstreamId, deadline_ms AS deadlineMs,
   processing, progress, estimated_seconds AS estimatedSeconds, json_extract(input, '$.n') AS imagesAsked`;
 
-type DueRow = Omit<DueTask, "processing" | "watched"> & { processing: number };
-const dueFromRow = (row: DueRow, watched: boolean): DueTask => ({
+type DueRow = Omit<DueTask, "processing" | "isRead"> & { processing: number };
+const dueFromRow = (row: DueRow, isRead: boolean): DueTask => ({
   ...row,
   processing: row.processing === 1,
-  watched,
+  isRead,
 });
 
 /** The last look at a task past its deadline waits for the end of a pause, but not for ever. */
-const lastLookWaitsMs = 120_000;
+const lastPollWaitsMs = 120_000;
 
 const hasNoPause = "(SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1";
 
@@ -53,15 +53,15 @@ const hasNoPause = "(SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1
 export async function selectDue(db: D1Database, page: DuePage): Promise<DueTask[]> {
   const { results } = await db
     .prepare(
-      `SELECT ${lookColumns} FROM tasks INDEXED BY tasks_open
+      `SELECT ${pollColumns} FROM tasks INDEXED BY tasks_open
        WHERE open = 1 AND (created_ms, id) > (?4, ?5) AND iif(state = 'submitted',
-         ?1 >= deadline_ms OR due_ms <= ?1 AND ?1 - refreshed_ms >= ${firstLookMs} AND (
+         ?1 >= deadline_ms OR due_ms <= ?1 AND ?1 - refreshed_ms >= ${firstPollMs} AND (
            (${whole(1)} - submitted_ms) / (${everyMs}) > (${whole(2)} - submitted_ms) / (${everyMs})),
          due_ms <= ?1)
          AND (state NOT IN ('queued', 'submitting', 'submitted')
-           OR deadline_ms + iif(state = 'submitted', ${lastLookWaitsMs}, 0) <= ?1 OR ${hasNoPause})
-         AND (state <> 'submitted' OR NOT EXISTS (SELECT 1 FROM pieces)
-           OR id NOT IN (SELECT value FROM pieces, json_each(pieces.tasks) WHERE until_ms > ?1))
+           OR deadline_ms + iif(state = 'submitted', ${lastPollWaitsMs}, 0) <= ?1 OR ${hasNoPause})
+         AND (state <> 'submitted' OR NOT EXISTS (SELECT 1 FROM work_items)
+           OR id NOT IN (SELECT value FROM work_items, json_each(work_items.task_ids) WHERE until_ms > ?1))
          AND instr(?6, state) = 0
        ORDER BY created_ms, id LIMIT ?3`,
     )
@@ -78,13 +78,13 @@ export async function selectDue(db: D1Database, page: DuePage): Promise<DueTask[
 }
 
 /** Those of `ids` that may be looked at, at whatever pace: the upstream has them, and nobody has just looked. */
-export async function selectLooks(db: D1Database, ids: string[], nowMs: number): Promise<DueTask[]> {
+export async function selectPolls(db: D1Database, ids: string[], nowMs: number): Promise<DueTask[]> {
   const { results } = await db
     .prepare(
-      `SELECT ${lookColumns} FROM tasks
+      `SELECT ${pollColumns} FROM tasks
        WHERE id IN (SELECT value FROM json_each(?2)) AND state = 'submitted'
-         AND (?1 >= deadline_ms OR due_ms <= ?1 AND ?1 - refreshed_ms >= ${firstLookMs})
-         AND (deadline_ms + ${lastLookWaitsMs} <= ?1 OR ${hasNoPause})`,
+         AND (?1 >= deadline_ms OR due_ms <= ?1 AND ?1 - refreshed_ms >= ${firstPollMs})
+         AND (deadline_ms + ${lastPollWaitsMs} <= ?1 OR ${hasNoPause})`,
     )
     .bind(nowMs, JSON.stringify(ids))
     .all<DueRow>();
@@ -106,7 +106,7 @@ export async function claimRefresh(
       `UPDATE tasks SET refreshed_ms = ?2
        WHERE id = ?1 AND state = 'submitted' AND refreshed_ms <= ?2 - ?3
          AND (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?2
-       RETURNING ${lookColumns}`,
+       RETURNING ${pollColumns}`,
     )
     .bind(id, nowMs, intervalMs)
     .all<DueRow>();
@@ -117,7 +117,7 @@ export async function claimRefresh(
  * Has cron leave tasks alone until `untilMs`: a look at one of them was answered by a pause of the whole account, and the next
  * one is to be another's.
  */
-export async function postponeLooks(db: D1Database, ids: string[], untilMs: number): Promise<void> {
+export async function postponePolls(db: D1Database, ids: string[], untilMs: number): Promise<void> {
   await db
     .prepare(
       `UPDATE tasks SET due_ms = ?2
@@ -128,13 +128,13 @@ export async function postponeLooks(db: D1Database, ids: string[], untilMs: numb
 }
 
 /** What looks found, for tasks that go on. `images`: the upstream is done, these are to be stored. */
-export interface LookResult {
+export interface PollResult {
   id: string;
   processing: boolean;
   progress: number;
   estimatedSeconds: number | null;
   images: TaskImage[] | null;
-  linksDieMs: number | null;
+  upstreamLinksExpireMs: number | null;
 }
 
 /**
@@ -143,28 +143,28 @@ export interface LookResult {
  * @param leaseUntilMs Whoever looked has those tasks stored at once: they are claimed in the same write.
  * @returns those whose pictures are to be stored, as they are now.
  */
-export async function writeLooks(
+export async function writePolls(
   db: D1Database,
-  found: LookResult[],
+  found: PollResult[],
   nowMs: number,
   leaseUntilMs: number | null = null,
 ): Promise<Task[]> {
   const { results } = await db
     .prepare(
       `UPDATE tasks SET
-         state = iif(look.value ->> 'linksDieMs' IS NULL, state, 'storing'),
-         attempts = iif(look.value ->> 'linksDieMs' IS NULL, attempts, ?3 IS NOT NULL),
-         due_ms = iif(look.value ->> 'linksDieMs' IS NULL, due_ms, coalesce(?3, ?2)),
-         images = coalesce(look.value ->> 'images', images),
-         links_die_ms = look.value ->> 'linksDieMs',
-         processing = max(processing, look.value ->> 'processing'),
-         progress = max(progress, look.value ->> 'progress'),
-         estimated_seconds = look.value ->> 'estimatedSeconds',
+         state = iif(found.value ->> 'upstreamLinksExpireMs' IS NULL, state, 'storing'),
+         attempts = iif(found.value ->> 'upstreamLinksExpireMs' IS NULL, attempts, ?3 IS NOT NULL),
+         due_ms = iif(found.value ->> 'upstreamLinksExpireMs' IS NULL, due_ms, coalesce(?3, ?2)),
+         images = coalesce(found.value ->> 'images', images),
+         upstream_links_expire_ms = found.value ->> 'upstreamLinksExpireMs',
+         processing = max(processing, found.value ->> 'processing'),
+         progress = max(progress, found.value ->> 'progress'),
+         estimated_seconds = found.value ->> 'estimatedSeconds',
          version = version + 1
-       FROM json_each(?1) AS look
-       WHERE tasks.id = look.value ->> 'id' AND tasks.state = 'submitted'
-         AND (look.value ->> 'linksDieMs' IS NOT NULL OR look.value ->> 'processing' > processing
-           OR look.value ->> 'progress' > progress)
+       FROM json_each(?1) AS found
+       WHERE tasks.id = found.value ->> 'id' AND tasks.state = 'submitted'
+         AND (found.value ->> 'upstreamLinksExpireMs' IS NOT NULL OR found.value ->> 'processing' > processing
+           OR found.value ->> 'progress' > progress)
        RETURNING *`,
     )
     .bind(JSON.stringify(found), nowMs, leaseUntilMs)

@@ -24,14 +24,14 @@ export interface TaskEnd {
 }
 
 /** Reads how the tasks of holds stand; those without a row are absent. */
-export async function readEnds(db: D1Database, holds: { task: string }[]): Promise<Map<string, TaskEnd>> {
+export async function readEnds(db: D1Database, holds: { taskId: string }[]): Promise<Map<string, TaskEnd>> {
   if (holds.length === 0) return new Map();
   const { results } = await db
     .prepare(
       `SELECT id, open, iif(state = 'completed', json_array_length(images), 0) AS images FROM tasks
        WHERE id IN (SELECT value FROM json_each(?1))`,
     )
-    .bind(JSON.stringify(holds.map(({ task }) => task)))
+    .bind(JSON.stringify(holds.map(({ taskId }) => taskId)))
     .all<{ id: string; open: number; images: number }>();
   return new Map(results.map(({ id, open, images }) => [id, { open: open === 1, images }]));
 }
@@ -41,15 +41,15 @@ export async function openTasksWithHold(
   db: D1Database,
   tenantId: string,
   beforeMs: number,
-): Promise<{ id: string; hold: number }[]> {
+): Promise<{ id: string; holdNumber: number }[]> {
   const { results } = await db
     .prepare(
-      `SELECT id, hold FROM tasks INDEXED BY tasks_open
-       WHERE open = 1 AND created_ms < ?2 AND tenant_id = ?1 AND hold IS NOT NULL
+      `SELECT id, hold_number AS holdNumber FROM tasks INDEXED BY tasks_open
+       WHERE open = 1 AND created_ms < ?2 AND tenant_id = ?1 AND hold_number IS NOT NULL
          AND state NOT IN ('completed', 'failed', 'cancelled')`,
     )
     .bind(tenantId, beforeMs)
-    .all<{ id: string; hold: number }>();
+    .all<{ id: string; holdNumber: number }>();
   return results;
 }
 
@@ -58,7 +58,7 @@ export async function overdueTasks(db: D1Database, beforeMs: number, limit: numb
   const { results } = await db
     .prepare(
       `SELECT id FROM tasks INDEXED BY tasks_open WHERE open = 1
-         AND iif(state = 'storing', links_die_ms, deadline_ms) < ?1
+         AND iif(state = 'storing', upstream_links_expire_ms, deadline_ms) < ?1
        ORDER BY created_ms LIMIT ?2`,
     )
     .bind(beforeMs, limit)
@@ -75,7 +75,7 @@ export async function latestPictures(
 ): Promise<{ id: string; images: TaskImage[] }[]> {
   const { results } = await db
     .prepare(
-      `SELECT id, images FROM tasks WHERE tenant_id = ?1 AND id < ?2 AND state = 'completed' AND erased = 0
+      `SELECT id, images FROM tasks WHERE tenant_id = ?1 AND id < ?2 AND state = 'completed' AND erasure = 'none'
        ORDER BY id DESC LIMIT ?3`,
     )
     .bind(tenantId, beforeId, limit)

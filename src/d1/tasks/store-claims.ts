@@ -8,7 +8,7 @@ import { type TaskRow, taskFromRow } from "./task-row.ts";
 /**
  * Claims tasks whose pictures are to be stored: of the tenants with the fewest under way, those whose links die first.
  * Reads all that are to be stored, so that one claim of many is worth more than many of one.
- * @param which `new`: only such as were never tried.
+ * @param which `new`: only such as were never attempted.
  */
 export async function claimStores(
   db: D1Database,
@@ -21,12 +21,12 @@ export async function claimStores(
     .prepare(
       `UPDATE tasks SET attempts = attempts + 1, due_ms = ?2
        WHERE id IN (SELECT id FROM (
-           SELECT id, links_die_ms, waits, row_number() OVER (
-             PARTITION BY tenant_id ORDER BY waits, links_die_ms, id) AS turn
-           FROM (SELECT id, tenant_id, links_die_ms,
+           SELECT id, upstream_links_expire_ms, waits, row_number() OVER (
+             PARTITION BY tenant_id ORDER BY waits, upstream_links_expire_ms, id) AS turn
+           FROM (SELECT id, tenant_id, upstream_links_expire_ms,
                due_ms <= ?1 AND (?3 = 0 OR attempts = 0) AS waits
              FROM tasks INDEXED BY tasks_open WHERE open = 1 AND state = 'storing'))
-         WHERE waits ORDER BY turn, links_die_ms, id LIMIT ?4)
+         WHERE waits ORDER BY turn, upstream_links_expire_ms, id LIMIT ?4)
        RETURNING *`,
     )
     .bind(nowMs, leaseUntilMs, which === "new" ? 1 : 0, limit)
@@ -62,11 +62,11 @@ export async function selectFound(
 ): Promise<Task | undefined> {
   const { results } = await db
     .prepare(
-      `SELECT *, row_number() OVER (PARTITION BY tenant_id ORDER BY links_die_ms, id) AS turn
+      `SELECT *, row_number() OVER (PARTITION BY tenant_id ORDER BY upstream_links_expire_ms, id) AS turn
        FROM tasks INDEXED BY tasks_open
        WHERE open = 1 AND state = 'storing' AND attempts = 1 AND due_ms = ?1
          AND id NOT IN (SELECT value FROM json_each(?2))
-       ORDER BY turn, links_die_ms, id LIMIT 1`,
+       ORDER BY turn, upstream_links_expire_ms, id LIMIT 1`,
     )
     .bind(leaseUntilMs, JSON.stringify(besides))
     .all<TaskRow>();

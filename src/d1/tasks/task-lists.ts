@@ -61,7 +61,7 @@ export async function listTasks(
     values.push(idBound("task", filter.createdBeforeMs));
   }
   if (filter.status !== undefined) where.push(statesOf[filter.status]);
-  if (filter.visible) where.push("hidden = 0 AND erased = 0");
+  if (filter.visible) where.push("hidden = 0 AND erasure = 'none'");
   const { results } = await db
     .prepare(`SELECT * FROM tasks WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`)
     .bind(...values, limit)

@@ -29,12 +29,12 @@ export interface TaskRow {
   progress: number;
   estimated_seconds: number | null;
   images: string;
-  links_die_ms: number | null;
+  upstream_links_expire_ms: number | null;
   error_code: TaskFailureCode | null;
   hidden: number;
-  hold: number | null;
+  hold_number: number | null;
   open: number;
-  erased: number;
+  erasure: "none" | "pending" | "done";
 }
 
 export function taskFromRow(row: TaskRow): Task {
@@ -64,11 +64,11 @@ export function taskFromRow(row: TaskRow): Task {
     progress: row.progress,
     estimatedSeconds: row.estimated_seconds,
     images: JSON.parse(row.images) as TaskImage[],
-    linksDieMs: row.links_die_ms,
+    upstreamLinksExpireMs: row.upstream_links_expire_ms,
     errorCode: row.error_code,
     hidden: row.hidden === 1,
-    hold: row.hold,
+    holdNumber: row.hold_number,
     settled: row.open === 0,
-    erased: row.erased !== 0,
+    erased: row.erasure !== "none",
   };
 }

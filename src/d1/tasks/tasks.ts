@@ -18,7 +18,7 @@ export type NewTask = Pick<
   | "metadata"
   | "endUser"
   | "priceCredits"
-  | "hold"
+  | "holdNumber"
   | "createdMs"
   | "deadlineMs"
 >;
@@ -48,11 +48,11 @@ export function insertTasks(db: D1Database, rows: NewRow[]): D1PreparedStatement
   return db
     .prepare(
       `INSERT INTO tasks (id, tenant_id, key_id, request_id, origin, state, model, input, metadata, end_user,
-         price_credits, created_ms, deadline_ms, due_ms, attempts, hold)
+         price_credits, created_ms, deadline_ms, due_ms, attempts, hold_number)
        SELECT id, value ->> 'tenantId', value ->> 'keyId', value ->> 'requestId', value ->> 'origin',
          iif(waits, 'queued', 'submitting'), value ->> 'model', value -> 'input', value -> 'metadata',
          value ->> 'endUser', value ->> 'priceCredits', created_ms, value ->> 'deadlineMs',
-         iif(waits, until_ms, value ->> 'leaseUntilMs'), iif(waits, 0, 1), value ->> 'hold'
+         iif(waits, until_ms, value ->> 'leaseUntilMs'), iif(waits, 0, 1), value ->> 'holdNumber'
        FROM (SELECT value, value ->> 'id' AS id, value ->> 'createdMs' AS created_ms, until_ms,
            until_ms > value ->> 'createdMs' AS waits
          FROM leases CROSS JOIN json_each(?1) WHERE leases.name = 'cool_down') AS new
@@ -102,7 +102,7 @@ export function queuePosition(result: D1Result | undefined): number | null {
  * The statement that notes that somebody else hears of a task which its own request is still sending: a refusal
  * cannot hide it any more. Its version is 1 until somebody has.
  */
-export function noteTold(db: D1Database, tenantId: string, id: string): D1PreparedStatement {
+export function markNotified(db: D1Database, tenantId: string, id: string): D1PreparedStatement {
   return db
     .prepare(
       `UPDATE tasks SET version = version + 1
@@ -115,7 +115,7 @@ export function noteTold(db: D1Database, tenantId: string, id: string): D1Prepar
  * The statement that shows a task whose refusal could perhaps not be told to the caller who waits for it: it has ended
  * and is hidden, or it goes on.
  */
-export function revealTask(db: D1Database, id: string): D1PreparedStatement {
+export function unhideTask(db: D1Database, id: string): D1PreparedStatement {
   return db
     .prepare(
       `UPDATE tasks SET hidden = 0, version = version + 1
@@ -196,7 +196,7 @@ export interface Ending {
   /** Without links: they are the upstream's, and of no use any more. */
   images: TaskImage[];
   errorCode: TaskFailureCode | null;
-  /** It is to be as if it had never been, unless somebody was told of it meanwhile: see {@link noteTold}. */
+  /** It is to be as if it had never been, unless somebody was told of it meanwhile: see {@link markNotified}. */
   hidden?: boolean;
 }
 
@@ -204,7 +204,7 @@ export interface Ending {
 export interface EndedTask {
   id: string;
   tenantId: string;
-  hold: number | null;
+  holdNumber: number | null;
   state: EndState;
   images: number;
   errorCode: TaskFailureCode | null;
@@ -241,7 +241,7 @@ export function endTask(
     );
 }
 
-const endedColumns = `id, tenant_id AS tenantId, hold, state, json_array_length(images) AS images,
+const endedColumns = `id, tenant_id AS tenantId, hold_number AS holdNumber, state, json_array_length(images) AS images,
   error_code AS errorCode, hidden`;
 
 type EndedRow = Omit<EndedTask, "hidden"> & { hidden: number };

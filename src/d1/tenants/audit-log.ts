@@ -1,12 +1,12 @@
 /** What operators and tenants have changed: the log behind the admin API. */
 
-export interface Act {
+export interface AuditEntry {
   id: string;
   atMs: number;
   /** "admin", or the id of a tenant's key. */
   actor: string;
   /** Such as `key.revoke`. */
-  act: string;
+  action: string;
   tenantId: string | null;
   /** The id of what was changed. */
   subject: string | null;
@@ -14,11 +14,11 @@ export interface Act {
   requestId: string;
 }
 
-interface ActRow {
+interface AuditEntryRow {
   id: string;
   at_ms: number;
   actor: string;
-  act: string;
+  action: string;
   tenant_id: string | null;
   subject: string | null;
   details: string;
@@ -26,35 +26,39 @@ interface ActRow {
 }
 
 /** The statement that writes one down; goes into one transaction with the change itself. */
-export function insertAct(db: D1Database, act: Act): D1PreparedStatement {
+export function insertAuditEntry(db: D1Database, entry: AuditEntry): D1PreparedStatement {
   return db
     .prepare(
-      `INSERT INTO acts (id, at_ms, actor, act, tenant_id, subject, details, request_id)
+      `INSERT INTO audit_log (id, at_ms, actor, action, tenant_id, subject, details, request_id)
        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)`,
     )
     .bind(
-      act.id,
-      act.atMs,
-      act.actor,
-      act.act,
-      act.tenantId,
-      act.subject,
-      JSON.stringify(act.details),
-      act.requestId,
+      entry.id,
+      entry.atMs,
+      entry.actor,
+      entry.action,
+      entry.tenantId,
+      entry.subject,
+      JSON.stringify(entry.details),
+      entry.requestId,
     );
 }
 
-/** Reads acts, newest first, those before `beforeId`. */
-export async function listActs(db: D1Database, beforeId: string, limit: number): Promise<Act[]> {
+/** Reads entries, newest first, those before `beforeId`. */
+export async function listAuditEntries(
+  db: D1Database,
+  beforeId: string,
+  limit: number,
+): Promise<AuditEntry[]> {
   const { results } = await db
-    .prepare("SELECT * FROM acts WHERE id < ?1 ORDER BY id DESC LIMIT ?2")
+    .prepare("SELECT * FROM audit_log WHERE id < ?1 ORDER BY id DESC LIMIT ?2")
     .bind(beforeId, limit)
-    .all<ActRow>();
+    .all<AuditEntryRow>();
   return results.map((row) => ({
     id: row.id,
     atMs: row.at_ms,
     actor: row.actor,
-    act: row.act,
+    action: row.action,
     tenantId: row.tenant_id,
     subject: row.subject,
     details: JSON.parse(row.details) as Record<string, unknown>,

@@ -3,7 +3,7 @@ import { defaultLimits, type Limits } from "../../domain/admission.ts";
 import type { Model } from "../../domain/model-catalog.ts";
 import type { Prices, TenantConfig, TenantSettings, TenantStatus } from "../../domain/tenant.ts";
 import type { WebhookEvent } from "../../domain/webhooks.ts";
-import { dropWebhookDeliveries, forgetFailures } from "../webhooks/attempts.ts";
+import { deleteFailures, dropWebhookDeliveries } from "../webhooks/attempts.ts";
 import { type KeyRow, keyFromRow } from "./keys.ts";
 
 export interface Tenant extends TenantSettings {
@@ -218,7 +218,7 @@ function afterWebhook(db: D1Database, id: string, url: string | null | undefined
   if (url === null) return [dropWebhookDeliveries(db, id)];
   return [
     db.prepare("DELETE FROM gone_urls WHERE tenant_id = ?1 AND url = ?2").bind(id, url),
-    forgetFailures(db, id, "webhook"),
+    deleteFailures(db, id, "webhook"),
   ];
 }
 

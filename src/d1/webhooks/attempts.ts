@@ -1,12 +1,12 @@
-/** What becomes of deliveries once they were tried, and of those that nobody wants any more. */
-import { endpointRestsMs } from "../../domain/webhooks.ts";
+/** What becomes of deliveries once they were attempted, and of those that nobody wants any more. */
+import { endpointBackoffsMs } from "../../domain/webhooks.ts";
 import type { Sending } from "./deliveries.ts";
 
 /** How a try went. */
-export interface Tried {
+export interface AttemptResult {
   status: number | null;
   problem: string | null;
-  /** `againMs`: when it is tried next; undefined: no more. */
+  /** `againMs`: when it is attempted next; undefined: no more. */
   outcome:
     | { kind: "delivered" }
     | { kind: "dropped" }
@@ -15,8 +15,13 @@ export interface Tried {
 }
 
 /** Writes down how a try went, by the holder of the lease only. */
-export async function recordTry(db: D1Database, one: Sending, tried: Tried, nowMs: number): Promise<void> {
-  const { outcome } = tried;
+export async function recordAttempt(
+  db: D1Database,
+  one: Sending,
+  attempted: AttemptResult,
+  nowMs: number,
+): Promise<void> {
+  const { outcome } = attempted;
   const againMs = outcome.kind === "failed" ? outcome.againMs : undefined;
   const state = outcome.kind === "gone" ? "dropped" : againMs === undefined ? outcome.kind : "pending";
   await db.batch([
@@ -26,19 +31,19 @@ export async function recordTry(db: D1Database, one: Sending, tried: Tried, nowM
            last_status = ?6, last_problem = ?7
          WHERE id = ?1 AND state = 'sending' AND due_ms = ?2`,
       )
-      .bind(one.id, one.leaseUntilMs, state, againMs ?? null, nowMs, tried.status, tried.problem),
-    ...afterTry(db, one, outcome.kind, nowMs),
+      .bind(one.id, one.leaseUntilMs, state, againMs ?? null, nowMs, attempted.status, attempted.problem),
+    ...afterAttempt(db, one, outcome.kind, nowMs),
   ]);
 }
 
 /** What a try says of its endpoint. */
-function afterTry(
+function afterAttempt(
   db: D1Database,
   { tenantId, endpoint, url }: Sending,
-  kind: Tried["outcome"]["kind"],
+  kind: AttemptResult["outcome"]["kind"],
   nowMs: number,
 ): D1PreparedStatement[] {
-  const works = forgetFailures(db, tenantId, endpoint);
+  const works = deleteFailures(db, tenantId, endpoint);
   if (kind === "dropped") return [];
   if (kind === "delivered") return [works];
   if (kind === "gone") {
@@ -51,29 +56,29 @@ function afterTry(
     return [works, gone];
   }
   const rest = (failures: string) =>
-    `json_extract(?4, '$[' || min(${failures}, ${endpointRestsMs.length - 1}) || ']')`;
+    `json_extract(?4, '$[' || min(${failures}, ${endpointBackoffsMs.length - 1}) || ']')`;
   const fails = db
     .prepare(
-      `INSERT INTO endpoints (tenant_id, endpoint, failures, rests_until_ms) VALUES (?1, ?2, 1, ?3 + ${rest("1")})
+      `INSERT INTO endpoints (tenant_id, endpoint, failures, backoff_until_ms) VALUES (?1, ?2, 1, ?3 + ${rest("1")})
        ON CONFLICT (tenant_id, endpoint) DO UPDATE SET failures = failures + 1,
-         rests_until_ms = ?3 + ${rest("failures + 1")}`,
+         backoff_until_ms = ?3 + ${rest("failures + 1")}`,
     )
-    .bind(tenantId, endpoint, nowMs, JSON.stringify(endpointRestsMs));
+    .bind(tenantId, endpoint, nowMs, JSON.stringify(endpointBackoffsMs));
   return [fails];
 }
 
 /** The statement by which an endpoint counts as one that works. */
-export function forgetFailures(db: D1Database, tenantId: string, endpoint: string): D1PreparedStatement {
+export function deleteFailures(db: D1Database, tenantId: string, endpoint: string): D1PreparedStatement {
   return db.prepare("DELETE FROM endpoints WHERE tenant_id = ?1 AND endpoint = ?2").bind(tenantId, endpoint);
 }
 
-const nobodyWants = "SET state = 'dropped', open = 0, last_problem = 'nobody wants it any more'";
+const dropped = "SET state = 'dropped', open = 0, last_problem = 'nobody wants it any more'";
 
 /** The statement that drops what a tenant's webhook was still to be told. What is being sent right now comes back to it. */
 export function dropWebhookDeliveries(db: D1Database, tenantId: string): D1PreparedStatement {
   return db
     .prepare(
-      `UPDATE deliveries ${nobodyWants}
+      `UPDATE deliveries ${dropped}
        WHERE open = 1 AND tenant_id = ?1 AND endpoint = 'webhook' AND state = 'pending'`,
     )
     .bind(tenantId);
@@ -84,7 +89,7 @@ export async function dropDeliveriesOf(db: D1Database, taskIds: string[]): Promi
   const ids = taskIds.flatMap((id) => ["w", "c"].map((kind) => `msg-${id.slice("task-".length)}-${kind}`));
   await db
     .prepare(
-      `UPDATE deliveries ${nobodyWants}
+      `UPDATE deliveries ${dropped}
        WHERE id IN (SELECT value FROM json_each(?1)) AND open = 1 AND state = 'pending'`,
     )
     .bind(JSON.stringify(ids))

@@ -75,12 +75,12 @@ const endpointsWithWork = `ends (id, tenant_id, endpoint, due_ms) AS (
         WHERE open = 1 AND tenant_id > ends.tenant_id ORDER BY tenant_id, endpoint, due_ms LIMIT 1)))`;
 
 const endpointState =
-  "LEFT JOIN endpoints AS sick ON (sick.tenant_id, sick.endpoint) = (ends.tenant_id, ends.endpoint)";
+  "LEFT JOIN endpoints AS failing ON (failing.tenant_id, failing.endpoint) = (ends.tenant_id, ends.endpoint)";
 
 /** At most so many of one tenant are under way at a time, whoever sends them. */
 const perTenant = 2;
 
-/** A delivery that is being tried, with all that it takes. */
+/** A delivery that is being attempted, with all that it takes. */
 export interface Sending {
   id: string;
   tenantId: string;
@@ -122,11 +122,11 @@ export async function claimDeliveries(db: D1Database, claim: ClaimOfDeliveries):
                AND sent.due_ms > ?1 AND sent.due_ms <= ?2 AND sent.state = 'sending'
            GROUP BY ends.tenant_id),
          due (id, tenant_id, due_ms, fails) AS (
-           SELECT one.id, one.tenant_id, one.due_ms, coalesce(sick.failures, 0) > 0
+           SELECT one.id, one.tenant_id, one.due_ms, coalesce(failing.failures, 0) > 0
            FROM ends ${endpointState} JOIN deliveries AS one ON one.id IN (
              SELECT id FROM deliveries INDEXED BY deliveries_open WHERE open = 1 AND tenant_id = ends.tenant_id
                AND endpoint = ends.endpoint AND due_ms <= ?1 ORDER BY due_ms LIMIT ${perTenant})
-           WHERE coalesce(sick.rests_until_ms, 0) <= ?1),
+           WHERE coalesce(failing.backoff_until_ms, 0) <= ?1),
          turns AS (
            SELECT id, due_ms, fails, coalesce(under_way, 0) + row_number() OVER (
              PARTITION BY due.tenant_id ORDER BY fails, due_ms, id) AS turn
@@ -220,7 +220,7 @@ function sendingFromRow(row: SendingRow, task: Task | null, nowMs: number): Send
 export function selectNextDelivery(db: D1Database): D1PreparedStatement {
   return db.prepare(
     `WITH RECURSIVE ${endpointsWithWork}
-     SELECT min(max(ends.due_ms, coalesce(sick.rests_until_ms, 0))) AS dueMs FROM ends ${endpointState}`,
+     SELECT min(max(ends.due_ms, coalesce(failing.backoff_until_ms, 0))) AS dueMs FROM ends ${endpointState}`,
   );
 }
 

@@ -1,6 +1,6 @@
-/** The outbox read as a log, and deliveries tried again by hand. */
+/** The outbox read as a log, and deliveries attempted again by hand. */
 import type { WebhookEvent } from "../../domain/webhooks.ts";
-import { forgetFailures } from "./attempts.ts";
+import { deleteFailures } from "./attempts.ts";
 
 export const deliveryStates = ["pending", "delivered", "failed", "dropped"] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
@@ -14,7 +14,7 @@ export interface Delivery {
   taskId: string | null;
   state: DeliveryState;
   createdMs: number;
-  /** When it is tried next; null: no more. */
+  /** When it is attempted next; null: no more. */
   dueMs: number | null;
   attempts: number;
   lastMs: number | null;
@@ -103,7 +103,7 @@ export async function retryDelivery(
          WHERE id = ?1 AND (state <> 'sending' OR due_ms <= ?2) RETURNING *`,
       )
       .bind(id, nowMs),
-    forgetFailures(db, found.tenant_id, found.endpoint),
+    deleteFailures(db, found.tenant_id, found.endpoint),
     db
       .prepare(
         `DELETE FROM gone_urls WHERE tenant_id = ?1 AND url = iif(?2 = 'webhook',

@@ -1,11 +1,11 @@
 /**
- * What is more than one invocation should take, handed over to the Queue. A piece is a row in D1 and a message that
+ * What is more than one invocation should take, handed over to the Queue. A workItem is a row in D1 and a message that
  * names it; D1 is the truth, so whatever becomes of the message, the row says what is to be done:
  *
  *   what happens                        what it leads to
  *   a message comes twice               the second consumer cannot claim the row, or finds none
  *   it comes late, after its row has    the same; its tasks are due again, and have perhaps gone into
- *   lapsed                              another piece, whose row is another one
+ *   lapsed                              another workItem, whose row is another one
  *   the next round finds the same       a task in a live row is not due, a place that is taken is not given
  *   tasks still waiting                 again: nothing piles up, and who is slow holds up nobody else's tasks
  *   the tick dies before it sends       the row lapses, its tasks are due again
@@ -19,16 +19,17 @@
  * Rounds below the bounds here hand over nothing and write nothing.
  */
 
-import { insertPieces, type Piece, withdrawPieces } from "../../d1/cron/work-items.ts";
+import { insertWorkItems, type WorkItem, withdrawWorkItems } from "../../d1/cron/work-items.ts";
 import type { DueTask } from "../../d1/tasks/due-tasks.ts";
-import { type Deps, describe } from "../../platform/invocation.ts";
+import { type LaneKind, laneItemName, pollItemName } from "../../domain/work-message.ts";
+import { describe, type Invocation } from "../../platform/invocation.ts";
 
 /**
  * Looks that one invocation takes at once. Six connections with an upstream that answers in 200 ms are 30 looks a
  * second, and a round has two: more would delay the next one. (The platform's bounds are further away: each look is a
  * subrequest of 10,000, and a round of 60 five calls to D1 of 1,000, in an invocation of up to 28 rounds.)
  */
-export const looksAtOnce = 60;
+export const pollsAtOnce = 60;
 /** So many due tasks one lane is left alone with: sent or stored within ten seconds. */
 const perLane = 60;
 /**
@@ -43,42 +44,56 @@ const waitsMs = 120_000;
 /** The Queue's bound. */
 const messagesAtOnce = 100;
 
-/** Lanes that others may run beside. (Who delivers calls for help by himself.) */
-export type SharedLane = "send" | "store" | "settle";
-
 /** Hands over looks. @returns those that stay with the caller. */
-export async function handOverLooks(deps: Deps, roundMs: number, tasks: DueTask[]): Promise<DueTask[]> {
-  const pieces: Piece[] = [];
-  for (let from = 0; from < tasks.length; from += looksAtOnce) {
-    const ids = tasks.slice(from, from + looksAtOnce).map(({ id }) => id);
+export async function enqueuePolls(
+  invocation: Invocation,
+  roundMs: number,
+  tasks: DueTask[],
+): Promise<DueTask[]> {
+  const workItems: WorkItem[] = [];
+  for (let from = 0; from < tasks.length; from += pollsAtOnce) {
+    const ids = tasks.slice(from, from + pollsAtOnce).map(({ id }) => id);
     // One tick works at a time, and a task is in one place of its round.
-    pieces.push({ name: `look:${roundMs}:${ids[0]}`, tasks: ids });
+    workItems.push({ name: pollItemName(roundMs, ids[0] ?? ""), taskIds: ids });
   }
-  const kept = await handOver(deps, pieces);
-  const ids = new Set(pieces.flatMap((piece) => (kept.has(piece.name) ? piece.tasks : [])));
+  const kept = await enqueue(invocation, workItems);
+  const ids = new Set(workItems.flatMap((workItem) => (kept.has(workItem.name) ? workItem.taskIds : [])));
   return tasks.filter(({ id }) => ids.has(id));
 }
 
 /** Has others work beside the lane that the tick starts. @param waiting How many tasks are due for it. */
-export async function handOverLane(deps: Deps, lane: SharedLane, waiting: number): Promise<void> {
+export async function enqueueLane(invocation: Invocation, lane: LaneKind, waiting: number): Promise<void> {
   const places = Math.min(lanesAtMost, Math.floor((waiting - 1) / perLane));
-  await handOver(
-    deps,
-    Array.from({ length: Math.max(0, places) }, (_, place) => ({ name: `${lane}:${place}`, tasks: [] })),
+  await enqueue(
+    invocation,
+    Array.from({ length: Math.max(0, places) }, (_, place) => ({
+      name: laneItemName(lane, place),
+      taskIds: [],
+    })),
   );
 }
 
 /** @returns the names of those that could not be handed over. */
-async function handOver(deps: Deps, pieces: Piece[]): Promise<Set<string>> {
-  const names = pieces.map(({ name }) => name);
-  if (!deps.work || names.length === 0) return new Set(names);
+async function enqueue(invocation: Invocation, workItems: WorkItem[]): Promise<Set<string>> {
+  const names = workItems.map(({ name }) => name);
+  if (!invocation.work || names.length === 0) return new Set(names);
   try {
-    const inserted = await insertPieces(deps.db, pieces, deps.now(), deps.now() + waitsMs);
+    const inserted = await insertWorkItems(
+      invocation.db,
+      workItems,
+      invocation.now(),
+      invocation.now() + waitsMs,
+    );
     const messages = [...inserted].map((body) => ({ body }));
-    while (messages.length > 0) await deps.work.sendBatch(messages.splice(0, messagesAtOnce));
+    while (messages.length > 0) await invocation.work.sendBatch(messages.splice(0, messagesAtOnce));
     return new Set();
   } catch (error) {
-    deps.log({ event: "not_handed_over", level: "error", pieces: names.length, problem: describe(error) });
-    return withdrawPieces(deps.db, names);
+    invocation.log({
+      event: "not_enqueued",
+      level: "error",
+      work_items: names.length,
+      problem: describe(error),
+    });
+    return withdrawWorkItems(invocation.db, names);
   }
 }

@@ -1,7 +1,7 @@
 /** Whether everything that a request needs answers. */
 
 import { oldestOverdueMs } from "../../d1/tasks/due-tasks.ts";
-import type { Deps } from "../../platform/invocation.ts";
+import type { Invocation } from "../../platform/invocation.ts";
 
 export interface Readiness {
   ok: boolean;
@@ -16,15 +16,15 @@ const probe = "_ready";
 const timeoutMs = 5_000;
 
 /** Asks the database, the bucket and a tenant's object, each for at most five seconds. */
-export async function checkReadiness(deps: Deps): Promise<Readiness> {
-  const atMs = deps.now();
+export async function checkReadiness(invocation: Invocation): Promise<Readiness> {
+  const atMs = invocation.now();
   let overdueMs = 0;
   const [database, storage, limiter] = await Promise.all([
     answers(async () => {
-      overdueMs = await oldestOverdueMs(deps.db, atMs);
+      overdueMs = await oldestOverdueMs(invocation.db, atMs);
     }),
-    answers(() => deps.bucket.head(probe)),
-    answers(() => deps.tenant(probe).ping()),
+    answers(() => invocation.bucket.head(probe)),
+    answers(() => invocation.tenant(probe).ping()),
   ]);
   return {
     ok: database === "ok" && storage === "ok" && limiter === "ok",

@@ -14,7 +14,7 @@ import { voidMissing } from "../../d1/tasks/voids.ts";
 import { listTenants, tenantsFrom } from "../../d1/tenants/tenants.ts";
 import { idBound } from "../../domain/ids.ts";
 import { imageKey } from "../../domain/task.ts";
-import { type Deps, describe } from "../../platform/invocation.ts";
+import { describe, type Invocation } from "../../platform/invocation.ts";
 import { connections, inParallel } from "../../platform/parallel.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
 
@@ -39,12 +39,12 @@ const overdueShown = 100;
 export const tenantsAtOnce = 50;
 
 /** Checks tenants after `afterId`, a bounded number of them, and what is overdue of all. */
-export async function audit(deps: Deps, afterId = "", limit = tenantsAtOnce): Promise<Audit> {
-  const beforeMs = deps.now() - settledAfterMs;
-  const overdue = await overdueTasks(deps.db, beforeMs, overdueShown);
-  const tenants = await listTenants(deps.db, afterId, limit + 1);
+export async function audit(invocation: Invocation, afterId = "", limit = tenantsAtOnce): Promise<Audit> {
+  const beforeMs = invocation.now() - settledAfterMs;
+  const overdue = await overdueTasks(invocation.db, beforeMs, overdueShown);
+  const tenants = await listTenants(invocation.db, afterId, limit + 1);
   const checked = tenants.slice(0, limit);
-  const problems = await inParallel(checked, connections, ({ id }) => checkTenant(deps, id, beforeMs));
+  const problems = await inParallel(checked, connections, ({ id }) => checkTenant(invocation, id, beforeMs));
   return {
     problems: [
       ...overdue.map(
@@ -61,87 +61,91 @@ const tenantsATick = 5;
 const everyMinutes = 10;
 
 /** A few tenants now and then, in turn; what is unsound is logged as an error. */
-export async function auditSome(deps: Deps): Promise<void> {
-  const minute = Math.floor(deps.now() / 60_000);
+export async function reconcileSome(invocation: Invocation): Promise<void> {
+  const minute = Math.floor(invocation.now() / 60_000);
   if (minute % everyMinutes !== 0) return;
   const turn = minute / everyMinutes;
-  const tenants = await tenantsFrom(deps.db, turn * tenantsATick, tenantsATick);
-  const beforeMs = deps.now() - settledAfterMs;
+  const tenants = await tenantsFrom(invocation.db, turn * tenantsATick, tenantsATick);
+  const beforeMs = invocation.now() - settledAfterMs;
   await inParallel(tenants, connections, async (tenant) => {
     try {
-      for (const problem of await checkTenant(deps, tenant, beforeMs)) {
-        deps.log({ event: "unsound", level: "error", ...problem });
+      for (const problem of await checkTenant(invocation, tenant, beforeMs)) {
+        invocation.log({ event: "unsound", level: "error", ...problem });
       }
     } catch (error) {
       // One that cannot be checked keeps none of the others from it.
-      deps.log({ event: "not_checked", level: "error", tenant, problem: describe(error) });
+      invocation.log({ event: "not_checked", level: "error", tenant, problem: describe(error) });
     }
   });
 }
 
-async function checkTenant(deps: Deps, tenant: string, beforeMs: number): Promise<Problem[]> {
-  const { problems, openHolds } = await deps.tenant(tenant).check();
+async function checkTenant(invocation: Invocation, tenant: string, beforeMs: number): Promise<Problem[]> {
+  const { problems, openHolds } = await invocation.tenant(tenant).check();
   const old = openHolds.filter(({ atMs }) => atMs < beforeMs);
   return [
     ...problems.map((text): Problem => ({ kind: "balance", tenant, subject: null, text })),
-    ...(await checkHolds(deps, tenant, old)),
-    ...(await checkOpenTasks(deps, tenant, openHolds, beforeMs)),
-    ...(await checkPictures(deps, tenant, beforeMs)),
+    ...(await checkHolds(invocation, tenant, old)),
+    ...(await checkOpenTasks(invocation, tenant, openHolds, beforeMs)),
+    ...(await checkPictures(invocation, tenant, beforeMs)),
   ];
 }
 
 /** Holds that nobody would ever settle, which are settled here. One that was settled meanwhile is no problem. */
-async function checkHolds(deps: Deps, tenant: string, holds: OpenHold[]): Promise<Problem[]> {
-  const ends = await readEnds(deps.db, holds);
-  const lost = holds.filter(({ task }) => !ends.has(task));
+async function checkHolds(invocation: Invocation, tenant: string, holds: OpenHold[]): Promise<Problem[]> {
+  const ends = await readEnds(invocation.db, holds);
+  const lost = holds.filter(({ taskId }) => !ends.has(taskId));
   // Nobody may write a task's row any more once its hold is gone.
   const voided = new Set(
     await voidMissing(
-      deps.db,
-      lost.map(({ task }) => task),
-      deps.now(),
+      invocation.db,
+      lost.map(({ taskId }) => taskId),
+      invocation.now(),
     ),
   );
-  const leaked = holds.filter(({ task }) => voided.has(task) || ends.get(task)?.open === false);
-  const settled = await inParallel(leaked, connections, async ({ hold, task }): Promise<Problem[]> => {
-    const end = ends.get(task);
-    const note = end ? "found unsettled by the audit" : "found without a task by the audit";
-    const settlement = {
-      hold,
-      images: end?.images ?? 0,
-      refused: false,
-      forget: !end,
-      note,
-      nowMs: deps.now(),
-    };
-    const text = `${note}, and settled`;
-    return (await deps.tenant(tenant).settle(settlement))
-      ? [{ kind: "hold", tenant, subject: task, text }]
-      : [];
-  });
+  const leaked = holds.filter(({ taskId }) => voided.has(taskId) || ends.get(taskId)?.open === false);
+  const settled = await inParallel(
+    leaked,
+    connections,
+    async ({ holdNumber, taskId }): Promise<Problem[]> => {
+      const end = ends.get(taskId);
+      const note = end ? "found unsettled by the audit" : "found without a task by the audit";
+      const settlement = {
+        holdNumber,
+        images: end?.images ?? 0,
+        refused: false,
+        deleteReplay: !end,
+        note,
+        nowMs: invocation.now(),
+      };
+      const text = `${note}, and settled`;
+      return (await invocation.tenant(tenant).settle(settlement))
+        ? [{ kind: "hold", tenant, subject: taskId, text }]
+        : [];
+    },
+  );
   return settled.flat();
 }
 
 /** Tasks that go on although their hold is settled. */
 async function checkOpenTasks(
-  deps: Deps,
+  invocation: Invocation,
   tenant: string,
   holds: OpenHold[],
   beforeMs: number,
 ): Promise<Problem[]> {
-  const open = await openTasksWithHold(deps.db, tenant, beforeMs);
-  const held = new Set(holds.map(({ hold }) => hold));
+  const open = await openTasksWithHold(invocation.db, tenant, beforeMs);
+  const held = new Set(holds.map(({ holdNumber: hold }) => hold));
   return open
-    .filter(({ hold }) => !held.has(hold))
+    .filter(({ holdNumber }) => !held.has(holdNumber))
     .map(({ id }) => ({ kind: "task", tenant, subject: id, text: "goes on although its hold is settled" }));
 }
 
 /** Completed tasks whose pictures are not there; the latest of each tenant. */
-async function checkPictures(deps: Deps, tenant: string, beforeMs: number): Promise<Problem[]> {
-  const tasks = await latestPictures(deps.db, tenant, idBound("task", beforeMs), tasksSampled);
+async function checkPictures(invocation: Invocation, tenant: string, beforeMs: number): Promise<Problem[]> {
+  const tasks = await latestPictures(invocation.db, tenant, idBound("task", beforeMs), tasksSampled);
   const pictures = tasks.flatMap(({ id, images }) => images.map((image) => ({ id, image })));
   const found = await inParallel(pictures, connections, async ({ id, image }): Promise<Problem[]> => {
-    const object = await deps.bucket.head(imageKey(image.id));
+    const object = await invocation.bucket.head(imageKey(image.id));
     const text = "is completed, and one of its pictures is not stored";
     return object && object.size === image.stored?.bytes
       ? []

@@ -5,7 +5,7 @@
  * 410 as well; the files that it was made from go in the same way. Whatever dies in between is gone on with by cron. The figures stay: they were charged.
  */
 
-import type { Chores } from "../../d1/cron/maintenance.ts";
+import type { MaintenanceWork } from "../../d1/cron/maintenance.ts";
 import {
   deleteTenant,
   type Erased,
@@ -13,27 +13,27 @@ import {
   endErasure,
   insertErasure,
   listRetentions,
-  markBuried,
   markErased,
-  markErasedTo,
-  picturesToBury,
+  markTombstoned,
+  moveRetentionCursor,
+  picturesToTombstone,
+  redactTasks,
   revokeKeysOfDeleted,
-  type ToBury,
-  wipeTasks,
+  type TombstoneTarget,
 } from "../../d1/erasure/erasures.ts";
 import { eraseFiles } from "../../d1/files/files.ts";
-import { insertAct } from "../../d1/tenants/audit-log.ts";
+import { insertAuditEntry } from "../../d1/tenants/audit-log.ts";
 import { findTenant } from "../../d1/tenants/tenants.ts";
 import { dropDeliveriesOf, pruneDeliveries } from "../../d1/webhooks/attempts.ts";
 import { idBound } from "../../domain/ids.ts";
 import { imageKey, isFinished, type Task } from "../../domain/task.ts";
 import { deliveryLogMs } from "../../domain/webhooks.ts";
-import { type Deps, reach } from "../../platform/invocation.ts";
+import { callBinding, type Invocation } from "../../platform/invocation.ts";
 import { connections, inParallel } from "../../platform/parallel.ts";
 import { copyAddress, dropCopies } from "../images/edge-copy.ts";
 import { pushConfig } from "../tenants/push-config.ts";
 import type { Actor } from "../tenants/tenants.ts";
-import { buryFiles, buryFilesOf, expireFiles } from "./erase-files.ts";
+import { expireFiles, tombstoneFiles, tombstoneFilesOf } from "./erase-files.ts";
 
 export type DropResult = "deleted" | "busy" | "no_tenant";
 
@@ -41,42 +41,51 @@ export type DropResult = "deleted" | "busy" | "no_tenant";
  * Deletes a tenant: its keys stop at once, what it made is erased by cron. A submit that was admitted before the keys
  * stopped still ends by itself, and is erased after that.
  */
-export async function dropTenant(deps: Deps, by: Actor, id: string): Promise<DropResult> {
-  const tenant = await findTenant(deps.db, id);
+export async function dropTenant(invocation: Invocation, by: Actor, id: string): Promise<DropResult> {
+  const tenant = await findTenant(invocation.db, id);
   if (!tenant) return "no_tenant";
   if (tenant.deletedMs !== null) return "deleted";
-  const [deleted] = await deps.db.batch([
-    deleteTenant(deps.db, id, deps.now()),
-    revokeKeysOfDeleted(deps.db, id, deps.now()),
+  const [deleted] = await invocation.db.batch([
+    deleteTenant(invocation.db, id, invocation.now()),
+    revokeKeysOfDeleted(invocation.db, id, invocation.now()),
   ]);
   if (!deleted?.meta.changes) return "busy";
-  const act = { act: "tenant.delete", tenantId: id, subject: id, details: {} };
-  await insertAct(deps.db, { ...by, ...act, id: deps.newId("act"), atMs: deps.now() }).run();
-  await pushConfig(deps, id);
+  const what = { action: "tenant.delete", tenantId: id, subject: id, details: {} };
+  await insertAuditEntry(invocation.db, {
+    ...by,
+    ...what,
+    id: invocation.newId("auditEntry"),
+    atMs: invocation.now(),
+  }).run();
+  await pushConfig(invocation, id);
   return "deleted";
 }
 
 export type EraseResult = "erased" | "not_finished" | "not_found" | "deleted";
 
 /** Erases one task of a tenant that has ended: its text at once, its pictures before this returns. */
-export async function eraseTask(deps: Deps, tenantId: string, task: Task | undefined): Promise<EraseResult> {
+export async function eraseTask(
+  invocation: Invocation,
+  tenantId: string,
+  task: Task | undefined,
+): Promise<EraseResult> {
   if (!task) return "not_found";
   if (task.erased) return "deleted";
   if (!isFinished(task)) return "not_finished";
-  const ids = await wipeTasks(deps.db, tenantId, { task: task.id }, 1);
-  await dropDeliveriesOf(deps.db, ids);
-  await bury(deps, await picturesToBury(deps.db, 1, ids));
-  await buryFilesOf(deps, tenantId);
+  const ids = await redactTasks(invocation.db, tenantId, { task: task.id }, 1);
+  await dropDeliveriesOf(invocation.db, ids);
+  await tombstone(invocation, await picturesToTombstone(invocation.db, 1, ids));
+  await tombstoneFilesOf(invocation, tenantId);
   return "erased";
 }
 
 const tasksAtOnce = 50;
 
 /** Has all of an end user's tasks erased, those that still run once they have ended. */
-export async function eraseEndUser(deps: Deps, tenantId: string, endUser: string): Promise<void> {
-  const erasure = { tenantId, endUser, atMs: deps.now() };
-  await insertErasure(deps.db, erasure);
-  deps.defer("erase", () => eraseUsersTasks(deps, erasure));
+export async function eraseEndUser(invocation: Invocation, tenantId: string, endUser: string): Promise<void> {
+  const erasure = { tenantId, endUser, atMs: invocation.now() };
+  await insertErasure(invocation.db, erasure);
+  invocation.defer("erase", () => eraseUsersTasks(invocation, erasure));
 }
 
 const roundsATick = 10;
@@ -84,15 +93,16 @@ const roundsATick = 10;
 const stragglersMs = 25 * 3_600_000;
 
 /** What cron does of all this, a bounded part of it a tick. */
-export async function eraseSome(deps: Deps, chores: Chores): Promise<void> {
-  await bury(deps, chores.toBury);
-  await buryFiles(deps, chores.filesToBury);
-  await expireFiles(deps, chores.expiredFiles);
-  for (const erasure of chores.erasures) await eraseUsersTasks(deps, erasure);
-  for (const { id, deletedMs } of chores.deleted) {
-    await eraseFiles(deps.db, id, { upToMs: deps.now() }).run();
-    const left = await eraseRounds(deps, id, { beforeId: lastId, afterId: "" });
-    if (!left && deps.now() - deletedMs > stragglersMs) await markErased(deps.db, id, deps.now());
+export async function eraseSome(invocation: Invocation, maintenance: MaintenanceWork): Promise<void> {
+  await tombstone(invocation, maintenance.toTombstone);
+  await tombstoneFiles(invocation, maintenance.filesToTombstone);
+  await expireFiles(invocation, maintenance.expiredFiles);
+  for (const erasure of maintenance.erasures) await eraseUsersTasks(invocation, erasure);
+  for (const { id, deletedMs } of maintenance.deleted) {
+    await eraseFiles(invocation.db, id, { upToMs: invocation.now() }).run();
+    const left = await eraseRounds(invocation, id, { beforeId: lastId, afterId: "" });
+    if (!left && invocation.now() - deletedMs > stragglersMs)
+      await markErased(invocation.db, id, invocation.now());
   }
 }
 
@@ -101,47 +111,47 @@ const dayMs = 86_400_000;
 const lastId = "task-~";
 
 /** Erases what is older than its tenant wants to keep, and old lines of the log of deliveries; once an hour is often enough for days. */
-export async function eraseAged(deps: Deps): Promise<void> {
-  if (Math.floor(deps.now() / 60_000) % 60 !== 0) return;
-  await pruneDeliveries(deps.db, idBound("delivery", deps.now() - deliveryLogMs));
-  for (const { id, days, erasedTo } of await listRetentions(deps.db)) {
-    const beforeId = idBound("task", deps.now() - days * dayMs);
-    await eraseFiles(deps.db, id, { upToMs: deps.now() - days * dayMs }).run();
-    const left = await eraseRounds(deps, id, { beforeId, afterId: erasedTo });
+export async function eraseAged(invocation: Invocation): Promise<void> {
+  if (Math.floor(invocation.now() / 60_000) % 60 !== 0) return;
+  await pruneDeliveries(invocation.db, idBound("delivery", invocation.now() - deliveryLogMs));
+  for (const { id, days, retentionCursor } of await listRetentions(invocation.db)) {
+    const beforeId = idBound("task", invocation.now() - days * dayMs);
+    await eraseFiles(invocation.db, id, { upToMs: invocation.now() - days * dayMs }).run();
+    const left = await eraseRounds(invocation, id, { beforeId, afterId: retentionCursor });
     // A task lives for a day and a few hours at the most, so nothing that old still runs.
-    if (!left && days > 1) await markErasedTo(deps.db, id, beforeId);
+    if (!left && days > 1) await moveRetentionCursor(invocation.db, id, beforeId);
   }
 }
 
-async function eraseUsersTasks(deps: Deps, erasure: Erasure): Promise<void> {
+async function eraseUsersTasks(invocation: Invocation, erasure: Erasure): Promise<void> {
   const { tenantId, endUser, atMs } = erasure;
-  await eraseFiles(deps.db, tenantId, { endUser, upToMs: atMs }).run();
-  const left = await eraseRounds(deps, tenantId, { endUser, upToMs: atMs });
-  if (!left) await endErasure(deps.db, erasure);
+  await eraseFiles(invocation.db, tenantId, { endUser, upToMs: atMs }).run();
+  const left = await eraseRounds(invocation, tenantId, { endUser, upToMs: atMs });
+  if (!left) await endErasure(invocation.db, erasure);
 }
 
 /** @returns whether there may be more. */
-async function eraseRounds(deps: Deps, tenantId: string, which: Erased): Promise<boolean> {
+async function eraseRounds(invocation: Invocation, tenantId: string, which: Erased): Promise<boolean> {
   let left = true;
   for (let round = 0; left && round < roundsATick; round++) {
-    const ids = await wipeTasks(deps.db, tenantId, which, tasksAtOnce);
+    const ids = await redactTasks(invocation.db, tenantId, which, tasksAtOnce);
     if (ids.length > 0) {
-      await dropDeliveriesOf(deps.db, ids);
-      await bury(deps, await picturesToBury(deps.db, tasksAtOnce, ids));
+      await dropDeliveriesOf(invocation.db, ids);
+      await tombstone(invocation, await picturesToTombstone(invocation.db, tasksAtOnce, ids));
     }
     left = ids.length === tasksAtOnce;
   }
-  await buryFilesOf(deps, tenantId);
+  await tombstoneFilesOf(invocation, tenantId);
   return left;
 }
 
 /** Puts tombstones in the places of pictures, and then drops the copies at this edge. */
-async function bury(deps: Deps, tasks: ToBury[]): Promise<void> {
+async function tombstone(invocation: Invocation, tasks: TombstoneTarget[]): Promise<void> {
   if (tasks.length === 0) return;
   const images = tasks.flatMap((task) => task.images);
   await inParallel(images, connections, ({ id, stored }) =>
-    reach("storage", () =>
-      deps.bucket.put(
+    callBinding("storage", () =>
+      invocation.bucket.put(
         imageKey(id),
         new Uint8Array(),
         stored ? { httpMetadata: { contentType: stored.contentType } } : {},
@@ -149,11 +159,13 @@ async function bury(deps: Deps, tasks: ToBury[]): Promise<void> {
     ),
   );
   const copies = tasks.flatMap(({ origin, images: drawn }) =>
-    drawn.flatMap(({ id, stored }) => (stored ? [copyAddress(deps, origin, id, stored.contentType)] : [])),
+    drawn.flatMap(({ id, stored }) =>
+      stored ? [copyAddress(invocation, origin, id, stored.contentType)] : [],
+    ),
   );
-  await dropCopies(deps, copies);
-  await markBuried(
-    deps.db,
+  await dropCopies(invocation, copies);
+  await markTombstoned(
+    invocation.db,
     tasks.map(({ id }) => id),
   );
 }

@@ -10,13 +10,13 @@
  *
  *   uploader                            eraser (its end user, or its tenant, goes)
  *   1. the row
- *                                       2. erased = 2; an empty tombstone in the place of the bytes; erased = 1
+ *                                       2. erasure = 'pending'; an empty tombstone in the place of the bytes; erasure = 'done'
  *   3. its put is create-only: the tombstone is there, so the upload came to nothing: 503
  *
  *   deleter                             reader
- *   1. erased = 2                       a read that has begun goes on to its end; a later one finds the tombstone: 404
+ *   1. erasure = 'pending'                       a read that has begun goes on to its end; a later one finds the tombstone: 404
  *   2. (dies: cron goes on from here)   until then the bytes can still be read by who has the URL, but named in no task
- *   3. the tombstone; no longer counted; erased = 1
+ *   3. the tombstone; no longer counted; erasure = 'done'
  *
  * At its end a file answers 404 by what its object says of itself, whenever cron comes: first the object goes, then the
  * row. Two ticks, or one that dies in between, do the same again to what is left; an uploader lives for minutes, so
@@ -37,13 +37,13 @@ import {
   readPicture,
   type StoredFile,
 } from "../../domain/uploads.ts";
-import { type Deps, describe, OutOfReach, reach } from "../../platform/invocation.ts";
+import { BindingUnavailable, callBinding, describe, type Invocation } from "../../platform/invocation.ts";
 import type { FileDecision } from "../../tenant/file-admission.ts";
-import { buryFiles } from "../erasure/erase-files.ts";
-import { enter } from "../tenants/authorize.ts";
+import { tombstoneFiles } from "../erasure/erase-files.ts";
+import { authorize } from "../tenants/authorize.ts";
 
 /** A place that an upload has been let in to. */
-export interface Place {
+export interface FileHold {
   caller: Caller;
   id: string;
   /** So long it may be. */
@@ -51,7 +51,7 @@ export interface Place {
 }
 
 export type FileAdmission =
-  | { kind: "admitted"; place: Place; policies: PolicyState[] }
+  | { kind: "admitted"; fileHold: FileHold; policies: PolicyState[] }
   | Exclude<FileDecision, { kind: "admitted" }>;
 
 /**
@@ -60,62 +60,67 @@ export type FileAdmission =
  *   counted as such.
  */
 export async function admitFile(
-  deps: Deps,
+  invocation: Invocation,
   caller: Caller,
   asked: { bytes: number | null; isRequest: boolean },
 ): Promise<FileAdmission> {
-  const id = deps.newId("file");
-  const decision = await deps
+  const id = invocation.newId("file");
+  const decision = await invocation
     .tenant(caller.tenantId)
-    .admitFile({ caller, fileId: id, ...asked, nowMs: deps.now() });
+    .admitFile({ caller, fileId: id, ...asked, nowMs: invocation.now() });
   if (decision.kind !== "admitted") return decision;
   const { heldBytes, policies } = decision;
-  return { kind: "admitted", place: { caller, id, heldBytes }, policies };
+  return { kind: "admitted", fileHold: { caller, id, heldBytes }, policies };
 }
 
-/** Gives back a place in which nothing is kept. If that fails it ends by itself. */
-export async function leavePlace(deps: Deps, { caller, id }: Place): Promise<void> {
+/** Gives back a fileHold in which nothing is kept. If that fails it ends by itself. */
+export async function releaseFileHold(invocation: Invocation, { caller, id }: FileHold): Promise<void> {
   try {
-    await deps.tenant(caller.tenantId).dropFile(id);
+    await invocation.tenant(caller.tenantId).dropFile(id);
   } catch (error) {
-    deps.log({ event: "place_not_left", level: "error", tenant: caller.tenantId, problem: describe(error) });
+    invocation.log({
+      event: "file_hold_not_released",
+      level: "error",
+      tenant: caller.tenantId,
+      problem: describe(error),
+    });
   }
 }
 
 export type KeepResult =
   | { kind: "kept"; file: StoredFile }
-  /** `problem`: the end of a sentence that starts with the field's name. The place has been left. */
+  /** `problem`: the end of a sentence that starts with the field's name. The fileHold has been left. */
   | { kind: "no_picture"; problem: string };
 
 /**
- * Keeps a picture in a place, as it came.
- * @throws OutOfReach when that cannot be made sure of; nobody will find it then.
+ * Keeps a picture in a fileHold, as it came.
+ * @throws BindingUnavailable when that cannot be made sure of; nobody will find it then.
  */
 export async function keepFile(
-  deps: Deps,
-  place: Place,
+  invocation: Invocation,
+  fileHold: FileHold,
   bytes: Uint8Array<ArrayBuffer>,
   endUser: string | null,
 ): Promise<KeepResult> {
   const picture = readPicture(bytes);
   if ("problem" in picture) {
-    await leavePlace(deps, place);
+    await releaseFileHold(invocation, fileHold);
     return { kind: "no_picture", problem: picture.problem };
   }
-  return { kind: "kept", file: await keepPicture(deps, place, { bytes, picture, endUser }) };
+  return { kind: "kept", file: await keepPicture(invocation, fileHold, { bytes, picture, endUser }) };
 }
 
 /**
  * Keeps what was found to be a picture.
- * @throws OutOfReach as {@link keepFile} does.
+ * @throws BindingUnavailable as {@link keepFile} does.
  */
 export async function keepPicture(
-  deps: Deps,
-  place: Place,
+  invocation: Invocation,
+  fileHold: FileHold,
   { bytes, picture, endUser }: { bytes: Uint8Array<ArrayBuffer>; picture: Picture; endUser: string | null },
 ): Promise<StoredFile> {
-  const { caller, id } = place;
-  const createdMs = deps.now();
+  const { caller, id } = fileHold;
+  const createdMs = invocation.now();
   const file: StoredFile = {
     id,
     tenantId: caller.tenantId,
@@ -127,24 +132,29 @@ export async function keepPicture(
     createdMs,
     expiresMs: createdMs + fileLifeMs,
   };
-  const held = await deps.tenant(caller.tenantId).keepFile(id, file, createdMs);
-  if (!held) throw new OutOfReach("the upload was given up before it was read");
+  const held = await invocation.tenant(caller.tenantId).keepFile(id, file, createdMs);
+  if (!held) throw new BindingUnavailable("the upload was given up before it was read");
   try {
-    await insertFile(deps.db, file);
-    if (!(await putOnce(deps, file, bytes))) throw new OutOfReach("the file was erased before it was stored");
+    await insertFile(invocation.db, file);
+    if (!(await putOnce(invocation, file, bytes)))
+      throw new BindingUnavailable("the file was erased before it was stored");
   } catch (error) {
     // It may be there after all: whatever is left of it is erased, now or, if that fails too, at its end.
-    deps.defer("give_up_file", () => dropFile(deps, file));
+    invocation.defer("give_up_file", () => dropFile(invocation, file));
     throw error;
   }
   return file;
 }
 
 /** @returns false when something is there already, which can only be a tombstone. */
-async function putOnce(deps: Deps, file: StoredFile, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+async function putOnce(
+  invocation: Invocation,
+  file: StoredFile,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<boolean> {
   const sha256 = await sha256Hex(bytes);
-  const put = await reach("storage", () =>
-    deps.bucket.put(fileKey(file.id), bytes, {
+  const put = await callBinding("storage", () =>
+    invocation.bucket.put(fileKey(file.id), bytes, {
       onlyIf: { etagDoesNotMatch: "*" },
       sha256,
       httpMetadata: { contentType: file.contentType, cacheControl: "no-store" },
@@ -159,12 +169,12 @@ async function putOnce(deps: Deps, file: StoredFile, bytes: Uint8Array<ArrayBuff
  * @param isUnused Whether it was kept for a request that came to nothing.
  */
 export async function dropFile(
-  deps: Deps,
+  invocation: Invocation,
   { id, tenantId }: Pick<StoredFile, "id" | "tenantId">,
   isUnused = false,
 ): Promise<void> {
-  await eraseFiles(deps.db, tenantId, { file: id }).run();
-  await buryFiles(deps, [{ id, tenantId }], isUnused);
+  await eraseFiles(invocation.db, tenantId, { file: id }).run();
+  await tombstoneFiles(invocation, [{ id, tenantId }], isUnused);
 }
 
 export type DeleteFileResult =
@@ -173,13 +183,17 @@ export type DeleteFileResult =
   | { kind: "not_found" }
   | { kind: "key_refused"; refusal: KeyRefusal };
 
-export async function deleteFile(deps: Deps, caller: Caller, id: string): Promise<DeleteFileResult> {
-  const found = selectFiles(deps.db, caller.tenantId, [id], deps.now());
-  const entered = await enter(deps, caller, { action: "delete_file" }, [found]);
-  if (entered.kind === "key_refused") return entered;
-  const [file] = filesOf(entered.results[0]);
+export async function deleteFile(
+  invocation: Invocation,
+  caller: Caller,
+  id: string,
+): Promise<DeleteFileResult> {
+  const found = selectFiles(invocation.db, caller.tenantId, [id], invocation.now());
+  const authorized = await authorize(invocation, caller, { action: "delete_file" }, [found]);
+  if (authorized.kind === "key_refused") return authorized;
+  const [file] = filesOf(authorized.results[0]);
   if (!file || (caller.token && caller.token.id !== file.tokenId)) return { kind: "not_found" };
-  await dropFile(deps, file);
+  await dropFile(invocation, file);
   return { kind: "deleted" };
 }
 
@@ -190,19 +204,23 @@ export interface FileObject extends Pick<Picture, "contentType"> {
 }
 
 /** Reads a file's bytes for whoever has its name; one read of R2. */
-export async function readFile(deps: Deps, name: string, headOnly: boolean): Promise<FileObject | undefined> {
+export async function readFile(
+  invocation: Invocation,
+  name: string,
+  headOnly: boolean,
+): Promise<FileObject | undefined> {
   const named = readFileName(name);
   if (!named) return undefined;
   const key = fileKey(named.id);
-  const object = await reach(
+  const object = await callBinding(
     "storage",
     async (): Promise<R2Object | R2ObjectBody | null> =>
-      headOnly ? deps.bucket.head(key) : deps.bucket.get(key),
+      headOnly ? invocation.bucket.head(key) : invocation.bucket.get(key),
   );
   if (!object) return undefined;
   const body = "body" in object ? object.body : null;
   const contentType = object.httpMetadata?.contentType as ImageContentType | undefined;
-  const alive = object.size > 0 && Number(object.customMetadata?.expires_ms) > deps.now();
+  const alive = object.size > 0 && Number(object.customMetadata?.expires_ms) > invocation.now();
   if (!alive || !contentType || imageExtensions[contentType] !== named.extension) {
     await body?.cancel();
     return undefined;
@@ -213,10 +231,10 @@ export async function readFile(deps: Deps, name: string, headOnly: boolean): Pro
 /**
  * Looks whether references that name this gateway's files name live ones of the caller's tenant.
  * @param names What stands behind `/files/` in each reference; undefined for references to anywhere else.
- * @returns the places in the list of those that do not.
+ * @returns the fileHolds in the list of those that do not.
  */
 export async function missingFiles(
-  deps: Deps,
+  invocation: Invocation,
   caller: Caller,
   names: readonly (string | undefined)[],
 ): Promise<number[]> {
@@ -224,7 +242,9 @@ export async function missingFiles(
     .flatMap((name) => readFileName(name ?? "")?.id ?? [])
     .filter((id) => fileIdPattern.test(id));
   const result =
-    ids.length > 0 ? await selectFiles(deps.db, caller.tenantId, ids, deps.now()).all() : undefined;
+    ids.length > 0
+      ? await selectFiles(invocation.db, caller.tenantId, ids, invocation.now()).all()
+      : undefined;
   const alive = new Set(
     filesOf(result).map(({ id, contentType }) => `${id}.${imageExtensions[contentType]}`),
   );

@@ -7,8 +7,15 @@
 import type { Caller, KeyRefusal } from "../../domain/access.ts";
 import type { PolicyState } from "../../domain/admission.ts";
 import { maxUploadBytes, type Picture, readPicture, type StoredFile } from "../../domain/uploads.ts";
-import type { Deps } from "../../platform/invocation.ts";
-import { admitFile, dropFile, type FileAdmission, keepPicture, leavePlace, type Place } from "./files.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import {
+  admitFile,
+  dropFile,
+  type FileAdmission,
+  type FileHold,
+  keepPicture,
+  releaseFileHold,
+} from "./files.ts";
 
 type FileRefused = Exclude<FileAdmission, { kind: "admitted" | "key_refused" }>;
 
@@ -21,7 +28,7 @@ export type KeptReferences =
 
 /** Keeps images, in their order. */
 export async function keepReferences(
-  deps: Deps,
+  invocation: Invocation,
   caller: Caller,
   images: Uint8Array<ArrayBuffer>[],
   endUser: string | null,
@@ -33,26 +40,26 @@ export async function keepReferences(
     if ("problem" in picture) return { kind: "no_picture", index, problem: picture.problem };
     pictures.push(picture);
   }
-  const places: Place[] = [];
+  const fileHolds: FileHold[] = [];
   for (const { length } of images) {
-    const admission = await admitFile(deps, caller, { bytes: length, isRequest: false });
+    const admission = await admitFile(invocation, caller, { bytes: length, isRequest: false });
     if (admission.kind === "admitted") {
-      places.push(admission.place);
+      fileHolds.push(admission.fileHold);
       continue;
     }
-    await leavePlaces(deps, places);
+    await releaseFileHolds(invocation, fileHolds);
     if (admission.kind === "key_refused") return admission;
     return { kind: "refused", refusal: admission, policies: admission.policies };
   }
   const files: StoredFile[] = [];
   try {
     for (const [index, picture] of pictures.entries()) {
-      const [place, bytes] = [places[index], images[index]];
-      if (place && bytes) files.push(await keepPicture(deps, place, { bytes, picture, endUser }));
+      const [fileHold, bytes] = [fileHolds[index], images[index]];
+      if (fileHold && bytes) files.push(await keepPicture(invocation, fileHold, { bytes, picture, endUser }));
     }
   } catch (error) {
-    await leavePlaces(deps, places.slice(files.length + 1));
-    dropReferences(deps, files);
+    await releaseFileHolds(invocation, fileHolds.slice(files.length + 1));
+    dropReferences(invocation, files);
     throw error;
   }
   return { kind: "kept", files };
@@ -60,11 +67,11 @@ export async function keepReferences(
 
 const tooLong = { problem: `must be at most ${maxUploadBytes} bytes` };
 
-async function leavePlaces(deps: Deps, places: Place[]): Promise<void> {
-  await Promise.all(places.map((place) => leavePlace(deps, place)));
+async function releaseFileHolds(invocation: Invocation, fileHolds: FileHold[]): Promise<void> {
+  await Promise.all(fileHolds.map((fileHold) => releaseFileHold(invocation, fileHold)));
 }
 
 /** Erases files that no task came of, beside the reply; the day's files are as if they had never been. */
-export function dropReferences(deps: Deps, files: StoredFile[]): void {
-  for (const file of files) deps.defer("drop_reference", () => dropFile(deps, file, true));
+export function dropReferences(invocation: Invocation, files: StoredFile[]): void {
+  for (const file of files) invocation.defer("drop_reference", () => dropFile(invocation, file, true));
 }

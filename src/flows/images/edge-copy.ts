@@ -16,11 +16,11 @@
  */
 
 import { type ImageContentType, imageUrl } from "../../domain/task.ts";
-import { type Deps, describe } from "../../platform/invocation.ts";
+import { describe, type Invocation } from "../../platform/invocation.ts";
 import { connections, inParallel } from "../../platform/parallel.ts";
 
-type EdgeDeps = Pick<Deps, "cache" | "config" | "defer" | "log">;
-type KeepDeps = EdgeDeps & Pick<Deps, "now">;
+type EdgeDeps = Pick<Invocation, "cache" | "config" | "defer" | "log">;
+type KeepDeps = EdgeDeps & Pick<Invocation, "now">;
 
 /** How long a copy may outlive its picture. */
 const copySeconds = 3_600;
@@ -33,7 +33,7 @@ const patienceMs = 100;
 
 /** The address of a picture's copy. @param origin Scheme and host; nobody can ask for a second copy by `http`. */
 export function copyAddress(
-  { config }: Pick<Deps, "config">,
+  { config }: Pick<Invocation, "config">,
   origin: string,
   id: string,
   contentType: ImageContentType,
@@ -49,8 +49,8 @@ export interface Copy {
 }
 
 /** @returns `broken` when the cache fails or takes too long; the picture is then better read without it. */
-export async function findCopy(deps: EdgeDeps, address: string): Promise<Copy | "none" | "broken"> {
-  const found = await ask(deps, address);
+export async function findCopy(invocation: EdgeDeps, address: string): Promise<Copy | "none" | "broken"> {
+  const found = await ask(invocation, address);
   if (!(found instanceof Response)) return found;
   const etag = found.headers.get("etag");
   const size = Number(found.headers.get("content-length"));
@@ -62,12 +62,12 @@ export async function findCopy(deps: EdgeDeps, address: string): Promise<Copy | 
 
 /** Some bytes of a copy; undefined when it is gone, or the cache gives no parts. */
 export async function partOfCopy(
-  deps: EdgeDeps,
+  invocation: EdgeDeps,
   address: string,
   { offset, length }: { offset: number; length: number },
 ): Promise<ReadableStream<Uint8Array> | undefined> {
   const bytes = `${offset}-${offset + length - 1}`;
-  const found = await ask(deps, address, { range: `bytes=${bytes}` });
+  const found = await ask(invocation, address, { range: `bytes=${bytes}` });
   if (!(found instanceof Response)) return undefined;
   const isIt = found.status === 206 && found.headers.get("content-range")?.startsWith(`bytes ${bytes}/`);
   if (isIt && found.body) return found.body;
@@ -81,7 +81,7 @@ export async function partOfCopy(
  * @returns the bytes for the reply; they are read from R2 once, for both. A read that breaks off leaves no copy.
  */
 export function keepCopy(
-  deps: KeepDeps,
+  invocation: KeepDeps,
   address: string,
   contentType: ImageContentType,
   { etag, size, body }: Copy,
@@ -96,46 +96,46 @@ export function keepCopy(
   };
   // Bytes that end before all were there are a failure to this stream, not an end.
   const whole = copy.pipeThrough(new FixedLengthStream(size));
-  deps.defer("keep_copy", async () => {
-    const startMs = deps.now();
+  invocation.defer("keep_copy", async () => {
+    const startMs = invocation.now();
     try {
       // Without a time limit: the runtime reads both at the slower one's pace, so that it holds little of them, and a
       // client may take minutes.
-      await deps.cache.put(address, new Response(whole, { headers }));
+      await invocation.cache.put(address, new Response(whole, { headers }));
     } catch (error) {
       // Whether a cache keeps the half of what it was sent is not said anywhere.
-      await dropCopies(deps, [address]);
+      await dropCopies(invocation, [address]);
       throw error;
     }
-    if (deps.now() - startMs < quickMs) return;
-    if (await isErased().catch(() => true)) await dropCopies(deps, [address]);
+    if (invocation.now() - startMs < quickMs) return;
+    if (await isErased().catch(() => true)) await dropCopies(invocation, [address]);
   });
   return reply;
 }
 
 /** Drops this data centre's copies of pictures that are erased. It never fails: they live for an hour at the most. */
-export async function dropCopies(deps: EdgeDeps, addresses: string[]): Promise<void> {
+export async function dropCopies(invocation: EdgeDeps, addresses: string[]): Promise<void> {
   let works = true;
   await inParallel(addresses, connections, async (address) => {
     // A cache that failed once would keep cron waiting for each picture.
     if (!works) return;
-    works = (await inTime(deps, () => deps.cache.delete(address))) !== "broken";
+    works = (await inTime(invocation, () => invocation.cache.delete(address))) !== "broken";
   });
 }
 
 async function ask(
-  deps: EdgeDeps,
+  invocation: EdgeDeps,
   address: string,
   headers: Record<string, string> = {},
 ): Promise<Response | "none" | "broken"> {
   const asked = new Request(address, { headers });
   const drop = (late: Response | undefined) => void late?.body?.cancel().catch(() => undefined);
-  return (await inTime(deps, () => deps.cache.match(asked), drop)) ?? "none";
+  return (await inTime(invocation, () => invocation.cache.match(asked), drop)) ?? "none";
 }
 
 /** @param drop Takes what comes when nobody waits any longer. */
 async function inTime<T>(
-  deps: EdgeDeps,
+  invocation: EdgeDeps,
   call: () => Promise<T>,
   drop: (late: T) => void = () => undefined,
 ): Promise<T | "broken"> {
@@ -153,7 +153,7 @@ async function inTime<T>(
     return await Promise.race([called, tooLate]);
   } catch (error) {
     isLate = true;
-    deps.log({ event: "cache_failed", level: "error", problem: describe(error) });
+    invocation.log({ event: "cache_failed", level: "error", problem: describe(error) });
     return "broken";
   } finally {
     clearTimeout(timer);

@@ -4,7 +4,7 @@
  */
 
 import { checkAddress } from "../../domain/address.ts";
-import type { Deps } from "../../platform/invocation.ts";
+import type { Invocation } from "../../platform/invocation.ts";
 import { largeBytes, takeTurn } from "../../platform/large-bodies.ts";
 import { userAgent } from "../../upstream/evolink.ts";
 
@@ -31,20 +31,25 @@ const problem = (text: string, { final = false, dead = false } = {}): Fetched =>
 
 /**
  * Fetches a picture's bytes, `ARCHIVE_MAX_BYTES` at the most. Never throws for what the other side does.
- * @param firstTry whether the link has never been tried: less patience with a host that does not answer.
+ * @param firstTry whether the link has never been attempted: less patience with a host that does not answer.
  */
-export async function fetchPicture(deps: Deps, link: string, firstTry: boolean): Promise<Fetched> {
-  const silence = watchSilence(deps, firstTry ? patienceMs.firstTry : patienceMs.later);
+export async function fetchPicture(
+  invocation: Invocation,
+  link: string,
+  firstTry: boolean,
+): Promise<Fetched> {
+  const silence = watchSilence(invocation, firstTry ? patienceMs.firstTry : patienceMs.later);
   const { signal } = silence;
   try {
     let address = link;
     for (let hop = 0; hop <= maxRedirects; hop++) {
-      const checked = checkLink(deps, address);
+      const checked = checkLink(invocation, address);
       if ("problem" in checked) return problem(`address ${checked.problem}`);
       const headers = { accept: "image/*", "user-agent": userAgent };
-      const response = await deps.fetch(checked.url.href, { headers, redirect: "manual", signal });
+      const response = await invocation.fetch(checked.url.href, { headers, redirect: "manual", signal });
       silence.heard();
-      if (response.status < 300 || response.status >= 400) return await readPicture(deps, response, silence);
+      if (response.status < 300 || response.status >= 400)
+        return await readPicture(invocation, response, silence);
       await response.body?.cancel();
       const location = response.headers.get("location");
       const next = location === null ? null : URL.parse(location, checked.url);
@@ -60,7 +65,7 @@ export async function fetchPicture(deps: Deps, link: string, firstTry: boolean):
 }
 
 /** Aborts once nothing has been heard for `ms`, too little on the whole, or when all of it takes too long. */
-function watchSilence({ now }: Pick<Deps, "now">, ms: number) {
+function watchSilence({ now }: Pick<Invocation, "now">, ms: number) {
   const stop = new AbortController();
   let bytes = 0;
   let bodyMs: number | undefined;
@@ -93,12 +98,12 @@ function watchSilence({ now }: Pick<Deps, "now">, ms: number) {
 }
 type Silence = Omit<ReturnType<typeof watchSilence>, "signal">;
 
-function checkLink(deps: Deps, address: string): ReturnType<typeof checkAddress> {
+function checkLink(invocation: Invocation, address: string): ReturnType<typeof checkAddress> {
   // The upstream's own origin is the operator's choice and needs no check.
   const url = URL.parse(address);
-  if (url && url.origin === new URL(deps.config.UPSTREAM_BASE_URL).origin) return { url };
+  if (url && url.origin === new URL(invocation.config.UPSTREAM_BASE_URL).origin) return { url };
   return checkAddress(address, {
-    allowPrivate: deps.config.ALLOW_PRIVATE_NETWORK,
+    allowPrivate: invocation.config.ALLOW_PRIVATE_NETWORK,
     schemes: ["https:", "http:"],
   });
 }
@@ -106,12 +111,12 @@ function checkLink(deps: Deps, address: string): ReturnType<typeof checkAddress>
 /** What file hosts say of a link that has run out or was never signed for what it asks. */
 const deadStatuses = [401, 403, 404, 410];
 
-async function readPicture(deps: Deps, response: Response, silence: Silence): Promise<Fetched> {
+async function readPicture(invocation: Invocation, response: Response, silence: Silence): Promise<Fetched> {
   if (response.status !== 200 || !response.body) {
     await response.body?.cancel();
     return problem(`status ${response.status}`, { dead: deadStatuses.includes(response.status) });
   }
-  const maxBytes = deps.config.ARCHIVE_MAX_BYTES;
+  const maxBytes = invocation.config.ARCHIVE_MAX_BYTES;
   const declared = readLength(response.headers);
   if (declared !== null && declared > maxBytes) {
     await response.body.cancel();
@@ -120,7 +125,7 @@ async function readPicture(deps: Deps, response: Response, silence: Silence): Pr
   const isSmall = declared !== null && declared <= largeBytes;
   // Waiting for one's turn is no silence of the host's.
   silence.pause();
-  const done = isSmall ? () => undefined : await takeTurn(deps);
+  const done = isSmall ? () => undefined : await takeTurn(invocation);
   let kept = false;
   try {
     silence.begin();

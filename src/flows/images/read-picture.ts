@@ -4,7 +4,7 @@
  */
 
 import { type ImageContentType, imageKey } from "../../domain/task.ts";
-import { type Deps, reach } from "../../platform/invocation.ts";
+import { callBinding, type Invocation } from "../../platform/invocation.ts";
 import { type Copy, copyAddress, findCopy, keepCopy, partOfCopy } from "./edge-copy.ts";
 
 export interface PictureWanted {
@@ -41,15 +41,15 @@ export interface Picture {
 
 export type PictureRead = Picture | { kind: "none" } | { kind: "deleted" };
 
-/** @throws OutOfReach when R2 does not answer; what the cache does never matters. */
-export async function readPicture(deps: Deps, wanted: PictureWanted): Promise<PictureRead> {
-  const address = copyAddress(deps, wanted.origin, wanted.id, wanted.contentType);
-  const copy = await findCopy(deps, address);
+/** @throws BindingUnavailable when R2 does not answer; what the cache does never matters. */
+export async function readPicture(invocation: Invocation, wanted: PictureWanted): Promise<PictureRead> {
+  const address = copyAddress(invocation, wanted.origin, wanted.id, wanted.contentType);
+  const copy = await findCopy(invocation, address);
   if (typeof copy === "object") {
-    const picture = await fromCopy(deps, address, wanted, copy);
+    const picture = await fromCopy(invocation, address, wanted, copy);
     if (picture) return picture;
   }
-  const read = await reach("storage", () => readObject(deps.bucket, wanted));
+  const read = await callBinding("storage", () => readObject(invocation.bucket, wanted));
   // The wrong extension is as good as none.
   if (read?.object.httpMetadata?.contentType !== wanted.contentType) return { kind: "none" };
   const { object, range } = read;
@@ -59,14 +59,16 @@ export async function readPicture(deps: Deps, wanted: PictureWanted): Promise<Pi
   const part = range && servedPart(range, size);
   const body = "body" in object ? object.body : null;
   const keeps = body && !part && copy === "none";
-  const isErased = async () => !(await deps.bucket.head(imageKey(wanted.id)))?.size;
-  const bytes = keeps ? keepCopy(deps, address, wanted.contentType, { etag, size, body }, isErased) : body;
+  const isErased = async () => !(await invocation.bucket.head(imageKey(wanted.id)))?.size;
+  const bytes = keeps
+    ? keepCopy(invocation, address, wanted.contentType, { etag, size, body }, isErased)
+    : body;
   return { kind: "picture", etag, size, part, body: bytes };
 }
 
 /** @returns undefined when the cache does not give the part that is wanted. */
 async function fromCopy(
-  deps: Deps,
+  invocation: Invocation,
   address: string,
   wanted: PictureWanted,
   { etag, size, body }: Copy,
@@ -79,7 +81,7 @@ async function fromCopy(
   if (!wantsBytes || !range) return picture;
   const part = servedPart(range, size);
   if (part.length === 0) return { ...picture, part };
-  const bytes = await partOfCopy(deps, address, part);
+  const bytes = await partOfCopy(invocation, address, part);
   return bytes && { ...picture, part, body: bytes };
 }
 

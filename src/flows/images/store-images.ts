@@ -22,7 +22,7 @@ import {
   type Task,
   type TaskImage,
 } from "../../domain/task.ts";
-import { type Deps, describe } from "../../platform/invocation.ts";
+import { describe, type Invocation } from "../../platform/invocation.ts";
 import { inParallel } from "../../platform/parallel.ts";
 import { finish } from "../tasks/finish.ts";
 import { fetchPicture } from "./fetch-picture.ts";
@@ -36,32 +36,42 @@ const picturesAtOnce = 2;
 const maxPauseMs = 600_000;
 
 /** Stores what is still wanted of a task that the caller holds the lease of, and ends it when nothing is. */
-export async function storeImages(deps: Deps, task: Task): Promise<void> {
+export async function storeImages(invocation: Invocation, task: Task): Promise<void> {
   const dead = new Set<string>();
-  let images = await storeWanted(deps, task, task.images, dead);
+  let images = await storeWanted(invocation, task, task.images, dead);
   // The upstream may hand out better links than those that it gave when it was done.
-  const fresh = dead.size > 0 ? await readFreshLinks(deps, task, dead) : undefined;
-  if (fresh) images = await storeWanted(deps, task, withLinks(images, fresh), new Set());
-  const open = images.some((image) => image.state === "wanted") && deps.now() < (task.linksDieMs ?? 0);
+  const fresh = dead.size > 0 ? await readFreshLinks(invocation, task, dead) : undefined;
+  if (fresh) images = await storeWanted(invocation, task, withLinks(images, fresh), new Set());
+  const open =
+    images.some((image) => image.state === "wanted") && invocation.now() < (task.upstreamLinksExpireMs ?? 0);
   if (open) {
     const pauseMs = Math.min(maxPauseMs, 2 ** Math.min(task.attempts, 12) * 1000);
-    await postponeStoring(deps.db, task, images, deps.now() + pauseMs);
+    await postponeStoring(invocation.db, task, images, invocation.now() + pauseMs);
     return;
   }
   const stored = images.filter((image) => image.state === "stored");
   const ended = stored.length > 0 ? { state: "completed" as const, errorCode: null } : failure;
-  await finish(deps, [{ id: task.id, from: ["storing"], images: stored, ...ended }]);
+  await finish(invocation, [{ id: task.id, from: ["storing"], images: stored, ...ended }]);
 }
 
 /** @param dead takes the links that turned out to be gone. */
-function storeWanted(deps: Deps, task: Task, images: TaskImage[], dead: Set<string>): Promise<TaskImage[]> {
-  return inParallel(images, picturesAtOnce, (image) => storeImage(deps, task, image, dead));
+function storeWanted(
+  invocation: Invocation,
+  task: Task,
+  images: TaskImage[],
+  dead: Set<string>,
+): Promise<TaskImage[]> {
+  return inParallel(images, picturesAtOnce, (image) => storeImage(invocation, task, image, dead));
 }
 
 /** Reads the task upstream again: its links in order, when they are for the same pictures and not the dead ones. */
-async function readFreshLinks(deps: Deps, task: Task, dead: Set<string>): Promise<string[] | undefined> {
+async function readFreshLinks(
+  invocation: Invocation,
+  task: Task,
+  dead: Set<string>,
+): Promise<string[] | undefined> {
   if (task.upstreamId === null) return undefined;
-  const outcome = await deps.upstream.read(task.upstreamId);
+  const outcome = await invocation.upstream.read(task.upstreamId);
   if (outcome.kind !== "task" || outcome.seen.status !== "completed") return undefined;
   const links = outcome.seen.links.slice(0, task.input.n);
   return links.length === task.images.length && !links.every((link) => dead.has(link)) ? links : undefined;
@@ -76,33 +86,38 @@ function withLinks(images: TaskImage[], links: string[]): TaskImage[] {
 
 const failure = { state: "failed", errorCode: "storage_failed" } as const;
 
-async function storeImage(deps: Deps, task: Task, image: TaskImage, dead: Set<string>): Promise<TaskImage> {
+async function storeImage(
+  invocation: Invocation,
+  task: Task,
+  image: TaskImage,
+  dead: Set<string>,
+): Promise<TaskImage> {
   if (image.state !== "wanted" || !image.source) return image;
   try {
-    return await fetchAndStore(deps, task, image, image.source, dead);
+    return await fetchAndStore(invocation, task, image, image.source, dead);
   } catch (error) {
     // The bucket is out of reach: this picture waits, the others do not.
-    return notStored(deps, task, image, describe(error), false);
+    return notStored(invocation, task, image, describe(error), false);
   }
 }
 
 async function fetchAndStore(
-  deps: Deps,
+  invocation: Invocation,
   task: Task,
   image: TaskImage,
   source: string,
   dead: Set<string>,
 ): Promise<TaskImage> {
   // An earlier try may have put it and died before it could say so.
-  const found = task.attempts > 1 ? await readStored(deps, image.id) : undefined;
+  const found = task.attempts > 1 ? await readStored(invocation, image.id) : undefined;
   if (found) return { ...image, state: "stored", stored: found };
-  const fetched = await fetchPicture(deps, source, task.attempts <= 1);
+  const fetched = await fetchPicture(invocation, source, task.attempts <= 1);
   if (fetched.kind === "problem") {
     if (fetched.dead) dead.add(source);
-    return notStored(deps, task, image, fetched.problem, fetched.final);
+    return notStored(invocation, task, image, fetched.problem, fetched.final);
   }
   try {
-    return await keep(deps, task, image, fetched.bytes);
+    return await keep(invocation, task, image, fetched.bytes);
   } finally {
     fetched.done();
   }
@@ -110,23 +125,36 @@ async function fetchAndStore(
 
 /** Puts bytes under the picture's id, if they are a whole picture. */
 async function keep(
-  deps: Deps,
+  invocation: Invocation,
   task: Task,
   image: TaskImage,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<TaskImage> {
   const facts = readImage(bytes);
-  if (!facts) return notStored(deps, task, image, "no PNG, JPEG or WebP", false);
-  if (!isComplete(bytes, facts.contentType)) return notStored(deps, task, image, "incomplete", false);
+  if (!facts) return notStored(invocation, task, image, "no PNG, JPEG or WebP", false);
+  if (!isComplete(bytes, facts.contentType)) return notStored(invocation, task, image, "incomplete", false);
   const sha256 = await sha256Hex(bytes);
-  const stored = await putOnce(deps, image.id, bytes, { ...facts, bytes: bytes.length, sha256 });
-  return stored ? { ...image, state: "stored", stored } : notStored(deps, task, image, "erased", true);
+  const stored = await putOnce(invocation, image.id, bytes, { ...facts, bytes: bytes.length, sha256 });
+  return stored ? { ...image, state: "stored", stored } : notStored(invocation, task, image, "erased", true);
 }
 
-function notStored(deps: Deps, task: Task, image: TaskImage, problem: string, final: boolean): TaskImage {
+function notStored(
+  invocation: Invocation,
+  task: Task,
+  image: TaskImage,
+  problem: string,
+  final: boolean,
+): TaskImage {
   // Which picture, by number: its id is the key to its URL.
   const picture = task.images.findIndex(({ id }) => id === image.id);
-  deps.log({ event: "picture_not_stored", task: task.id, picture, attempt: task.attempts, problem, final });
+  invocation.log({
+    event: "picture_not_stored",
+    task: task.id,
+    picture,
+    attempt: task.attempts,
+    problem,
+    final,
+  });
   return final ? { ...image, state: "lost" } : image;
 }
 
@@ -135,22 +163,22 @@ function notStored(deps: Deps, task: Task, image: TaskImage, problem: string, fi
  * @returns what is known of the object that is there now; undefined when it was erased meanwhile.
  */
 async function putOnce(
-  deps: Deps,
+  invocation: Invocation,
   id: string,
   bytes: Uint8Array<ArrayBuffer>,
   facts: StoredImage,
 ): Promise<StoredImage | undefined> {
-  const put = await deps.bucket.put(imageKey(id), bytes, {
+  const put = await invocation.bucket.put(imageKey(id), bytes, {
     onlyIf: { etagDoesNotMatch: "*" },
     sha256: facts.sha256,
     httpMetadata: { contentType: facts.contentType, cacheControl: "public, max-age=31536000, immutable" },
     customMetadata: { width: String(facts.width), height: String(facts.height), sha256: facts.sha256 },
   });
-  return put ? facts : readStored(deps, id);
+  return put ? facts : readStored(invocation, id);
 }
 
-async function readStored(deps: Deps, id: string): Promise<StoredImage | undefined> {
-  const object = await deps.bucket.head(imageKey(id));
+async function readStored(invocation: Invocation, id: string): Promise<StoredImage | undefined> {
+  const object = await invocation.bucket.head(imageKey(id));
   if (!object || object.size === 0) return undefined;
   return {
     contentType: object.httpMetadata?.contentType as ImageContentType,
@@ -170,44 +198,47 @@ export interface FoundByTick {
 
 /**
  * Stores what is due; true when there may be more.
- * @param which `new`: such as were never tried; `any`: first those whose links die first.
+ * @param which `new`: such as were never attempted; `any`: first those whose links die first.
  * @param atOnce How many to claim.
  * @param found What the tick has found done, if it is its lane that stores.
  */
 export async function storeNext(
-  deps: Deps,
+  invocation: Invocation,
   which: "new" | "any",
   atOnce: number,
   found: FoundByTick,
 ): Promise<boolean> {
-  const claimed = () => storeClaimed(deps, which, atOnce);
+  const claimed = () => storeClaimed(invocation, which, atOnce);
   const begun = async () => {
-    const task = await beginFound(deps, found);
-    if (task) await storeImages(deps, task);
+    const task = await beginFound(invocation, found);
+    if (task) await storeImages(invocation, task);
     return task !== undefined;
   };
   return which === "new" ? (await begun()) || (await claimed()) : (await claimed()) || (await begun());
 }
 
 /** Claims tasks and stores them, one after the other. */
-async function storeClaimed(deps: Deps, which: "new" | "any", atOnce: number): Promise<boolean> {
-  const claimedMs = deps.now();
+async function storeClaimed(invocation: Invocation, which: "new" | "any", atOnce: number): Promise<boolean> {
+  const claimedMs = invocation.now();
   const leaseUntilMs = claimedMs + storeLeaseMs;
-  const tasks = await claimStores(deps.db, claimedMs, leaseUntilMs, which, atOnce);
+  const tasks = await claimStores(invocation.db, claimedMs, leaseUntilMs, which, atOnce);
   const found = tasks.length > 0;
   for (let task = tasks.shift(); task; task = tasks.shift()) {
-    await storeImages(deps, task);
-    if (deps.now() - claimedMs < beginMs) continue;
+    await storeImages(invocation, task);
+    if (invocation.now() - claimedMs < beginMs) continue;
     const ids = tasks.splice(0).map(({ id }) => id);
-    if (ids.length > 0) await giveBackStores(deps.db, ids, leaseUntilMs, deps.now());
+    if (ids.length > 0) await giveBackStores(invocation.db, ids, leaseUntilMs, invocation.now());
   }
   return found;
 }
 
-async function beginFound(deps: Deps, { leaseUntilMs, begun }: FoundByTick): Promise<Task | undefined> {
+async function beginFound(
+  invocation: Invocation,
+  { leaseUntilMs, begun }: FoundByTick,
+): Promise<Task | undefined> {
   if (leaseUntilMs === 0) return undefined;
   for (;;) {
-    const task = await selectFound(deps.db, leaseUntilMs, [...begun]);
+    const task = await selectFound(invocation.db, leaseUntilMs, [...begun]);
     if (!task) return undefined;
     // The other slot may have read the same.
     if (begun.has(task.id)) continue;
@@ -217,6 +248,6 @@ async function beginFound(deps: Deps, { leaseUntilMs, begun }: FoundByTick): Pro
 }
 
 /** What nobody has begun when the lane ends is anybody's. */
-export async function giveBack(deps: Deps, { leaseUntilMs, begun }: FoundByTick): Promise<void> {
-  if (leaseUntilMs > 0) await giveBackFound(deps.db, leaseUntilMs, [...begun], deps.now());
+export async function giveBack(invocation: Invocation, { leaseUntilMs, begun }: FoundByTick): Promise<void> {
+  if (leaseUntilMs > 0) await giveBackFound(invocation.db, leaseUntilMs, [...begun], invocation.now());
 }

@@ -14,8 +14,8 @@
 import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
 import type { Caller, KeyRefusal } from "../../domain/access.ts";
 import type { Task } from "../../domain/task.ts";
-import type { Deps } from "../../platform/invocation.ts";
-import { enter } from "../tenants/authorize.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { authorize } from "../tenants/authorize.ts";
 import { finishNow } from "./finish.ts";
 
 export type CancelResult =
@@ -26,16 +26,18 @@ export type CancelResult =
   | { kind: "key_refused"; refusal: KeyRefusal };
 
 /** Cancels a task and releases its hold; one that is cancelled already stays so. */
-export async function cancelTask(deps: Deps, caller: Caller, id: string): Promise<CancelResult> {
-  const entered = await enter(deps, caller, { action: "cancel" }, [selectTask(deps.db, caller.tenantId, id)]);
-  if (entered.kind === "key_refused") return entered;
-  const before = firstTask(entered.results[0]);
+export async function cancelTask(invocation: Invocation, caller: Caller, id: string): Promise<CancelResult> {
+  const authorized = await authorize(invocation, caller, { action: "cancel" }, [
+    selectTask(invocation.db, caller.tenantId, id),
+  ]);
+  if (authorized.kind === "key_refused") return authorized;
+  const before = firstTask(authorized.results[0]);
   if (!before) return { kind: "not_found" };
   if (before.erased) return { kind: "deleted" };
   if (before.state === "queued") {
-    await finishNow(deps, { id, from: ["queued"], state: "cancelled", images: [], errorCode: null });
+    await finishNow(invocation, { id, from: ["queued"], state: "cancelled", images: [], errorCode: null });
   }
-  const [after] = await deps.db.batch([selectTask(deps.db, caller.tenantId, id)]);
+  const [after] = await invocation.db.batch([selectTask(invocation.db, caller.tenantId, id)]);
   const task = firstTask(after);
   return task?.state === "cancelled" ? { kind: "cancelled", task } : { kind: "not_cancellable" };
 }

@@ -18,7 +18,7 @@ import {
   endTask,
 } from "../../d1/tasks/tasks.ts";
 import { insertEnds } from "../../d1/webhooks/deliveries.ts";
-import { type Deps, describe } from "../../platform/invocation.ts";
+import { describe, type Invocation } from "../../platform/invocation.ts";
 import { connections, inParallel } from "../../platform/parallel.ts";
 import { wakeDelivery } from "../cron/lane-starter.ts";
 
@@ -27,59 +27,59 @@ const settleMs = 30_000;
 const tasksAtOnce = 60;
 
 /** Ends tasks, all in one transaction, and settles them beside. */
-export async function finish(deps: Deps, endings: Ending[]): Promise<void> {
-  const ended = await end(deps, endings);
-  if (ended.length > 0) deps.defer("settle", () => settle(deps, ended));
+export async function finish(invocation: Invocation, endings: Ending[]): Promise<void> {
+  const ended = await end(invocation, endings);
+  if (ended.length > 0) invocation.defer("settle", () => settle(invocation, ended));
 }
 
 /** Ends and settles a task before it returns: its caller is told that nothing is held any more. */
-export async function finishNow(deps: Deps, ending: Ending): Promise<void> {
-  await settle(deps, await end(deps, [ending]));
+export async function finishNow(invocation: Invocation, ending: Ending): Promise<void> {
+  await settle(invocation, await end(invocation, [ending]));
 }
 
 /** @returns the tasks that this call ended. */
-async function end(deps: Deps, endings: Ending[]): Promise<EndedTask[]> {
+async function end(invocation: Invocation, endings: Ending[]): Promise<EndedTask[]> {
   if (endings.length === 0) return [];
-  const nowMs = deps.now();
+  const nowMs = invocation.now();
   const dueMs = nowMs + settleMs;
   const ids = endings.map(({ id }) => id);
-  const results = await deps.db.batch([
-    ...endings.map((ending) => endTask(deps.db, ending, nowMs, dueMs)),
-    insertEnds(deps.db, ids, nowMs),
+  const results = await invocation.db.batch([
+    ...endings.map((ending) => endTask(invocation.db, ending, nowMs, dueMs)),
+    insertEnds(invocation.db, ids, nowMs),
   ]);
-  if (results.at(-1)?.meta.changes) wakeDelivery(deps);
+  if (results.at(-1)?.meta.changes) wakeDelivery(invocation);
   return results.slice(0, -1).flatMap((result) => endedTask(result) ?? []);
 }
 
 /** Settles holds and closes their tasks; what fails is left to cron. */
-async function settle(deps: Deps, tasks: EndedTask[]): Promise<void> {
+async function settle(invocation: Invocation, tasks: EndedTask[]): Promise<void> {
   const settled = await inParallel(tasks, connections, async (task) => {
     try {
-      await settleOne(deps, task);
+      await settleOne(invocation, task);
       return [task.id];
     } catch (error) {
-      deps.log({ event: "not_settled", level: "error", task: task.id, problem: describe(error) });
+      invocation.log({ event: "not_settled", level: "error", task: task.id, problem: describe(error) });
       return [];
     }
   });
   const ids = settled.flat();
-  if (ids.length > 0) await closeTasks(deps.db, ids);
+  if (ids.length > 0) await closeTasks(invocation.db, ids);
 }
 
-async function settleOne(deps: Deps, task: EndedTask): Promise<void> {
-  if (task.hold === null) return;
-  await deps.tenant(task.tenantId).settle({
-    hold: task.hold,
+async function settleOne(invocation: Invocation, task: EndedTask): Promise<void> {
+  if (task.holdNumber === null) return;
+  await invocation.tenant(task.tenantId).settle({
+    holdNumber: task.holdNumber,
     images: task.state === "completed" ? task.images : 0,
     refused: task.errorCode === "content_policy_violation",
-    forget: task.hidden,
-    nowMs: deps.now(),
+    deleteReplay: task.hidden,
+    nowMs: invocation.now(),
   });
 }
 
 /** Claims and settles what whoever ended it did not, once; true when there may be more. */
-export async function settleDue(deps: Deps): Promise<boolean> {
-  const due = await claimUnsettled(deps.db, deps.now(), deps.now() + settleMs, tasksAtOnce);
-  await settle(deps, due);
+export async function settleDue(invocation: Invocation): Promise<boolean> {
+  const due = await claimUnsettled(invocation.db, invocation.now(), invocation.now() + settleMs, tasksAtOnce);
+  await settle(invocation, due);
   return due.length === tasksAtOnce;
 }

@@ -3,8 +3,8 @@ import type { Caller } from "../../domain/access.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import type { Replay } from "../../tenant/replay.ts";
 
-/** What the request says of being a repetition. */
-export interface Repetition {
+/** What the request says of being a idempotency. */
+export interface IdempotencySource {
   /** `Idempotency-Key`. */
   key: string | null;
   /** `X-Stainless-Retry-Count`, as OpenAI's SDKs send it. */
@@ -18,9 +18,13 @@ export interface Repetition {
  * visitors share, also for their network address, so that nobody is shown another visitor's task by guessing.
  * @param body Whatever makes the request what it is, as it was parsed.
  */
-export async function replayOf(caller: Caller, body: object, repetition: Repetition): Promise<Replay | null> {
+export async function replayOf(
+  caller: Caller,
+  body: object,
+  idempotency: IdempotencySource,
+): Promise<Replay | null> {
   const fingerprint = await sha256Hex(canonical(body));
-  const { key, retries, ip } = repetition;
+  const { key, retries, ip } = idempotency;
   if (key !== null) {
     const holder = caller.token?.id ?? caller.keyId;
     const visitor = caller.kind === "browser" ? (ip ?? "") : "";

@@ -1,9 +1,9 @@
-/** Looking at many tasks in one invocation: a tick's share of a round, or a consumer's piece of it. */
+/** Looking at many tasks in one invocation: a tick's share of a round, or a consumer's workItem of it. */
 
 import type { DueTask } from "../../d1/tasks/due-tasks.ts";
-import type { Deps } from "../../platform/invocation.ts";
+import type { Invocation } from "../../platform/invocation.ts";
 import { connections, inParallel } from "../../platform/parallel.ts";
-import { type Found, lookAt, recordLooks } from "./poll.ts";
+import { type Found, pollTask, recordPolls } from "./poll.ts";
 
 /** Looks are written down in groups, so that what is ready is stored while the rest is still being looked at. */
 export const groupSize = 2 * connections;
@@ -13,8 +13,8 @@ export const groupSize = 2 * connections;
  * asked for a pause.
  * @param storing Who stores what is ready: by the lease under which it finds that, and what starts it.
  */
-export async function lookAtAll(
-  deps: Deps,
+export async function pollAll(
+  invocation: Invocation,
   tasks: DueTask[],
   untilMs: number,
   storing: { leaseUntilMs: number | null; start: () => void } = {
@@ -26,15 +26,15 @@ export async function lookAtAll(
   let found: Found[] = [];
   const record = async (some: Found[]) => {
     try {
-      await recordLooks(deps, some, storing.leaseUntilMs);
+      await recordPolls(invocation, some, storing.leaseUntilMs);
     } finally {
       // Also when it is not known whether it was written.
       if (some.some((one) => one.kind === "change" && one.result.images)) storing.start();
     }
   };
   await inParallel(tasks, connections, async (task) => {
-    if (busy || deps.now() >= untilMs) return;
-    const one = await lookAt(deps, task);
+    if (busy || invocation.now() >= untilMs) return;
+    const one = await pollTask(invocation, task);
     busy ||= one.kind === "busy";
     found.push(one);
     if (found.length < groupSize) return;

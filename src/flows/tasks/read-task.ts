@@ -3,8 +3,8 @@
 import { firstTask, queuePosition, selectQueuePosition, selectTask } from "../../d1/tasks/tasks.ts";
 import type { Caller, KeyRefusal } from "../../domain/access.ts";
 import type { Task } from "../../domain/task.ts";
-import type { Deps } from "../../platform/invocation.ts";
-import { enter } from "../tenants/authorize.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { authorize } from "../tenants/authorize.ts";
 import { refresh } from "./poll.ts";
 
 export type ReadResult =
@@ -16,17 +16,17 @@ export type ReadResult =
   | { kind: "not_found" };
 
 /** Reads a task of the caller's; an unfinished one is refreshed from the upstream beside the reply. */
-export async function readTask(deps: Deps, caller: Caller, id: string): Promise<ReadResult> {
-  const entered = await enter(deps, caller, { action: "read" }, [
-    selectTask(deps.db, caller.tenantId, id),
-    selectQueuePosition(deps.db, id),
+export async function readTask(invocation: Invocation, caller: Caller, id: string): Promise<ReadResult> {
+  const authorized = await authorize(invocation, caller, { action: "read" }, [
+    selectTask(invocation.db, caller.tenantId, id),
+    selectQueuePosition(invocation.db, id),
   ]);
-  if (entered.kind === "key_refused") return entered;
-  const task = firstTask(entered.results[0]);
+  if (authorized.kind === "key_refused") return authorized;
+  const task = firstTask(authorized.results[0]);
   if (!task || !isTheirs(caller, task)) return { kind: "not_found" };
   if (task.erased) return { kind: "deleted" };
-  if (task.state === "submitted") deps.defer("refresh", () => refresh(deps, task));
-  return { kind: "task", task, position: queuePosition(entered.results[1]) };
+  if (task.state === "submitted") invocation.defer("refresh", () => refresh(invocation, task));
+  return { kind: "task", task, position: queuePosition(authorized.results[1]) };
 }
 
 /** A token that is for one end user reads nobody else's tasks, even if it learns of their ids. */

@@ -17,16 +17,16 @@ import { claimSends } from "../../d1/tasks/due-tasks.ts";
 import { type Ending, postponeSend } from "../../d1/tasks/tasks.ts";
 import { accountPauseMs, retryPauseMs } from "../../domain/back-off.ts";
 import type { Task } from "../../domain/task.ts";
-import { type Deps, OutOfReach, spendElsewhere } from "../../platform/invocation.ts";
+import { BindingUnavailable, type Invocation, spendElsewhere } from "../../platform/invocation.ts";
 import { connections, inParallel } from "../../platform/parallel.ts";
 import type { RefusalCode } from "../../upstream/errors.ts";
 import type { SubmitOutcome } from "../../upstream/evolink.ts";
 import { finish } from "./finish.ts";
-import { recordLooks, resultOf } from "./poll.ts";
+import { recordPolls, resultOf } from "./poll.ts";
 
 /** How long a sender may keep a task to itself: one call, and time to write down how it went. */
-export function sendLeaseMs(deps: Pick<Deps, "config">): number {
-  return deps.config.UPSTREAM_TIMEOUT_MS + 30_000;
+export function sendLeaseMs(invocation: Pick<Invocation, "config">): number {
+  return invocation.config.UPSTREAM_TIMEOUT_MS + 30_000;
 }
 
 /** How a send went: the task as it is now, and how to write that down. */
@@ -35,46 +35,57 @@ export type SendResult =
   | { kind: "refused"; code: RefusalCode; ending: Ending };
 
 /** Sends a task that the caller holds the lease of. */
-export async function send(deps: Deps, task: Task): Promise<SendResult> {
-  const outcome = await deps.upstream.submit(task.model, task.input, task.id);
+export async function send(invocation: Invocation, task: Task): Promise<SendResult> {
+  const outcome = await invocation.upstream.submit(task.model, task.input, task.id);
   // An account that is refused now says nothing of an earlier send that may have been taken.
   const open = outcome.kind === "refused" && outcome.code === "upstream_rejected" && task.uncertain;
   switch (outcome.kind) {
     case "accepted":
-      return accepted(deps, task, outcome);
+      return accepted(invocation, task, outcome);
     case "busy":
-      return busy(deps, task, outcome.retryAfterMs);
+      return busy(invocation, task, outcome.retryAfterMs);
     case "unknown":
-      deps.log({ event: "send_unknown", task: task.id, attempt: task.attempts, reason: outcome.reason });
-      return unknown(deps, task);
+      invocation.log({
+        event: "send_unknown",
+        task: task.id,
+        attempt: task.attempts,
+        reason: outcome.reason,
+      });
+      return unknown(invocation, task);
     case "refused":
       if (outcome.code === "upstream_rejected")
-        deps.log({ event: "upstream_rejected", level: "error", task: task.id });
-      return open ? unknown(deps, task) : refused(task, outcome.code);
+        invocation.log({ event: "upstream_rejected", level: "error", task: task.id });
+      return open ? unknown(invocation, task) : refused(task, outcome.code);
   }
 }
 
-function accepted(deps: Deps, task: Task, outcome: SubmitOutcome & { kind: "accepted" }): SendResult {
+function accepted(
+  invocation: Invocation,
+  task: Task,
+  outcome: SubmitOutcome & { kind: "accepted" },
+): SendResult {
   const { upstreamId, seen } = outcome;
-  const submittedMs = deps.now();
+  const submittedMs = invocation.now();
   const submitted = { upstreamId, submittedMs, estimatedSeconds: seen.estimatedSeconds };
   const now: Task = { ...task, ...submitted, state: "submitted", refreshedMs: submittedMs };
   const write = async () => {
-    const noted = await deps.tenant(task.tenantId).submitted(task.id, submitted);
-    if (!noted) throw new OutOfReach("that the upstream has the task was perhaps not written");
-    spendElsewhere(deps, noted.cost);
+    const noted = await invocation.tenant(task.tenantId).submitted(task.id, submitted);
+    if (!noted) throw new BindingUnavailable("that the upstream has the task was perhaps not written");
+    spendElsewhere(invocation, noted.cost);
     // The upstream may answer with a task that is terminal already.
     if (noted.isFirst)
-      await recordLooks(deps, [resultOf(deps, { ...now, imagesAsked: task.input.n, watched: false }, seen)]);
+      await recordPolls(invocation, [
+        resultOf(invocation, { ...now, imagesAsked: task.input.n, isRead: false }, seen),
+      ]);
   };
   return { kind: "pending", task: now, write };
 }
 
-function busy(deps: Deps, task: Task, retryAfterMs: number | null): SendResult {
-  const dueMs = deps.now() + accountPauseMs(retryAfterMs);
+function busy(invocation: Invocation, task: Task, retryAfterMs: number | null): SendResult {
+  const dueMs = invocation.now() + accountPauseMs(retryAfterMs);
   const write = async () => {
-    await coolDown(deps.db, dueMs);
-    await postponeSend(deps.db, task, dueMs, false);
+    await coolDown(invocation.db, dueMs);
+    await postponeSend(invocation.db, task, dueMs, false);
   };
   return {
     kind: "pending",
@@ -83,9 +94,9 @@ function busy(deps: Deps, task: Task, retryAfterMs: number | null): SendResult {
   };
 }
 
-function unknown(deps: Deps, task: Task): SendResult {
-  const dueMs = deps.now() + retryPauseMs(task.attempts, deps.random());
-  const write = () => postponeSend(deps.db, task, dueMs, true);
+function unknown(invocation: Invocation, task: Task): SendResult {
+  const dueMs = invocation.now() + retryPauseMs(task.attempts, invocation.random());
+  const write = () => postponeSend(invocation.db, task, dueMs, true);
   return { kind: "pending", task: { ...task, uncertain: true, dueMs }, write };
 }
 
@@ -99,16 +110,23 @@ function refused(task: Task, code: RefusalCode): SendResult {
 }
 
 /** Claims and sends what is due, once; true when there may be more. */
-export async function sendDue(deps: Deps): Promise<boolean> {
-  const claimed = await claimSends(deps.db, deps.now(), deps.now() + sendLeaseMs(deps), connections);
+export async function sendDue(invocation: Invocation): Promise<boolean> {
+  const claimed = await claimSends(
+    invocation.db,
+    invocation.now(),
+    invocation.now() + sendLeaseMs(invocation),
+    connections,
+  );
   await Promise.all(
     await inParallel(claimed, connections, async (task) => {
-      if (deps.now() >= task.deadlineMs) {
+      if (invocation.now() >= task.deadlineMs) {
         const errorCode = task.uncertain ? "submit_outcome_unknown" : "task_timeout";
-        return finish(deps, [{ id: task.id, from: ["submitting"], state: "failed", images: [], errorCode }]);
+        return finish(invocation, [
+          { id: task.id, from: ["submitting"], state: "failed", images: [], errorCode },
+        ]);
       }
-      const result = await send(deps, task);
-      await (result.kind === "refused" ? finish(deps, [result.ending]) : result.write());
+      const result = await send(invocation, task);
+      await (result.kind === "refused" ? finish(invocation, [result.ending]) : result.write());
     }),
   );
   return claimed.length > 0;

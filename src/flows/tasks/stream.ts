@@ -5,39 +5,39 @@
 
 import type { Caller } from "../../domain/access.ts";
 import { isFinished, type Task } from "../../domain/task.ts";
-import type { Deps } from "../../platform/invocation.ts";
-import { pollTask } from "./wait.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { taskVersions } from "./wait.ts";
 
 /** Proxies close connections that are silent for long; a comment is due every fifteen seconds. */
 const heartbeatMs = 10_000;
 /** A client comes back by itself after that, which moves it off an old deployment. */
 const longestMs = 120_000;
 
-export type Followed = { kind: "task"; task: Task } | { kind: "heartbeat" };
+export type StreamEvent = { kind: "task"; task: Task } | { kind: "heartbeat" };
 
 /** @param seen The version that the client has; null: none. */
-export async function* followTask(
-  deps: Deps,
+export async function* streamTask(
+  invocation: Invocation,
   caller: Caller,
   task: Task,
   seen: number | null,
-): AsyncGenerator<Followed> {
+): AsyncGenerator<StreamEvent> {
   let sent = seen;
-  let sentMs = deps.now();
-  const changed = (current: Task): Followed | undefined => {
+  let sentMs = invocation.now();
+  const changed = (current: Task): StreamEvent | undefined => {
     if (current.version === sent) return undefined;
     sent = current.version;
-    sentMs = deps.now();
+    sentMs = invocation.now();
     return { kind: "task", task: current };
   };
   const first = changed(task);
   if (first) yield first;
   if (isFinished(task)) return;
-  for await (const current of pollTask(deps, caller, task, deps.now() + longestMs)) {
+  for await (const current of taskVersions(invocation, caller, task, invocation.now() + longestMs)) {
     const next = changed(current);
     if (next) yield next;
-    else if (deps.now() - sentMs >= heartbeatMs) {
-      sentMs = deps.now();
+    else if (invocation.now() - sentMs >= heartbeatMs) {
+      sentMs = invocation.now();
       yield { kind: "heartbeat" };
     }
   }

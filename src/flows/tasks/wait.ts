@@ -6,8 +6,8 @@
 import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
 import type { Caller } from "../../domain/access.ts";
 import { isFinished, type Task } from "../../domain/task.ts";
-import type { Deps } from "../../platform/invocation.ts";
-import { enter } from "../tenants/authorize.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { authorize } from "../tenants/authorize.ts";
 import { refresh } from "./poll.ts";
 
 /** No two looks are further apart. */
@@ -24,32 +24,38 @@ function paceMs(waitedMs: number): number {
  * refresh it at their own pace.
  * @param startMs Since when the caller waits.
  */
-export async function* pollTask(
-  deps: Deps,
+export async function* taskVersions(
+  invocation: Invocation,
   caller: Caller,
   task: Task,
   untilMs: number,
-  startMs: number = deps.now(),
+  startMs: number = invocation.now(),
 ): AsyncGenerator<Task> {
   let current = task;
   while (!isFinished(current)) {
-    const pauseMs = Math.min(paceMs(deps.now() - startMs), untilMs - deps.now());
+    const pauseMs = Math.min(paceMs(invocation.now() - startMs), untilMs - invocation.now());
     if (pauseMs <= 0) return;
-    await deps.sleep(pauseMs);
-    const entered = await enter(deps, caller, { action: "read" }, [
-      selectTask(deps.db, task.tenantId, task.id),
+    await invocation.sleep(pauseMs);
+    const authorized = await authorize(invocation, caller, { action: "read" }, [
+      selectTask(invocation.db, task.tenantId, task.id),
     ]);
-    const next = entered.kind === "in" ? firstTask(entered.results[0]) : undefined;
+    const next = authorized.kind === "in" ? firstTask(authorized.results[0]) : undefined;
     if (!next || next.erased) return;
-    if (next.state === "submitted") deps.defer("refresh", () => refresh(deps, next));
+    if (next.state === "submitted") invocation.defer("refresh", () => refresh(invocation, next));
     yield next;
     current = next;
   }
 }
 
 /** Waits for a task's end, `seconds` at the most. @returns it as it is then. */
-export async function waitForTask(deps: Deps, caller: Caller, task: Task, seconds: number): Promise<Task> {
+export async function waitForTask(
+  invocation: Invocation,
+  caller: Caller,
+  task: Task,
+  seconds: number,
+): Promise<Task> {
   let latest = task;
-  for await (const current of pollTask(deps, caller, task, deps.now() + seconds * 1000)) latest = current;
+  for await (const current of taskVersions(invocation, caller, task, invocation.now() + seconds * 1000))
+    latest = current;
   return latest;
 }

@@ -1,12 +1,12 @@
 /** Reading a tenant's ledger in pages of lines, newest first. */
 
 import type { LedgerLine } from "../../domain/ledger-lines.ts";
-import type { Deps } from "../../platform/invocation.ts";
+import type { Invocation } from "../../platform/invocation.ts";
 
-export interface StatementQuery {
+export interface LedgerListQuery {
   fromMs: number;
   toMs: number;
-  task: string | null;
+  taskId: string | null;
   /** {@link lineNumber} of the last line of the page before; null: from the newest on. */
   before: number | null;
   limit: number;
@@ -18,32 +18,32 @@ export function lineNumber({ seq, type }: LedgerLine): number {
 }
 
 /** @returns up to `limit` lines, and whether there are more. */
-export async function readStatement(
-  deps: Deps,
+export async function listLedger(
+  invocation: Invocation,
   tenantId: string,
-  { before, limit, ...query }: StatementQuery,
+  { before, limit, ...query }: LedgerListQuery,
 ): Promise<{ lines: LedgerLine[]; more: boolean }> {
   const beforeSeq = before === null ? Number.MAX_SAFE_INTEGER : Math.floor(before / 2) + 1;
   // One row more, since the first one may have been shown already, and another to know whether there is more.
-  const rows = await deps.tenant(tenantId).ledger({ ...query, beforeSeq, limit: limit + 2 });
+  const rows = await invocation.tenant(tenantId).ledger({ ...query, beforeSeq, limit: limit + 2 });
   const lines = rows.filter((line) => before === null || lineNumber(line) < before);
   return { lines: lines.slice(0, limit), more: lines.length > limit };
 }
 
 const rowsAtOnce = 1_000;
 /** A statement of more lines is for the JSON pages. */
-export const maxStatementLines = 100_000;
+export const maxLedgerLines = 100_000;
 
 /** Reads all lines of a period. */
-export async function readWholeStatement(
-  deps: Deps,
+export async function listWholeLedger(
+  invocation: Invocation,
   tenantId: string,
-  query: Omit<StatementQuery, "before" | "limit">,
+  query: Omit<LedgerListQuery, "before" | "limit">,
 ): Promise<LedgerLine[]> {
   const all: LedgerLine[] = [];
   let before: number | null = null;
-  for (let more = true; more && all.length < maxStatementLines; ) {
-    const page = await readStatement(deps, tenantId, { ...query, before, limit: rowsAtOnce });
+  for (let more = true; more && all.length < maxLedgerLines; ) {
+    const page = await listLedger(invocation, tenantId, { ...query, before, limit: rowsAtOnce });
     all.push(...page.lines);
     const last = page.lines.at(-1);
     before = last ? lineNumber(last) : before;

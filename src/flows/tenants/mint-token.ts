@@ -7,8 +7,8 @@ import type { KnownKey } from "../../d1/tenants/keys.ts";
 import { allowedModels, type Caller, type KeyRefusal } from "../../domain/access.ts";
 import type { Model } from "../../domain/model-catalog.ts";
 import { formatToken, type TokenClaims } from "../../domain/tokens.ts";
-import { type Deps, OutOfReach } from "../../platform/invocation.ts";
-import { enter } from "./authorize.ts";
+import { BindingUnavailable, type Invocation } from "../../platform/invocation.ts";
+import { authorize } from "./authorize.ts";
 
 /** What a tenant's server asks for. */
 export interface WantedToken {
@@ -28,34 +28,38 @@ export type Minted =
   | { kind: "no_turnstile" };
 
 /** Mints a token by a secret key. */
-export async function mintToken(deps: Deps, caller: Caller, wanted: WantedToken): Promise<Minted> {
-  const entered = await enter(deps, caller, { action: "mint" });
-  if (entered.kind === "key_refused") return entered;
-  const { known } = entered;
+export async function mintToken(
+  invocation: Invocation,
+  caller: Caller,
+  wanted: WantedToken,
+): Promise<Minted> {
+  const authorized = await authorize(invocation, caller, { action: "mint" });
+  if (authorized.kind === "key_refused") return authorized;
+  const { known } = authorized;
   const allowed = allowedModels(caller, known.key, known.tenant);
   if (wanted.models?.some((model) => !allowed.includes(model))) {
     return { kind: "key_refused", refusal: "model_not_allowed" };
   }
-  return mint(deps, caller, known, wanted);
+  return mint(invocation, caller, known, wanted);
 }
 
 /**
  * Mints a token by a browser key.
  * @param answer What Turnstile gave the page.
- * @throws OutOfReach when Turnstile does not answer.
+ * @throws BindingUnavailable when Turnstile does not answer.
  */
 export async function mintByTurnstile(
-  deps: Deps,
+  invocation: Invocation,
   caller: Caller,
   answer: string,
   ip: string | null,
 ): Promise<Minted> {
-  const entered = await enter(deps, caller, { action: "mint" });
-  if (entered.kind === "key_refused") return entered;
-  const { key, tenant } = entered.known;
+  const authorized = await authorize(invocation, caller, { action: "mint" });
+  if (authorized.kind === "key_refused") return authorized;
+  const { key, tenant } = authorized.known;
   if (tenant.turnstileSecret === null) return { kind: "no_turnstile" };
-  if (!(await isSolved(deps, tenant.turnstileSecret, answer, ip))) return { kind: "challenge_failed" };
-  return mint(deps, caller, entered.known, {
+  if (!(await isSolved(invocation, tenant.turnstileSecret, answer, ip))) return { kind: "challenge_failed" };
+  return mint(invocation, caller, authorized.known, {
     ...key.token,
     allowedOrigins: caller.page.origin === null ? key.allowedOrigins : [caller.page.origin],
     models: key.models,
@@ -63,18 +67,23 @@ export async function mintByTurnstile(
   });
 }
 
-async function mint(deps: Deps, caller: Caller, { key }: KnownKey, wanted: WantedToken): Promise<Minted> {
+async function mint(
+  invocation: Invocation,
+  caller: Caller,
+  { key }: KnownKey,
+  wanted: WantedToken,
+): Promise<Minted> {
   const { ttlSeconds, ...limits } = wanted;
   const claims: TokenClaims = {
     ...limits,
-    id: deps.newId("token"),
+    id: invocation.newId("token"),
     tenantId: caller.tenantId,
     keyId: key.id,
-    expiresMs: Math.min(deps.now() + ttlSeconds * 1000, key.expiresMs ?? Number.MAX_SAFE_INTEGER),
+    expiresMs: Math.min(invocation.now() + ttlSeconds * 1000, key.expiresMs ?? Number.MAX_SAFE_INTEGER),
   };
   return {
     kind: "minted",
-    token: await formatToken(deps.signers.tokens, claims),
+    token: await formatToken(invocation.signers.tokens, claims),
     expiresMs: claims.expiresMs,
   };
 }
@@ -82,10 +91,15 @@ async function mint(deps: Deps, caller: Caller, { key }: KnownKey, wanted: Wante
 const verifyTimeoutMs = 10_000;
 
 /** Asks Cloudflare (developers.cloudflare.com/turnstile/get-started/server-side-validation). */
-async function isSolved(deps: Deps, secret: string, response: string, ip: string | null): Promise<boolean> {
+async function isSolved(
+  invocation: Invocation,
+  secret: string,
+  response: string,
+  ip: string | null,
+): Promise<boolean> {
   const form = new URLSearchParams({ secret, response, ...(ip !== null && { remoteip: ip }) });
   try {
-    const reply = await deps.fetch(deps.config.TURNSTILE_VERIFY_URL, {
+    const reply = await invocation.fetch(invocation.config.TURNSTILE_VERIFY_URL, {
       method: "POST",
       body: form,
       redirect: "manual",
@@ -94,6 +108,6 @@ async function isSolved(deps: Deps, secret: string, response: string, ip: string
     const { success } = (await reply.json()) as { success?: unknown };
     return success === true;
   } catch {
-    throw new OutOfReach("Turnstile did not answer");
+    throw new BindingUnavailable("Turnstile did not answer");
   }
 }

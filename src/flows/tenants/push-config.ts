@@ -1,22 +1,31 @@
 /** Bringing a change of a tenant or its keys to the tenant's object, at once and, where that failed, by cron. */
 
 import { loadTenantConfig, markPushed } from "../../d1/tenants/tenants.ts";
-import { type Deps, describe } from "../../platform/invocation.ts";
+import { describe, type Invocation } from "../../platform/invocation.ts";
 
 /** Pushes a tenant's newest copy to its object. Twice or late does no harm: the object ignores older ones. */
-export async function pushConfig(deps: Deps, tenantId: string): Promise<void> {
-  const config = await loadTenantConfig(deps.db, tenantId, deps.now());
+export async function pushConfig(invocation: Invocation, tenantId: string): Promise<void> {
+  const config = await loadTenantConfig(invocation.db, tenantId, invocation.now());
   if (!config) return;
-  await markPushed(deps.db, tenantId, await deps.tenant(tenantId).configure(config, deps.now()));
+  await markPushed(
+    invocation.db,
+    tenantId,
+    await invocation.tenant(tenantId).configure(config, invocation.now()),
+  );
 }
 
 /** Pushes again what no object has acknowledged. */
-export async function pushLagging(deps: Deps, tenantIds: string[]): Promise<void> {
+export async function pushLagging(invocation: Invocation, tenantIds: string[]): Promise<void> {
   for (const tenantId of tenantIds) {
     try {
-      await pushConfig(deps, tenantId);
+      await pushConfig(invocation, tenantId);
     } catch (error) {
-      deps.log({ event: "config_not_pushed", level: "error", tenant: tenantId, problem: describe(error) });
+      invocation.log({
+        event: "config_not_pushed",
+        level: "error",
+        tenant: tenantId,
+        problem: describe(error),
+      });
     }
   }
 }

@@ -4,7 +4,7 @@
  * that says who did it.
  */
 
-import { type Act, insertAct } from "../../d1/tenants/audit-log.ts";
+import { type AuditEntry, insertAuditEntry } from "../../d1/tenants/audit-log.ts";
 import { findKey, insertKey, type ListedKey, markRotated, revokeKey } from "../../d1/tenants/keys.ts";
 import {
   bumpConfigVersion,
@@ -19,7 +19,7 @@ import { formatKey, keySecretBytes, type StoredKey } from "../../domain/keys.ts"
 import type { Credit } from "../../domain/ledger-lines.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import { formatSecret, secretBytes, type WebhookEvent } from "../../domain/webhooks.ts";
-import type { Deps } from "../../platform/invocation.ts";
+import type { Invocation } from "../../platform/invocation.ts";
 import type { CreditResult } from "../../tenant/object.ts";
 import { pushConfig } from "./push-config.ts";
 
@@ -30,21 +30,35 @@ export interface Actor {
   requestId: string;
 }
 
-function act(deps: Deps, by: Actor, what: Omit<Act, keyof Actor | "id" | "atMs">): D1PreparedStatement {
-  return insertAct(deps.db, { ...by, ...what, id: deps.newId("act"), atMs: deps.now() });
+function audit(
+  invocation: Invocation,
+  by: Actor,
+  what: Omit<AuditEntry, keyof Actor | "id" | "atMs">,
+): D1PreparedStatement {
+  return insertAuditEntry(invocation.db, {
+    ...by,
+    ...what,
+    id: invocation.newId("auditEntry"),
+    atMs: invocation.now(),
+  });
 }
 
 /** @returns false when the id is taken, or ever was. */
 export async function createTenant(
-  deps: Deps,
+  invocation: Invocation,
   by: Actor,
   tenant: Tenant,
   webhookSecret: string,
 ): Promise<boolean> {
-  if (!(await insertTenant(deps.db, tenant, webhookSecret))) return false;
+  if (!(await insertTenant(invocation.db, tenant, webhookSecret))) return false;
   const details = { name: tenant.name };
-  await act(deps, by, { act: "tenant.create", tenantId: tenant.id, subject: tenant.id, details }).run();
-  await pushConfig(deps, tenant.id);
+  await audit(invocation, by, {
+    action: "tenant.create",
+    tenantId: tenant.id,
+    subject: tenant.id,
+    details,
+  }).run();
+  await pushConfig(invocation, tenant.id);
   return true;
 }
 
@@ -55,18 +69,20 @@ export type ChangeResult =
 
 /** Changes a tenant. @param balance What its balance is to be; the difference is an adjustment in its ledger. */
 export async function changeTenant(
-  deps: Deps,
+  invocation: Invocation,
   by: Actor,
   id: string,
   change: TenantChange,
   balance?: number,
 ): Promise<ChangeResult> {
   if (balance !== undefined) {
-    const set = await deps.tenant(id).setBalance(id, balance, `gateway: set by ${by.requestId}`, deps.now());
+    const set = await invocation
+      .tenant(id)
+      .setBalance(id, balance, `gateway: set by ${by.requestId}`, invocation.now());
     if (set.kind === "no_tenant") return set;
     if (set.kind === "balance_held") return set;
   }
-  const tenant = await updateTenant(deps.db, id, change);
+  const tenant = await updateTenant(invocation.db, id, change);
   if (!tenant) return { kind: "no_tenant" };
   const { turnstileSecret, webhook, ...shown } = change;
   const details = {
@@ -75,8 +91,8 @@ export async function changeTenant(
     turnstileSecret: turnstileSecret === undefined ? undefined : "…",
     webhook: webhook && describeWebhook(webhook),
   };
-  await act(deps, by, { act: "tenant.change", tenantId: id, subject: id, details }).run();
-  await pushConfig(deps, id);
+  await audit(invocation, by, { action: "tenant.change", tenantId: id, subject: id, details }).run();
+  await pushConfig(invocation, id);
   return { kind: "changed", tenant };
 }
 
@@ -92,26 +108,27 @@ export interface WantedWebhook {
 
 /** The change that a wanted webhook comes to. */
 export function webhookChange(
-  deps: Deps,
+  invocation: Invocation,
   before: Tenant,
   { url, events, secret }: WantedWebhook,
 ): WebhookChange {
-  const text = secret ?? (url !== null && before.webhook.url === null ? newWebhookSecret(deps) : undefined);
+  const text =
+    secret ?? (url !== null && before.webhook.url === null ? newWebhookSecret(invocation) : undefined);
   return {
     url,
     events,
-    secret: text === undefined ? undefined : newSecret(deps, text, secretOverlapMs),
+    secret: text === undefined ? undefined : newSecret(invocation, text, secretOverlapMs),
   };
 }
 
 /** A secret that takes over, beside the one before for so long. */
-export function newSecret(deps: Pick<Deps, "now">, text: string, overlapMs: number) {
-  const nowMs = deps.now();
+export function newSecret(invocation: Pick<Invocation, "now">, text: string, overlapMs: number) {
+  const nowMs = invocation.now();
   return { text, beforeUntilMs: nowMs + overlapMs, nowMs };
 }
 
-export function newWebhookSecret(deps: Pick<Deps, "randomBytes">): string {
-  return formatSecret(deps.randomBytes(secretBytes));
+export function newWebhookSecret(invocation: Pick<Invocation, "randomBytes">): string {
+  return formatSecret(invocation.randomBytes(secretBytes));
 }
 
 /** For the log of acts: a URL's path may hold a secret of the receiver's. */
@@ -122,16 +139,16 @@ function describeWebhook({ url, events, secret }: WebhookChange) {
 
 /** Tops up, refunds or adjusts; once per reference. */
 export async function giveCredits(
-  deps: Deps,
+  invocation: Invocation,
   by: Actor,
   tenantId: string,
   credit: Credit,
 ): Promise<CreditResult> {
-  const result = await deps.tenant(tenantId).credit(tenantId, credit, deps.now());
+  const result = await invocation.tenant(tenantId).credit(tenantId, credit, invocation.now());
   if (result.kind === "done" && !result.repeated) {
     const { type, amount, reference } = credit;
     const details = { type, amount, reference };
-    await act(deps, by, { act: "credits.give", tenantId, subject: tenantId, details }).run();
+    await audit(invocation, by, { action: "credits.give", tenantId, subject: tenantId, details }).run();
   }
   return result;
 }
@@ -146,33 +163,33 @@ export interface MadeKey {
 
 /** Makes a key; undefined when there is no such tenant. */
 export async function createKey(
-  deps: Deps,
+  invocation: Invocation,
   by: Actor,
   tenantId: string,
   wanted: WantedKey,
 ): Promise<MadeKey | undefined> {
   // What nobody made leaves no line in the log of acts either.
-  if (!(await findTenant(deps.db, tenantId))) return undefined;
-  const made = await makeKey(deps, tenantId, wanted);
+  if (!(await findTenant(invocation.db, tenantId))) return undefined;
+  const made = await makeKey(invocation, tenantId, wanted);
   const { id, name, kind } = made.stored;
-  const [inserted] = await deps.db.batch([
-    insertKey(deps.db, tenantId, made.stored),
-    bumpConfigVersion(deps.db, tenantId),
-    act(deps, by, { act: "key.create", tenantId, subject: id, details: { name, kind } }),
+  const [inserted] = await invocation.db.batch([
+    insertKey(invocation.db, tenantId, made.stored),
+    bumpConfigVersion(invocation.db, tenantId),
+    audit(invocation, by, { action: "key.create", tenantId, subject: id, details: { name, kind } }),
   ]);
   if (!inserted?.meta.changes) return undefined;
-  await pushConfig(deps, tenantId);
+  await pushConfig(invocation, tenantId);
   return made;
 }
 
-async function makeKey(deps: Deps, tenantId: string, wanted: WantedKey): Promise<MadeKey> {
-  const [signer] = deps.signers.keys;
+async function makeKey(invocation: Invocation, tenantId: string, wanted: WantedKey): Promise<MadeKey> {
+  const [signer] = invocation.signers.keys;
   if (!signer) throw new Error("no signing secret");
-  const id = deps.newId("key");
+  const id = invocation.newId("key");
   const claims = { kind: wanted.kind, tenantId, keyId: id };
-  const key = await formatKey(signer, claims, deps.randomBytes(keySecretBytes));
+  const key = await formatKey(signer, claims, invocation.randomBytes(keySecretBytes));
   const hash = await sha256Hex(key);
-  return { key, stored: { ...wanted, id, hash, createdMs: deps.now(), revokedMs: null } };
+  return { key, stored: { ...wanted, id, hash, createdMs: invocation.now(), revokedMs: null } };
 }
 
 /**
@@ -180,25 +197,25 @@ async function makeKey(deps: Deps, tenantId: string, wanted: WantedKey): Promise
  * @returns undefined when there is no such key, or it works no more; "rotated" when it was replaced before.
  */
 export async function rotateKey(
-  deps: Deps,
+  invocation: Invocation,
   by: Actor,
   tenantId: string,
   keyId: string,
   overlapMs: number,
 ): Promise<MadeKey | "rotated" | undefined> {
-  const old = await findKey(deps.db, tenantId, keyId);
-  if (!old || !isLive(old, deps.now())) return undefined;
+  const old = await findKey(invocation.db, tenantId, keyId);
+  if (!old || !isLive(old, invocation.now())) return undefined;
   const { id: _id, hash: _hash, createdMs: _createdMs, revokedMs: _revokedMs, ...wanted } = old;
-  const made = await makeKey(deps, tenantId, wanted);
+  const made = await makeKey(invocation, tenantId, wanted);
   const details = { new_key: made.stored.id, overlap_seconds: overlapMs / 1000 };
-  const [inserted] = await deps.db.batch([
-    insertKey(deps.db, tenantId, made.stored, keyId),
-    markRotated(deps.db, tenantId, keyId, deps.now() + overlapMs),
-    bumpConfigVersion(deps.db, tenantId),
-    act(deps, by, { act: "key.rotate", tenantId, subject: keyId, details }),
+  const [inserted] = await invocation.db.batch([
+    insertKey(invocation.db, tenantId, made.stored, keyId),
+    markRotated(invocation.db, tenantId, keyId, invocation.now() + overlapMs),
+    bumpConfigVersion(invocation.db, tenantId),
+    audit(invocation, by, { action: "key.rotate", tenantId, subject: keyId, details }),
   ]);
   if (!inserted?.meta.changes) return "rotated";
-  await pushConfig(deps, tenantId);
+  await pushConfig(invocation, tenantId);
   return made;
 }
 
@@ -207,13 +224,18 @@ function isLive(key: StoredKey, nowMs: number): boolean {
 }
 
 /** Revokes a key from now on; false when there is none of that id. A second time changes nothing. */
-export async function dropKey(deps: Deps, by: Actor, tenantId: string, keyId: string): Promise<boolean> {
-  if (!(await findKey(deps.db, tenantId, keyId))) return false;
-  await deps.db.batch([
-    revokeKey(deps.db, tenantId, keyId, deps.now()),
-    bumpConfigVersion(deps.db, tenantId),
-    act(deps, by, { act: "key.revoke", tenantId, subject: keyId, details: {} }),
+export async function dropKey(
+  invocation: Invocation,
+  by: Actor,
+  tenantId: string,
+  keyId: string,
+): Promise<boolean> {
+  if (!(await findKey(invocation.db, tenantId, keyId))) return false;
+  await invocation.db.batch([
+    revokeKey(invocation.db, tenantId, keyId, invocation.now()),
+    bumpConfigVersion(invocation.db, tenantId),
+    audit(invocation, by, { action: "key.revoke", tenantId, subject: keyId, details: {} }),
   ]);
-  await pushConfig(deps, tenantId);
+  await pushConfig(invocation, tenantId);
   return true;
 }

@@ -78,7 +78,7 @@ export function createClientToken(api: Api): void {
 }
 
 async function mintFor(c: AppContext, body: z.output<typeof newToken>): Promise<Minted> {
-  const deps = c.get("deps");
+  const invocation = c.get("invocation");
   const caller = c.get("caller");
   if (caller.kind === "browser") {
     const { turnstile, ...rest } = body;
@@ -89,14 +89,14 @@ async function mintFor(c: AppContext, body: z.output<typeof newToken>): Promise<
     if (turnstile === undefined)
       issues.unshift({ path: ["turnstile"], message: "is required with a browser key" });
     if (issues.length > 0 || turnstile === undefined) throw invalidRequest(issues);
-    return mintByTurnstile(deps, caller, turnstile, networkAddress(c));
+    return mintByTurnstile(invocation, caller, turnstile, networkAddress(c));
   }
   const issues: Issue[] = [];
   if (body.turnstile !== undefined) issues.push({ path: ["turnstile"], message: "is for browser keys only" });
   if (!body.allowed_origins) issues.push({ path: ["allowed_origins"], message: "is required" });
   // A token mints nothing; what is wrong with its body is not the first thing it should hear.
   if (issues.length > 0 && caller.kind === "secret") throw invalidRequest(issues);
-  return mintToken(deps, caller, {
+  return mintToken(invocation, caller, {
     ttlSeconds: body.ttl_seconds ?? defaultTokenSettings.ttlSeconds,
     maxImages: body.max_images ?? defaultTokenSettings.maxImages,
     allowedOrigins: body.allowed_origins ?? [],

@@ -7,7 +7,7 @@ import { models } from "../../domain/model-catalog.ts";
 import type { Api } from "../../http/context.ts";
 import { csvReply, orCsv, periodOf, periodQuery } from "../../http/csv.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
-import { OutOfReach } from "../../platform/invocation.ts";
+import { BindingUnavailable } from "../../platform/invocation.ts";
 import { shownLimits, shownRemaining } from "./limit-fields.ts";
 import { managingTenant } from "./own-keys.ts";
 
@@ -60,14 +60,14 @@ const contract = createRoute({
 export function getUsage(api: Api): void {
   api.openapi(contract, async (c) => {
     const tenantId = await managingTenant(c);
-    const deps = c.get("deps");
+    const invocation = c.get("invocation");
     const query = c.req.valid("query");
-    const { fromMs, toMs } = periodOf(deps, query);
-    const rows = await readUsage(deps.db, tenantId, fromMs, toMs, ["day", "model"]);
+    const { fromMs, toMs } = periodOf(invocation, query);
+    const rows = await readUsage(invocation.db, tenantId, fromMs, toMs, ["day", "model"]);
     const days = rows.map(({ day, ...row }) => ({ date: day, ...row })) as z.output<typeof usageDay>[];
     if (query.format === "csv") return csvReply(c, "usage", Object.keys(usageDay.shape), days);
-    const summary = await deps.tenant(tenantId).summary(tenantId, deps.now());
-    if (!summary) throw new OutOfReach("the tenant's object has no copy of its tenant");
+    const summary = await invocation.tenant(tenantId).summary(tenantId, invocation.now());
+    if (!summary) throw new BindingUnavailable("the tenant's object has no copy of its tenant");
     const { prepaid, balance, available, ...rest } = summary;
     const money = { balance: prepaid ? balance : null, available: prepaid ? available : null };
     return c.json({ ...money, ...rest, days }, 200, { "cache-control": "no-store" });

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { type LedgerLine, lineTypes } from "../../domain/ledger-lines.ts";
 import { toSeconds } from "../../domain/task.ts";
-import { lineNumber, readStatement, readWholeStatement } from "../../flows/tenants/ledger-listing.ts";
+import { lineNumber, listLedger, listWholeLedger } from "../../flows/tenants/ledger-listing.ts";
 import type { AppContext } from "../../http/context.ts";
 import { csvReply, orCsv, periodOf, periodQuery } from "../../http/csv.ts";
 import { pageLimit } from "../../http/paging.ts";
@@ -54,20 +54,20 @@ const page = json(
 export const ledgerReply = orCsv(page);
 
 export function viewLine(line: LedgerLine): z.output<typeof ledgerLine> {
-  const { atMs, type, amount, task, reference, note, balance, held } = line;
+  const { atMs, type, amount, taskId: task, reference, note, balance, held } = line;
   return { at: toSeconds(atMs), type, amount, task, reference, note, balance, held };
 }
 
 /** Replies with a tenant's ledger, all of it unless a period is given. */
 export async function replyWithLedger(c: AppContext, tenantId: string, query: z.output<typeof ledgerQuery>) {
-  const deps = c.get("deps");
-  const asked = { ...periodOf(deps, query, 100 * 366), task: query.task ?? null };
+  const invocation = c.get("invocation");
+  const asked = { ...periodOf(invocation, query, 100 * 366), taskId: query.task ?? null };
   if (query.format === "csv") {
-    const lines = await readWholeStatement(deps, tenantId, asked);
+    const lines = await listWholeLedger(invocation, tenantId, asked);
     return csvReply(c, `ledger-${tenantId}`, Object.keys(ledgerLine.shape), lines.map(viewLine));
   }
   const before = query.cursor === "" ? null : Number(query.cursor);
-  const { lines, more } = await readStatement(deps, tenantId, { ...asked, before, limit: query.limit });
+  const { lines, more } = await listLedger(invocation, tenantId, { ...asked, before, limit: query.limit });
   const last = lines.at(-1);
   const next_cursor = more && last ? String(lineNumber(last)) : null;
   return c.json({ object: "list" as const, data: lines.map(viewLine), next_cursor }, 200, {

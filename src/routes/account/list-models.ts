@@ -4,7 +4,7 @@ import * as z from "zod";
 import type { Config } from "../../config.ts";
 import { allowedModels } from "../../domain/access.ts";
 import { models } from "../../domain/model-catalog.ts";
-import { enter } from "../../flows/tenants/authorize.ts";
+import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { keyRefused } from "../tasks/refusals.ts";
@@ -52,9 +52,9 @@ export function openAiListModels(api: Api, config: Config): void {
 function serveModels(api: Api, config: Config, route: ReturnType<typeof contract>): void {
   api.openapi(route, async (c) => {
     const caller = c.get("caller");
-    const entered = await enter(c.get("deps"), caller, { action: "quote" });
-    if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
-    const { key, tenant } = entered.known;
+    const authorized = await authorize(c.get("invocation"), caller, { action: "quote" });
+    if (authorized.kind === "key_refused") throw keyRefused(authorized.refusal);
+    const { key, tenant } = authorized.known;
     const data = allowedModels(caller, key, tenant).map((id) => ({
       id,
       object: "model" as const,

@@ -7,7 +7,7 @@ import * as z from "zod";
 import { findKey, listKeys } from "../../d1/tenants/keys.ts";
 import { hasOwnLimits, keyProblem, type StoredKey } from "../../domain/keys.ts";
 import { ApiError } from "../../errors.ts";
-import { enter } from "../../flows/tenants/authorize.ts";
+import { authorize } from "../../flows/tenants/authorize.ts";
 import { type Actor, createKey, dropKey, rotateKey } from "../../flows/tenants/tenants.ts";
 import type { Api, AppContext } from "../../http/context.ts";
 import { pageQuery, toPage } from "../../http/paging.ts";
@@ -82,19 +82,19 @@ const noSuchKey = () => new ApiError("not_found", "There is no such key.");
 /** Lets a key of scope `manage` in; gives it as it is stored. */
 export async function manager(c: AppContext): Promise<{ key: StoredKey; tenantId: string; by: Actor }> {
   const caller = c.get("caller");
-  const entered = await enter(c.get("deps"), caller, { action: "manage" });
-  if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
+  const authorized = await authorize(c.get("invocation"), caller, { action: "manage" });
+  if (authorized.kind === "key_refused") throw keyRefused(authorized.refusal);
   const by = { actor: caller.keyId, requestId: c.get("requestId") };
-  return { key: entered.known.key, tenantId: caller.tenantId, by };
+  return { key: authorized.known.key, tenantId: caller.tenantId, by };
 }
 
 /** Lets a key of scope `manage` in that may make others: one with limits of its own would escape them so. */
 async function maker(c: AppContext) {
-  const entered = await manager(c);
-  if (hasOwnLimits(entered.key)) {
+  const authorized = await manager(c);
+  if (hasOwnLimits(authorized.key)) {
     throw new ApiError("scope_denied", "A key with limits of its own makes and rotates no keys.");
   }
-  return entered;
+  return authorized;
 }
 
 /** Lets a key of scope `manage` in; gives its tenant. */
@@ -105,12 +105,12 @@ export async function managingTenant(c: AppContext): Promise<string> {
 export function ownKeys(api: Api): void {
   api.openapi(create, async (c) => {
     const { key, tenantId, by } = await maker(c);
-    const deps = c.get("deps");
-    const wanted = wantedKey(c.req.valid("json"), deps.now());
+    const invocation = c.get("invocation");
+    const wanted = wantedKey(c.req.valid("json"), invocation.now());
     const problem = keyProblem(wanted, key);
     if (problem)
       throw invalidRequest([{ path: [problem], message: "cannot go beyond the key that makes it" }]);
-    const made = await createKey(deps, by, tenantId, wanted);
+    const made = await createKey(invocation, by, tenantId, wanted);
     if (!made) throw noSuchKey();
     return c.json({ ...viewKey(made.stored), key: made.key }, 201, secretHeaders);
   });
@@ -118,19 +118,22 @@ export function ownKeys(api: Api): void {
   api.openapi(list, async (c) => {
     const { tenantId } = await manager(c);
     const { cursor, limit } = c.req.valid("query");
-    return c.json(toPage(await listKeys(c.get("deps").db, tenantId, cursor, limit + 1), limit, viewKey), 200);
+    return c.json(
+      toPage(await listKeys(c.get("invocation").db, tenantId, cursor, limit + 1), limit, viewKey),
+      200,
+    );
   });
 
   api.openapi(rotate, async (c) => {
     const { key, tenantId, by } = await maker(c);
-    const deps = c.get("deps");
+    const invocation = c.get("invocation");
     const id = c.req.valid("param").key;
-    const target = await findKey(deps.db, tenantId, id);
+    const target = await findKey(invocation.db, tenantId, id);
     if (!target) throw noSuchKey();
     if (id !== key.id && keyProblem(target, key)) {
       throw new ApiError("scope_denied", "That key may do more than the one that would rotate it.");
     }
-    const made = await rotateKey(deps, by, tenantId, id, c.req.valid("json").overlap_seconds * 1000);
+    const made = await rotateKey(invocation, by, tenantId, id, c.req.valid("json").overlap_seconds * 1000);
     if (!made) throw noSuchKey();
     if (made === "rotated") throw alreadyRotated();
     return c.json({ ...viewKey(made.stored), key: made.key }, 201, secretHeaders);
@@ -138,7 +141,7 @@ export function ownKeys(api: Api): void {
 
   api.openapi(revoke, async (c) => {
     const { tenantId, by } = await manager(c);
-    if (!(await dropKey(c.get("deps"), by, tenantId, c.req.valid("param").key))) throw noSuchKey();
+    if (!(await dropKey(c.get("invocation"), by, tenantId, c.req.valid("param").key))) throw noSuchKey();
     return c.body(null, 204);
   });
 }

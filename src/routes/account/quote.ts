@@ -2,7 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
-import { enter } from "../../flows/tenants/authorize.ts";
+import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { jsonBody } from "../../http/validation.ts";
@@ -43,9 +43,9 @@ export function quote(api: Api, config: Config): void {
       const body = c.req.valid("json");
       const { model, n } = body;
       if (caller.kind !== "secret") refuseToPublic(body);
-      const entered = await enter(c.get("deps"), caller, { action: "quote", model });
-      if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
-      const price = entered.known.tenant.prices[model] ?? config.PRICES[model];
+      const authorized = await authorize(c.get("invocation"), caller, { action: "quote", model });
+      if (authorized.kind === "key_refused") throw keyRefused(authorized.refusal);
+      const price = authorized.known.tenant.prices[model] ?? config.PRICES[model];
       return c.json({ credits: price * n, images: n }, 200, { "cache-control": "no-store" });
     },
     (result, c) => {

@@ -40,7 +40,7 @@ const retry = createRoute({
   summary: "Try a delivery again now",
   request: { params: z.object({ id: z.string() }) },
   responses: {
-    202: json(deliveryReply, "It is tried at once."),
+    202: json(deliveryReply, "It is attempted at once."),
     ...errorReplies(...adminErrors, "not_found"),
   },
 });
@@ -48,12 +48,17 @@ const retry = createRoute({
 export function adminWebhooks(api: Api): void {
   api.openapi(list, async (c) => {
     const { cursor, limit, ...filter } = c.req.valid("query");
-    const found = await listDeliveries(c.get("deps").db, filter, cursor || afterAllDeliveries, limit + 1);
+    const found = await listDeliveries(
+      c.get("invocation").db,
+      filter,
+      cursor || afterAllDeliveries,
+      limit + 1,
+    );
     return c.json(toPage(found, limit, viewDelivery), 200);
   });
 
   api.openapi(retry, async (c) => {
-    const delivery = await retryNow(c.get("deps"), adminActor(c), null, c.req.valid("param").id);
+    const delivery = await retryNow(c.get("invocation"), adminActor(c), null, c.req.valid("param").id);
     if (!delivery) throw new ApiError("not_found", "There is no such delivery.");
     return c.json(viewDelivery(delivery), 202);
   });

@@ -2,7 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { readOverview } from "../../d1/cron/overview.ts";
-import { type Act, listActs } from "../../d1/tenants/audit-log.ts";
+import { type AuditEntry, listAuditEntries } from "../../d1/tenants/audit-log.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { audit } from "../../flows/cron/reconcile.ts";
 import type { Api } from "../../http/context.ts";
@@ -93,7 +93,7 @@ const overview = createRoute({
   },
 });
 
-const actReply = z.object({
+const auditEntryReply = z.object({
   id: z.string(),
   at: z.int(),
   actor: z.string().meta({ description: "`admin`, or the id of a tenant's key." }),
@@ -134,7 +134,7 @@ const auditRoute = createRoute({
           ).shape,
           ok: z.boolean(),
           tenants_checked: z.int(),
-          acts: listReply(actReply).meta({
+          acts: listReply(auditEntryReply).meta({
             description: "What operators and tenants changed, newest first.",
           }),
         })
@@ -173,11 +173,11 @@ const auditRoute = createRoute({
 
 export function adminOverview(api: Api): void {
   api.openapi(overview, async (c) => {
-    const deps = c.get("deps");
-    const nowMs = deps.now();
+    const invocation = c.get("invocation");
+    const nowMs = invocation.now();
     const [found, credits] = await Promise.all([
-      readOverview(deps.db, nowMs - c.req.valid("query").days * dayMs, nowMs - dayMs),
-      deps.upstream.credits(),
+      readOverview(invocation.db, nowMs - c.req.valid("query").days * dayMs, nowMs - dayMs),
+      invocation.upstream.credits(),
     ]);
     const failed = Object.values(found.failures).reduce((total, count) => total + count, 0);
     const seconds = (ms: number | null) => (ms === null ? null : ms / 1000);
@@ -208,10 +208,10 @@ export function adminOverview(api: Api): void {
   });
 
   api.openapi(auditRoute, async (c) => {
-    const deps = c.get("deps");
+    const invocation = c.get("invocation");
     const { cursor, acts_limit, acts_cursor } = c.req.valid("query");
-    const { problems, tenants, nextTenant } = await audit(deps, cursor);
-    const acts = await listActs(deps.db, acts_cursor || "act-~", acts_limit + 1);
+    const { problems, tenants, nextTenant } = await audit(invocation, cursor);
+    const entries = await listAuditEntries(invocation.db, acts_cursor || "act-~", acts_limit + 1);
     return c.json(
       {
         object: "list" as const,
@@ -219,22 +219,31 @@ export function adminOverview(api: Api): void {
         data: problems,
         next_cursor: nextTenant,
         tenants_checked: tenants,
-        acts: toPage(acts, acts_limit, viewAct),
+        acts: toPage(entries, acts_limit, viewAuditEntry),
       },
       200,
     );
   });
 }
 
-function viewAct({
+function viewAuditEntry({
   id,
   atMs,
   actor,
-  act,
+  action,
   tenantId,
   subject,
   details,
   requestId,
-}: Act): z.output<typeof actReply> {
-  return { id, at: toSeconds(atMs), actor, act, tenant: tenantId, subject, details, request_id: requestId };
+}: AuditEntry): z.output<typeof auditEntryReply> {
+  return {
+    id,
+    at: toSeconds(atMs),
+    actor,
+    act: action,
+    tenant: tenantId,
+    subject,
+    details,
+    request_id: requestId,
+  };
 }

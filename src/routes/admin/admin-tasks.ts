@@ -116,7 +116,7 @@ const fail = createRoute({
 export function adminTasks(api: Api): void {
   api.openapi(list, async (c) => {
     const { limit, cursor, ...filter } = c.req.valid("query");
-    const found = await listTasks(c.get("deps").db, filter, cursor || afterAll, limit + 1);
+    const found = await listTasks(c.get("invocation").db, filter, cursor || afterAll, limit + 1);
     return c.json(
       toPage(
         found,
@@ -135,20 +135,20 @@ export function adminTasks(api: Api): void {
     return view(c, task);
   };
   api.openapi(read, async (c) =>
-    c.json(reply(c, await findTask(c.get("deps").db, c.req.valid("param").id)), 200),
+    c.json(reply(c, await findTask(c.get("invocation").db, c.req.valid("param").id)), 200),
   );
   api.openapi(refresh, async (c) =>
-    c.json(reply(c, await refreshTask(c.get("deps"), adminActor(c), c.req.valid("param").id)), 200),
+    c.json(reply(c, await refreshTask(c.get("invocation"), adminActor(c), c.req.valid("param").id)), 200),
   );
   api.openapi(fail, async (c) =>
-    c.json(reply(c, await failTask(c.get("deps"), adminActor(c), c.req.valid("param").id)), 200),
+    c.json(reply(c, await failTask(c.get("invocation"), adminActor(c), c.req.valid("param").id)), 200),
   );
 }
 
 function view(c: AppContext, task: Task): z.output<typeof adminTask> {
   const seconds = (ms: number | null) => (ms === null ? null : toSeconds(ms));
   return {
-    ...viewTask(task, linkBases(c.get("deps").config, task.origin), true),
+    ...viewTask(task, linkBases(c.get("invocation").config, task.origin), true),
     tenant: task.tenantId,
     key: task.keyId,
     request_id: task.requestId,
@@ -157,7 +157,8 @@ function view(c: AppContext, task: Task): z.output<typeof adminTask> {
     attempts: task.attempts,
     submitted_at: seconds(task.submittedMs),
     // Links live from when they were seen, which is kept as when they die.
-    storing_at: task.linksDieMs === null ? null : toSeconds(task.linksDieMs - linkLifeMs),
+    storing_at:
+      task.upstreamLinksExpireMs === null ? null : toSeconds(task.upstreamLinksExpireMs - linkLifeMs),
     settled: task.settled,
     due_at: toSeconds(task.dueMs),
     deadline_at: toSeconds(task.deadlineMs),

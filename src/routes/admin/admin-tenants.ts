@@ -97,11 +97,11 @@ const drop = createRoute({
 export function adminTenants(api: Api, config: Config): void {
   api.openapi(create(config), async (c) => {
     const body = c.req.valid("json");
-    const deps = c.get("deps");
+    const invocation = c.get("invocation");
     const webhook = body.webhook ? wantedWebhook(c, config, body.webhook, ["webhook", "url"]) : null;
-    const secret = webhook?.secret ?? newWebhookSecret(deps);
+    const secret = webhook?.secret ?? newWebhookSecret(invocation);
     const tenant: Tenant = {
-      id: body.id ?? deps.newId("tenant"),
+      id: body.id ?? invocation.newId("tenant"),
       name: body.name,
       status: "active",
       limits: { ...defaultLimits, ...body.limits },
@@ -113,10 +113,10 @@ export function adminTenants(api: Api, config: Config): void {
       turnstileSecret: body.turnstile_secret ?? null,
       retentionDays: body.retention_days ?? null,
       webhook: { url: webhook?.url ?? null, events: webhook?.events ?? null, isOff: false },
-      createdMs: deps.now(),
+      createdMs: invocation.now(),
       deletedMs: null,
     };
-    if (!(await createTenant(deps, adminActor(c), tenant, secret))) {
+    if (!(await createTenant(invocation, adminActor(c), tenant, secret))) {
       throw new ApiError("already_exists", "There is, or was, a tenant of this id.", { param: "id" });
     }
     return c.json(await view(c, tenant, secret), 201, { "cache-control": "no-store" });
@@ -124,13 +124,13 @@ export function adminTenants(api: Api, config: Config): void {
 
   api.openapi(list, async (c) => {
     const { cursor, limit } = c.req.valid("query");
-    const found = await listTenants(c.get("deps").db, cursor, limit + 1);
+    const found = await listTenants(c.get("invocation").db, cursor, limit + 1);
     const page = toPage(found, limit, (tenant) => tenant);
     return c.json({ ...page, data: await Promise.all(page.data.map((tenant) => view(c, tenant))) }, 200);
   });
 
   api.openapi(read, async (c) => {
-    const tenant = await findTenant(c.get("deps").db, c.req.valid("param").id);
+    const tenant = await findTenant(c.get("invocation").db, c.req.valid("param").id);
     if (!tenant) throw noSuchTenant();
     if (tenant.deletedMs !== null) throw new ApiError("deleted", "This tenant was deleted.");
     return c.json(await view(c, tenant), 200);
@@ -148,7 +148,7 @@ export function adminTenants(api: Api, config: Config): void {
       retentionDays: retention_days,
       prepaid: balance === undefined ? undefined : balance !== null,
     };
-    const result = await changeTenant(c.get("deps"), adminActor(c), id, changes, balance ?? undefined);
+    const result = await changeTenant(c.get("invocation"), adminActor(c), id, changes, balance ?? undefined);
     switch (result.kind) {
       case "no_tenant":
         throw noSuchTenant();
@@ -162,7 +162,7 @@ export function adminTenants(api: Api, config: Config): void {
   });
 
   api.openapi(drop, async (c) => {
-    const result = await dropTenant(c.get("deps"), adminActor(c), c.req.valid("param").id);
+    const result = await dropTenant(c.get("invocation"), adminActor(c), c.req.valid("param").id);
     if (result === "no_tenant") throw noSuchTenant();
     if (result === "busy") throw tenantBusy();
     return c.body(null, 202);
@@ -179,9 +179,9 @@ async function changeOfWebhook(
   if (given === undefined) return undefined;
   if (given === null) return { url: null, events: null };
   const wanted = wantedWebhook(c, config, given, ["webhook", "url"]);
-  const before = await findTenant(c.get("deps").db, id);
+  const before = await findTenant(c.get("invocation").db, id);
   if (!before) throw noSuchTenant();
-  return webhookChange(c.get("deps"), before, wanted);
+  return webhookChange(c.get("invocation"), before, wanted);
 }
 
 function tenantBusy(): ApiError {
@@ -205,8 +205,8 @@ async function view(
   tenant: Tenant,
   webhookSecret?: string,
 ): Promise<z.output<typeof tenantReply>> {
-  const deps = c.get("deps");
-  const summary = await deps.tenant(tenant.id).summary(tenant.id, deps.now());
+  const invocation = c.get("invocation");
+  const summary = await invocation.tenant(tenant.id).summary(tenant.id, invocation.now());
   const { balance = 0, held = 0, available = 0 } = summary ?? {};
   return {
     id: tenant.id,

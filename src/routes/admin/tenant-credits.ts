@@ -112,9 +112,9 @@ export function adminMoney(api: Api): void {
   api.openapi(credit, async (c) => {
     const { id } = c.req.valid("param");
     const { note = null, ...body } = c.req.valid("json");
-    const tenant = await findTenant(c.get("deps").db, id);
+    const tenant = await findTenant(c.get("invocation").db, id);
     if (tenant && tenant.deletedMs !== null) throw new ApiError("deleted", "This tenant was deleted.");
-    const result = await giveCredits(c.get("deps"), adminActor(c), id, { ...body, note });
+    const result = await giveCredits(c.get("invocation"), adminActor(c), id, { ...body, note });
     switch (result.kind) {
       case "no_tenant":
         throw noSuchTenant();
@@ -130,16 +130,16 @@ export function adminMoney(api: Api): void {
   });
 
   api.openapi(ledger, async (c) => {
-    const tenant = await findTenant(c.get("deps").db, c.req.valid("param").id);
+    const tenant = await findTenant(c.get("invocation").db, c.req.valid("param").id);
     if (!tenant) throw noSuchTenant();
     return replyWithLedger(c, tenant.id, c.req.valid("query"));
   });
 
   api.openapi(usage, async (c) => {
-    const deps = c.get("deps");
+    const invocation = c.get("invocation");
     const query = c.req.valid("query");
-    const { fromMs, toMs } = periodOf(deps, query);
-    const rows = await readUsage(deps.db, query.tenant ?? null, fromMs, toMs, query.group);
+    const { fromMs, toMs } = periodOf(invocation, query);
+    const rows = await readUsage(invocation.db, query.tenant ?? null, fromMs, toMs, query.group);
     if (query.format === "csv") {
       return csvReply(c, "usage", [...query.group, "tasks", "images", "credits"], rows);
     }

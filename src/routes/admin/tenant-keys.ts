@@ -84,16 +84,16 @@ const noSuchKey = () => new ApiError("not_found", "There is no such key.");
 
 export function adminKeys(api: Api): void {
   api.openapi(create, async (c) => {
-    const deps = c.get("deps");
+    const invocation = c.get("invocation");
     const { id } = c.req.valid("param");
-    const wanted = wantedKey(c.req.valid("json"), deps.now());
-    const made = await createKey(deps, adminActor(c), id, wanted);
+    const wanted = wantedKey(c.req.valid("json"), invocation.now());
+    const made = await createKey(invocation, adminActor(c), id, wanted);
     if (!made) throw noSuchTenant();
     return c.json({ ...viewKey(made.stored), key: made.key }, 201, secretHeaders);
   });
 
   api.openapi(list, async (c) => {
-    const { db } = c.get("deps");
+    const { db } = c.get("invocation");
     const { cursor, limit } = c.req.valid("query");
     const tenant = await findTenant(db, c.req.valid("param").id);
     if (!tenant) throw noSuchTenant();
@@ -103,7 +103,7 @@ export function adminKeys(api: Api): void {
   api.openapi(rotate, async (c) => {
     const { id, key } = c.req.valid("param");
     const overlapMs = c.req.valid("json").overlap_seconds * 1000;
-    const made = await rotateKey(c.get("deps"), adminActor(c), id, key, overlapMs);
+    const made = await rotateKey(c.get("invocation"), adminActor(c), id, key, overlapMs);
     if (!made) throw noSuchKey();
     if (made === "rotated") throw alreadyRotated();
     return c.json({ ...viewKey(made.stored), key: made.key }, 201, secretHeaders);
@@ -111,7 +111,7 @@ export function adminKeys(api: Api): void {
 
   api.openapi(revoke, async (c) => {
     const { id, key } = c.req.valid("param");
-    if (!(await dropKey(c.get("deps"), adminActor(c), id, key))) throw noSuchKey();
+    if (!(await dropKey(c.get("invocation"), adminActor(c), id, key))) throw noSuchKey();
     return c.body(null, 204);
   });
 }

@@ -3,7 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { imageExtensions, toSeconds } from "../../domain/task.ts";
 import { fileUrl, maxUploadBytes, type StoredFile } from "../../domain/uploads.ts";
-import { admitFile, keepFile, leavePlace } from "../../flows/files/files.ts";
+import { admitFile, keepFile, releaseFileHold } from "../../flows/files/files.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
 import { declaredBytes } from "../../http/form.ts";
 import { errorReplies, json, keyErrors, limitHeaders } from "../../http/replies.ts";
@@ -90,21 +90,24 @@ const contract = createRoute({
 
 export function createFile(api: Api): void {
   api.openapi(contract, async (c) => {
-    const deps = c.get("deps");
-    const admission = await admitFile(deps, c.get("caller"), { bytes: declaredBytes(c), isRequest: true });
+    const invocation = c.get("invocation");
+    const admission = await admitFile(invocation, c.get("caller"), {
+      bytes: declaredBytes(c),
+      isRequest: true,
+    });
     if (admission.kind === "key_refused") throw keyRefused(admission.refusal);
     // On errors as well: what reached the limits is told of them.
     for (const [name, value] of Object.entries(limitHeaders(admission.policies))) c.header(name, value);
     if (admission.kind !== "admitted") throw fileRefused(admission);
-    const { place } = admission;
+    const { fileHold } = admission;
     let bytes: Uint8Array<ArrayBuffer>;
     try {
-      bytes = await readUpload(c, place.heldBytes);
+      bytes = await readUpload(c, fileHold.heldBytes);
     } catch (error) {
-      await leavePlace(deps, place);
+      await releaseFileHold(invocation, fileHold);
       throw error;
     }
-    const kept = await keepFile(deps, place, bytes, null);
+    const kept = await keepFile(invocation, fileHold, bytes, null);
     if (kept.kind === "no_picture") throw fileProblem(kept.problem);
     return c.json(viewFile(c, kept.file), 201, { "cache-control": "no-store" });
   });
@@ -114,7 +117,7 @@ function viewFile(c: AppContext, file: StoredFile) {
   return {
     id: file.id,
     object: "file" as const,
-    url: fileUrl(linkBases(c.get("deps").config, originOf(c)).api, file),
+    url: fileUrl(linkBases(c.get("invocation").config, originOf(c)).api, file),
     bytes: file.bytes,
     content_type: file.contentType,
     width: file.width,

@@ -22,7 +22,7 @@ const contract = createRoute({
 
 export function deleteFileRoute(api: Api): void {
   api.openapi(contract, async (c) => {
-    const result = await deleteFile(c.get("deps"), c.get("caller"), c.req.valid("param").id);
+    const result = await deleteFile(c.get("invocation"), c.get("caller"), c.req.valid("param").id);
     switch (result.kind) {
       case "key_refused":
         throw keyRefused(result.refusal);

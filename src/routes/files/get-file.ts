@@ -31,7 +31,7 @@ const contract = createRoute({
 export function getFile(api: Api): void {
   api.openapi(contract, async (c) => {
     const { file: name } = c.req.valid("param");
-    const file = await readFile(c.get("deps"), name, c.req.method === "HEAD");
+    const file = await readFile(c.get("invocation"), name, c.req.method === "HEAD");
     if (!file) throw new ApiError("not_found", "There is no such file.");
     return new Response(file.body, {
       headers: {

@@ -67,7 +67,7 @@ export function getImage(api: Api): void {
     const notFound = () => new ApiError("not_found", "There is no such picture.");
     if (!named) throw notFound();
     const ifNoneMatch = c.req.header("if-none-match");
-    const read = await readPicture(c.get("deps"), {
+    const read = await readPicture(c.get("invocation"), {
       ...named,
       origin: originOf(c),
       headOnly: c.req.method === "HEAD",

@@ -6,7 +6,7 @@ import { checkReadiness, type Readiness } from "../../flows/cron/readiness.ts";
 import { bearerKey } from "../../http/authenticate.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, json } from "../../http/replies.ts";
-import type { Deps } from "../../platform/invocation.ts";
+import type { Invocation } from "../../platform/invocation.ts";
 
 const live = createRoute({
   method: "get",
@@ -55,19 +55,19 @@ export function readyz(api: Api): void {
   // An answer of this isolate's, to spare the bindings; nothing depends on it.
   let cached: Readiness | undefined;
   api.openapi(ready, async (c) => {
-    const deps = c.get("deps");
-    if (!cached || deps.now() - cached.atMs >= cacheMs) cached = await checkReadiness(deps);
+    const invocation = c.get("invocation");
+    if (!cached || invocation.now() - cached.atMs >= cacheMs) cached = await checkReadiness(invocation);
     const status = cached.ok ? ("ok" as const) : ("unavailable" as const);
-    const details = (await isAdmin(deps, c.req.header("authorization")))
+    const details = (await isAdmin(invocation, c.req.header("authorization")))
       ? { checks: cached.checks, oldest_overdue_seconds: cached.oldestOverdueSeconds }
       : {};
     return c.json({ status, ...details }, cached.ok ? 200 : 503, { "cache-control": "no-store" });
   });
 }
 
-async function isAdmin(deps: Deps, header: string | undefined): Promise<boolean> {
+async function isAdmin(invocation: Invocation, header: string | undefined): Promise<boolean> {
   const given = bearerKey(header) ?? "";
-  const { ADMIN_API_KEY, ADMIN_READ_KEY } = deps.config;
+  const { ADMIN_API_KEY, ADMIN_READ_KEY } = invocation.config;
   const keys = [ADMIN_API_KEY, ADMIN_READ_KEY].filter((key) => key !== undefined);
   const matches = await Promise.all(keys.map((key) => sameSecret(given, key)));
   return matches.includes(true);

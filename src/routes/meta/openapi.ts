@@ -103,7 +103,7 @@ export function openApiDocument(api: Api): void {
   registry.registerPath(contract);
   api.get(contract.path, (c) => {
     made ??= makeDocument(api);
-    const servers = [{ url: c.get("deps").config.PUBLIC_BASE_URL ?? originOf(c) }];
+    const servers = [{ url: c.get("invocation").config.PUBLIC_BASE_URL ?? originOf(c) }];
     const text = JSON.stringify({ ...made, servers });
     return new Response(text, {
       headers: { "access-control-allow-origin": "*", "content-type": "application/json" },

@@ -5,7 +5,7 @@
 
 import { ApiError } from "../../errors.ts";
 import type { Api, AppContext } from "../../http/context.ts";
-import { reach } from "../../platform/invocation.ts";
+import { callBinding } from "../../platform/invocation.ts";
 
 /** Playground, dashboard and reference. */
 export const pagePaths: readonly string[] = ["/", "/admin", "/docs"];
@@ -15,7 +15,7 @@ export function web(api: Api): void {
 }
 
 async function servePage(c: AppContext): Promise<Response> {
-  const page = await reach("assets", () => c.get("deps").assets.fetch(c.req.raw));
+  const page = await callBinding("assets", () => c.get("invocation").assets.fetch(c.req.raw));
   if (page.status === 404) {
     const text = "There is no such page. If the gateway is yours: its pages are made by npm run build.";
     throw new ApiError("not_found", text);
@@ -33,7 +33,7 @@ async function servePage(c: AppContext): Promise<Response> {
  * style sheet as `data:`, and the playground shows a file before it is uploaded as `blob:`.
  */
 function contentSecurityPolicy(c: AppContext): string {
-  const { PUBLIC_BASE_URL, PUBLIC_IMAGE_BASE_URL } = c.get("deps").config;
+  const { PUBLIC_BASE_URL, PUBLIC_IMAGE_BASE_URL } = c.get("invocation").config;
   const originOf = (url: string | null) => (url ? ` ${new URL(url).origin}` : "");
   const published = originOf(PUBLIC_BASE_URL);
   return [

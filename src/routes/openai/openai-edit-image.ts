@@ -6,7 +6,7 @@ import { sha256Hex } from "../../domain/signing.ts";
 import { fileUrl } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
 import { dropReferences, keepReferences } from "../../flows/files/keep-references.ts";
-import { enter } from "../../flows/tenants/authorize.ts";
+import { authorize } from "../../flows/tenants/authorize.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
 import { limitHeaders } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
@@ -38,8 +38,8 @@ const contract = (config: Config) =>
 export function openAiEditImage(api: Api, config: Config): void {
   api.openapi(contract(config), async (c) => {
     // Forty megabytes are not read for a key that may not send them.
-    const entered = await enter(c.get("deps"), c.get("caller"), { action: "upload" });
-    if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
+    const authorized = await authorize(c.get("invocation"), c.get("caller"), { action: "upload" });
+    if (authorized.kind === "key_refused") throw keyRefused(authorized.refusal);
     const form = await readEditForm(c, config);
     const { stream, format, ...asked } = toNative(config, form.body);
     const repeatKey = c.req.valid("header")["idempotency-key"] ?? null;
@@ -50,32 +50,32 @@ export function openAiEditImage(api: Api, config: Config): void {
 
 type AskedEdit = Omit<NativeRequest, "stream" | "format"> & { repeatKey: string | null };
 
-/** Keeps the images and submits their task. A repetition is known by what the images hold, not by where they are kept. */
+/** Keeps the images and submits their task. A idempotency is known by what the images hold, not by where they are kept. */
 async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit) {
-  const deps = c.get("deps");
+  const invocation = c.get("invocation");
   await letPublicIn(c, asked.input);
-  const kept = await keepReferences(deps, c.get("caller"), images, asked.endUser);
+  const kept = await keepReferences(invocation, c.get("caller"), images, asked.endUser);
   const references = await Promise.all(images.map((bytes) => sha256Hex(bytes)));
   switch (kept.kind) {
     case "key_refused":
       throw keyRefused(kept.refusal);
     case "refused":
       for (const [name, value] of Object.entries(limitHeaders(kept.policies))) c.header(name, value);
-      // A repetition gets its task, also when the first try has used up what there was.
+      // A idempotency gets its task, also when the first try has used up what there was.
       return submitLetIn(c, { ...asked, references, refusal: fileRefused(kept.refusal, "image") });
     case "no_picture":
       throw invalidRequest([{ path: ["image", kept.index], message: kept.problem }]);
     case "kept":
   }
-  const base = linkBases(deps.config, originOf(c)).api;
+  const base = linkBases(invocation.config, originOf(c)).api;
   const image_urls = kept.files.map((file) => fileUrl(base, file));
   try {
     const submitted = await submitLetIn(c, { ...asked, input: { ...asked.input, image_urls }, references });
-    if (submitted.isRepetition) dropReferences(deps, kept.files);
+    if (submitted.isReplay) dropReferences(invocation, kept.files);
     return submitted;
   } catch (error) {
     // Whatever else it is leaves open whether there is a task, and cron sends it if there is.
-    if (error instanceof ApiError) dropReferences(deps, kept.files);
+    if (error instanceof ApiError) dropReferences(invocation, kept.files);
     throw error;
   }
 }

@@ -14,11 +14,11 @@ import {
   type Task,
 } from "../../domain/task.ts";
 import { ApiError, type errorBody } from "../../errors.ts";
-import { pollTask, slowestPaceMs } from "../../flows/tasks/wait.ts";
-import { enter } from "../../flows/tenants/authorize.ts";
+import { slowestPaceMs, taskVersions } from "../../flows/tasks/wait.ts";
+import { authorize } from "../../flows/tenants/authorize.ts";
 import type { AppContext } from "../../http/context.ts";
 import { encode, streamOf } from "../../http/streams.ts";
-import { linkBases, reach } from "../../platform/invocation.ts";
+import { callBinding, linkBases } from "../../platform/invocation.ts";
 import { keyRefused, taskDeleted } from "../tasks/refusals.ts";
 import { base64Of } from "./base64.ts";
 import type { WantedFormat } from "./openai-request.ts";
@@ -41,11 +41,11 @@ export async function replyWithImages(
   headers: Record<string, string>,
   wanted: { format: WantedFormat; stream: boolean; event: string },
 ): Promise<Response> {
-  const deps = c.get("deps");
+  const invocation = c.get("invocation");
   // Errors that are thrown from here on carry them too.
   const own = { ...headers, "x-task-id": task.id, "cache-control": "no-store" };
   for (const [name, value] of Object.entries(own)) c.header(name, value);
-  const startMs = deps.now();
+  const startMs = invocation.now();
   const writing: Writing = wanted.stream
     ? {
         contentType: "text/event-stream; charset=utf-8",
@@ -54,9 +54,10 @@ export async function replyWithImages(
       }
     : { contentType: "application/json", pulse: " ", write: (done) => writeJson(c, done, wanted.format) };
   let latest = task;
-  for await (const current of pollTask(deps, c.get("caller"), task, startMs + silentMs)) latest = current;
+  for await (const current of taskVersions(invocation, c.get("caller"), task, startMs + silentMs))
+    latest = current;
   if (isFinished(latest) && latest.state !== "completed") return failedReply(c, latest);
-  if (!isFinished(latest) && deps.now() < startMs + silentMs) throw await brokenOff(c);
+  if (!isFinished(latest) && invocation.now() < startMs + silentMs) throw await brokenOff(c);
   const body = isFinished(latest)
     ? await begun(writing.write(latest))
     : writeLate(c, latest, startMs, writing);
@@ -65,11 +66,11 @@ export async function replyWithImages(
 
 /** Why there is no task to wait for any more: the key was revoked meanwhile, or it ended and was erased between two looks. */
 async function brokenOff(c: AppContext): Promise<ApiError> {
-  const entered = await enter(c.get("deps"), c.get("caller"), { action: "read" });
-  return entered.kind === "key_refused" ? keyRefused(entered.refusal) : taskDeleted();
+  const authorized = await authorize(c.get("invocation"), c.get("caller"), { action: "read" });
+  return authorized.kind === "key_refused" ? keyRefused(authorized.refusal) : taskDeleted();
 }
 
-/** Has the first picture open before the status is sent: if the bucket is out of reach, it is 503. */
+/** Has the first picture open before the status is sent: if the bucket is out of callBinding, it is 503. */
 async function begun(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncGenerator<Uint8Array>> {
   const first = await chunks.next();
   return (async function* () {
@@ -85,16 +86,16 @@ async function* writeLate(
   startMs: number,
   { pulse, write }: Writing,
 ): AsyncGenerator<Uint8Array> {
-  const deps = c.get("deps");
+  const invocation = c.get("invocation");
   const caller = c.get("caller");
   yield encode(pulse);
-  let pulsedMs = deps.now();
+  let pulsedMs = invocation.now();
   let latest = task;
-  for await (const current of pollTask(deps, caller, task, startMs + longestMs, startMs)) {
+  for await (const current of taskVersions(invocation, caller, task, startMs + longestMs, startMs)) {
     latest = current;
     // The next look may be too late for it.
-    if (deps.now() - pulsedMs + slowestPaceMs <= pulseMs) continue;
-    pulsedMs = deps.now();
+    if (invocation.now() - pulsedMs + slowestPaceMs <= pulseMs) continue;
+    pulsedMs = invocation.now();
     yield encode(pulse);
   }
   if (latest.state !== "completed") throw new Error("no picture to reply with");
@@ -159,7 +160,7 @@ function usageOf(c: AppContext, task: Task) {
 }
 
 async function* writeJson(c: AppContext, task: Task, format: WantedFormat): AsyncGenerator<Uint8Array> {
-  const bases = linkBases(c.get("deps").config, task.origin);
+  const bases = linkBases(c.get("invocation").config, task.origin);
   let before = `{"created":${Math.floor(task.createdMs / 1000)},"data":[`;
   for (const { id, stored } of storedImages(task)) {
     const picture = format === "url" ? null : await openPicture(c, id);
@@ -177,7 +178,7 @@ async function* writeJson(c: AppContext, task: Task, format: WantedFormat): Asyn
 }
 
 async function* writeEvents(c: AppContext, task: Task, event: string): AsyncGenerator<Uint8Array> {
-  const bases = linkBases(c.get("deps").config, task.origin);
+  const bases = linkBases(c.get("invocation").config, task.origin);
   for (const { id, stored } of storedImages(task)) {
     const picture = await openPicture(c, id);
     const rest = {
@@ -199,7 +200,7 @@ async function* writeEvents(c: AppContext, task: Task, event: string): AsyncGene
 
 /** Before anything is written of it, so that what is wrong with the first one still has a status of its own. */
 async function openPicture(c: AppContext, id: string): Promise<R2ObjectBody> {
-  const object = await reach("storage", () => c.get("deps").bucket.get(imageKey(id)));
+  const object = await callBinding("storage", () => c.get("invocation").bucket.get(imageKey(id)));
   // A picture is never empty: this is what is left of one that was deleted.
   if (!object || object.size === 0) throw new ApiError("deleted", "This picture was deleted.");
   return object;

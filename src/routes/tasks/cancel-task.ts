@@ -26,8 +26,8 @@ const contract = createRoute({
 
 export function cancelTaskRoute(api: Api): void {
   api.openapi(contract, async (c) => {
-    const deps = c.get("deps");
-    const result = await cancelTask(deps, c.get("caller"), c.req.valid("param").id);
+    const invocation = c.get("invocation");
+    const result = await cancelTask(invocation, c.get("caller"), c.req.valid("param").id);
     switch (result.kind) {
       case "key_refused":
         throw keyRefused(result.refusal);

@@ -24,7 +24,7 @@ const contract = createRoute({
 
 export function deleteEndUserRoute(api: Api): void {
   api.openapi(contract, async (c) => {
-    const result = await deleteEndUser(c.get("deps"), c.get("caller"), c.req.valid("param").id);
+    const result = await deleteEndUser(c.get("invocation"), c.get("caller"), c.req.valid("param").id);
     if (result.kind === "key_refused") throw keyRefused(result.refusal);
     return c.body(null, 202);
   });

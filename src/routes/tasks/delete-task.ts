@@ -31,7 +31,7 @@ const contract = createRoute({
 export function deleteTaskRoute(api: Api): void {
   api.openapi(contract, async (c) => {
     const { id } = c.req.valid("param");
-    const result = await deleteTask(c.get("deps"), c.get("caller"), id);
+    const result = await deleteTask(c.get("invocation"), c.get("caller"), id);
     switch (result.kind) {
       case "key_refused":
         throw keyRefused(result.refusal);

@@ -42,9 +42,9 @@ const contract = createRoute({
 
 export function getTask(api: Api): void {
   api.openapi(contract, async (c) => {
-    const deps = c.get("deps");
+    const invocation = c.get("invocation");
     const { id } = c.req.valid("param");
-    const result = await readTask(deps, c.get("caller"), id);
+    const result = await readTask(invocation, c.get("caller"), id);
     switch (result.kind) {
       case "key_refused":
         throw keyRefused(result.refusal);

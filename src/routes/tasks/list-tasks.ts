@@ -3,7 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { listTasks as readTasks, taskStatuses } from "../../d1/tasks/task-lists.ts";
 import { models } from "../../domain/model-catalog.ts";
-import { enter } from "../../flows/tenants/authorize.ts";
+import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
 import { pageLimit, toPage } from "../../http/paging.ts";
 import { errorReplies, json, keyErrors, listReply } from "../../http/replies.ts";
@@ -54,13 +54,13 @@ const newest = "task-~";
 
 export function listTasks(api: Api): void {
   api.openapi(contract, async (c) => {
-    const deps = c.get("deps");
+    const invocation = c.get("invocation");
     const caller = c.get("caller");
-    const entered = await enter(deps, caller, { action: "list" });
-    if (entered.kind === "key_refused") throw keyRefused(entered.refusal);
+    const authorized = await authorize(invocation, caller, { action: "list" });
+    if (authorized.kind === "key_refused") throw keyRefused(authorized.refusal);
     const { created_after: after, created_before: before, limit, cursor, ...filter } = c.req.valid("query");
     const found = await readTasks(
-      deps.db,
+      invocation.db,
       {
         ...filter,
         tenant: caller.tenantId,

@@ -70,7 +70,7 @@ export function submissionRefused(
     case "no_such_files":
       return withHeaders(
         invalidRequest(
-          refusal.places.map((place) => ({
+          refusal.positions.map((place) => ({
             path: ["image_urls", place],
             message: "is not a file of yours that is alive: upload it again",
           })),

@@ -7,17 +7,17 @@ import { linkBases } from "../../platform/invocation.ts";
 
 /** @param position In the queue, where it is known. */
 export async function showTask(c: AppContext, task: Task, position: number | null = null) {
-  const deps = c.get("deps");
+  const invocation = c.get("invocation");
   const { kind, keyId, token } = c.get("caller");
-  const bases = linkBases(deps.config, task.origin);
+  const bases = linkBases(invocation.config, task.origin);
   const view = viewTask(task, bases, kind === "secret", position);
   if (kind === "link") {
     // A link may go from hand to hand: it shows what becomes of the task, and not what was asked.
     const { input: _input, ...shown } = view;
     return shown;
   }
-  const expiresMs = Math.min(deps.now() + linkLifeMs, token?.expiresMs ?? Number.MAX_SAFE_INTEGER);
+  const expiresMs = Math.min(invocation.now() + linkLifeMs, token?.expiresMs ?? Number.MAX_SAFE_INTEGER);
   const claims = { taskId: task.id, tenantId: task.tenantId, keyId, expiresMs };
-  const events = `${view.links.self}/events?token=${await formatLink(deps.signers.links, claims)}`;
+  const events = `${view.links.self}/events?token=${await formatLink(invocation.signers.links, claims)}`;
   return { ...view, links: { ...view.links, events } };
 }

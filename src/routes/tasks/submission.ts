@@ -57,9 +57,9 @@ export interface Asked {
   endUser: string | null;
   /** `Idempotency-Key`. */
   repeatKey: string | null;
-  /** What stands for `image_urls` where a repetition is looked for. */
+  /** What stands for `image_urls` where a idempotency is looked for. */
   references?: string[];
-  /** Why it can only be a repetition: as a new request it is refused for this. */
+  /** Why it can only be a idempotency: as a new request it is refused for this. */
   refusal?: ApiError;
 }
 
@@ -67,7 +67,7 @@ export interface Asked {
 export async function letPublicIn(c: AppContext, input: TaskInput): Promise<void> {
   if (c.get("caller").kind === "secret") return;
   refuseToPublic(input);
-  if (await c.get("deps").tooMany("submissions", networkAddress(c))) throw tooManyFrom();
+  if (await c.get("invocation").tooMany("submissions", networkAddress(c))) throw tooManyFrom();
 }
 
 /**
@@ -82,21 +82,21 @@ export async function submitAsked(c: AppContext, asked: Asked): Promise<Submitte
 interface Submitted {
   task: Task;
   headers: Record<string, string>;
-  isRepetition: boolean;
+  isReplay: boolean;
 }
 
 /**
  * Submits what was asked for by who has been let in.
- * @returns the task, and the headers that tell of limits and repetition.
+ * @returns the task, and the headers that tell of limits and idempotency.
  * @throws ApiError for whatever refuses it.
  */
 export async function submitLetIn(
   c: AppContext,
   { model, input, metadata, endUser, repeatKey, references, refusal }: Asked,
 ): Promise<Submitted> {
-  const deps = c.get("deps");
+  const invocation = c.get("invocation");
   const caller = c.get("caller");
-  const result = await submit(deps, {
+  const result = await submit(invocation, {
     caller,
     requestId: c.get("requestId"),
     origin: originOf(c),
@@ -106,7 +106,7 @@ export async function submitLetIn(
     onlyReplay: refusal !== undefined,
     metadata,
     endUser: caller.token?.endUser ?? endUser,
-    repetition: { key: repeatKey, retries: retriesOf(c), ip: networkAddress(c) },
+    idempotency: { key: repeatKey, retries: retriesOf(c), ip: networkAddress(c) },
   });
   if (result.kind === "key_refused") throw keyRefused(result.refusal);
   if (refusal && result.kind === "no_such_files") throw refusal;
@@ -114,12 +114,12 @@ export async function submitLetIn(
   if (result.kind !== "accepted" && result.kind !== "replayed")
     throw submissionRefused(result, headers, caller.kind === "secret", references ? "image" : "image_urls");
   c.set("taskId", result.task.id);
-  const isRepetition = result.kind === "replayed";
-  const replayed: Record<string, string> = isRepetition ? { "idempotency-replayed": "true" } : {};
-  return { task: result.task, headers: { ...headers, ...replayed }, isRepetition };
+  const isReplay = result.kind === "replayed";
+  const replayed: Record<string, string> = isReplay ? { "idempotency-replayed": "true" } : {};
+  return { task: result.task, headers: { ...headers, ...replayed }, isReplay };
 }
 
-/** How often the client says that it has tried before. */
+/** How often the client says that it has attempted before. */
 function retriesOf(c: AppContext): number {
   const retries = Number(c.req.header("x-stainless-retry-count") ?? 0);
   return Number.isInteger(retries) && retries > 0 ? retries : 0;

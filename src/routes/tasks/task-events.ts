@@ -4,7 +4,7 @@ import * as z from "zod";
 import { isFinished, type Task } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import { readTask } from "../../flows/tasks/read-task.ts";
-import { type Followed, followTask } from "../../flows/tasks/stream.ts";
+import { type StreamEvent, streamTask } from "../../flows/tasks/stream.ts";
 import type { Api, AppContext } from "../../http/context.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { encode, streamOf } from "../../http/streams.ts";
@@ -47,7 +47,7 @@ const contract = createRoute({
 export function taskEvents(api: Api): void {
   api.openapi(contract, async (c) => {
     const { id } = c.req.valid("param");
-    const result = await readTask(c.get("deps"), c.get("caller"), id);
+    const result = await readTask(c.get("invocation"), c.get("caller"), id);
     switch (result.kind) {
       case "key_refused":
         throw keyRefused(result.refusal);
@@ -57,25 +57,25 @@ export function taskEvents(api: Api): void {
         throw taskDeleted();
       case "task":
         c.set("taskId", id);
-        return streamTask(c, result.task);
+        return streamReply(c, result.task);
     }
   });
 }
 
-function streamTask(c: AppContext, task: Task): Response {
+function streamReply(c: AppContext, task: Task): Response {
   const lastId = c.req.header("last-event-id");
   const seen = lastId !== undefined && /^\d{1,15}$/.test(lastId) ? Number(lastId) : null;
   const headers: Record<string, string> = { "cache-control": "no-store", "x-accel-buffering": "no" };
   // Whoever has a link may show it on any page.
   if (c.get("caller").kind === "link") headers["access-control-allow-origin"] = "*";
   if (isFinished(task) && seen === task.version) return c.body(null, 204, headers);
-  return c.body(streamOf(eventsOf(c, followTask(c.get("deps"), c.get("caller"), task, seen))), 200, {
+  return c.body(streamOf(eventsOf(c, streamTask(c.get("invocation"), c.get("caller"), task, seen))), 200, {
     ...headers,
     "content-type": "text/event-stream; charset=utf-8",
   });
 }
 
-async function* eventsOf(c: AppContext, followed: AsyncGenerator<Followed>): AsyncGenerator<Uint8Array> {
+async function* eventsOf(c: AppContext, followed: AsyncGenerator<StreamEvent>): AsyncGenerator<Uint8Array> {
   yield encode("retry: 3000\n\n");
   for await (const one of followed) {
     if (one.kind === "heartbeat") yield encode(": still here\n\n");

@@ -45,5 +45,5 @@ export async function waitAsAsked(
   if (seconds === null) return { task, headers: {} };
   const applied: Record<string, string> =
     preferred === null ? {} : { "preference-applied": `wait=${seconds}` };
-  return { task: await waitForTask(c.get("deps"), c.get("caller"), task, seconds), headers: applied };
+  return { task: await waitForTask(c.get("invocation"), c.get("caller"), task, seconds), headers: applied };
 }

@@ -129,7 +129,7 @@ const retry = createRoute({
   summary: "Try a delivery again now",
   request: { params: z.object({ id: z.string() }) },
   responses: {
-    202: json(deliveryReply, "It is tried at once."),
+    202: json(deliveryReply, "It is attempted at once."),
     ...errorReplies(...keyErrors, "not_found"),
   },
 });
@@ -137,7 +137,7 @@ const retry = createRoute({
 /** Lets a key of scope `manage` in; gives its tenant. */
 async function manage(c: AppContext) {
   const { tenantId, by } = await manager(c);
-  const tenant = await findTenant(c.get("deps").db, tenantId);
+  const tenant = await findTenant(c.get("invocation").db, tenantId);
   if (!tenant) throw new ApiError("invalid_key", "The key is not valid.");
   return { tenant, by };
 }
@@ -145,7 +145,7 @@ async function manage(c: AppContext) {
 async function change(c: AppContext, make: (tenant: Tenant) => WebhookChange) {
   const { tenant, by } = await manage(c);
   const webhook = make(tenant);
-  const result = await changeTenant(c.get("deps"), by, tenant.id, { webhook });
+  const result = await changeTenant(c.get("invocation"), by, tenant.id, { webhook });
   if (result.kind !== "changed") throw new ApiError("invalid_key", "The key is not valid.");
   return viewWebhook(result.tenant.webhook, webhook.secret?.text);
 }
@@ -156,7 +156,7 @@ export function ownWebhook(api: Api, config: Config): void {
   api.openapi(set(config), async (c) => {
     const body = c.req.valid("json");
     const make = (tenant: Tenant) =>
-      webhookChange(c.get("deps"), tenant, wantedWebhook(c, config, body, ["url"]));
+      webhookChange(c.get("invocation"), tenant, wantedWebhook(c, config, body, ["url"]));
     return c.json(await change(c, make), 200, secretHeaders);
   });
 
@@ -167,7 +167,7 @@ export function ownWebhook(api: Api, config: Config): void {
       if (url === null) throw invalidRequest([{ path: ["url"], message: "is required: no webhook is set" }]);
       const events = body.events ?? tenant.webhook.events ?? undefined;
       return webhookChange(
-        c.get("deps"),
+        c.get("invocation"),
         tenant,
         wantedWebhook(c, config, { ...body, url, events }, ["url"]),
       );
@@ -181,16 +181,16 @@ export function ownWebhook(api: Api, config: Config): void {
   });
 
   api.openapi(rotate, async (c) => {
-    const deps = c.get("deps");
+    const invocation = c.get("invocation");
     const overlapMs = c.req.valid("json").overlap_seconds * 1000;
-    const make = () => ({ secret: newSecret(deps, newWebhookSecret(deps), overlapMs) });
+    const make = () => ({ secret: newSecret(invocation, newWebhookSecret(invocation), overlapMs) });
     return c.json(await change(c, make), 200, secretHeaders);
   });
 
   api.openapi(list, async (c) => {
     const { tenantId } = await manager(c);
     const { cursor, limit, ...filter } = c.req.valid("query");
-    const { db } = c.get("deps");
+    const { db } = c.get("invocation");
     const asked = { ...filter, tenant: tenantId };
     const found = await listDeliveries(db, asked, cursor || afterAllDeliveries, limit + 1);
     return c.json(toPage(found, limit, viewDelivery), 200);
@@ -198,7 +198,7 @@ export function ownWebhook(api: Api, config: Config): void {
 
   api.openapi(retry, async (c) => {
     const { tenantId, by } = await manager(c);
-    const delivery = await retryNow(c.get("deps"), by, tenantId, c.req.valid("param").id);
+    const delivery = await retryNow(c.get("invocation"), by, tenantId, c.req.valid("param").id);
     if (!delivery) throw new ApiError("not_found", "There is no such delivery.");
     return c.json(viewDelivery(delivery), 202);
   });

@@ -7,12 +7,12 @@ import { json } from "../../http/replies.ts";
 import { exampleTask, taskReply } from "../tasks/task-reply.ts";
 
 const { input: _input, links, ...told } = exampleTask;
-const exampleTold = { ...told, links: { self: links.self } };
+const exampleNotified = { ...told, links: { self: links.self } };
 
-const toldTask = taskReply.omit({ input: true }).meta({
-  id: "ToldTask",
+const notifiedTask = taskReply.omit({ input: true }).meta({
+  id: "NotifiedTask",
   description: "The task, without what was asked.",
-  examples: [exampleTold],
+  examples: [exampleNotified],
 });
 
 const exampleLow = { object: "balance", balance: 90, held: 30, available: 60, low_balance: 100 };
@@ -33,9 +33,9 @@ const lowBalance = z
 /** The task of the example, as it would be told with this event. */
 function exampleOf(type: WebhookEvent) {
   const status = type.replace("task.", "");
-  if (status === "completed") return exampleTold;
-  const usage = { ...exampleTold.usage, images: 0, credits_charged: 0 };
-  const unfinished = { ...exampleTold, status, progress: 0, results: [], images: [], usage };
+  if (status === "completed") return exampleNotified;
+  const usage = { ...exampleNotified.usage, images: 0, credits_charged: 0 };
+  const unfinished = { ...exampleNotified, status, progress: 0, results: [], images: [], usage };
   return status === "cancelled" ? unfinished : { ...unfinished, error: exampleFailure };
 }
 
@@ -71,18 +71,18 @@ const shared = {
   // Nothing of the gateway's is shown to the receiver but the signature.
   security: [],
   description:
-    "Signed by Standard Webhooks 1.0 with the tenant's webhook secret. At least once: tried at once and after " +
+    "Signed by Standard Webhooks 1.0 with the tenant's webhook secret. At least once: attempted at once and after " +
     `${pauses} seconds; each try has 15 s.`,
   responses: {
     "2XX": { description: "Taken." },
     410: { description: "Switches the webhook off until it is set again." },
-    default: { description: "Anything else, a redirect too: it is tried again." },
+    default: { description: "Anything else, a redirect too: it is attempted again." },
   },
 };
 
 export function registerWebhooks(api: Api): void {
   for (const type of webhookEvents) {
-    const data = type === "balance.low" ? lowBalance : toldTask;
+    const data = type === "balance.low" ? lowBalance : notifiedTask;
     const event = z.object({ type: z.literal(type), timestamp: z.iso.datetime(), data }).meta({
       examples: [
         {
@@ -105,6 +105,6 @@ export function registerWebhooks(api: Api): void {
     path: "callback_url",
     operationId: "callback",
     summary: "To a task's own `callback_url`, once it has ended",
-    request: { headers: signed, body: { required: true, ...json(toldTask, "The bare task.") } },
+    request: { headers: signed, body: { required: true, ...json(notifiedTask, "The bare task.") } },
   });
 }

@@ -1,9 +1,9 @@
 /** What tasks cost in D1, by its own meter: rows are what is paid for, and what a primary can do in a second. */
 import { beforeAll, describe, expect, it } from "vitest";
-import { readChores } from "../../../src/d1/cron/maintenance.ts";
-import { claimSends, oldestOverdueMs, selectDue, writeLooks } from "../../../src/d1/tasks/due-tasks.ts";
+import { readMaintenance } from "../../../src/d1/cron/maintenance.ts";
+import { claimSends, oldestOverdueMs, selectDue, writePolls } from "../../../src/d1/tasks/due-tasks.ts";
 import { closeTasks, endTask, selectTask } from "../../../src/d1/tasks/tasks.ts";
-import { type D1Cost, meterDatabase } from "../../../src/platform/d1-meter.ts";
+import { type D1Cost, measureDatabase } from "../../../src/platform/d1-meter.ts";
 import { clearTasks } from "../../helpers/gateway.ts";
 import {
   claimStore,
@@ -25,7 +25,7 @@ const finished = 3_000;
 /** Runs work over a metered database; what it cost in all. */
 async function costOf(work: (metered: D1Database) => Promise<unknown>): Promise<D1Cost> {
   const total: D1Cost = { rowsRead: 0, rowsWritten: 0 };
-  const metered = meterDatabase(
+  const metered = measureDatabase(
     db,
     (call) => call(),
     (cost) => {
@@ -68,8 +68,8 @@ async function live(metered: D1Database): Promise<void> {
     submittedMs: t0,
     estimatedSeconds: 30,
   });
-  await writeLooks(metered, [runningLook(task.id)], t0 + 6_000);
-  await writeLooks(metered, [doneLook(task.id)], t0 + 30_000);
+  await writePolls(metered, [runningLook(task.id)], t0 + 6_000);
+  await writePolls(metered, [doneLook(task.id)], t0 + 30_000);
   const claimed = await claimStore(metered, t0 + 30_000, t0 + 90_000, "any");
   if (!claimed) throw new Error("not claimed");
   const ending = { id: task.id, from: ["storing"] as const, state: "completed" as const };
@@ -109,7 +109,7 @@ describe("a round of cron, among thousands of tasks that have ended", () => {
   });
 
   it("reads a row or two for each other kind of work that there is not", async () => {
-    expect((await costOf((metered) => readChores(metered, 0))).rowsRead).toBeLessThanOrEqual(8);
+    expect((await costOf((metered) => readMaintenance(metered, 0))).rowsRead).toBeLessThanOrEqual(8);
   });
 
   it("reads at most 3 rows for each task that is due, page by page", async () => {
@@ -151,7 +151,7 @@ describe("a round of cron, among thousands of tasks that have ended", () => {
   it("writes one row for each look that changed something", async () => {
     const tasks = [await insertSubmitted(), await insertSubmitted(), await insertSubmitted()];
     const cost = await costOf((metered) =>
-      writeLooks(
+      writePolls(
         metered,
         tasks.map(({ id }) => runningLook(id)),
         t0,
@@ -167,7 +167,7 @@ describe("the meter", () => {
     const { id } = await insertSubmitting();
     const calls: D1Cost[] = [];
     let timed = 0;
-    const metered = meterDatabase(
+    const metered = measureDatabase(
       db,
       (call) => {
         timed++;
@@ -184,7 +184,7 @@ describe("the meter", () => {
   });
 
   it("lets errors through", async () => {
-    const metered = meterDatabase(
+    const metered = measureDatabase(
       db,
       (call) => call(),
       () => undefined,

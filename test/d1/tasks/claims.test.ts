@@ -1,7 +1,7 @@
 /** Whatever cron or a reader does is claimed first: each task goes to one of those who ask, however many ask at once. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { coolDown } from "../../../src/d1/cron/leases.ts";
-import { claimRefresh, claimSends, writeLooks } from "../../../src/d1/tasks/due-tasks.ts";
+import { claimRefresh, claimSends, writePolls } from "../../../src/d1/tasks/due-tasks.ts";
 import { claimStores, giveBackStores } from "../../../src/d1/tasks/store-claims.ts";
 import {
   postponeSend,
@@ -179,7 +179,7 @@ describe("claiming tasks to store", () => {
     const made: string[] = [];
     for (const hours of [5, 1, 3]) {
       const { id } = await insertSubmitted();
-      await writeLooks(db, [doneLook(id, { linksDieMs: t0 + hours * hourMs })], t0);
+      await writePolls(db, [doneLook(id, { upstreamLinksExpireMs: t0 + hours * hourMs })], t0);
       made.push(id);
     }
     const order = [await store(), await store(), await store()].map((task) => task?.id);
@@ -195,13 +195,13 @@ describe("claiming tasks to store", () => {
     expect(busy).toContain((await store())?.id);
   });
 
-  it("takes only those that were never tried when asked for new ones, whatever is older", async () => {
-    const tried = await insertStoring();
+  it("takes only those that were never attempted when asked for new ones, whatever is older", async () => {
+    const attempted = await insertStoring();
     await claimStore(db, nowMs - leaseMs, nowMs, "any");
     expect(await store("new")).toBeUndefined();
     const untried = await insertStoring();
     expect((await store("new"))?.id).toBe(untried.id);
-    expect((await store())?.id).toBe(tried.id);
+    expect((await store())?.id).toBe(attempted.id);
   });
 
   it("goes on while the upstream's account cools down: the pictures are there", async () => {
@@ -269,7 +269,7 @@ describe("claiming a look for a reader", () => {
       progress: 0,
       estimatedSeconds: 45,
       imagesAsked: 2,
-      watched: true,
+      isRead: true,
     });
     expect(await taskOf(task.id)).toEqual({ ...task, refreshedMs: nowMs });
   });

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { writeLooks } from "../../../src/d1/tasks/due-tasks.ts";
+import { writePolls } from "../../../src/d1/tasks/due-tasks.ts";
 import { closeTasks, type Ending, endTask, postponeStoring } from "../../../src/d1/tasks/tasks.ts";
 import { endStates, openStates, type Task } from "../../../src/domain/task.ts";
 import { clearTasks } from "../../helpers/gateway.ts";
@@ -66,7 +66,7 @@ describe("ending a task", () => {
 
   it("fails it with its code, and leaves its progress where it was", async () => {
     const { id } = await insertSubmitted();
-    await writeLooks(db, [runningLook(id, { progress: 40 })], t0);
+    await writePolls(db, [runningLook(id, { progress: 40 })], t0);
     const before = await taskOf(id);
     expect(await end(id, { state: "failed", errorCode: "task_timeout" })).toBe(true);
     expect(await taskOf(id)).toEqual({

@@ -36,7 +36,7 @@ describe("a new task", () => {
       progress: 0,
       estimatedSeconds: null,
       images: [],
-      linksDieMs: null,
+      upstreamLinksExpireMs: null,
       errorCode: null,
       hidden: false,
       settled: false,

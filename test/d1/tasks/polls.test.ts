@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { oldestOverdueMs, writeLooks } from "../../../src/d1/tasks/due-tasks.ts";
+import { oldestOverdueMs, writePolls } from "../../../src/d1/tasks/due-tasks.ts";
 import { endTask } from "../../../src/d1/tasks/tasks.ts";
 import { endStates, openStates } from "../../../src/domain/task.ts";
 import { clearTasks } from "../../helpers/gateway.ts";
@@ -24,7 +24,7 @@ const nowMs = t0 + 10_000;
 describe("what a round of looks found", () => {
   it("is written for running tasks, as a change that callers see", async () => {
     const before = await insertSubmitted();
-    await writeLooks(db, [runningLook(before.id)], nowMs);
+    await writePolls(db, [runningLook(before.id)], nowMs);
     expect(await taskOf(before.id)).toEqual({
       ...before,
       processing: true,
@@ -37,14 +37,14 @@ describe("what a round of looks found", () => {
   it("hands a finished task over to be stored, at once and counted anew", async () => {
     const before = await insertSubmitted();
     const look = doneLook(before.id, { estimatedSeconds: 45 });
-    await writeLooks(db, [look], nowMs);
+    await writePolls(db, [look], nowMs);
     expect(await taskOf(before.id)).toEqual({
       ...before,
       state: "storing",
       attempts: 0,
       dueMs: nowMs,
       images: [picture("img-1"), picture("img-2")],
-      linksDieMs: t0 + 24 * hourMs,
+      upstreamLinksExpireMs: t0 + 24 * hourMs,
       processing: true,
       progress: 99,
       version: before.version + 1,
@@ -53,8 +53,8 @@ describe("what a round of looks found", () => {
 
   it("never lowers progress", async () => {
     const { id } = await insertSubmitted();
-    await writeLooks(db, [runningLook(id, { progress: 60 })], nowMs);
-    await writeLooks(db, [runningLook(id, { progress: 20 })], nowMs);
+    await writePolls(db, [runningLook(id, { progress: 60 })], nowMs);
+    await writePolls(db, [runningLook(id, { progress: 20 })], nowMs);
     expect((await taskOf(id)).progress).toBe(60);
   });
 
@@ -62,7 +62,7 @@ describe("what a round of looks found", () => {
     "leaves a task alone that is %s meanwhile",
     async (state) => {
       const before = await insertIn(state);
-      await writeLooks(db, [runningLook(before.id), doneLook(before.id)], nowMs);
+      await writePolls(db, [runningLook(before.id), doneLook(before.id)], nowMs);
       expect(await taskOf(before.id)).toEqual(before);
     },
   );
@@ -75,15 +75,15 @@ describe("what a round of looks found", () => {
       t0,
       t0,
     ).run();
-    await writeLooks(db, [doneLook(id)], nowMs);
+    await writePolls(db, [doneLook(id)], nowMs);
     expect(await taskOf(id)).toMatchObject({ state: "failed", errorCode: "task_timeout", images: [] });
   });
 
   it("twice hands over the first pictures, under their first ids", async () => {
     const { id } = await insertSubmitted();
-    await writeLooks(db, [doneLook(id)], nowMs);
+    await writePolls(db, [doneLook(id)], nowMs);
     const after = await taskOf(id);
-    await writeLooks(db, [doneLook(id, { images: [picture("img-9")] })], nowMs + 1);
+    await writePolls(db, [doneLook(id, { images: [picture("img-9")] })], nowMs + 1);
     expect(await taskOf(id)).toEqual(after);
   });
 
@@ -93,7 +93,7 @@ describe("what a round of looks found", () => {
     const looks = made.map(({ id }, index) =>
       index % 2 ? doneLook(id, { images: [picture(`img-${id}`)] }) : runningLook(id, { progress: index }),
     );
-    await writeLooks(db, looks, nowMs);
+    await writePolls(db, looks, nowMs);
     for (const [index, { id }] of made.entries()) {
       const expected = index % 2 ? { state: "storing" } : { state: "submitted", progress: index };
       const after = await taskOf(id);
@@ -105,15 +105,15 @@ describe("what a round of looks found", () => {
 
   it("may be nothing, or of tasks that are gone", async () => {
     const before = await insertSubmitted();
-    await writeLooks(db, [], nowMs);
-    await writeLooks(db, [runningLook("task-unknown")], nowMs);
+    await writePolls(db, [], nowMs);
+    await writePolls(db, [runningLook("task-unknown")], nowMs);
     expect(await taskOf(before.id)).toEqual(before);
   });
 
   it("keeps links of any shape as they are", async () => {
     const { id } = await insertSubmitted();
     const source = "https://files.example/ä b%20?sign='\"\\&x=[{}]";
-    await writeLooks(db, [doneLook(id, { images: [picture("img-1", { source })] })], nowMs);
+    await writePolls(db, [doneLook(id, { images: [picture("img-1", { source })] })], nowMs);
     expect((await taskOf(id)).images).toEqual([{ id: "img-1", source, state: "wanted" }]);
   });
 });

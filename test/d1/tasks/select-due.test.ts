@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { coolDown } from "../../../src/d1/cron/leases.ts";
-import { claimRefresh, type DuePage, selectDue, writeLooks } from "../../../src/d1/tasks/due-tasks.ts";
+import { claimRefresh, type DuePage, selectDue, writePolls } from "../../../src/d1/tasks/due-tasks.ts";
 import { endStates } from "../../../src/domain/task.ts";
 import { clearTasks } from "../../helpers/gateway.ts";
 import {
@@ -95,7 +95,7 @@ describe("a task that the upstream has", () => {
 
   it("is described as far as a look needs it", async () => {
     const task = await insertSubmitted({ input: { prompt: "a", n: 4 } });
-    await writeLooks(db, [runningLook(task.id)], t0);
+    await writePolls(db, [runningLook(task.id)], t0);
     const [due] = await selectDue(db, { nowMs: t0 + 3_000, previousMs: t0, limit: 1 });
     expect(due).toEqual({
       id: task.id,
@@ -107,7 +107,7 @@ describe("a task that the upstream has", () => {
       progress: 40,
       estimatedSeconds: 12,
       imagesAsked: 4,
-      watched: false,
+      isRead: false,
     });
   });
 });

@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
-import { readChores } from "../../../src/d1/cron/maintenance.ts";
+import { readMaintenance } from "../../../src/d1/cron/maintenance.ts";
 import {
   firstKey,
   insertKey,
@@ -222,28 +222,28 @@ describe("the copy for a tenant's object", () => {
   });
 
   it("lags until the newest version was acknowledged", async () => {
-    expect((await readChores(db, 0)).unpushed.slice(0, 10)).toEqual(["acme"]);
+    expect((await readMaintenance(db, 0)).unpushed.slice(0, 10)).toEqual(["acme"]);
     await markPushed(db, "acme", 1);
-    expect((await readChores(db, 0)).unpushed.slice(0, 10)).toEqual([]);
+    expect((await readMaintenance(db, 0)).unpushed.slice(0, 10)).toEqual([]);
     await bumpConfigVersion(db, "acme").run();
     await bumpConfigVersion(db, "acme").run();
     expect(await versionOf("acme")).toBe(3);
     await markPushed(db, "acme", 2);
-    expect((await readChores(db, 0)).unpushed.slice(0, 10)).toEqual(["acme"]);
+    expect((await readMaintenance(db, 0)).unpushed.slice(0, 10)).toEqual(["acme"]);
     await markPushed(db, "acme", 3);
-    expect((await readChores(db, 0)).unpushed.slice(0, 10)).toEqual([]);
+    expect((await readMaintenance(db, 0)).unpushed.slice(0, 10)).toEqual([]);
   });
 
   it("does not lag again because an older acknowledgement comes late", async () => {
     await bumpConfigVersion(db, "acme").run();
     await markPushed(db, "acme", 2);
     await markPushed(db, "acme", 1);
-    expect((await readChores(db, 0)).unpushed.slice(0, 10)).toEqual([]);
+    expect((await readMaintenance(db, 0)).unpushed.slice(0, 10)).toEqual([]);
   });
 
   it("is pushed again for a bounded number of tenants at a time", async () => {
     for (const id of ["bbb", "ccc"]) await insertTenant(db, tenantOf(id), webhookSecret);
-    expect((await readChores(db, 0)).unpushed.slice(0, 2)).toHaveLength(2);
-    expect((await readChores(db, 0)).unpushed.slice(0, 10)).toHaveLength(3);
+    expect((await readMaintenance(db, 0)).unpushed.slice(0, 2)).toHaveLength(2);
+    expect((await readMaintenance(db, 0)).unpushed.slice(0, 10)).toHaveLength(3);
   });
 });

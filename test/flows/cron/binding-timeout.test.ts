@@ -1,6 +1,6 @@
 /** Nobody waits for a binding that does not answer: what it would have said, and what it did, stays open. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { OutOfReach, reach } from "../../../src/platform/invocation.ts";
+import { BindingUnavailable, callBinding } from "../../../src/platform/invocation.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -11,8 +11,8 @@ afterEach(() => {
 
 it("a binding that stalls is out of reach after ten seconds, and not before", async () => {
   let outcome = "waiting";
-  const call = reach("database", () => new Promise(() => undefined)).catch((error: unknown) => {
-    outcome = error instanceof OutOfReach ? error.message : "another error";
+  const call = callBinding("database", () => new Promise(() => undefined)).catch((error: unknown) => {
+    outcome = error instanceof BindingUnavailable ? error.message : "another error";
   });
   await vi.advanceTimersByTimeAsync(9_999);
   expect(outcome).toBe("waiting");
@@ -22,7 +22,9 @@ it("a binding that stalls is out of reach after ten seconds, and not before", as
 });
 
 it("one that answers leaves no timer behind", async () => {
-  expect(await reach("database", async () => 7)).toBe(7);
-  await expect(reach("tenant", () => Promise.reject(new Error("reset")))).rejects.toThrow("tenant: reset");
+  expect(await callBinding("database", async () => 7)).toBe(7);
+  await expect(callBinding("tenant", () => Promise.reject(new Error("reset")))).rejects.toThrow(
+    "tenant: reset",
+  );
   expect(vi.getTimerCount()).toBe(0);
 });

@@ -18,7 +18,7 @@ async function deliver(queue: string, bodies: unknown[]) {
 }
 
 it.each(["wan-gateway-work", "wan-gateway-work-dead"])("acks each message of %s by itself", async (queue) => {
-  const result = await deliver(queue, ["look:gone", "settle:0", null, "nothing of ours"]);
+  const result = await deliver(queue, ["poll:gone", "settle:0", null, "nothing of ours"]);
   expect(result).toMatchObject({
     outcome: "ok",
     explicitAcks: ["m-0", "m-1", "m-2", "m-3"],
@@ -28,11 +28,11 @@ it.each(["wan-gateway-work", "wan-gateway-work-dead"])("acks each message of %s 
 });
 
 it("has those sent again that failed, and no others", async () => {
-  await env.DB.prepare("ALTER TABLE pieces RENAME TO gone").run();
+  await env.DB.prepare("ALTER TABLE workItems RENAME TO gone").run();
   try {
-    const result = await deliver("wan-gateway-work", ["look:1", null]);
+    const result = await deliver("wan-gateway-work", ["poll:1", null]);
     expect(result).toMatchObject({ explicitAcks: ["m-1"], retryMessages: [{ msgId: "m-0" }] });
   } finally {
-    await env.DB.prepare("ALTER TABLE gone RENAME TO pieces").run();
+    await env.DB.prepare("ALTER TABLE gone RENAME TO workItems").run();
   }
 });

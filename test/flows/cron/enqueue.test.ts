@@ -9,7 +9,7 @@ import { countPieces, insertMany, startWithReads } from "../../helpers/submitted
 
 beforeEach(async () => {
   await clearTasks();
-  await env.DB.prepare("DELETE FROM pieces").run();
+  await env.DB.prepare("DELETE FROM work_items").run();
 });
 
 const own = 60;
@@ -19,7 +19,7 @@ const events = (gateway: TestGateway) => gateway.logs.map(({ event }) => event);
 /** To the next full minute, when the next tick comes. */
 const nextMinute = (gateway: TestGateway) => gateway.advance(60_000 - (gateway.now() % 60_000));
 
-/** 180 tasks of which a tick has looked at 60, and handed over two pieces of 60. */
+/** 180 tasks of which a tick has looked at 60, and handed over two workItems of 60. */
 async function handedOver() {
   const world = startWithReads();
   const all = await insertMany(world.gateway, 180);
@@ -27,7 +27,7 @@ async function handedOver() {
   const [first, second] = world.gateway.work.waiting.splice(0).map(({ body }) => body);
   expect(world.reads).toHaveLength(own);
   const deliver = (body: unknown, to: TestGateway = world.gateway) =>
-    world.gateway.work.deliver(body, to.deps());
+    world.gateway.work.deliver(body, to.invocation());
   return { ...world, all, first, second, deliver };
 }
 
@@ -40,11 +40,11 @@ describe("a tick", () => {
       calls.push(name);
       return call();
     };
-    const { gateway: watched, reads: theirs } = startWithReads({ beside: gateway, around });
-    await watched.tick();
+    const { gateway: isRead, reads: theirs } = startWithReads({ beside: gateway, around });
+    await isRead.tick();
     expect(sorted([...reads, ...theirs])).toEqual(sorted(all));
     expect(calls).not.toContain("Queue");
-    expect(watched.work.sent).toEqual([]);
+    expect(isRead.work.sent).toEqual([]);
     expect(await countPieces()).toBe(0);
   });
 
@@ -78,7 +78,7 @@ describe("a tick", () => {
     expect(new Set(reads).size).toBe(own);
   });
 
-  it("that dies before it sends leaves pieces that lapse", async () => {
+  it("that dies before it sends leaves workItems that lapse", async () => {
     const { gateway } = startWithReads();
     await insertMany(gateway, 180);
     let dead = false;
@@ -115,7 +115,7 @@ describe("a tick", () => {
       const { gateway, reads } = startWithReads({ around });
       const all = await insertMany(gateway, 180);
       await gateway.tick();
-      expect(events(gateway)).toContain("not_handed_over");
+      expect(events(gateway)).toContain("not_enqueued");
       await gateway.work.drain();
       expect(sorted(reads)).toEqual(sorted(all));
       expect(await countPieces()).toBe(0);
@@ -191,7 +191,7 @@ describe("a message", () => {
     };
     const shaky = startGateway({ beside: gateway, hosts, around });
     expect(await deliver(first, shaky)).toBe(false);
-    expect(events(shaky)).toContain("piece_failed");
+    expect(events(shaky)).toContain("work_item_failed");
     expect(await deliver(first, shaky)).toBe(true);
     await deliver(second);
     expect(sorted(reads)).toEqual(sorted(all));
@@ -226,22 +226,22 @@ describe("a message", () => {
     [0, "up-61"],
     [0.99, "up-109"],
   ])(
-    "begins anywhere in its piece, so that a slow upstream leaves none out for good: %d",
+    "begins anywhere in its workItem, so that a slow upstream leaves none out for good: %d",
     async (random, begins) => {
       const { gateway, reads, all, first, second, deliver } = await handedOver();
       const before = reads.length;
-      await gateway.work.deliver(first, { ...gateway.deps(), random: () => random });
+      await gateway.work.deliver(first, { ...gateway.invocation(), random: () => random });
       expect(reads[before]).toBe(begins);
       await deliver(second);
       expect(sorted(reads)).toEqual(sorted(all));
     },
   );
 
-  it.each([null, 7, { piece: "look:1" }, "", "dig:1", "look"])(
+  it.each([null, 7, { workItem: "poll:1" }, "", "dig:1", "poll"])(
     "that is none of ours is logged and dropped: %j",
     async (body) => {
       const { gateway } = startWithReads();
-      expect(await gateway.work.deliver(body, gateway.deps())).toBe(true);
+      expect(await gateway.work.deliver(body, gateway.invocation())).toBe(true);
       expect(events(gateway)).toEqual(["malformed_message"]);
     },
   );

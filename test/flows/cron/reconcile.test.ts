@@ -182,11 +182,11 @@ describe("a task that", () => {
   it("goes on although its hold is settled is found", async () => {
     slow();
     const { id } = await submitTask(gateway, tenant.key);
-    const row = await env.DB.prepare("SELECT hold FROM tasks WHERE id = ?")
+    const row = await env.DB.prepare("SELECT hold_number AS hold FROM tasks WHERE id = ?")
       .bind(id)
       .first<{ hold: number }>();
-    const end = { images: 0, refused: false, forget: false, nowMs: gateway.now() };
-    expect(await stubOf(tenant.id).settle({ ...end, hold: row?.hold ?? 0 })).toBe(true);
+    const end = { images: 0, refused: false, deleteReplay: false, nowMs: gateway.now() };
+    expect(await stubOf(tenant.id).settle({ ...end, holdNumber: row?.hold ?? 0 })).toBe(true);
     expect(await audit()).toEqual(sound);
     gateway.advance(fiveMinutes);
     expect(await audit()).toEqual(found("task", id));
@@ -207,7 +207,7 @@ describe("books that do not add up", () => {
     ["account.toppedUp", 501, /topped up.*501.*500/],
     ["account.charged", 0, /charged.*0.*30/],
     ["account.held", 7, /held.*7.*60/],
-    ["meters.open", 0, /in flight.*0.*1/],
+    ["counters.open", 0, /in flight.*0.*1/],
   ])("are found by what they say of %s", async (path, value, text) => {
     await finished();
     slow();

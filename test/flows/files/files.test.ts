@@ -37,7 +37,7 @@ async function expectNothingLeft(gateway: TestGateway, tenantId: string) {
   expect(await left(gateway, tenantId)).toMatchObject(all);
   expect(await countFiles()).toBe(0);
   expect(await storedFiles()).toEqual([]);
-  expect((await gateway.deps().tenant(tenantId).check()).problems).toEqual([]);
+  expect((await gateway.invocation().tenant(tenantId).check()).problems).toEqual([]);
 }
 
 async function start() {

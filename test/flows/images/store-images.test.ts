@@ -124,7 +124,7 @@ describe("pictures that cannot be stored", () => {
     expect(done.images).toHaveLength(2);
   });
 
-  it("are tried until their links die, and then the task fails with nothing charged", async () => {
+  it("are attempted until their links die, and then the task fails with nothing charged", async () => {
     const gateway = startGateway();
     const { key, id } = await readyTask(gateway);
     gateway.simulator.control.script({
@@ -189,7 +189,7 @@ describe("links that are dead", () => {
 
 /** Runs a tick whose store lane never begins. @returns until when it has claimed what it found done. */
 async function findDone(gateway: TestGateway): Promise<number> {
-  const idle = gateway.deps();
+  const idle = gateway.invocation();
   let leaseUntilMs = 0;
   const store = async (_untilMs: number, lease = 0) => {
     leaseUntilMs = lease;
@@ -214,12 +214,12 @@ describe("what a tick finds done", () => {
       if (name.startsWith("R2")) puts.push(name);
       return call();
     };
-    const deps = startGateway({ beside: gateway, around }).deps();
+    const invocation = startGateway({ beside: gateway, around }).invocation();
     // Another tick's lane, and one that was told of none.
-    await storeLane(deps, 0, leaseUntilMs - 1);
-    await storeLane(deps, 0);
+    await storeLane(invocation, 0, leaseUntilMs - 1);
+    await storeLane(invocation, 0);
     expect(puts).toEqual([]);
-    await storeLane(deps, 0, leaseUntilMs);
+    await storeLane(invocation, 0, leaseUntilMs);
     expect(puts).toEqual(Array(5).fill("R2 put"));
   });
 
@@ -228,7 +228,7 @@ describe("what a tick finds done", () => {
     const { key, id } = await readyTask(gateway);
     gateway.advance(15_000);
     const leaseUntilMs = await findDone(gateway);
-    await storeLane(gateway.deps(), gateway.now(), leaseUntilMs);
+    await storeLane(gateway.invocation(), gateway.now(), leaseUntilMs);
     expect(await rows()).toEqual([{ state: "storing", attempts: 0, dueMs: gateway.now() }]);
     await gateway.tick();
     expect(await readTask(gateway, key, id)).toMatchObject({ status: "completed" });
@@ -264,7 +264,7 @@ describe("a picture whose host hangs", () => {
       if (name === "fetch GET" && ++asked === 1) await released;
       return call();
     };
-    const lane = storeLane(startGateway({ beside: gateway, around }).deps(), 0, leaseUntilMs);
+    const lane = storeLane(startGateway({ beside: gateway, around }).invocation(), 0, leaseUntilMs);
     const completed = async () => {
       const tasks = await Promise.all(made.map(({ key, id }) => readTask(gateway, key, id)));
       return tasks.filter((task) => task.status === "completed").length;
@@ -303,9 +303,9 @@ describe("a slot that is behind", () => {
     const { key } = await gateway.makeTenant();
     for (let i = 0; i < 6; i++) await submitTask(gateway, key, { seed: 7 });
     gateway.advance(15_000);
-    const deps = gateway.deps();
-    deps.lanes = idleLanes;
-    await runTick(deps);
+    const invocation = gateway.invocation();
+    invocation.lanes = idleLanes;
+    await runTick(invocation);
     // Longer than that tick's own claim of what it found.
     gateway.advance(360_000);
     let fetched = 0;
@@ -315,7 +315,7 @@ describe("a slot that is behind", () => {
       return call();
     };
     const slow = startGateway({ beside: gateway, around });
-    expect(await storeNext(slow.deps(), "any", 6, { leaseUntilMs: 0, begun: new Set() })).toBe(true);
+    expect(await storeNext(slow.invocation(), "any", 6, { leaseUntilMs: 0, begun: new Set() })).toBe(true);
     expect(fetched).toBe(2);
     const { results } = await env.DB.prepare(
       "SELECT count(*) AS n FROM tasks WHERE state = 'storing' AND due_ms <= ?1",
@@ -332,9 +332,9 @@ describe("two storers of one task", () => {
     const { key, id } = await readyTask(gateway, { n: 2 });
     gateway.advance(15_000);
     const lazy = startGateway({ beside: gateway });
-    const deps = lazy.deps();
-    deps.lanes = idleLanes;
-    await runTick(deps);
+    const invocation = lazy.invocation();
+    invocation.lanes = idleLanes;
+    await runTick(invocation);
     const claim = async () => {
       gateway.advance(600_000);
       const task = await claimStore(env.DB, gateway.now(), gateway.now() + 120_000, "any");
@@ -344,8 +344,8 @@ describe("two storers of one task", () => {
     const late = await claim();
     const current = await claim();
     const objectsBefore = (await env.IMAGES.list()).objects.length;
-    await Promise.all([storeImages(gateway.deps(), late), storeImages(gateway.deps(), current)]);
-    await storeImages(gateway.deps(), late);
+    await Promise.all([storeImages(gateway.invocation(), late), storeImages(gateway.invocation(), current)]);
+    await storeImages(gateway.invocation(), late);
     const done = await readTask(gateway, key, id);
     expect(done).toMatchObject({ status: "completed", usage: { images: 2, credits_charged: 60 } });
     expect((await env.IMAGES.list()).objects.length - objectsBefore).toBe(2);
@@ -355,7 +355,7 @@ describe("two storers of one task", () => {
 
     // And one that comes with other bytes, from a link that now leads elsewhere, changes no picture either.
     gateway.simulator.control.script({ on: "picture", do: { kind: "serve", width: 640, height: 480 } });
-    await storeImages(gateway.deps(), late);
+    await storeImages(gateway.invocation(), late);
     const response = await gateway.fetch(new URL(done.results[0] ?? "").pathname);
     expect((await response.arrayBuffer()).byteLength).toBe(done.images[0]?.bytes);
   });

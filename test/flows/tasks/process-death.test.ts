@@ -87,7 +87,7 @@ describe.each(["before", "after"] as const)("a process that dies %s call", (side
     expect(died).toBe(true);
     const { results: rows } = await env.DB.prepare("SELECT id, state, open FROM tasks").all();
     const upstreamTasks = survivor.simulator.control.tasks();
-    const account = await survivor.deps().tenant(tenant.id).summary(tenant.id, survivor.now());
+    const account = await survivor.invocation().tenant(tenant.id).summary(tenant.id, survivor.now());
     const balance = rows.length === 0 ? 1_000 : 940;
     expect(account).toMatchObject({ balance, held: 0, available: balance });
     const audit = await survivor.admin("GET", "/audit");

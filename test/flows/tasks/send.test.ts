@@ -31,7 +31,7 @@ describe("a submit whose outcome is unknown", () => {
     ["a 503 in HTML", { kind: "reply", status: 503, html: "<h1>busy</h1>" }],
     ["a 200 without an id", { kind: "reply", status: 200, json: { ok: true }, created: true }],
     ["a 200 that is no object", { kind: "reply", status: 200, json: ["task"], created: true }],
-  ] as const)("is tried again under the same key: %s", async (_case, fault) => {
+  ] as const)("is attempted again under the same key: %s", async (_case, fault) => {
     const gateway = startGateway({ vars: { UPSTREAM_TIMEOUT_MS: 60 } });
     const { key } = await gateway.makeTenant();
     gateway.simulator.control.script({ on: "submit", times: 1, do: fault });
@@ -47,7 +47,7 @@ describe("a submit whose outcome is unknown", () => {
     );
   });
 
-  it("is tried until the deadline, at most a minute apart, and then fails as unknown with nothing charged", async () => {
+  it("is attempted until the deadline, at most a minute apart, and then fails as unknown with nothing charged", async () => {
     const gateway = startGateway({ vars: { TASK_DEADLINE_SECONDS: 900 } });
     const { key } = await gateway.makeTenant();
     gateway.simulator.control.script({ on: "submit", do: { kind: "reset" } });
@@ -131,14 +131,14 @@ async function twoSenders(gateway: TestGateway, [first, second]: readonly [Outco
   };
   const held = [await claim(), await claim()] as const;
   script(gateway, first);
-  const late = await send(gateway.deps(), held[0]);
+  const late = await send(gateway.invocation(), held[0]);
   script(gateway, second);
-  const current = await send(gateway.deps(), held[1]);
+  const current = await send(gateway.invocation(), held[1]);
   return { late, current, id, key };
 }
 
 async function write(gateway: TestGateway, result: SendResult): Promise<void> {
-  await (result.kind === "refused" ? finish(gateway.deps(), [result.ending]) : result.write());
+  await (result.kind === "refused" ? finish(gateway.invocation(), [result.ending]) : result.write());
 }
 
 async function stateOf(id: string): Promise<unknown> {

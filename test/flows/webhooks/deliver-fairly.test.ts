@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { claimDeliveries, selectNextDelivery } from "../../../src/d1/webhooks/deliveries.ts";
-import { meterDatabase } from "../../../src/platform/d1-meter.ts";
+import { measureDatabase } from "../../../src/platform/d1-meter.ts";
 import { clearTasks, startGateway, submitTask, type TestGateway } from "../../helpers/gateway.ts";
 import { hook, hookOrigin, startWithReceiver } from "../../helpers/webhook-receiver.ts";
 
@@ -113,7 +113,7 @@ describe("an endpoint that fails again and again", () => {
       env.DB.prepare("INSERT INTO endpoints VALUES ('dead', 'webhook', 9, ?1)").bind(now + 60_000),
     ]);
     let rows = 0;
-    const metered = meterDatabase(
+    const metered = measureDatabase(
       env.DB,
       (call) => call(),
       (cost) => {

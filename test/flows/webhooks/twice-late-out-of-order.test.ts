@@ -7,7 +7,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { UpstreamTask } from "../../../src/domain/poll.ts";
 import type { Task } from "../../../src/domain/task.ts";
-import { recordLooks, resultOf } from "../../../src/flows/tasks/poll.ts";
+import { recordPolls, resultOf } from "../../../src/flows/tasks/poll.ts";
 import { clearTasks, finishTask, readTask, startGateway, type TestGateway } from "../../helpers/gateway.ts";
 import { forgetObjects, heldAtItsLook, kept, lineTypes, submitted } from "../../helpers/overlap.ts";
 import { taskOf } from "../../helpers/seed.ts";
@@ -32,9 +32,9 @@ const failed = reply({ status: "failed", failure: "generation_timeout" });
 
 /** Writes down a reply as somebody does who read the task when it was as `known`. */
 async function record(gateway: TestGateway, known: Task, seen: UpstreamTask): Promise<void> {
-  const looked = { ...known, imagesAsked: known.input.n, watched: true };
-  const deps = gateway.deps();
-  await recordLooks(deps, [resultOf(deps, looked, seen)]);
+  const looked = { ...known, imagesAsked: known.input.n, isRead: true };
+  const invocation = gateway.invocation();
+  await recordPolls(invocation, [resultOf(invocation, looked, seen)]);
 }
 
 describe("a reply of the upstream's", () => {

@@ -1,5 +1,5 @@
 /**
- * One of the gateway's own pages in a real browser, watched: whom it calls, what it complains of, what its policy had to
+ * One of the gateway's own pages in a real browser, isRead: whom it calls, what it complains of, what its policy had to
  * stop, and whether people who use it by keyboard or ear can.
  */
 import { setTimeout as pause } from "node:timers/promises";

@@ -16,10 +16,10 @@ export async function openPlayground(
   gateway: BuiltGateway,
   options: BrowserContextOptions = {},
 ): Promise<Playground> {
-  const watched = await openPage(browser, `${gateway.url}/`, options);
-  const { page } = watched;
+  const isRead = await openPage(browser, `${gateway.url}/`, options);
+  const { page } = isRead;
   return {
-    ...watched,
+    ...isRead,
     async enterKey(key) {
       await keyField(page).fill(key);
       await page.getByRole("button", { name: "Start" }).click();
@@ -29,7 +29,7 @@ export async function openPlayground(
       await sendButton(page).click();
     },
     expectQuiet() {
-      expect([watched.complaints, watched.elsewhere]).toEqual([[], []]);
+      expect([isRead.complaints, isRead.elsewhere]).toEqual([[], []]);
     },
   };
 }

@@ -1,4 +1,4 @@
-/** The dashboard, entered by its door: what the tests of its sections share. */
+/** The dashboard, authorized by its door: what the tests of its sections share. */
 import type { Browser, Page } from "playwright-core";
 import { type BuiltGateway, secrets } from "./built-gateway.ts";
 import {

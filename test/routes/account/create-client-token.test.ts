@@ -39,7 +39,7 @@ async function claimsOf(response: Response) {
   expect(response.headers.get("cache-control")).toBe("no-store");
   const { token, expires_at, ...rest } = (await response.json()) as Made;
   expect(rest).toEqual({});
-  const claims = await readToken(gateway.deps().signers.tokens, token);
+  const claims = await readToken(gateway.invocation().signers.tokens, token);
   expect(claims?.expiresMs).toBe(expires_at * 1000);
   return { ...claims, token };
 }

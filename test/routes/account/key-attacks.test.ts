@@ -145,7 +145,7 @@ describe.each(kinds)("a forged %s key", (kind) => {
 });
 
 const claimsOf = async (text: string): Promise<TokenClaims> => {
-  const claims = await readToken(gateway.deps().signers.tokens, text);
+  const claims = await readToken(gateway.invocation().signers.tokens, text);
   if (!claims) throw new Error("not a token");
   return claims;
 };

@@ -102,7 +102,7 @@ describe("the overview", () => {
   });
 });
 
-interface Act {
+interface AuditEntry {
   id: string;
   at: number;
   actor: string;
@@ -116,7 +116,7 @@ interface Audit {
   ok: boolean;
   next_cursor: string | null;
   tenants_checked: number;
-  acts: { object: string; data: Act[]; next_cursor: string | null };
+  acts: { object: string; data: AuditEntry[]; next_cursor: string | null };
 }
 
 const acts = async () => (await get<Audit>("/audit?acts_limit=100")).acts.data;
@@ -221,7 +221,7 @@ describe("the log of acts", () => {
     const all = await acts();
     expect(all).toHaveLength(7);
     for (const limit of [1, 3, 7, 8]) {
-      const found: Act[] = [];
+      const found: AuditEntry[] = [];
       for (let cursor: string | null = ""; cursor !== null; ) {
         const page: Audit = await get(`/audit?acts_limit=${limit}&acts_cursor=${cursor}`);
         expect(page.acts.data.length).toBeLessThanOrEqual(limit);

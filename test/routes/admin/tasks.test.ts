@@ -177,7 +177,7 @@ describe("refreshing a task", () => {
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ id, status: "completed", usage: { credits_charged: 60 } });
     expect(await moneyOf(gateway, tenant.id)).toEqual({ balance: 440, held: 0, available: 440 });
-    expect(await actsOf(id)).toMatchObject([{ act: "task.refresh", actor: "admin", tenant: tenant.id }]);
+    expect(await actsOf(id)).toMatchObject([{ action: "task.refresh", actor: "admin", tenant: tenant.id }]);
   });
 
   it("looks at one under way at once, however lately it was looked at", async () => {
@@ -191,7 +191,7 @@ describe("refreshing a task", () => {
     }
   });
 
-  it("has one whose pictures could not be stored tried again at the next tick", async () => {
+  it("has one whose pictures could not be stored attempted again at the next tick", async () => {
     const { id } = await submitTask(gateway, tenant.key);
     script({ on: "picture", times: 1, do: { kind: "reply", status: 500 } });
     gateway.advance(30_000);
@@ -230,7 +230,7 @@ describe("failing a task", () => {
       "hold",
       "topup",
     ]);
-    expect(await actsOf(id)).toMatchObject([{ act: "task.fail", actor: "admin", tenant: tenant.id }]);
+    expect(await actsOf(id)).toMatchObject([{ action: "task.fail", actor: "admin", tenant: tenant.id }]);
   });
 
   it("many times at once ends it once", async () => {

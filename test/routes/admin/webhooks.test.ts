@@ -1,4 +1,4 @@
-/** `/admin/api/webhooks`: the operator reads what all tenants are told, and has any of it tried again. */
+/** `/admin/api/webhooks`: the operator reads what all tenants are told, and has any of it attempted again. */
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   endTask,
@@ -96,7 +96,7 @@ describe("the log of all deliveries", () => {
 });
 
 describe("the key for reading", () => {
-  it("reads the log and has nothing tried again", async () => {
+  it("reads the log and has nothing attempted again", async () => {
     const response = await gateway.fetch("/admin/api/webhooks", { headers: bearer(readKey) });
     expect(((await response.json()) as Page).data.map(({ id }) => id)).toEqual(all);
     const before = [receiver.told.length, await listed(), await readActs(gateway)];
@@ -110,7 +110,7 @@ describe("the key for reading", () => {
 });
 
 describe("a tenant's key", () => {
-  it("neither reads the log of all nor has anything tried again by it", async () => {
+  it("neither reads the log of all nor has anything attempted again by it", async () => {
     const headers = bearer(tenants[0]?.key ?? "");
     await expectError(await gateway.fetch("/admin/api/webhooks", { headers }), "invalid_key");
     const path = `/admin/api/webhooks/${all[1]}/retry`;
@@ -134,7 +134,13 @@ describe("the operator's retry", () => {
       const { data } = await listed();
       expect(data.find((one) => one.id === id)).toMatchObject({ status: "delivered", attempts: 1 });
       const [line] = await readActs(gateway);
-      expect(line).toMatchObject({ act: "webhook.retry", actor: "admin", tenant, subject: id, details: {} });
+      expect(line).toMatchObject({
+        action: "webhook.retry",
+        actor: "admin",
+        tenant,
+        subject: id,
+        details: {},
+      });
     }
   });
 

@@ -68,7 +68,7 @@ describe.each(["tenant", "key"])("of a %s", (whose) => {
   });
 });
 
-describe("the meters of files", () => {
+describe("the counters of files", () => {
   it("survive the eviction of the tenant's object", async () => {
     const gateway = startGateway();
     const { id, key } = await gateway.makeTenant({ limits: { ...none, files_per_day: quota } });
@@ -129,9 +129,9 @@ describe("the meters of files", () => {
     const { id, key } = await gateway.makeTenant({ limits: none });
     const other = await makeKey(gateway, id, {});
     await uploadMany(gateway, other.key, 3);
-    expect((await gateway.deps().tenant(id).check()).problems).toEqual([]);
+    expect((await gateway.invocation().tenant(id).check()).problems).toEqual([]);
     await uploadMany(gateway, key, 2);
-    expect((await gateway.deps().tenant(id).check()).problems).toEqual([]);
+    expect((await gateway.invocation().tenant(id).check()).problems).toEqual([]);
   });
 });
 

@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { copyAddress, keepCopy } from "../../../src/flows/images/edge-copy.ts";
-import type { Deps } from "../../../src/platform/invocation.ts";
+import type { Invocation } from "../../../src/platform/invocation.ts";
 import {
   type Around,
   bearer,
@@ -20,7 +20,7 @@ import { comparable, expectError, storePicture, watchBindings } from "../../help
 const watch = watchBindings();
 const kept: string[] = [];
 /** The real one, and what was written to it. */
-const cache: Deps["cache"] = {
+const cache: Invocation["cache"] = {
   match: (asked) => caches.default.match(asked),
   put: (address, response) => {
     kept.push(String(address));
@@ -292,11 +292,21 @@ describe("a copy", () => {
     const hangs = { ...cache, put: () => new Promise<never>(() => undefined) };
     const begun: Promise<unknown>[] = [];
     // Beside the reply, and for ever: nobody here may wait for it.
-    const deps: Deps = { ...bare.deps(), cache: hangs, defer: (_name, work) => void begun.push(work()) };
+    const invocation: Invocation = {
+      ...bare.invocation(),
+      cache: hangs,
+      defer: (_name, work) => void begun.push(work()),
+    };
     const object = await env.IMAGES.get(picture.path.slice(1, -4));
     const body = object?.body as ReadableStream<Uint8Array>;
     const isErased = () => Promise.reject(new Error("nobody asks"));
-    const reply = keepCopy(deps, `${origin}${picture.path}`, "image/png", { etag, size, body }, isErased);
+    const reply = keepCopy(
+      invocation,
+      `${origin}${picture.path}`,
+      "image/png",
+      { etag, size, body },
+      isErased,
+    );
     expect(await bytesOf(new Response(reply))).toEqual(picture.bytes);
     expect(begun).toHaveLength(1);
   });
@@ -310,8 +320,8 @@ describe("a copy", () => {
     const copies = new Map<string, Uint8Array[]>();
     const work: Promise<unknown>[] = [];
     let nowMs = 0;
-    const deps: Deps = {
-      ...bare.deps(),
+    const invocation: Invocation = {
+      ...bare.invocation(),
       cache: greedy(copies),
       now: () => nowMs,
       defer: (_name, begin) => void work.push(begin()),
@@ -320,7 +330,13 @@ describe("a copy", () => {
     const body = object?.body as ReadableStream<Uint8Array>;
     const isErased = () =>
       state === "unknown" ? Promise.reject(new Error("R2 is away")) : Promise.resolve(state === "erased");
-    const reply = keepCopy(deps, `${origin}${picture.path}`, "image/png", { etag, size, body }, isErased);
+    const reply = keepCopy(
+      invocation,
+      `${origin}${picture.path}`,
+      "image/png",
+      { etag, size, body },
+      isErased,
+    );
     nowMs = tookMs;
     await bytesOf(new Response(reply));
     await Promise.all(work);
@@ -331,7 +347,7 @@ describe("a copy", () => {
     const mine = await storePicture(bare, tenant.key, "png");
     const copies = new Map<string, Uint8Array[]>();
     const keeper = greedy(copies);
-    const put: Deps["cache"]["put"] = async (address, response) => {
+    const put: Invocation["cache"]["put"] = async (address, response) => {
       await keeper.put(address, response);
       await env.IMAGES.put(mine.path.slice(1, -4), "");
       bare.advance(1_000);
@@ -354,7 +370,7 @@ describe("a copy", () => {
 });
 
 /** A cache that keeps whatever came, also when it then says that it failed. */
-function greedy(copies: Map<string, Uint8Array[]>): Deps["cache"] {
+function greedy(copies: Map<string, Uint8Array[]>): Invocation["cache"] {
   return {
     match: async () => undefined,
     async put(address, response) {

@@ -63,7 +63,7 @@ describe("/openapi.json", () => {
   });
 
   it("has every route and method that the app has, and no other", () => {
-    const registered = createApp(gateway.config, gateway.deps)
+    const registered = createApp(gateway.config, gateway.invocation)
       .routes.filter((route) => route.method !== "ALL" && !isPage(route.path))
       .map((route) => `${route.method} ${route.path.replace(/:(\w+)/g, "{$1}")}`);
     const documented = operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`);

@@ -9,9 +9,9 @@ const gateway = startGateway();
 
 /** Asks a gateway whose assets answer so. */
 function ask(path: string, assets: (request: Request) => Promise<Response>, init: RequestInit = {}) {
-  const deps = () => ({ ...gateway.deps(), assets: { fetch: assets as Fetcher["fetch"] } });
+  const invocation = () => ({ ...gateway.invocation(), assets: { fetch: assets as Fetcher["fetch"] } });
   const request = new Request(`https://gateway.example${path}`, init);
-  return createApp(gateway.config, deps).fetch(request, env, {} as ExecutionContext);
+  return createApp(gateway.config, invocation).fetch(request, env, {} as ExecutionContext);
 }
 
 const built = async (request: Request) =>
@@ -43,9 +43,13 @@ describe("a page", () => {
       PUBLIC_IMAGE_BASE_URL: "https://cdn.shop.example",
     };
     const published = startGateway({ vars });
-    const deps = () => ({ ...published.deps(), assets: { fetch: built as Fetcher["fetch"] } });
+    const invocation = () => ({ ...published.invocation(), assets: { fetch: built as Fetcher["fetch"] } });
     const request = new Request("https://gateway.example/docs");
-    const response = await createApp(published.config, deps).fetch(request, env, {} as ExecutionContext);
+    const response = await createApp(published.config, invocation).fetch(
+      request,
+      env,
+      {} as ExecutionContext,
+    );
     const policy = response.headers.get("content-security-policy")?.split("; ");
     expect(policy).toContain("connect-src 'self' https://images.shop.example");
     expect(policy).toContain(

@@ -162,8 +162,8 @@ describe("a body", () => {
     await expectNoEdit(gateway, tenant.id, send, "unsupported_media_type");
   });
 
-  /** Comes in pieces, and counts those that were taken. */
-  function pieces(total: number) {
+  /** Comes in workItems, and counts those that were taken. */
+  function workItems(total: number) {
     const taken = { bytes: 0 };
     const stream = new ReadableStream<Uint8Array>(
       {
@@ -185,14 +185,14 @@ describe("a body", () => {
     });
 
   it("that says it is too large is refused, and read on so that the reply is not lost", async () => {
-    const { stream, taken } = pieces(maxEditBytes + mebibyte);
+    const { stream, taken } = workItems(maxEditBytes + mebibyte);
     const length = { "content-length": String(maxEditBytes + mebibyte) };
     await expectNoEdit(gateway, tenant.id, () => send(stream, tenant.key, length), "body_too_large");
     expect(taken.bytes).toBe(maxEditBytes + mebibyte);
   });
 
   it("that turns out to be too large is refused, and not read for ever", async () => {
-    const { stream, taken } = pieces(10 * maxEditBytes);
+    const { stream, taken } = workItems(10 * maxEditBytes);
     await expectNoEdit(gateway, tenant.id, () => send(stream, tenant.key), "body_too_large");
     expect(taken.bytes).toBeLessThanOrEqual(maxEditBytes + 10 * mebibyte);
   });
@@ -224,7 +224,7 @@ describe("a body", () => {
   it.each(strangers)("%s is refused as %s before it is looked at", async (_whose, code, make) => {
     const key = await make();
     // A form of this type would be refused for its boundary, or its length, were it read first.
-    const { stream } = pieces(maxEditBytes + mebibyte);
+    const { stream } = workItems(maxEditBytes + mebibyte);
     await expectNoEdit(gateway, tenant.id, () => send(stream, key), code);
   });
 });

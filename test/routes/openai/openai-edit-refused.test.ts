@@ -1,11 +1,11 @@
 /**
  * Edits that are refused once their images have been looked at, and edits that come twice: no files stay that no task was
- * made of, nothing of them is counted, and a repetition gets its task whatever the first try has used up.
+ * made of, nothing of them is counted, and a idempotency gets its task whatever the first try has used up.
  */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Bytes, draw, left } from "../../helpers/files.ts";
 import { type Around, startGateway } from "../../helpers/gateway.ts";
-import { replyOf, taskIdOf, tried } from "../../helpers/openai.ts";
+import { attempted, replyOf, taskIdOf } from "../../helpers/openai.ts";
 import { askEdit, type Field, livingFiles } from "../../helpers/openai-edits.ts";
 import { mintToken, page } from "../../helpers/page-visitor.ts";
 import { expectError, forgetTasks } from "../../helpers/routes.ts";
@@ -40,7 +40,7 @@ async function leavingNothing(tenantId: string, send: () => Promise<Response>): 
   const added = async () => (await livingFiles()).filter((key) => !before.has(key));
   await expect.poll(added).toEqual([]);
   await expect.poll(() => left(gateway, tenantId)).toMatchObject({ files, bytes });
-  expect((await gateway.deps().tenant(tenantId).check()).problems).toEqual([]);
+  expect((await gateway.invocation().tenant(tenantId).check()).problems).toEqual([]);
   return response;
 }
 
@@ -122,10 +122,10 @@ describe("an edit of which it is not known whether there is a task", () => {
       return result;
     };
     const before = await livingFiles();
-    await expectError(await ask(tenant.key, tried(0)), "unavailable");
+    await expectError(await ask(tenant.key, attempted(0)), "unavailable");
     fault = undefined;
     const response = await leavingNothing(tenant.id, () => {
-      const again = ask(tenant.key, tried(1));
+      const again = ask(tenant.key, attempted(1));
       return gateway
         .sleep(120_000)
         .then(() => gateway.tick())
@@ -140,7 +140,7 @@ describe("an edit of which it is not known whether there is a task", () => {
 describe("the same edit again", () => {
   const ways: [string, Record<string, string>, Record<string, string>][] = [
     ["under an Idempotency-Key", { "idempotency-key": "a" }, { "idempotency-key": "a" }],
-    ["by a client that tries again by itself", tried(0), tried(1)],
+    ["by a client that tries again by itself", attempted(0), attempted(1)],
   ];
   it.each(ways)("%s is the same task, with one set of files", async (_way, headers, again) => {
     const first = await ask(tenant.key, headers);

@@ -1,5 +1,5 @@
 /**
- * A task that fails while its caller waits: 400 where the request is at fault, else 500, never to be tried again by
+ * A task that fails while its caller waits: 400 where the request is at fault, else 500, never to be attempted again by
  * itself, and never charged.
  */
 import { env } from "cloudflare:workers";
@@ -7,7 +7,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { type TaskFailureCode, taskFailures } from "../../../src/domain/failures.ts";
 import { moneyOf } from "../../helpers/credits.ts";
 import { startGateway } from "../../helpers/gateway.ts";
-import { ask, taskIdOf, tried } from "../../helpers/openai.ts";
+import { ask, attempted, taskIdOf } from "../../helpers/openai.ts";
 import { forgetTasks } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
@@ -91,7 +91,7 @@ describe("a task that fails", () => {
   it("fails the client's own retry with the same task", async () => {
     const fields = { prompt: "a boat [sim:seconds=5] [sim:fail=generation_timeout]" };
     const first = await ask(gateway, tenant.key, fields);
-    const again = await ask(gateway, tenant.key, fields, tried(1));
+    const again = await ask(gateway, tenant.key, fields, attempted(1));
     expect(taskIdOf(again)).toBe(taskIdOf(first));
     await expectFailure(again, "generation_timeout");
     expect(gateway.simulator.control.tasks()).toHaveLength(1);

@@ -7,11 +7,11 @@ import { moneyOf } from "../../helpers/credits.ts";
 import { bearer, origin, readTask, startGateway } from "../../helpers/gateway.ts";
 import {
   ask,
+  attempted,
   openAiBody,
   openAiGenerations,
   replyOf,
   taskIdOf,
-  tried,
   waitFor,
 } from "../../helpers/openai.ts";
 import { makeBrowserKey, mintToken, page } from "../../helpers/page-visitor.ts";
@@ -49,8 +49,8 @@ describe("a page", () => {
   });
 
   it.each(Object.entries(held))("with a %s sees no credits in events either", async (_name, make) => {
-    const { pieces } = await waitFor(gateway, await make(), { stream: true }, page);
-    const text = pieces.map((piece) => piece.text).join("");
+    const { workItems } = await waitFor(gateway, await make(), { stream: true }, page);
+    const text = workItems.map((workItem) => workItem.text).join("");
     expect(text).toContain("image_generation.completed");
     expect(text).not.toContain("credits");
   });
@@ -135,7 +135,7 @@ describe("limits and money", () => {
     expect(policy(response.headers, "ratelimit", "requests")).toMatchObject({ r: 599 });
   });
 
-  it("that do not suffice are 402, not to be tried again", async () => {
+  it("that do not suffice are 402, not to be attempted again", async () => {
     const poor = await gateway.makeTenant({ balance: 20 });
     await expectNothingBut(gateway, () => ask(gateway, poor.key), "insufficient_balance");
   });
@@ -156,9 +156,9 @@ describe("the same request again", () => {
 
   it("by a client that tries again by itself makes no second task, also while the first one runs", async () => {
     const replies = await Promise.all([
-      ask(gateway, tenant.key, {}, tried(0)),
-      gateway.sleep(2_000).then(() => ask(gateway, tenant.key, {}, tried(1))),
-      gateway.sleep(3_000).then(() => ask(gateway, tenant.key, {}, tried(2))),
+      ask(gateway, tenant.key, {}, attempted(0)),
+      gateway.sleep(2_000).then(() => ask(gateway, tenant.key, {}, attempted(1))),
+      gateway.sleep(3_000).then(() => ask(gateway, tenant.key, {}, attempted(2))),
     ]);
     expect(new Set(replies.map(taskIdOf)).size).toBe(1);
     for (const reply of replies) expect((await replyOf(reply)).data).toHaveLength(1);
@@ -170,6 +170,6 @@ describe("the same request again", () => {
     const native = { model: "wan-2.7-image", n: 1, ...openAiBody };
     const made = await submit(gateway, tenant.key, native);
     const { id } = await made.json<{ id: string }>();
-    expect(taskIdOf(await ask(gateway, tenant.key, {}, tried(1)))).toBe(id);
+    expect(taskIdOf(await ask(gateway, tenant.key, {}, attempted(1)))).toBe(id);
   });
 });

@@ -8,6 +8,7 @@ import { moneyOf } from "../../helpers/credits.ts";
 import { bearer, readTask, type ShownTask, startGateway, type TestGateway } from "../../helpers/gateway.ts";
 import {
   ask,
+  attempted,
   decoded,
   keyOf,
   type Reply,
@@ -15,7 +16,6 @@ import {
   storedBytes,
   taskIdOf,
   textOf,
-  tried,
   waitFor,
 } from "../../helpers/openai.ts";
 import { expectError, forgetTasks, watchBindings } from "../../helpers/routes.ts";
@@ -87,7 +87,7 @@ describe("a reply that comes within 55 s", () => {
     watch.broken.add("D1");
     await expectError(await waiting, "unavailable");
     watch.broken.clear();
-    const again = await ask(gateway, tenant.key, lasting(30), tried(1));
+    const again = await ask(gateway, tenant.key, lasting(30), attempted(1));
     expect(taskIdOf(again)).toBe(id);
     expect((await replyOf(again)).data).toHaveLength(1);
     expect(gateway.simulator.control.tasks()).toHaveLength(1);
@@ -151,8 +151,8 @@ describe("a reply that takes longer than 55 s", () => {
     expect(waited.response.status).toBe(200);
     expect(waited.response.headers.get("content-type")).toBe("application/json");
     const task = await readTask(gateway, tenant.key, taskIdOf(waited.response));
-    const pulses = waited.pieces.filter(({ text }) => text.trim() === "");
-    const moments = [55_000, ...waited.pieces.map(({ atMs }) => atMs), waited.endedMs];
+    const pulses = waited.workItems.filter(({ text }) => text.trim() === "");
+    const moments = [55_000, ...waited.workItems.map(({ atMs }) => atMs), waited.endedMs];
     expect(pulses[0]?.atMs).toBe(55_000);
     for (const [i, atMs] of moments.entries())
       expect(atMs - (moments[i - 1] ?? 0)).toBeLessThanOrEqual(i ? 10_000 : 55_000);

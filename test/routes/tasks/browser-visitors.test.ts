@@ -1,5 +1,5 @@
 /**
- * All visitors of a page share its browser key. What one of them makes, no other is shown, by no repetition and
+ * All visitors of a page share its browser key. What one of them makes, no other is shown, by no idempotency and
  * by no guess; and one who asks too often is held back without the others.
  */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -54,7 +54,7 @@ describe("another visitor's task", () => {
     expect(await taskIdOf(next)).not.toBe(id);
   });
 
-  it("is not replayed to who says to have tried before, from wherever", async () => {
+  it("is not replayed to who says to have attempted before, from wherever", async () => {
     const ip = newAddress();
     const retry = { ...from(ip), "x-stainless-retry-count": "1" };
     const ids = new Set<string>();

@@ -22,7 +22,7 @@ async function queued() {
   const tenant = await gateway.makeTenant({ balance: 100 });
   gateway.simulator.control.script({ on: "submit", times: 1, do: { kind: "rate_limit", retryAfter: 30 } });
   const { id } = await submitTask(gateway, tenant.key);
-  const money = () => gateway.deps().tenant(tenant.id).summary(tenant.id, gateway.now());
+  const money = () => gateway.invocation().tenant(tenant.id).summary(tenant.id, gateway.now());
   return { gateway, ...tenant, taskId: id, money };
 }
 

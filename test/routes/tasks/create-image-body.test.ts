@@ -30,8 +30,8 @@ const good = JSON.stringify(goodBody);
 const encoder = new TextEncoder();
 const padded = (bytes: number) => good.padEnd(bytes, " ");
 
-function streamOf(pieces: string[]): ReadableStream {
-  const rest = pieces.values();
+function streamOf(workItems: string[]): ReadableStream {
+  const rest = workItems.values();
   return new ReadableStream({
     pull(controller) {
       const { done, value } = rest.next();
@@ -241,9 +241,9 @@ describe("a body at its bounds", () => {
     expect((await send(good, type)).status).toBe(200);
   });
 
-  it("is taken in many small pieces", async () => {
+  it("is taken in many small workItems", async () => {
     gateway.advance(60_000);
-    const pieces = good.match(/.{1,5}/g) ?? [];
-    expect((await send(streamOf(pieces))).status).toBe(200);
+    const workItems = good.match(/.{1,5}/g) ?? [];
+    expect((await send(streamOf(workItems))).status).toBe(200);
   });
 });

@@ -87,7 +87,7 @@ describe("a reference to a file of the gateway's", () => {
 
   it("consumes nothing when it is refused", async () => {
     const { id, key } = await gateway.makeTenant({ balance: 100 });
-    const summary = () => gateway.deps().tenant(id).summary(id, gateway.now());
+    const summary = () => gateway.invocation().tenant(id).summary(id, gateway.now());
     const before = await summary();
     const url = "https://gateway.example/files/file-0123456789abcdefghjkmnpqrs.png";
     const refused = await submit(gateway, key, { image_urls: [url] });

@@ -33,7 +33,7 @@ describe("too many requests", () => {
     expect((await submit(gateway, key)).status).toBe(200);
   });
 
-  it("can be tried again, and cost nothing", async () => {
+  it("can be attempted again, and cost nothing", async () => {
     const { gateway, key } = await limited(1);
     await submit(gateway, key);
     const refused = await submit(gateway, key);

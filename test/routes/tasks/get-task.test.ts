@@ -36,7 +36,7 @@ describe("a task that is read", () => {
 
   it("links to where it was submitted, wherever it is read", async () => {
     const { id } = await submitTask(gateway, tenant.key);
-    const app = createApp(gateway.config, gateway.deps);
+    const app = createApp(gateway.config, gateway.invocation);
     const request = new Request(`https://other.example/v1/tasks/${id}`, { headers: bearer(tenant.key) });
     const response = await app.fetch(request, env, {} as ExecutionContext);
     expect(await response.json()).toMatchObject({ links: { self: `${origin}/v1/tasks/${id}` } });

@@ -1,6 +1,6 @@
 /**
  * A client whose reply was lost asks again. With an `Idempotency-Key` it gets its task; without one, an SDK that
- * says how often it has tried gets the task that its own first try made, and nobody else's.
+ * says how often it has attempted gets the task that its own first try made, and nobody else's.
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Around, bearer, finishTask, startGateway, type TestGateway } from "../../helpers/gateway.ts";
@@ -17,7 +17,7 @@ beforeEach(async () => {
 
 const ask = (fields: object, headers: Record<string, string>, at: TestGateway = gateway, key = tenant.key) =>
   at.post(generations, { ...goodBody, ...fields }, { ...bearer(key), ...headers });
-const tried = (times: number | string) => ({ "x-stainless-retry-count": String(times) });
+const attempted = (times: number | string) => ({ "x-stainless-retry-count": String(times) });
 const isReplay = (response: Response) => response.headers.get("idempotency-replayed") === "true";
 
 /** A process that dies at the first call of this name: before it leaves, or once it took effect. */
@@ -54,8 +54,8 @@ describe("a connection that is lost once the task is written down", () => {
   });
 
   it("is found without an idempotency key, too, by an SDK that says that it tries again", async () => {
-    await ask({}, tried(0), dying("fetch POST", "before")).catch(() => undefined);
-    const again = await ask({}, tried(1));
+    await ask({}, attempted(0), dying("fetch POST", "before")).catch(() => undefined);
+    const again = await ask({}, attempted(1));
     expect(isReplay(again)).toBe(true);
     await finishTask(gateway, tenant.key, await taskIdOf(again));
     expect(gateway.simulator.control.tasks()).toHaveLength(1);
@@ -64,9 +64,9 @@ describe("a connection that is lost once the task is written down", () => {
 
 describe("an SDK's retry without an idempotency key", () => {
   it("answers with the task that the first try made, each time", async () => {
-    const id = await taskIdOf(await ask({}, tried(0)));
+    const id = await taskIdOf(await ask({}, attempted(0)));
     for (const times of [1, 2, 3]) {
-      const again = await ask({}, tried(times));
+      const again = await ask({}, attempted(times));
       expect(isReplay(again)).toBe(true);
       expect(await taskIdOf(again)).toBe(id);
     }
@@ -75,18 +75,18 @@ describe("an SDK's retry without an idempotency key", () => {
 
   it("finds a first try that did not say anything of tries", async () => {
     const id = await taskIdOf(await ask({}, {}));
-    expect(await taskIdOf(await ask({}, tried(1)))).toBe(id);
+    expect(await taskIdOf(await ask({}, attempted(1)))).toBe(id);
   });
 
   it("that comes first is a request like any other", async () => {
-    const first = await ask({}, tried(1));
+    const first = await ask({}, attempted(1));
     expect(isReplay(first)).toBe(false);
     await taskIdOf(first);
   });
 
   it.each(["0", "-1", "x", "", "1.5", "NaN"])("is none that says %j", async (times) => {
     const id = await taskIdOf(await ask({}, {}));
-    const second = await ask({}, tried(times));
+    const second = await ask({}, attempted(times));
     expect(isReplay(second)).toBe(false);
     expect(await taskIdOf(second)).not.toBe(id);
   });
@@ -94,40 +94,40 @@ describe("an SDK's retry without an idempotency key", () => {
   it("is one of the same body only", async () => {
     await ask({}, {});
     for (const fields of [{ prompt: "x" }, { seed: 1 }, { metadata: { a: "b" } }, { end_user: "ada" }]) {
-      expect(isReplay(await ask(fields, tried(1)))).toBe(false);
+      expect(isReplay(await ask(fields, attempted(1)))).toBe(false);
     }
   });
 
   it("is one of the same key only", async () => {
     await ask({}, {});
     const { key: second } = await makeKey(gateway, tenant.id, {});
-    expect(isReplay(await ask({}, tried(1), gateway, second))).toBe(false);
+    expect(isReplay(await ask({}, attempted(1), gateway, second))).toBe(false);
     const { key: foreign } = await gateway.makeTenant();
-    expect(isReplay(await ask({}, tried(1), gateway, foreign))).toBe(false);
+    expect(isReplay(await ask({}, attempted(1), gateway, foreign))).toBe(false);
   });
 
   it("is one for 60 minutes", async () => {
     const id = await taskIdOf(await ask({}, {}));
     gateway.advance(60 * 60_000 - 1);
-    expect(await taskIdOf(await ask({}, tried(1)))).toBe(id);
+    expect(await taskIdOf(await ask({}, attempted(1)))).toBe(id);
     gateway.advance(1);
-    expect(isReplay(await ask({}, tried(2)))).toBe(false);
+    expect(isReplay(await ask({}, attempted(2)))).toBe(false);
   });
 
   it("gives two equal requests a task each: neither makes a third", async () => {
     const ids = [await taskIdOf(await ask({}, {})), await taskIdOf(await ask({}, {}))];
-    const again = [await taskIdOf(await ask({}, tried(1))), await taskIdOf(await ask({}, tried(1)))];
+    const again = [await taskIdOf(await ask({}, attempted(1))), await taskIdOf(await ask({}, attempted(1)))];
     expect(new Set(again)).toEqual(new Set(ids));
     expect(upstreamCalls(gateway, "POST")).toHaveLength(2);
   });
 
   it("with an idempotency key goes by that alone", async () => {
     await ask({}, {});
-    const named = await ask({}, { ...tried(1), "idempotency-key": "new" });
+    const named = await ask({}, { ...attempted(1), "idempotency-key": "new" });
     expect(isReplay(named)).toBe(false);
     // And a request that has no name does not find one that has.
     await ask({ prompt: "named" }, { "idempotency-key": "b" });
-    expect(isReplay(await ask({ prompt: "named" }, tried(1)))).toBe(false);
+    expect(isReplay(await ask({ prompt: "named" }, attempted(1)))).toBe(false);
   });
 
   it("finds nothing that was refused", async () => {
@@ -137,7 +137,7 @@ describe("an SDK's retry without an idempotency key", () => {
       do: { kind: "error", status: 400, code: "content_policy_violation" },
     });
     expect((await ask({}, {})).status).toBe(400);
-    const again = await ask({}, tried(1));
+    const again = await ask({}, attempted(1));
     expect(isReplay(again)).toBe(false);
     await taskIdOf(again);
   });

@@ -1,4 +1,4 @@
-/** `/v1/webhook/deliveries`: a tenant reads what it was told, page by page, and has a delivery tried again. */
+/** `/v1/webhook/deliveries`: a tenant reads what it was told, page by page, and has a delivery attempted again. */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   endTask,
@@ -24,7 +24,7 @@ beforeEach(() => {
 const withWebhook = () => gateway.makeTenant({ webhook: { url: receiver.url } });
 const retry = (key: string, id: string) =>
   gateway.fetch(`/v1/webhook/deliveries/${id}/retry`, { method: "POST", headers: bearer(key) });
-const toldOf = (id: string) => receiver.told.filter(({ headers }) => headers["webhook-id"] === id);
+const lowBalanceData = (id: string) => receiver.told.filter(({ headers }) => headers["webhook-id"] === id);
 
 async function delivery(key: string, id: string): Promise<ShownDelivery> {
   const { data } = await ownDeliveries(gateway, key, "?limit=100");
@@ -42,7 +42,7 @@ async function givenUp(key: string): Promise<string> {
     gateway.advance(((next_attempt_at ?? 0) + 1) * 1000 - gateway.now());
     // An endpoint that fails rests as well, for ten minutes at the most.
     gateway.advance(600_000);
-    await gateway.deps().lanes.deliver(0);
+    await gateway.invocation().lanes.deliver(0);
   }
   receiver.status = 200;
   return id;
@@ -167,7 +167,7 @@ describe("trying a delivery again", () => {
     const id = await givenUp(key);
     const last = { status: "failed", attempts: 10, next_attempt_at: null, last_status: 500 };
     expect(await delivery(key, id)).toMatchObject(last);
-    expect(toldOf(id)).toHaveLength(10);
+    expect(lowBalanceData(id)).toHaveLength(10);
     const response = await retry(key, id);
     expect(response.status).toBe(202);
     expect(await response.json()).toMatchObject({
@@ -177,12 +177,12 @@ describe("trying a delivery again", () => {
       next_attempt_at: seconds(),
     });
     expect(await delivery(key, id)).toMatchObject({ status: "delivered", attempts: 1, last_status: 200 });
-    expect(toldOf(id)).toHaveLength(11);
+    expect(lowBalanceData(id)).toHaveLength(11);
     const acts = (await readActs(gateway)).filter(({ subject }) => subject === id);
-    expect(acts).toMatchObject([{ act: "webhook.retry", actor: keyId, details: {} }]);
+    expect(acts).toMatchObject([{ action: "webhook.retry", actor: keyId, details: {} }]);
   });
 
-  it("that fails once more is tried by the schedule, from its start", async () => {
+  it("that fails once more is attempted by the schedule, from its start", async () => {
     const { key } = await withWebhook();
     const id = await givenUp(key);
     receiver.status = 500;
@@ -204,7 +204,7 @@ describe("trying a delivery again", () => {
     const { key } = await withWebhook();
     const id = toWebhook(await endTask(gateway, key));
     await retry(key, id);
-    expect(toldOf(id).map(({ body }) => body)).toEqual(Array(2).fill(toldOf(id)[0]?.body));
+    expect(lowBalanceData(id).map(({ body }) => body)).toEqual(Array(2).fill(lowBalanceData(id)[0]?.body));
   });
 
   it("that was answered 410 turns the endpoint on", async () => {
@@ -215,11 +215,11 @@ describe("trying a delivery again", () => {
     const hook = async () => (await gateway.fetch("/v1/webhook", { headers: bearer(key) })).json();
     expect(await hook()).toMatchObject({ url: receiver.url, status: "off" });
     const unheard = toWebhook(await endTask(gateway, key));
-    expect(toldOf(unheard)).toEqual([]);
+    expect(lowBalanceData(unheard)).toEqual([]);
     await retry(key, id);
     expect(await delivery(key, id)).toMatchObject({ status: "delivered" });
     expect(await hook()).toMatchObject({ url: receiver.url, status: "on" });
-    expect(toldOf(toWebhook(await endTask(gateway, key)))).toHaveLength(1);
+    expect(lowBalanceData(toWebhook(await endTask(gateway, key)))).toHaveLength(1);
   });
 
   it("that was answered 410 by a task's callback turns that URL on", async () => {
@@ -238,7 +238,7 @@ describe("trying a delivery again", () => {
     await gateway.fetch("/v1/webhook", { method: "DELETE", headers: bearer(key) });
     expect((await retry(key, id)).status).toBe(202);
     expect(await delivery(key, id)).toMatchObject({ status: "dropped" });
-    expect(toldOf(id)).toHaveLength(1);
+    expect(lowBalanceData(id)).toHaveLength(1);
   });
 
   it("that is not there is not found, and leaves no line", async () => {

@@ -1,0 +1,18 @@
+/** What a Queue message says: the name of a work item, `poll:` and which one, or the lane's kind and a place beside the tick. */
+
+export const laneKinds = ["send", "store", "settle"] as const;
+export type LaneKind = (typeof laneKinds)[number];
+export type WorkKind = "poll" | LaneKind;
+
+export const pollItemName = (roundMs: number, firstTaskId: string) => `poll:${roundMs}:${firstTaskId}`;
+export const laneItemName = (lane: LaneKind, place: number) => `${lane}:${place}`;
+
+const namePattern = new RegExp(`^(poll|${laneKinds.join("|")}):`);
+/** The prefix before work items had the field's names; the migration renamed their rows. */
+const formerPollPrefix = /^look:/;
+
+/** Reads a message's body; `kind` is undefined for whatever this gateway did not send. */
+export function readWorkMessage(body: unknown): { name: string; kind: WorkKind | undefined } {
+  const name = typeof body === "string" ? body.slice(0, 100).replace(formerPollPrefix, "poll:") : typeof body;
+  return { name, kind: namePattern.exec(name)?.[1] as WorkKind | undefined };
+}

@@ -1,0 +1,69 @@
+/** The tables of a tenant's object, as steps that are only ever added to. */
+
+const steps = [
+  `CREATE TABLE config (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL);
+   CREATE TABLE keys (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE buckets (name TEXT PRIMARY KEY, level INTEGER NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;`,
+  // Counters and sums are one row a scope, since each admission moves most of them. A hold and what becomes of
+  // it are never deleted: they are the ledger, and what a replay is found by.
+  `DROP TABLE buckets;
+   CREATE TABLE books (scope TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE holds (
+     seq INTEGER PRIMARY KEY, task TEXT NOT NULL, key_id TEXT NOT NULL, token_id TEXT, at_ms INTEGER NOT NULL,
+     date TEXT NOT NULL, images INTEGER NOT NULL, price INTEGER NOT NULL,
+     balance INTEGER NOT NULL, held INTEGER NOT NULL,
+     replay TEXT, fingerprint TEXT, answered INTEGER NOT NULL DEFAULT 0,
+     settled INTEGER NOT NULL DEFAULT 0);
+   CREATE INDEX holds_replay ON holds (replay) WHERE replay IS NOT NULL;
+   CREATE TABLE entries (
+     seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, type TEXT NOT NULL, task TEXT,
+     amount INTEGER NOT NULL, released INTEGER NOT NULL DEFAULT 0, reference TEXT, note TEXT,
+     balance INTEGER NOT NULL, held INTEGER NOT NULL);
+   CREATE UNIQUE INDEX entries_reference ON entries (reference) WHERE reference IS NOT NULL;
+   CREATE TABLE tokens (id TEXT PRIMARY KEY, images INTEGER NOT NULL, expires_ms INTEGER NOT NULL) WITHOUT ROWID;`,
+  // Uploads, each until its end; their sums are books like the others.
+  `CREATE TABLE files (
+     id TEXT PRIMARY KEY, key_id TEXT NOT NULL, token_id TEXT, bytes INTEGER NOT NULL, date TEXT NOT NULL,
+     uploaded INTEGER NOT NULL, ends_ms INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE INDEX files_ending ON files (ends_ms);
+   CREATE INDEX files_of_token ON files (token_id) WHERE token_id IS NOT NULL;`,
+  // The book goes with the newest hold or entry, in the same row, and says which holds are open: `settled` is of use no
+  // more. Code from before must not take a book that has stayed behind for the book, hence the table's new name.
+  `ALTER TABLE holds ADD COLUMN book TEXT;
+   ALTER TABLE entries ADD COLUMN book TEXT;
+   UPDATE books SET body = json_set(body, '$.open', json((
+     SELECT json_group_array(json_array(seq, seq)) FROM (SELECT seq FROM holds WHERE settled = 0 ORDER BY seq))))
+   WHERE scope = '';
+   ALTER TABLE books RENAME TO scopes;`,
+  // The field's names, in columns and in the state of the tenant, which is in the newest row or in `scopes`.
+  `ALTER TABLE holds RENAME COLUMN task TO task_id;
+   ALTER TABLE entries RENAME COLUMN task TO task_id;
+   ALTER TABLE holds RENAME COLUMN book TO state;
+   ALTER TABLE entries RENAME COLUMN book TO state;
+   ${["holds", "entries", "scopes"].map(renameStateFields).join("\n")}`,
+];
+
+function renameStateFields(table: string): string {
+  const [column, where] =
+    table === "scopes"
+      ? ["body", "scope = ''"]
+      : ["state", `seq = (SELECT max(seq) FROM ${table}) AND state IS NOT NULL`];
+  return `UPDATE ${table} SET ${column} = json_remove(json_set(${column},
+      '$.counters', json_extract(${column}, '$.meters'),
+      '$.lowBalanceNotified', json(iif(json_extract(${column}, '$.lowTold'), 'true', 'false'))), '$.meters', '$.lowTold')
+    WHERE ${where};`;
+}
+
+/** Brings the object's tables up to date; each step runs once. */
+export function migrate(storage: DurableObjectStorage): void {
+  const { sql } = storage;
+  storage.transactionSync(() => {
+    sql.exec("CREATE TABLE IF NOT EXISTS steps (done INTEGER NOT NULL)");
+    const done = Number(sql.exec("SELECT coalesce(max(done), 0) AS done FROM steps").one().done);
+    for (const [index, step] of steps.entries()) {
+      if (index < done) continue;
+      sql.exec(step);
+      sql.exec("INSERT INTO steps (done) VALUES (?)", index + 1);
+    }
+  });
+}
