@@ -7,7 +7,12 @@ import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { startBrowser } from "../helpers/node/browser.ts";
 import { type BuiltGateway, secrets, startBuiltGateway } from "../helpers/node/built-gateway.ts";
-import { cookbookPrograms, readCookbook, saveFiles } from "../helpers/node/cookbook-blocks.ts";
+import {
+  cookbookPrograms,
+  readCookbook,
+  readFirstRequest,
+  saveFiles,
+} from "../helpers/node/cookbook-blocks.ts";
 import { openShell, type Shell } from "../helpers/node/shell.ts";
 import { whileTicking } from "../helpers/node/ticking.ts";
 
@@ -111,6 +116,12 @@ describe("the cookbook", () => {
     const { shell } = await open();
     expect(await shell.run("tsc -p . || true")).toBe("");
   });
+});
+
+it("the README's first request makes a picture", async () => {
+  const { shell } = await open();
+  const output = await whileTicking(gateway, shell.run(readFirstRequest()));
+  expect(repliesIn(output)).toMatchObject([{ status: "completed", images: [{ content_type: "image/png" }] }]);
 });
 
 describe("with curl", () => {

@@ -6,7 +6,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const cookbook = fileURLToPath(new URL("../../../docs/cookbook", import.meta.url));
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const cookbook = join(root, "docs/cookbook");
 /** Has the `jq` that the cookbook gives to machines without one. */
 export const cookbookPrograms = join(cookbook, "bin");
 
@@ -21,6 +22,14 @@ export interface Recipe {
 export function readCookbook(): Recipe[] {
   const index = readFileSync(join(cookbook, "README.md"), "utf8");
   return [...index.matchAll(/^\| \[.*?\]\(([\w-]+\.md)\)/gm)].map(([, file = ""]) => readRecipe(file));
+}
+
+/** The request that the README begins with. */
+export function readFirstRequest(): string {
+  const text = readFileSync(join(root, "README.md"), "utf8");
+  const [, section = ""] = /^## First request$(.*?)^## /ms.exec(text) ?? [];
+  const [, block = ""] = /^```sh\n(curl .*?)^```$/ms.exec(section) ?? [];
+  return block;
 }
 
 function readRecipe(file: string): Recipe {
