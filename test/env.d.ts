@@ -7,3 +7,9 @@ declare namespace Cloudflare {
     PICTURES: Fetcher;
   }
 }
+
+/** A document's text. */
+declare module "*.md?raw" {
+  const text: string;
+  export default text;
+}

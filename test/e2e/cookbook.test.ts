@@ -1,13 +1,18 @@
-/** The README's Cookbook: each of its blocks, taken from there and run against the built Worker, does what it says. */
+/** The cookbook: each block of `docs/cookbook`, taken from there and run against the built Worker, does what it says. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { startBrowser } from "../helpers/node/browser.ts";
 import { type BuiltGateway, secrets, startBuiltGateway } from "../helpers/node/built-gateway.ts";
-import { readCookbook, saveFiles } from "../helpers/node/cookbook-blocks.ts";
+import {
+  cookbookPrograms,
+  readCookbook,
+  readFirstRequest,
+  saveFiles,
+} from "../helpers/node/cookbook-blocks.ts";
 import { openShell, type Shell } from "../helpers/node/shell.ts";
 import { whileTicking } from "../helpers/node/ticking.ts";
 
@@ -39,7 +44,7 @@ afterAll(async () => {
 
 function commandsOf(title: string): string[] {
   const recipe = cookbook.find((one) => one.title === title);
-  if (!recipe) throw new Error(`the Cookbook has no recipe "${title}"`);
+  if (!recipe) throw new Error(`the cookbook has no recipe "${title}"`);
   return recipe.commands;
 }
 
@@ -47,7 +52,9 @@ function commandsOf(title: string): string[] {
 async function open(): Promise<{ shell: Shell; key: string }> {
   const key = await gateway.makeKey();
   const variables = { GATEWAY: gateway.url, KEY: key, ADMIN_KEY: secrets.ADMIN_API_KEY };
-  const opened = openShell(folder, { ...variables, PORT: String(await freePort()) });
+  // The cookbook's own `jq`, whether or not this machine has one.
+  const path = [cookbookPrograms, process.env.PATH].join(delimiter);
+  const opened = openShell(folder, { ...variables, PATH: path, PORT: String(await freePort()) });
   shell = opened;
   return { shell: opened, key };
 }
@@ -87,8 +94,8 @@ function repliesIn(output: string): unknown[] {
     .map((line) => JSON.parse(line) as unknown);
 }
 
-describe("the Cookbook", () => {
-  it("has these recipes, and each is attempted here", () => {
+describe("the cookbook", () => {
+  it("has these recipes, and each is tried here", () => {
     expect(cookbook.map(({ title }) => title)).toEqual([
       "curl",
       "Following a task",
@@ -111,8 +118,14 @@ describe("the Cookbook", () => {
   });
 });
 
+it("the README's first request makes a picture", async () => {
+  const { shell } = await open();
+  const output = await whileTicking(gateway, shell.run(readFirstRequest()));
+  expect(repliesIn(output)).toMatchObject([{ status: "completed", images: [{ content_type: "image/png" }] }]);
+});
+
 describe("with curl", () => {
-  it("brings a task to its picture, edits that, is told of a mistake, and repeats nothing", async () => {
+  it("brings a task to its picture, edits that, shows a mistake, and repeats nothing", async () => {
     const [submitted, read, fetched, edited, refused, repeated, ...more] = await cook(
       (await open()).shell,
       "curl",
@@ -138,10 +151,10 @@ describe("with curl", () => {
     const [output = "", ...more] = await cook((await open()).shell, "Following a task");
     expect(more).toEqual([]);
     expect(output).toMatch(/^completed\n/);
-    const told = [...output.matchAll(/^data: (.*)$/gm)].map(([, task = ""]) => JSON.parse(task));
-    expect(told.at(-1)).toMatchObject({ status: "completed", progress: 100 });
+    const streamed = [...output.matchAll(/^data: (.*)$/gm)].map(([, task = ""]) => JSON.parse(task));
+    expect(streamed.at(-1)).toMatchObject({ status: "completed", progress: 100 });
     expect(repliesIn(output).at(-1)).toMatchObject({
-      data: [{ id: told.at(-1).id }, { status: "completed" }],
+      data: [{ id: streamed.at(-1).id }, { status: "completed" }],
     });
   });
 
@@ -227,9 +240,9 @@ describe("in TypeScript", () => {
 describe("a webhook's receiver", () => {
   it("takes what the gateway signed, again after the secret was replaced, and nothing else", async () => {
     const { shell, key } = await open();
-    const [told = "", again = "", ...more] = commandsOf("Verifying a webhook");
+    const [delivered = "", again = "", ...more] = commandsOf("Verifying a webhook");
     expect(more).toEqual([]);
-    await whileTicking(gateway, shell.run(told));
+    await whileTicking(gateway, shell.run(delivered));
     const first = await whileTicking(
       gateway,
       shell.hasWritten(/msg-\S+ task\.completed completed \[\s*'http/),

@@ -27,7 +27,7 @@ console.log(`
   upstream   ${stack.upstreamUrl}${stack.simulated ? " (simulated)" : ""}
   tenant     ${stack.tenantId}
 
-Paste this into another terminal, and then the commands of the README:
+Paste this into another terminal, and then the recipes of docs/cookbook:
 
   export GATEWAY=${stack.url}
   export KEY=${stack.key}

@@ -1,6 +1,6 @@
 /**
  * `npm run screenshots`: the main screens of both pages, wide and narrow, light and dark, with something on them, in
- * `.wrangler/screenshots`. To be looked at; two of them are in the README.
+ * `.wrangler/screenshots`. To be looked at; two of them are in README.md and docs/operations.md.
  */
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";

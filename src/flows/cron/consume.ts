@@ -1,6 +1,6 @@
 /**
  * A consumer of the Queue: does a workItem of what a tick has handed over, in an invocation with connections, calls and
- * time of its own. `hand-over.ts` says what may come of a message; here each is claimed by its row in D1 first.
+ * time of its own. `enqueue.ts` says what may come of a message; here each is claimed by its row in D1 first.
  */
 
 import { type ClaimedWorkItem, claimWorkItem, deleteWorkItem } from "../../d1/cron/work-items.ts";

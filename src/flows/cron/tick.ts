@@ -11,7 +11,7 @@
  *   (dies)                              next minute: the tick's lease is over, somebody else takes it
  *
  * With nothing due a round is one read, and the tick is not even taken. What is more than one invocation should take goes
- * to the Queue (`hand-over.ts`).
+ * to the Queue (`enqueue.ts`).
  *
  * What a round finds done is claimed for the tick's store lane in the write that says so, until a time that is this tick's
  * alone; but not while others help to store, who could not take it then:

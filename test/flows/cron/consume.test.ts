@@ -28,11 +28,11 @@ it.each(["wan-gateway-work", "wan-gateway-work-dead"])("acks each message of %s 
 });
 
 it("has those sent again that failed, and no others", async () => {
-  await env.DB.prepare("ALTER TABLE workItems RENAME TO gone").run();
+  await env.DB.prepare("ALTER TABLE work_items RENAME TO gone").run();
   try {
     const result = await deliver("wan-gateway-work", ["poll:1", null]);
     expect(result).toMatchObject({ explicitAcks: ["m-1"], retryMessages: [{ msgId: "m-0" }] });
   } finally {
-    await env.DB.prepare("ALTER TABLE gone RENAME TO workItems").run();
+    await env.DB.prepare("ALTER TABLE gone RENAME TO work_items").run();
   }
 });

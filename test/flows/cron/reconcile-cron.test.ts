@@ -59,7 +59,7 @@ it("logs a hold that leaked, once, and settles it", async () => {
 it("logs books that do not add up, each time", async () => {
   await gateway.makeTenant({ id: "shop", balance: 100 });
   await runInDurableObject(objectOf("shop"), (_tenant, { storage }) => {
-    storage.sql.exec("UPDATE entries SET book = json_set(book, '$.account.charged', 1)");
+    storage.sql.exec("UPDATE entries SET state = json_set(state, '$.account.charged', 1)");
   });
   await checkingTick();
   await checkingTick();

@@ -64,7 +64,7 @@ const setInBook = (path: string, value: number) =>
   runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
     // It goes with the newest hold or entry, wherever that is.
     for (const table of ["holds", "entries"])
-      storage.sql.exec(`UPDATE ${table} SET book = json_set(book, ?, ?)`, `$.${path}`, value);
+      storage.sql.exec(`UPDATE ${table} SET state = json_set(state, ?, ?)`, `$.${path}`, value);
   });
 
 describe("a sound gateway", () => {

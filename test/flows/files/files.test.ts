@@ -234,7 +234,7 @@ describe("erasing", () => {
     expect((await remove(gateway, key, "/v1/end-users/ada")).status).toBe(202);
     for (const file of [hers, used]) await expectError(await gateway.fetch(pathOf(file)), "not_found");
     expect((await gateway.fetch(pathOf(his))).status).toBe(200);
-    const { results } = await env.DB.prepare("SELECT * FROM files WHERE erased <> 0").all();
+    const { results } = await env.DB.prepare("SELECT * FROM files WHERE erasure <> 'none'").all();
     expect(JSON.stringify(results)).not.toContain("ada");
   });
 

@@ -1,12 +1,15 @@
 /**
- * The README's Cookbook as its readers have it: each code block is taken from there, so that what is tested is what is
+ * The cookbook as its readers have it: each code block is taken from `docs/cookbook`, so that what is tested is what is
  * printed. A fence whose info string names a file (```` ```ts openai.ts ````) is a file to save, one without is for the shell.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const readme = fileURLToPath(new URL("../../../README.md", import.meta.url));
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const cookbook = join(root, "docs/cookbook");
+/** Has the `jq` that the cookbook gives to machines without one. */
+export const cookbookPrograms = join(cookbook, "bin");
 
 export interface Recipe {
   title: string;
@@ -15,23 +18,33 @@ export interface Recipe {
   files: { name: string; text: string }[];
 }
 
+/** Reads the recipes, in the order in which the cookbook's first page lists them. */
 export function readCookbook(): Recipe[] {
-  const [, cookbook = ""] = /^## Cookbook$(.*?)^## /ms.exec(readFileSync(readme, "utf8")) ?? [];
-  return cookbook
-    .split(/^### /m)
-    .slice(1)
-    .map((section) => {
-      const blocks = [...section.matchAll(/^```(\w+) ?([\w.-]*)\n(.*?)^```$/gms)];
-      const named = blocks.map(([, language = "", name = "", text = ""]) => ({ language, name, text }));
-      const nameless = named.filter(({ name }) => name === "");
-      const stray = nameless.find(({ language }) => language !== "sh");
-      if (stray) throw new Error(`a block of ${stray.language} says no file name:\n${stray.text}`);
-      return {
-        title: section.slice(0, section.indexOf("\n")),
-        commands: nameless.map(({ text }) => text),
-        files: named.filter(({ name }) => name !== ""),
-      };
-    });
+  const index = readFileSync(join(cookbook, "README.md"), "utf8");
+  return [...index.matchAll(/^\| \[.*?\]\(([\w-]+\.md)\)/gm)].map(([, file = ""]) => readRecipe(file));
+}
+
+/** The request that the README begins with. */
+export function readFirstRequest(): string {
+  const text = readFileSync(join(root, "README.md"), "utf8");
+  const [, section = ""] = /^## First request$(.*?)^## /ms.exec(text) ?? [];
+  const [, block = ""] = /^```sh\n(curl .*?)^```$/ms.exec(section) ?? [];
+  return block;
+}
+
+function readRecipe(file: string): Recipe {
+  const text = readFileSync(join(cookbook, file), "utf8");
+  const blocks = [...text.matchAll(/^```(\w*) ?([\w.-]*)\n(.*?)^```$/gms)].map(
+    ([, language = "", name = "", code = ""]) => ({ language, name, code }),
+  );
+  const nameless = blocks.filter(({ name }) => name === "");
+  const stray = nameless.find(({ language }) => language !== "sh");
+  if (stray) throw new Error(`a block of ${file} is no shell's and says no file name:\n${stray.code}`);
+  return {
+    title: text.slice("# ".length, text.indexOf("\n")),
+    commands: nameless.map(({ code }) => code),
+    files: blocks.filter(({ name }) => name !== "").map(({ name, code }) => ({ name, text: code })),
+  };
 }
 
 /** Saves the files of all recipes, as a reader does. @returns Their names. */

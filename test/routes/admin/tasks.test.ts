@@ -177,7 +177,7 @@ describe("refreshing a task", () => {
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ id, status: "completed", usage: { credits_charged: 60 } });
     expect(await moneyOf(gateway, tenant.id)).toEqual({ balance: 440, held: 0, available: 440 });
-    expect(await actsOf(id)).toMatchObject([{ action: "task.refresh", actor: "admin", tenant: tenant.id }]);
+    expect(await actsOf(id)).toMatchObject([{ act: "task.refresh", actor: "admin", tenant: tenant.id }]);
   });
 
   it("looks at one under way at once, however lately it was looked at", async () => {
@@ -230,7 +230,7 @@ describe("failing a task", () => {
       "hold",
       "topup",
     ]);
-    expect(await actsOf(id)).toMatchObject([{ action: "task.fail", actor: "admin", tenant: tenant.id }]);
+    expect(await actsOf(id)).toMatchObject([{ act: "task.fail", actor: "admin", tenant: tenant.id }]);
   });
 
   it("many times at once ends it once", async () => {

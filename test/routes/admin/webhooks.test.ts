@@ -135,7 +135,7 @@ describe("the operator's retry", () => {
       expect(data.find((one) => one.id === id)).toMatchObject({ status: "delivered", attempts: 1 });
       const [line] = await readActs(gateway);
       expect(line).toMatchObject({
-        action: "webhook.retry",
+        act: "webhook.retry",
         actor: "admin",
         tenant,
         subject: id,

@@ -179,7 +179,7 @@ describe("trying a delivery again", () => {
     expect(await delivery(key, id)).toMatchObject({ status: "delivered", attempts: 1, last_status: 200 });
     expect(lowBalanceData(id)).toHaveLength(11);
     const acts = (await readActs(gateway)).filter(({ subject }) => subject === id);
-    expect(acts).toMatchObject([{ action: "webhook.retry", actor: keyId, details: {} }]);
+    expect(acts).toMatchObject([{ act: "webhook.retry", actor: keyId, details: {} }]);
   });
 
   it("that fails once more is attempted by the schedule, from its start", async () => {

@@ -157,9 +157,9 @@ describe("a tenant's webhook", () => {
     await ask(tenant.key, "DELETE");
     const lines = (await readActs(gateway)).filter((act) => act.actor === tenant.keyId);
     expect(lines).toMatchObject([
-      { action: "tenant.change", subject: tenant.id, details: { webhook: { origin: null, events: null } } },
-      { action: "tenant.change", subject: tenant.id, details: { webhook: { secret: "…" } } },
-      { action: "tenant.change", details: { webhook: { origin: "https://hooks.example", secret: "…" } } },
+      { act: "tenant.change", subject: tenant.id, details: { webhook: { origin: null, events: null } } },
+      { act: "tenant.change", subject: tenant.id, details: { webhook: { secret: "…" } } },
+      { act: "tenant.change", details: { webhook: { origin: "https://hooks.example", secret: "…" } } },
     ]);
     await expectHidden(gateway, [], [secret, rotated.secret ?? "", "a-path-of-its-own"]);
   });
