@@ -1,6 +1,6 @@
 /** The tree's one-way streets: who may import whom, and who may touch clock, randomness and network. */
 import { readdirSync, readFileSync } from "node:fs";
-import { basename, dirname, join, relative } from "node:path";
+import { basename, dirname, extname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 
@@ -117,7 +117,41 @@ describe("the tree", () => {
   });
 
   it("is made of files that can be held in the head", () => {
-    const long = files.filter(({ text }) => text.split("\n").length > 300).map(({ name }) => name);
-    expect(long).toEqual([]);
+    const sized = readdirSync(src, { recursive: true, encoding: "utf8" })
+      .filter((name) => /\.(tsx?|css|html)$/.test(name) && name !== "env.d.ts")
+      .map((name) => ({ name, lines: readFileSync(join(src, name), "utf8").split("\n").length }));
+    expect(new Set(sized.map(({ name }) => extname(name)))).toEqual(
+      new Set([".ts", ".tsx", ".css", ".html"]),
+    );
+    expect(sized.filter(({ lines }) => lines > 300)).toEqual([]);
+  });
+});
+
+describe("the pages", () => {
+  const names = readdirSync(join(src, "web"), { recursive: true, encoding: "utf8" });
+  const scripts = files.filter(({ part }) => part === "web");
+
+  it("have a folder a screen, with the component named like it", () => {
+    const folders = new Set(scripts.map(({ name }) => dirname(name)).filter((folder) => folder !== "web/ui"));
+    expect(folders.size).toBeGreaterThan(10);
+    const unnamed = [...folders].filter(
+      (folder) =>
+        !scripts.some(({ name }) => /^(.*)\.tsx?$/.exec(name)?.[1] === join(folder, basename(folder))),
+    );
+    expect(unnamed).toEqual([]);
+  });
+
+  it("import each style sheet beside the component that it is for", () => {
+    const sheets = names.filter((name) => name.endsWith(".css")).map((name) => join("web", name));
+    expect(sheets.length).toBeGreaterThan(10);
+    const stray = sheets.filter(
+      (sheet) =>
+        !scripts.some(
+          ({ name, text }) =>
+            dirname(name) === dirname(sheet) && text.includes(`import "./${basename(sheet)}";`),
+        ),
+    );
+    // Both pages begin with these two, and their own parts overrule them.
+    expect(stray).toEqual(["web/ui/base.css", "web/ui/controls.css"]);
   });
 });

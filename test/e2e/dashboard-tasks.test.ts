@@ -85,7 +85,7 @@ describe("a task", () => {
     const id = await tenant.start("stuck [sim:seconds=9000]");
     await go(`/tasks/${id}`);
     await page.getByRole("button", { name: "Refresh" }).click();
-    await page.getByText("Looked at just now").waitFor();
+    await page.getByText("Polled just now").waitFor();
     const open = page.getByRole("button", { name: "Fail…" });
     await open.press("Enter");
     const dialog = page.getByRole("dialog", { name: "Fail this task?" });

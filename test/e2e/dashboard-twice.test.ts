@@ -97,7 +97,7 @@ describe("a second click", () => {
     await part(page, "Limits").getByText("Saved.").waitFor();
     await page.goto(`${gateway.url}/admin#/tasks/${task.id}`);
     await clickFast(page.getByRole("button", { name: "Refresh" }));
-    await page.getByText("Looked at just now").waitFor();
+    await page.getByText("Polled just now").waitFor();
     await page.getByRole("button", { name: "Fail…" }).click();
     await clickFast(dialog().getByRole("button", { name: "Fail the task" }));
     await dialog().waitFor({ state: "detached" });

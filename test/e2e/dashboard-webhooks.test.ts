@@ -39,11 +39,11 @@ const rowOf = (tenant: string) => rows().filter({ hasText: tenant });
 describe("the delivery log", () => {
   it("says what was told to whom, how often, what was answered, and when it is attempted next", async () => {
     const arrived = rowOf("shop");
-    for (const text of ["task.completed", "delivered", "webhook", "1 try, answered 204"]) {
+    for (const text of ["task.completed", "delivered", "webhook", "1 attempt, answered 204"]) {
       await arrived.getByText(text).first().waitFor();
     }
     const waiting = rowOf("studio");
-    for (const text of ["pending", "answered 503", "last attempted", "next try"]) {
+    for (const text of ["pending", "answered 503", "last attempt", "next attempt"]) {
       await waiting.getByText(text).first().waitFor();
     }
     await waiting.getByRole("link", { name: tasks.studio }).waitFor();
@@ -76,13 +76,13 @@ describe("the delivery log", () => {
     const again = row.getByRole("button", { name: "Send again" });
     // Cron does not run here: nothing but what is asked for is sent.
     await again.press("Enter");
-    await row.getByText("Asked for: it is attempted at once.").waitFor();
+    await row.getByText("Asked for: it is sent at once.").waitFor();
     await receiver.hasReceived("/studio", 2);
     await row.getByText("pending").waitFor();
     receiver.answer("/studio", { status: 204 });
     await again.press("Enter");
     await receiver.hasReceived("/studio", 3);
-    await row.getByText("1 try, answered 204").waitFor();
+    await row.getByText("1 attempt, answered 204").waitFor();
     await row.getByText("delivered").waitFor();
   });
 

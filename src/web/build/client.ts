@@ -1,7 +1,7 @@
 /**
- * Makes the client that the pages call the API with, out of the API's own document: `.wrangler/web-client/gateway.ts`,
- * which `src/web` imports as `#gateway`. A page that asks for what is not there does not compile. Run as a program
- * (`npm run check` does, before it looks at the types) or called by the build of the pages.
+ * Makes the pages' client of the API out of the API's own document: `.wrangler/web-client/gateway.ts`, which `src/web`
+ * imports as `#gateway`. A page that calls an operation that does not exist does not compile. `npm run check` runs this
+ * as a program before it checks the types; the build of the pages calls it.
  */
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ const folder = join(root, ".wrangler", "web-client");
 
 export async function generateClient(): Promise<void> {
   mkdirSync(folder, { recursive: true });
-  // Names of its own: another build may be under way, or somebody else read what this one replaces.
+  // The files have names of this process until they are whole: another build or a reader may run at the same time.
   const document = join(folder, `openapi-${process.pid}.json`);
   writeFileSync(document, JSON.stringify(await readDocument()));
   const source = join(folder, `gateway-${process.pid}.ts`);
@@ -23,9 +23,9 @@ export async function generateClient(): Promise<void> {
   rmSync(document);
 }
 
-/** The document of the routes as they are now; nothing is served for it. */
+/** The document of the routes, made without a server. */
 async function readDocument(): Promise<object> {
-  // Bundled first: Node does not find the packages' modules by the rules that the Worker is built by.
+  // The routes are bundled first: Node resolves the packages' modules by other rules than the Worker's build.
   const bundle = join(folder, `document-${process.pid}.mjs`);
   await build({
     stdin: {

@@ -1,36 +1,37 @@
 /**
- * Fills `.wrangler/web` with what the gateway serves as static assets: each page of `src/web` as it is, each of its
- * scripts and style sheets bundled with the libraries that it uses, so that no page loads anything from elsewhere. Wrangler runs it
- * before it builds the Worker (`[build]` in wrangler.toml).
+ * Fills `.wrangler/web` with what the gateway serves as static assets. A page is a folder of `src/web` with an HTML file
+ * and a script named like the folder. What the script imports, style sheets and libraries included, is bundled with it,
+ * so that no page loads anything from elsewhere. Wrangler runs this before it builds the Worker (`[build]` in
+ * wrangler.toml).
  */
-import { copyFileSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join, relative } from "node:path";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { generateClient } from "./client.ts";
 
+/** Each page's folder, by the name that its address has: `/`, `/admin`, `/docs`. */
+const pages = { index: "playground", admin: "dashboard", docs: "docs" };
+
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const source = join(root, "src", "web");
 const web = join(root, ".wrangler", "web");
-/** Made here first: whoever serves `web` at this moment, or begins to, finds every file, and each one whole. */
+/** The files are made here first: a server of `web` that runs meanwhile finds every file, and each one whole. */
 const staged = join(root, ".wrangler", `web-${process.pid}`);
 const assets = join(staged, "assets");
 
-const library = dirname(createRequire(import.meta.url).resolve("swagger-ui-dist/package.json"));
-
 await generateClient();
 mkdirSync(assets, { recursive: true });
-const files = readdirSync(source);
-const ending = (...endings: string[]) => files.filter((name) => endings.some((end) => name.endsWith(end)));
+for (const [name, page] of Object.entries(pages))
+  copyFileSync(join(source, page, `${page}.html`), join(staged, `${name}.html`));
+copyFileSync(join(source, "ui", "icon.svg"), join(assets, "icon.svg"));
 
-for (const page of ending(".html")) copyFileSync(join(source, page), join(staged, page));
-for (const file of ending(".svg")) copyFileSync(join(source, file), join(assets, file));
-copyFileSync(join(library, "swagger-ui.css"), join(assets, "swagger-ui.css"));
+function scriptOf(page: string): string {
+  const script = join(source, page, `${page}.tsx`);
+  return existsSync(script) ? script : join(source, page, `${page}.ts`);
+}
 await build({
-  entryPoints: ending(".ts", ".tsx", ".css")
-    .filter((name) => !name.endsWith(".d.ts"))
-    .map((name) => join(source, name)),
+  entryPoints: Object.values(pages).map((page) => ({ in: scriptOf(page), out: page })),
   outdir: assets,
   bundle: true,
   minify: true,
@@ -52,6 +53,6 @@ const filesOf = (folder: string) =>
 mkdirSync(join(web, "assets"), { recursive: true });
 const made = filesOf(staged);
 for (const file of made) renameSync(join(staged, file), join(web, file));
-// What an earlier build has left and this one does not make must not be served.
+// A file that an earlier build has left and this one does not make must not be served.
 for (const file of filesOf(web)) if (!made.includes(file)) rmSync(join(web, file));
 rmSync(staged, { recursive: true });

@@ -1,6 +1,6 @@
 /**
- * Where in the dashboard one is: all of it behind the `#`, filters included, as `#/tasks?status=failed`. What is behind
- * it is never sent to the server, and belongs to one section alone: going to another leaves it behind.
+ * The dashboard's address: section and filters stand behind the `#`, as in `#/tasks?status=failed`, where they are not
+ * sent to the server. Filters belong to one section: another section begins without them.
  */
 import { navigate, useHashLocation } from "wouter-preact/use-hash-location";
 
@@ -16,12 +16,12 @@ function go(to: string, { replace = false } = {}): void {
     navigate(path, { replace });
     return;
   }
-  // The library would put them before the `#`.
+  // The library would put the filters before the `#`.
   history[replace ? "replaceState" : "pushState"](null, "", `#${path}?${filters}`);
   dispatchEvent(new HashChangeEvent("hashchange"));
 }
 
-/** A location hook for the router, and what its `useSearchParams` reads. */
+/** A location hook for the router, with the hook that `useSearchParams` reads the filters by. */
 export const useAddress = Object.assign((): [string, typeof go] => [useParts()[0], go], {
   hrefs: (path: string) => `#${path}`,
   searchHook: () => useParts()[1],

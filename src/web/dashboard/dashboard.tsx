@@ -1,20 +1,24 @@
-/** The whole page: the door, and behind it a section for each address after the `#`. */
+/** `/admin`: sign-in, and after it a section for each address behind the `#`. */
+import "../ui/base.css";
+import "../ui/controls.css";
+import "./dashboard.css";
 import { useState } from "preact/hooks";
 import { Link, Redirect, Route, Router, Switch, useRoute } from "wouter-preact";
 import { Bar } from "../ui/bar.tsx";
 import { callWith } from "../ui/call.ts";
+import { start } from "../ui/start.tsx";
 import { useAddress } from "./address.ts";
-import { Audit } from "./audit.tsx";
-import { Overview } from "./overview.tsx";
+import { Audit } from "./audit/audit.tsx";
+import { Overview } from "./overview/overview.tsx";
 import { keptAdminKey, SignOut, useSignOut } from "./session.tsx";
-import { SignIn } from "./sign-in.tsx";
-import { Task } from "./tasks/task.tsx";
+import { SignIn } from "./sign-in/sign-in.tsx";
+import { Task } from "./task/task.tsx";
 import { Tasks } from "./tasks/tasks.tsx";
-import { Tenant } from "./tenants/tenant.tsx";
+import { Tenant } from "./tenant/tenant.tsx";
 import { Tenants } from "./tenants/tenants.tsx";
-import { Webhooks } from "./webhooks.tsx";
+import { Webhooks } from "./webhooks/webhooks.tsx";
 
-export function Dashboard() {
+function Dashboard() {
   const [key, setKey] = useState(keptAdminKey.read);
   const keep = (given: string | undefined) => {
     keptAdminKey.write(given);
@@ -92,3 +96,5 @@ function SectionLink({ path, name }: { path: string; name: string }) {
     </Link>
   );
 }
+
+start(<Dashboard />);

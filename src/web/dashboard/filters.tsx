@@ -1,22 +1,23 @@
-/** What a list is narrowed to: kept in the address, so that it survives a reload and can be sent to a colleague. */
+/** A list's filters. They are kept in the address, which survives a reload and can be sent to a colleague. */
 import { type ComponentChildren, Fragment } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { useSearchParams } from "wouter-preact";
 import { Refusal } from "../ui/call.ts";
 import { Field } from "../ui/field.tsx";
 import { Problem } from "../ui/notice.tsx";
+import "./filters.css";
 
 export interface FilterField {
-  /** As the API calls it. */
+  /** The name of the API's parameter. */
   name: string;
   label: string;
-  /** Without them anything can be written. */
+  /** The values to choose from; undefined: any text. */
   options?: readonly string[];
 }
 
 export type Filtered = Record<string, string>;
 
-/** What the address says, of these fields alone. */
+/** The filters in the address, limited to these fields. */
 function useFilters(fields: readonly FilterField[]) {
   const [search, setSearch] = useSearchParams();
   const values: Filtered = {};
@@ -25,14 +26,14 @@ function useFilters(fields: readonly FilterField[]) {
     if (value) values[name] = value;
   }
   const id = new URLSearchParams(values).toString();
-  // A written filter that is submitted has also changed: one event after the other, before the page is drawn anew.
+  // Enter in a text filter is a submit and a change: two events before the page is drawn anew.
   const applied = useRef(id);
   applied.current = id;
   const apply = (wanted: Filtered) => {
     const given = new URLSearchParams(
       Object.entries(wanted).flatMap(([name, text]) => (text.trim() ? [[name, text.trim()]] : [])),
     );
-    // The same again would only be another entry in the browser's history.
+    // The same filters again would only add an entry to the browser's history.
     if (given.toString() === applied.current) return;
     applied.current = given.toString();
     setSearch(given);
@@ -42,39 +43,39 @@ function useFilters(fields: readonly FilterField[]) {
 
 export interface FilteredProps {
   fields: readonly FilterField[];
-  /** Draws what is narrowed to these; `say` is told what the API refuses. */
-  children: (wanted: Filtered, say: (error: unknown) => void) => ComponentChildren;
+  /** Draws the list with these filters. It calls `onError` with the API's refusal, or with null. */
+  children: (wanted: Filtered, onError: (error: unknown) => void) => ComponentChildren;
 }
 
-/** A list under its filters. It begins anew with others, while these stay as they are, focus included. */
+/** A list under its filters. With other filters the list begins anew; the form keeps its state and focus. */
 export function FilteredList({ fields, children }: FilteredProps) {
   const filters = useFilters(fields);
-  const [error, say] = useState<unknown>(null);
+  const [error, setError] = useState<unknown>(null);
   const isOfField = error instanceof Refusal && fields.some(({ name }) => name === error.param);
   return (
     <>
       <Filters fields={fields} filters={filters} error={error} />
       {!isOfField && <Problem error={error} />}
-      <Fragment key={filters.id}>{children(filters.values, say)}</Fragment>
+      <Fragment key={filters.id}>{children(filters.values, setError)}</Fragment>
     </>
   );
 }
 
-/** An address may hold what is none of the options: it is what the list is narrowed to, and so what is shown. */
+/** The options, and the chosen value if it is none of them: an address may hold any value, and the list uses it. */
 const withChosen = (options: readonly string[], chosen: string | undefined): readonly string[] =>
   chosen && !options.includes(chosen) ? [...options, chosen] : options;
 
 interface FiltersProps {
   fields: readonly FilterField[];
   filters: ReturnType<typeof useFilters>;
-  /** A refusal of one of them is said beside it. */
+  /** A refusal of one of the fields is shown beside it. */
   error: unknown;
 }
 
 function Filters({ fields, filters, error }: FiltersProps) {
   const { values, apply, id } = filters;
   const [written, setWritten] = useState({ id, draft: values });
-  // What is being written yields to a new address, at once: an effect would come after the next key.
+  // A new address replaces the draft during this drawing: an effect would run after the next key press.
   if (written.id !== id) setWritten({ id, draft: values });
   const draft = written.id === id ? written.draft : values;
   const inOrder = (wanted: Filtered) =>

@@ -1,4 +1,4 @@
-/** Who is signed in. The admin key stays in this tab: a reload keeps it, another tab does not know it. */
+/** The admin key of this tab. A reload keeps it; another tab does not have it. */
 import { useQueryClient } from "@tanstack/preact-query";
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
@@ -8,7 +8,7 @@ export const keptAdminKey = keptForTab<string>("wan-gateway admin key");
 
 export const SignOut = createContext<() => void>(() => {});
 
-/** Forgets the key and everything that was read with it. */
+/** Removes the key and all data that was read with it. */
 export function useSignOut(): () => void {
   const client = useQueryClient();
   const signOut = useContext(SignOut);

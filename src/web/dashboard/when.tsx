@@ -1,10 +1,10 @@
-/** Moments, and who they are about, as every screen of the dashboard shows them. */
+/** Times, and links to tenants and tasks, as every section shows them. */
 import { Link } from "wouter-preact";
 import { showTime } from "../ui/format.ts";
 
 const exact = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
 
-/** To the second, for what is followed closely. @param at Unix seconds. */
+/** A time. @param at Unix seconds. @param toSecond Shows seconds too. */
 export function When({ at, toSecond = false }: { at: number; toSecond?: boolean }) {
   return (
     <time dateTime={new Date(at * 1000).toISOString()} title={exact.format(at * 1000)}>

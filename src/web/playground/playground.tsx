@@ -1,16 +1,20 @@
-/** The whole page: the field for a key, and behind it where pictures are made. What is on the form outlives the key. */
+/** `/`: sign-in with a key, and after it the workspace. The form's draft outlives the key. */
+import "../ui/base.css";
+import "../ui/controls.css";
+import "./playground.css";
 import { useQueryClient } from "@tanstack/preact-query";
 import { useEffect, useState } from "preact/hooks";
 import { Bar } from "../ui/bar.tsx";
 import { nowMs } from "../ui/browser.ts";
 import { callWith } from "../ui/call.ts";
-import type { Edit } from "./draft.ts";
-import { keepDraft, readDraft } from "./kept-draft.ts";
+import { start } from "../ui/start.tsx";
+import type { Edit } from "./form/draft.ts";
+import { keepDraft, readDraft } from "./form/kept-draft.ts";
 import { keptSession, keptTaskIds, keyIsOver, type Session, SessionContext } from "./session.ts";
-import { SignIn } from "./sign-in.tsx";
-import { Workspace } from "./workspace.tsx";
+import { SignIn } from "./sign-in/sign-in.tsx";
+import { Workspace } from "./workspace/workspace.tsx";
 
-export function Playground() {
+function Playground() {
   const client = useQueryClient();
   const [session, setSession] = useState(keptSession.read);
   const [notice, setNotice] = useState("");
@@ -24,17 +28,17 @@ export function Playground() {
     client.clear();
     keptSession.write(opened);
     setSession(opened);
-    // What had the keyboard is gone; what comes next is the prompt.
+    // The sign-in form, which had the focus, is gone: the prompt gets it.
     requestAnimationFrame(() => document.querySelector<HTMLElement>(".draft textarea")?.focus());
   };
   const leave = (why = "") => {
     keptSession.write(undefined);
-    // Another key's tasks are none of this one's business; with the same key anew they are listed again.
+    // The ids belong to the key: they stay when its time is over, as the same key then signs in again.
     if (why === "") keptTaskIds.write(undefined);
     setNotice(why);
     setSession(undefined);
   };
-  useEnd(session, () => leave(keyIsOver));
+  useSessionEnd(session, () => leave(keyIsOver));
 
   return (
     <>
@@ -65,13 +69,15 @@ export function Playground() {
   );
 }
 
-/** Calls when the session's time is over. */
-function useEnd(session: Session | undefined, onEnd: () => void): void {
+/** Calls `onEnd` when the session's time is over. */
+function useSessionEnd(session: Session | undefined, onEnd: () => void): void {
   const endsMs = session?.expiresAt ? session.expiresAt * 1_000 : undefined;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what is done at the end is the same each time that it is drawn.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `onEnd` does the same at every drawing.
   useEffect(() => {
     if (endsMs === undefined) return;
     const timer = setTimeout(onEnd, Math.max(0, endsMs - nowMs()));
     return () => clearTimeout(timer);
   }, [endsMs]);
 }
+
+start(<Playground />);

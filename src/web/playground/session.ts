@@ -1,6 +1,6 @@
 /**
- * The key that the page calls with. A secret key is used once, to make a client token of it, and is kept nowhere; what
- * is kept, for this tab alone, is the token, which is worth little to a thief: an hour, from this page's origin.
+ * The key of the page's calls. A secret key is used once, to make a client token, and is not kept. The tab keeps the
+ * token, which is worth little to a thief: it lives an hour and works from this page's origin alone.
  */
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
@@ -12,10 +12,11 @@ import { keptForTab } from "../ui/tab.ts";
 export interface Session {
   /** A client token or a browser key; never a secret key. */
   key: string;
-  /** Unix seconds by the page's clock; null: not known before the gateway says so. */
+  /** Unix seconds by the page's clock; null: not known. */
   expiresAt: number | null;
-  /** Whether it may list the tasks that it makes. Where it may not, the tab remembers them. */
+  /** Whether the key may list its tasks. Otherwise the tab keeps their ids. */
   lists: boolean;
+  /** Whether the key may upload references. */
   uploads: boolean;
 }
 
@@ -32,7 +33,7 @@ export function rememberTask(id: string): void {
 const lifeSeconds = 3_600;
 const mostImages = 1_000;
 
-/** Makes what the page calls with out of what was typed. @throws Refusal when the gateway does not know the key. */
+/** Opens a session with a key as it was typed. @throws Refusal when the gateway refuses the key. */
 export async function openSession(typed: string): Promise<Session> {
   const key = typed.trim();
   const [, kind] = /^(wsk|wbk|wct)_[\x21-\x7e]+$/.exec(key) ?? [];
@@ -46,11 +47,11 @@ export async function openSession(typed: string): Promise<Session> {
       ttl_seconds: lifeSeconds,
       max_images: mostImages,
       allowed_origins: [location.origin],
-      // The same key finds its pictures again with its next token.
+      // The end user is the same for each token of a key, so that a new token lists the older pictures.
       end_user: `playground-${key.split("_")[2]}`,
     };
     const { token } = await call(createClientToken(wanted, opts));
-    // By the page's own clock, which may be far from the gateway's.
+    // The page's clock may be far from the gateway's, so the end is counted from here.
     const expiresAt = Math.floor(nowMs() / 1_000) + lifeSeconds;
     return { key: token, expiresAt, lists: true, uploads: true };
   }
@@ -66,7 +67,7 @@ function isDenied(error: unknown): false {
 
 export interface OpenSession {
   session: Session;
-  /** Gives the key up. @param why What the person is told; undefined: they wanted it. */
+  /** Signs out. @param why The notice on the sign-in form; undefined: the person signed out. */
   leave(why?: string): void;
 }
 
@@ -75,7 +76,7 @@ export const SessionContext = createContext<OpenSession | undefined>(undefined);
 export const keyIsOver =
   "This key is no longer good: its time is over, or it was revoked. Put in a key to go on; what you typed is still there.";
 
-/** The session, and calls by its key: one that is no longer good leads back to the field for it. */
+/** The session, and `ask`, which makes a call with its key. A call that is refused with 401 ends the session. */
 export function useSession() {
   const open = useContext(SessionContext);
   if (!open) throw new Error("there is no session");

@@ -1,5 +1,6 @@
-/** The bar over both pages: what this is, where else to go. */
+/** The bar over both pages: the product, the page, and the ways to the other pages. */
 import type { ComponentChildren } from "preact";
+import "./bar.css";
 
 export function Bar({ page, children }: { page?: string; children?: ComponentChildren }) {
   return (

@@ -1,8 +1,8 @@
-/** The clock and the randomness of the pages: the only place that asks the browser for either. */
+/** The clock and the randomness of the pages. No other file asks the browser for either. */
 
 export const nowMs = (): number => Date.now();
 
-/** Bytes that nobody can guess. A page that came over plain http from another machine has no `randomUUID`. */
+/** Unpredictable bytes. A page that came over plain http from another machine has no `randomUUID`. */
 export function randomBytes(count: number): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(count));
 }

@@ -1,10 +1,10 @@
 /**
- * Calls to the gateway, through the client that is made of its own document. A refusal is thrown as one kind of error,
- * which carries what a person needs: the gateway's words, the field they belong to, and when to try again.
+ * Calls to the gateway, through the client that is generated from the API's document. A refusal is thrown as one kind
+ * of error, which carries the gateway's words, the field that they belong to, and when to try again.
  */
 import { defaults, type Error as ErrorBody } from "#gateway";
 
-/** What the gateway refused, or why it could not be asked. */
+/** A refusal by the gateway, or the reason why no reply came. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
   /** Of the contract's table; `out_of_reach` when there was no reply to read. */
@@ -39,7 +39,7 @@ type Done = 200 | 201 | 202 | 204;
 type DataOf<Answer extends Reply> =
   Extract<Answer, { status: Done }> extends { data: infer Data } ? Data : undefined;
 
-/** What a call answers when it is granted. @throws Refusal for everything else. */
+/** The data of a reply of success. @throws Refusal for every other reply, and for none. */
 export async function call<Answer extends Reply>(asked: Promise<Answer>): Promise<DataOf<Answer>> {
   const reply = await asked.catch(() => {
     throw new Refusal("The gateway cannot be reached. Is it running, and are you online?", {
@@ -51,7 +51,7 @@ export async function call<Answer extends Reply>(asked: Promise<Answer>): Promis
   throw refusal(reply.status, reply.data, reply.headers);
 }
 
-/** The error that a reply stands for, also one that something in front of the gateway has made. */
+/** The error that a reply stands for. The reply may also come from a proxy in front of the gateway. */
 export function refusal(status: number, data: unknown, headers: Headers): Refusal {
   const wait = Number(headers.get("retry-after") ?? Number.NaN);
   const retryAfterSeconds = Number.isFinite(wait) ? wait : null;
@@ -64,7 +64,7 @@ export function refusal(status: number, data: unknown, headers: Headers): Refusa
   return new Refusal(message, { code, status, param, retryAfterSeconds, ...(requestId && { requestId }) });
 }
 
-/** From here on this page calls with this key or token; undefined: with none. It is nowhere but in memory. */
+/** Sets the key or token of all later calls of this page; undefined: none. It is held in memory alone. */
 export function callWith(key: string | undefined): void {
   defaults.baseUrl = "";
   defaults.headers = key === undefined ? {} : { authorization: `Bearer ${key}` };

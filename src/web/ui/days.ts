@@ -8,13 +8,13 @@ export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0,
 /** "31 Jan", for an axis. */
 export const shortDay = (day: string): string => short.format(Date.parse(day));
 
-/** Every day from the first to the last one: a day on which nothing happened has no figures, but it was a day. */
+/** Every day from the first to the last one. The API leaves out days without figures. */
 export function everyDay(first: string, last: string): string[] {
   const days: string[] = [];
   for (let ms = Date.parse(first); ms <= Date.parse(last); ms += dayMs) days.push(dayOf(ms));
   return days;
 }
 
-/** The last so many days, today included. */
+/** The last `count` days, today included. */
 export const lastDays = (count: number, nowMs: number): string[] =>
   everyDay(dayOf(nowMs - (count - 1) * dayMs), dayOf(nowMs));

@@ -1,6 +1,7 @@
 /** A modal question. The browser's own <dialog> keeps the keyboard inside, closes on Escape and gives focus back. */
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
+import "./dialog.css";
 
 export interface DialogProps {
   title: string;
@@ -8,7 +9,7 @@ export interface DialogProps {
   children: ComponentChildren;
 }
 
-/** Drawn while it is open; `onClose` takes it away. */
+/** A dialog is drawn while it is open; `onClose` removes it. */
 export function Dialog({ title, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
@@ -18,7 +19,7 @@ export function Dialog({ title, onClose, children }: DialogProps) {
     const shown = dialog.current;
     shown?.showModal();
     return () => {
-      // Taken away while open, it would keep the focus and take it along.
+      // A dialog that is removed while open would lose the focus instead of giving it back.
       close.current = () => {};
       shown?.close();
     };

@@ -1,13 +1,13 @@
-/** A labelled control, with its hint and what is wrong with it, tied together for those who hear the page. */
+/** A labelled control with its hint and error, tied together for screen readers. */
 import type { ComponentChildren } from "preact";
 import { useId } from "preact/hooks";
 
 export interface FieldProps {
   label: ComponentChildren;
   hint?: ComponentChildren;
-  /** What the gateway says about this field. */
+  /** The gateway's refusal of this field. */
   error?: string | undefined;
-  /** Draws the control with what ties it to its label, hint and error. */
+  /** Draws the control with the attributes that tie it to its label, hint and error. */
   children: (control: ControlProps) => ComponentChildren;
 }
 

@@ -1,4 +1,4 @@
-/** Figures and times as people read them. */
+/** Figures and times in words for readers. */
 
 const numbers = new Intl.NumberFormat("en");
 const dateTime = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
@@ -14,7 +14,7 @@ export const count = (value: number, noun: string): string =>
 /** @param seconds Unix seconds. */
 export const showTime = (seconds: number): string => dateTime.format(seconds * 1000);
 
-/** "14:03:22", for what was a moment ago. */
+/** "14:03:22", for a moment of today. */
 export const showClock = (ms: number): string => clock.format(ms);
 
 /** "3 minutes ago". @param seconds Unix seconds. */
@@ -30,7 +30,7 @@ export function showAgo(seconds: number, nowMs: number): string {
   return relative.format(Math.trunc(ago), "second");
 }
 
-/** "1 h 2 min", "41 s": how long something takes. */
+/** "1 h 2 min", "41 s": a duration. */
 export function showSeconds(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 120) return `${seconds < 10 ? Math.round(seconds * 10) / 10 : whole} s`;
@@ -45,7 +45,7 @@ export function showBytes(bytes: number): string {
   return `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
-/** "1 GiB", "2.5 MiB": sizes that are set, and so are round in powers of two. */
+/** "1 GiB", "2.5 MiB": limits, which are round numbers in powers of two. */
 export function showBinary(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   const step = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)));

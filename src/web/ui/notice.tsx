@@ -1,6 +1,7 @@
-/** Something the page has to say: what went wrong interrupts, what went well does not. */
+/** A message of the page. An error interrupts a screen reader, other messages wait for it. */
 import type { ComponentChildren } from "preact";
 import { Refusal } from "./call.ts";
+import "./notice.css";
 
 export function Notice({ kind, children }: { kind: "error" | "info" | "done"; children: ComponentChildren }) {
   return (
@@ -10,7 +11,7 @@ export function Notice({ kind, children }: { kind: "error" | "info" | "done"; ch
   );
 }
 
-/** What was thrown, in the gateway's words, with the id under which the operator finds the request. */
+/** An error in the gateway's words, with the id under which the operator finds the request. */
 export function Problem({ error }: { error: unknown }) {
   if (!error) return null;
   const known = error instanceof Refusal ? error : undefined;

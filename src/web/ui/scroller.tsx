@@ -1,5 +1,6 @@
 /** A table that scrolls by itself on a narrow screen, by keyboard too. */
 import type { ComponentChildren } from "preact";
+import "./scroller.css";
 
 export function Scroller({ label, children }: { label: string; children: ComponentChildren }) {
   return (

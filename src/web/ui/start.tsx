@@ -1,20 +1,20 @@
-/** Puts a page on the screen, with what all of its parts share. */
+/** Puts a page on the screen, with the query client that its parts share. */
 import { QueryClient, QueryClientProvider } from "@tanstack/preact-query";
-// biome-ignore lint/suspicious/noDeprecatedImports: one of its two forms is, and not the one used here.
+// biome-ignore lint/suspicious/noDeprecatedImports: only the form of `render` that is not used here is deprecated.
 import { type ComponentChild, render } from "preact";
 import { Refusal } from "./call.ts";
 
-/** Whether asking again could help: a refusal stands, a silence may pass. */
-function maybeLater(failures: number, error: unknown): boolean {
+/** Whether another attempt could help: not after a refusal of the request, but after an outage. */
+function mayRetry(failures: number, error: unknown): boolean {
   return failures < 2 && !(error instanceof Refusal && error.status > 0 && error.status < 500);
 }
 
 export function start(page: ComponentChild): void {
   const client = new QueryClient({
     defaultOptions: {
-      // Tried also when the browser says that it is offline, which it may be wrong about; and a failure is then said.
-      queries: { retry: maybeLater, refetchOnWindowFocus: true, staleTime: 1_000, networkMode: "always" },
-      // What waited for the network would be sent when nobody expects it any more.
+      // The browser may be wrong in saying that it is offline, so the read is attempted and its failure shown.
+      queries: { retry: mayRetry, refetchOnWindowFocus: true, staleTime: 1_000, networkMode: "always" },
+      // A change that waited for the network would be sent long after the click.
       mutations: { networkMode: "always" },
     },
   });

@@ -1,4 +1,5 @@
-/** A state as a word, and a colour for those who see it. */
+/** A state as a word and a colour. */
+import "./status.css";
 
 const tones: Record<string, string> = {
   completed: "good",

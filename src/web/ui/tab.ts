@@ -1,6 +1,6 @@
 /**
- * What a page remembers: for this tab alone, and gone with it. Never in local storage, which every later visitor of the
- * machine could read, and never in the address.
+ * A value that a page keeps for this tab alone, and that is gone with the tab. Local storage would show it to every
+ * later visitor of the machine, the address to everyone who is sent a link.
  */
 export function keptForTab<Value>(name: string) {
   return {
@@ -9,7 +9,7 @@ export function keptForTab<Value>(name: string) {
         const text = sessionStorage.getItem(name);
         return text === null ? undefined : (JSON.parse(text) as Value);
       } catch {
-        // Storage is switched off, or holds something else: then nothing is remembered.
+        // Storage is switched off or holds something else: nothing is kept.
         return undefined;
       }
     },
@@ -18,7 +18,7 @@ export function keptForTab<Value>(name: string) {
         if (value === undefined) sessionStorage.removeItem(name);
         else sessionStorage.setItem(name, JSON.stringify(value));
       } catch {
-        // The page works without; a reload then asks again.
+        // The page works without the value and asks for it again after a reload.
       }
     },
   };

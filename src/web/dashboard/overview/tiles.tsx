@@ -1,8 +1,8 @@
-/** The figures of the business. */
+/** The overview's tiles, one figure each. */
 import { Link } from "wouter-preact";
 import { dayOf } from "../../ui/days.ts";
 import { count, showAgo, showNumber, showSeconds, showTime } from "../../ui/format.ts";
-import type { Audited, Figures, Readiness } from "./read.ts";
+import type { Audited, Figures, Readiness } from "./overview-data.ts";
 import { Lines, Tile } from "./tile.tsx";
 import { highErrorRate, oldSeconds, ownErrorRate, parts, showShare } from "./verdict.ts";
 
@@ -37,7 +37,7 @@ export function Oldest({ figures }: { figures: Figures }) {
   );
 }
 
-/** @param usual In which 95 of 100 are done; null: none is yet. */
+/** @param usual The seconds within which 95 of 100 are done; null: none is done yet. */
 function ageInWords(age: number, usual: number | null): string {
   if (age > oldSeconds) return `Older than ${showSeconds(oldSeconds)}: it waits for something.`;
   if (usual === null) return "There is no picture of the last 24 hours to compare it with.";
@@ -131,7 +131,7 @@ export function Ready({ readiness }: { readiness: Readiness | undefined }) {
   );
 }
 
-export function Books({ audited }: { audited: Audited | undefined }) {
+export function Reconciliation({ audited }: { audited: Audited | undefined }) {
   if (!audited) return <Tile title="Audit" figure="being checked" />;
   const { ok, data, tenants_checked: tenants, next_cursor } = audited;
   return (

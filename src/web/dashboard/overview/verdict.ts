@@ -1,6 +1,6 @@
-/** Well or not, in one line: what would make an operator get up comes before what would make one look twice. */
+/** The verdict in one line. Breakdowns, which need the operator now, come before doubts. */
 import { count, showSeconds } from "../../ui/format.ts";
-import type { Audited, Figures, Readiness } from "./read.ts";
+import type { Audited, Figures, Readiness } from "./overview-data.ts";
 
 export interface Verdict {
   tone: "good" | "busy" | "bad";
@@ -8,12 +8,12 @@ export interface Verdict {
   reasons: string[];
 }
 
-/** A task takes a minute or two; one that is older than this waits for something. */
+/** A task takes a minute or two; an older one waits for something. */
 export const oldSeconds = 600;
-/** More than this share of failures that no caller can help is worth a look. */
+/** A larger share of failures that callers did not cause is a doubt. */
 export const highErrorRate = 0.1;
-/** What callers asked for that could not be made: it says nothing about the gateway. */
-const callersOwn = new Set([
+/** Failures that the request caused. They say nothing about the gateway. */
+const callersFaults = new Set([
   "content_policy_violation",
   "invalid_parameters",
   "invalid_media_url",
@@ -21,19 +21,19 @@ const callersOwn = new Set([
   "image_dimension_mismatch",
 ]);
 
-/** The failures of a day that are no fault of what was asked, as a share of its tasks. */
+/** The day's failures that the requests did not cause, as a share of its tasks. */
 export function ownErrorRate({ failures, tasks }: Figures["last_day"]): number {
-  const own = Object.entries(failures).filter(([code]) => !callersOwn.has(code));
+  const own = Object.entries(failures).filter(([code]) => !callersFaults.has(code));
   return tasks === 0 ? 0 : own.reduce((total, [, failed]) => total + failed, 0) / tasks;
 }
 
-/** What is said instead while nobody knows. */
-export const notReached: Verdict = {
+/** The verdict while the gateway cannot be reached. */
+export const unreachable: Verdict = {
   tone: "busy",
   text: "Not known",
   reasons: ["the figures could not be read again"],
 };
-/** Past its deadline a task is ended by the next tick or two. */
+/** A task past its deadline is ended within two ticks. */
 const overdueSeconds = 180;
 
 export const parts = {

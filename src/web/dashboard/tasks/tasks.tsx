@@ -1,13 +1,13 @@
-/** Tasks of all tenants. */
+/** The tasks of all tenants. */
 import { useEffect } from "preact/hooks";
 import { type AdminTask, listAllTasks } from "#gateway";
 import { call } from "../../ui/call.ts";
-import { PageTurner, usePages } from "../../ui/pages.tsx";
+import { PageTurner, usePages } from "../../ui/list-pages.tsx";
 import { Scroller } from "../../ui/scroller.tsx";
 import { Status } from "../../ui/status.tsx";
 import { type Filtered, FilteredList, type FilterField } from "../filters.tsx";
+import { took } from "../task/life.ts";
 import { TaskLink, TenantLink, When } from "../when.tsx";
-import { took } from "./life.ts";
 
 const fields: readonly FilterField[] = [
   { name: "status", label: "Status", options: ["pending", "processing", "completed", "failed", "cancelled"] },
@@ -23,12 +23,14 @@ export function Tasks() {
   return (
     <>
       <h1>Tasks</h1>
-      <FilteredList fields={fields}>{(wanted, say) => <List wanted={wanted} say={say} />}</FilteredList>
+      <FilteredList fields={fields}>
+        {(wanted, onError) => <List wanted={wanted} onError={onError} />}
+      </FilteredList>
     </>
   );
 }
 
-function List({ wanted, say }: { wanted: Filtered; say: (error: unknown) => void }) {
+function List({ wanted, onError }: { wanted: Filtered; onError: (error: unknown) => void }) {
   const { tenant, status, model, request_id: requestId, end_user: endUser } = wanted;
   const query = { tenant, status: status as AdminTask["status"], model, requestId, endUser, limit: pageSize };
   const { rows, error, isLoading, ...pages } = usePages(
@@ -36,12 +38,12 @@ function List({ wanted, say }: { wanted: Filtered; say: (error: unknown) => void
     (cursor) => call(listAllTasks({ ...query, cursor })),
     refreshMs,
   );
-  useEffect(() => say(error), [error, say]);
-  const nothing = Object.keys(wanted).length > 0 ? "No task is like that." : "There are no tasks yet.";
+  useEffect(() => onError(error), [error, onError]);
+  const emptyText = Object.keys(wanted).length > 0 ? "No task is like that." : "There are no tasks yet.";
   return (
     <section class="panel" aria-label="Tasks" aria-busy={isLoading}>
       {rows.length > 0 && <Table tasks={rows} />}
-      {rows.length === 0 && !error && <p class="empty">{isLoading ? "Reading…" : nothing}</p>}
+      {rows.length === 0 && !error && <p class="empty">{isLoading ? "Reading…" : emptyText}</p>}
       <PageTurner {...pages} />
     </section>
   );

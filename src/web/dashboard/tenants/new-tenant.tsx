@@ -1,15 +1,16 @@
-/** Makes a tenant, shows its webhook's secret this once, and goes to its page. */
+/** Makes a tenant, shows its webhook's secret once, and goes to its page. */
 import { useState } from "preact/hooks";
 import { useLocation } from "wouter-preact";
 import { createTenant } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { Dialog } from "../../ui/dialog.tsx";
-import { useTenantAct } from "./acts.ts";
-import { numberOf, useEdits } from "./edits.ts";
-import { Form, FormEnd, TextField } from "./fields.tsx";
-import { LimitFields, limitFieldNames, limitNames, limitsOf, noLimitTexts } from "./limit-fields.tsx";
-import { said } from "./said.ts";
-import { ShownOnce } from "./shown-once.tsx";
+import { numberOf, useEdits } from "../form/edits.ts";
+import { fieldErrors } from "../form/field-errors.ts";
+import { TextField } from "../form/fields.tsx";
+import { Form, FormEnd } from "../form/form.tsx";
+import { LimitFields, limitFieldNames, limitNames, limitsOf, noLimitTexts } from "../form/limit-fields.tsx";
+import { ShownOnce } from "../form/shown-once.tsx";
+import { useTenantAction } from "../tenant/tenant-actions.ts";
 
 const noTexts = { ...noLimitTexts, id: "", name: "", balance: "" };
 
@@ -29,15 +30,15 @@ export function NewTenant({ onClose }: { onClose: () => void }) {
   const { value, edit } = useEdits(noTexts);
   const [isMore, setIsMore] = useState(false);
   const [, goTo] = useLocation();
-  const make = useTenantAct("", (tenant: WantedTenant) => call(createTenant(tenant)));
-  const { at, rest } = said(make.error, ["id", "name", "balance", ...limitFieldNames]);
+  const make = useTenantAction("", (tenant: WantedTenant) => call(createTenant(tenant)));
+  const { at, rest } = fieldErrors(make.error, ["id", "name", "balance", ...limitFieldNames]);
   if (make.data) {
     const { id, name, webhook } = make.data;
     const goThere = () => goTo(`/tenants/${id}`);
     return (
       <Dialog title={`${name} is made`} onClose={goThere}>
         <ShownOnce label="Webhook secret" secret={webhook.secret ?? ""}>
-          What the gateway tells this tenant is signed with it.
+          The webhooks to this tenant are signed with it.
         </ShownOnce>
         <button type="button" class="primary" onClick={goThere}>
           Go to its page
@@ -73,7 +74,7 @@ export function NewTenant({ onClose }: { onClose: () => void }) {
           <summary>Limits</summary>
           <LimitFields value={value} edit={edit} errorAt={at} empty="The default" />
         </details>
-        <FormEnd action="Make the tenant" isPending={make.isPending} rest={rest} onCancel={onClose} />
+        <FormEnd button="Make the tenant" isPending={make.isPending} rest={rest} onCancel={onClose} />
       </Form>
     </Dialog>
   );

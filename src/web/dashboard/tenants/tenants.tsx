@@ -1,21 +1,22 @@
-/** All tenants, and which of them are not well. */
+/** All tenants, with their warnings and today's usage. */
 import { useQuery } from "@tanstack/preact-query";
 import { useState } from "preact/hooks";
 import { Link, useLocation } from "wouter-preact";
 import { getAllUsage, listTenants, type Tenant } from "#gateway";
 import { nowMs } from "../../ui/browser.ts";
 import { call } from "../../ui/call.ts";
+import { lastDays } from "../../ui/days.ts";
 import { showNumber } from "../../ui/format.ts";
+import { useLastKnown } from "../../ui/last-known.ts";
+import { PageTurner, usePages } from "../../ui/list-pages.tsx";
 import { Problem } from "../../ui/notice.tsx";
-import { PageTurner, usePages } from "../../ui/pages.tsx";
 import { Scroller } from "../../ui/scroller.tsx";
-import { useStanding } from "../../ui/standing.ts";
 import { Status } from "../../ui/status.tsx";
-import { tenantsQuery } from "./acts.ts";
+import { Placeholder } from "../panel.tsx";
+import { tenantsQuery } from "../tenant/tenant-actions.ts";
+import { warningsOf } from "../tenant/warnings.ts";
 import { NewTenant } from "./new-tenant.tsx";
-import { Nothing } from "./panel.tsx";
-import { lastDays } from "./usage-query.ts";
-import { worriesOf } from "./wellbeing.ts";
+import "./tenants.css";
 
 export function Tenants() {
   const [isMaking, setIsMaking] = useState(false);
@@ -26,7 +27,7 @@ export function Tenants() {
   );
   return (
     <>
-      <header class="tenant-head">
+      <header class="section-head">
         <h1>Tenants</h1>
         <div class="row">
           <GoToTenant />
@@ -39,7 +40,9 @@ export function Tenants() {
         <Problem error={error} />
         {isLoading && <p class="soft">Reading…</p>}
         {!isLoading && !error && rows.length === 0 && (
-          <Nothing>There is no tenant yet. Make one, give it a key, and it can make pictures.</Nothing>
+          <Placeholder>
+            There is no tenant yet. Make one, give it a key, and it can make pictures.
+          </Placeholder>
         )}
         {rows.length > 0 && <TenantTable rows={rows} />}
         <PageTurner {...pages} names={["Back", "On"]} />
@@ -49,7 +52,7 @@ export function Tenants() {
   );
 }
 
-/** The list goes by id, so an id that is known need not be looked for. */
+/** Opens a tenant by its id, without the way through the list's pages. */
 function GoToTenant() {
   const [id, setId] = useState("");
   const [, goTo] = useLocation();
@@ -82,7 +85,7 @@ function TenantTable({ rows }: { rows: Tenant[] }) {
     queryFn: () => call(getAllUsage({ $from: today, group: "tenant" })),
     refetchInterval: 30_000,
   });
-  const usage = useStanding(read);
+  const usage = useLastKnown(read);
   const made = new Map(usage.data?.data.map((row) => [row.tenant, row]));
   return (
     <>
@@ -105,7 +108,7 @@ function TenantTable({ rows }: { rows: Tenant[] }) {
               <TenantRow
                 key={tenant.id}
                 tenant={tenant}
-                // Who is not in the list has made nothing; before it is read nobody knows.
+                // A tenant that is not in the usage has made nothing; undefined: the usage is not read yet.
                 today={made.get(tenant.id) ?? (usage.data && { images: 0, credits: 0 })}
               />
             ))}
@@ -123,8 +126,8 @@ interface TenantRowProps {
 
 function TenantRow({ tenant, today }: TenantRowProps) {
   const { id, name, status, balance, available, held } = tenant;
-  // Its status says the first of them already.
-  const worries = worriesOf(tenant).filter(({ short }) => short !== status);
+  // The status is shown already.
+  const warnings = warningsOf(tenant).filter(({ short }) => short !== status);
   return (
     <tr>
       <th scope="row" class="named">
@@ -136,7 +139,7 @@ function TenantRow({ tenant, today }: TenantRowProps) {
       <td>
         <span class="row">
           <Status status={status} />
-          {worries.map(({ short, tone }) => (
+          {warnings.map(({ short, tone }) => (
             <span key={short} class={`status ${tone}`}>
               {short}
             </span>

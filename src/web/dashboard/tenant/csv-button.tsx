@@ -1,0 +1,42 @@
+/**
+ * Saves a table of the API as a file. The table is fetched with the admin key in a header and given to the browser from
+ * memory: a plain link would carry the key in its address.
+ */
+import { useAction } from "../../ui/action.ts";
+import { call } from "../../ui/call.ts";
+import { Problem } from "../../ui/notice.tsx";
+
+interface CsvButtonProps {
+  /** The file's name without its ending. */
+  name: string;
+  /** Reads the table from the API. */
+  read: (headers: Record<string, string>) => Parameters<typeof call>[0];
+}
+
+export function CsvButton({ name, read }: CsvButtonProps) {
+  const download = useAction({
+    gcTime: 0,
+    mutationFn: async () => {
+      const table: unknown = await call(read({ accept: "text/csv" }));
+      save(`${name}.csv`, String(table));
+    },
+  });
+  return (
+    <>
+      <Problem error={download.error} />
+      <button type="button" class="quiet" disabled={download.isPending} onClick={() => download.mutate()}>
+        Download CSV
+      </button>
+    </>
+  );
+}
+
+function save(name: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = name;
+  link.click();
+  // The download begins after this turn of the event loop and keeps the bytes from then on.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}

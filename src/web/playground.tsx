@@ -1,5 +1,0 @@
-/** `/`: the playground. */
-import { Playground } from "./playground/playground.tsx";
-import { start } from "./ui/start.tsx";
-
-start(<Playground />);

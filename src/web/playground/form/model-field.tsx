@@ -1,0 +1,40 @@
+/** The models that the key may use, with the price of an image. */
+import { count } from "../../ui/format.ts";
+import type { Draft, Edit, Model } from "./draft.ts";
+import { Group } from "./group.tsx";
+import "./choice.css";
+import "./model-field.css";
+
+export interface PricedModel {
+  id: Model;
+  price: number;
+}
+
+const strengths: Record<Model, string> = {
+  "wan-2.7-image": "The standard model",
+  "wan-2.7-image-pro": "Finer, for when it counts",
+};
+
+export interface ModelFieldProps {
+  models: PricedModel[];
+  chosen: Draft["model"];
+  edit: Edit;
+  error: string | undefined;
+}
+
+export function ModelField({ models, chosen, edit, error }: ModelFieldProps) {
+  return (
+    <Group label="Model" error={error}>
+      <div class="cards">
+        {models.map(({ id, price }) => (
+          <label key={id} class="choice card">
+            <input type="radio" name="model" checked={chosen === id} onChange={() => edit({ model: id })} />
+            <strong>{id}</strong>
+            <span>{strengths[id]}</span>
+            <small>{count(price, "credit")} an image</small>
+          </label>
+        ))}
+      </div>
+    </Group>
+  );
+}

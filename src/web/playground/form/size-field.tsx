@@ -1,0 +1,123 @@
+/** The size, as shapes in their true proportion. */
+import { Field } from "../../ui/field.tsx";
+import { showNumber } from "../../ui/format.ts";
+import type { Draft, Edit } from "./draft.ts";
+import type { FieldErrors } from "./field-errors.ts";
+import { Group } from "./group.tsx";
+import { leastSide, mostSide } from "./rules.ts";
+import "./choice.css";
+import "./size-field.css";
+
+interface Shape {
+  value: Draft["size"];
+  name: string;
+  ratio: string;
+  /** Width and height of the drawing, in a box of 24 × 24. */
+  width: number;
+  height: number;
+}
+
+// A preset promises a proportion; its pixels are the model's choice.
+const shapes: Shape[] = [
+  { value: "unset", name: "Auto", ratio: "any", width: 16, height: 16 },
+  { value: "square", name: "Square", ratio: "1:1", width: 14, height: 14 },
+  { value: "square_hd", name: "Square", ratio: "1:1 HD", width: 20, height: 20 },
+  { value: "portrait_4_3", name: "Portrait", ratio: "3:4", width: 15, height: 20 },
+  { value: "portrait_16_9", name: "Portrait", ratio: "9:16", width: 11.25, height: 20 },
+  { value: "landscape_4_3", name: "Landscape", ratio: "4:3", width: 20, height: 15 },
+  { value: "landscape_16_9", name: "Landscape", ratio: "16:9", width: 20, height: 11.25 },
+];
+
+/** The model's bounds as far as they are known. No document states them, so the form does not enforce them. */
+const customHint =
+  "The model takes sizes of 768 × 768 to about 2048 × 2048 pixels in all (pro without references: 4096 × 4096), and no side longer than 8 times the other. Outside of that it may refuse.";
+
+export interface SizeFieldProps {
+  draft: Draft;
+  edit: Edit;
+  errors: FieldErrors;
+}
+
+export function SizeField({ draft, edit, errors }: SizeFieldProps) {
+  const all = [...shapes, customShape(draft)];
+  return (
+    <Group label="Size" error={errors.size} hint={draft.size === "custom" && customHint}>
+      <div class="shapes">
+        {all.map((shape) => (
+          <label key={shape.value} class="choice shape">
+            <input
+              type="radio"
+              name="size"
+              checked={draft.size === shape.value}
+              onChange={() => edit({ size: shape.value })}
+            />
+            <svg viewBox="0 0 24 24" aria-hidden="true" class={shape.value === "unset" ? "open" : ""}>
+              <rect
+                x={12 - shape.width / 2}
+                y={12 - shape.height / 2}
+                width={shape.width}
+                height={shape.height}
+                rx="1.5"
+              />
+            </svg>
+            <span>{shape.name}</span>
+            <small>{shape.ratio}</small>
+          </label>
+        ))}
+      </div>
+      {draft.size === "custom" && (
+        <div class="sides">
+          <Side
+            label="Width"
+            value={draft.width}
+            error={errors["size.width"]}
+            isRefused={"size" in errors}
+            onInput={(width) => edit({ width })}
+          />
+          <span aria-hidden="true">×</span>
+          <Side
+            label="Height"
+            value={draft.height}
+            error={errors["size.height"]}
+            isRefused={"size" in errors}
+            onInput={(height) => edit({ height })}
+          />
+        </div>
+      )}
+    </Group>
+  );
+}
+
+function customShape({ width, height }: Draft): Shape {
+  const [w, h] = [Number(width), Number(height)];
+  const most = Math.max(w, h);
+  const known = w > 0 && h > 0;
+  const side = (length: number) => (known ? Math.max(2, (20 * length) / most) : 16);
+  return { value: "custom", name: "Custom", ratio: "pixels", width: side(w), height: side(h) };
+}
+
+interface SideProps {
+  label: string;
+  value: string;
+  error: string | undefined;
+  /** The size as a whole is refused. */
+  isRefused: boolean;
+  onInput: (value: string) => void;
+}
+
+function Side({ label, value, error, isRefused, onInput }: SideProps) {
+  return (
+    <Field label={label} error={error} hint={`${leastSide} to ${showNumber(mostSide)} px`}>
+      {(control) => (
+        <input
+          {...control}
+          aria-invalid={isRefused || control["aria-invalid"]}
+          inputMode="numeric"
+          autocomplete="off"
+          value={value}
+          onInput={(event) => onInput(event.currentTarget.value)}
+        />
+      )}
+    </Field>
+  );
+}
