@@ -77,7 +77,7 @@ describe("the audit", () => {
     expect(await page.locator("main img").count()).toBe(0);
   });
 
-  it("has nothing to complain of, and called nobody else", () => {
+  it("has no complaints, and calls no other host", () => {
     expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
   });
 });

@@ -127,7 +127,7 @@ describe("the overview", () => {
     await tile("Readiness").getByText("not ready").waitFor();
   });
 
-  it("has nothing to complain of, and called nobody else", () => {
+  it("has no complaints, and calls no other host", () => {
     // The 503 is this test's own.
     expect(opened.complaints.filter((text) => !text.includes("status of 503"))).toEqual([]);
     expect(opened.elsewhere).toEqual([]);

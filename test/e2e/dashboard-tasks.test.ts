@@ -1,5 +1,5 @@
 /**
- * Tasks in the dashboard: followed live from the list to the last one who was told, ended by hand, found by filters
+ * Tasks in the dashboard: watched live from the list to the last webhook, ended by hand, found by filters
  * among very many, and shown as text whatever their callers have written.
  */
 import type { Page } from "playwright-core";
@@ -34,10 +34,10 @@ const go = (section: string) => page.goto(`${gateway.url}/admin#${section}`);
 const rows = () => page.getByRole("region", { name: "Table of tasks" }).locator("tbody tr");
 const points = () => page.getByRole("region", { name: "Timeline" }).getByRole("listitem");
 const station = (name: string) => points().filter({ has: page.getByText(name, { exact: true }) });
-const toldTo = (target: string) => points().filter({ hasText: `to ${target}` });
+const deliveryTo = (target: string) => points().filter({ hasText: `to ${target}` });
 
 describe("a task", () => {
-  it("is isRead from the list to its end, and to the last try of telling of it, without a reload", async () => {
+  it("is watched from the list to its end, and to the last attempt of its webhook, without a reload", async () => {
     await page.getByText("There are no tasks yet.").waitFor();
     receiver.answer("/callback", { status: 500 });
     const id = await tenant.start("a lighthouse at dusk [sim:seconds=3]", {
@@ -55,12 +55,12 @@ describe("a task", () => {
     await station("Settled").getByText("(to come)").waitFor();
     await expectFitForAll(page);
 
-    const told = toldTo(receiver.url);
-    await whileTicking(gateway, told.getByText("answered 500").waitFor());
+    const delivery = deliveryTo(receiver.url);
+    await whileTicking(gateway, delivery.getByText("answered 500").waitFor());
     await station("Done upstream").getByText("(done)").waitFor();
     await station("Completed").getByText("2 pictures stored").waitFor();
     await station("Settled").getByText("60 credits charged").waitFor();
-    await toldTo("the tenant's webhook").getByText("Webhook delivered").waitFor();
+    await deliveryTo("the tenant's webhook").getByText("Webhook delivered").waitFor();
     for (const name of ["Submitted", "Accepted upstream", "Done upstream", "Completed"]) {
       expect(await station(name).locator("time").count(), name).toBe(1);
     }
@@ -68,10 +68,10 @@ describe("a task", () => {
 
     receiver.answer("/callback", { status: 204 });
     const before = receiver.received("/callback").length;
-    await told.getByRole("button", { name: "Send again" }).click();
-    await told.getByText("Asked for").waitFor();
-    await told.getByText("Webhook delivered").waitFor();
-    await told.getByText("answered 204").waitFor();
+    await delivery.getByRole("button", { name: "Send again" }).click();
+    await delivery.getByText("Asked for").waitFor();
+    await delivery.getByText("Webhook delivered").waitFor();
+    await delivery.getByText("answered 204").waitFor();
     expect(receiver.received("/callback")).toHaveLength(before + 1);
     const facts = page.getByRole("region", { name: "Facts" });
     for (const fact of ["user-81", "acme", "completed"])
@@ -81,7 +81,7 @@ describe("a task", () => {
     await expectFitForAll(page);
   });
 
-  it("that is stuck is failed by hand, once the operator has been told what that means", async () => {
+  it("that is stuck is failed by hand, once the operator has read what that means", async () => {
     const id = await tenant.start("stuck [sim:seconds=9000]");
     await go(`/tasks/${id}`);
     await page.getByRole("button", { name: "Refresh" }).click();
@@ -103,7 +103,7 @@ describe("a task", () => {
     expect(await tenant.told(id)).toMatchObject({ status: "failed", error: { code: "unknown_error" } });
   });
 
-  it("is not touched with the key that only reads, which is told so", async () => {
+  it("is not changed with the key that only reads, which the page says", async () => {
     const id = await tenant.start("not yours [sim:seconds=9000]");
     const reader = await openSection(browser, gateway, `/tasks/${id}`, {}, readKey);
     const { page } = reader;
@@ -147,8 +147,8 @@ describe("a task", () => {
     await expect.poll(() => page.getByText(evil).count(), { timeout: 10_000 }).toBeGreaterThanOrEqual(4);
     await page.locator(".prompt").getByText(evil).waitFor();
     expect(await page.locator("main img[src=x], main script").count()).toBe(0);
-    const told = `last_problem = '${evil}', endpoint = '${evil}', last_status = NULL`;
-    await query(gateway, `UPDATE deliveries SET ${told} WHERE task_id = '${id}'`);
+    const changes = `last_problem = '${evil}', endpoint = '${evil}', last_status = NULL`;
+    await query(gateway, `UPDATE deliveries SET ${changes} WHERE task_id = '${id}'`);
     await go("/webhooks");
     await expect.poll(() => page.getByText(evil).count(), { timeout: 10_000 }).toBeGreaterThanOrEqual(4);
     expect(await page.locator("main img[src=x], main script").count()).toBe(0);
@@ -232,7 +232,7 @@ describe("the list of tasks", () => {
     await rows().getByText("bulk-4321", { exact: true }).waitFor();
   });
 
-  it("has nothing to complain of, and called nobody else", () => {
+  it("has no complaints, and calls no other host", () => {
     expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
   });
 });

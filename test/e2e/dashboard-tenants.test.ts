@@ -30,7 +30,7 @@ async function answerTo(key: string): Promise<[status: number, code?: string]> {
 describe("an operator's day", () => {
   let key: string;
 
-  it("makes a tenant, is told what is wrong with its id, sees the webhook's secret once", async () => {
+  it("makes a tenant, sees what is wrong with its id, sees the webhook's secret once", async () => {
     await page.getByRole("button", { name: "New tenant" }).click();
     await dialog().getByLabel("Name").fill("Acme Prints");
     await dialog().getByLabel("Id").fill("A!");
@@ -199,7 +199,7 @@ describe("an operator's day", () => {
     await page.getByText("This tenant was deleted.").waitFor();
   });
 
-  it("was quiet and asked nobody else", () => {
+  it("has no complaints, and calls no other host", () => {
     expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
   });
 });

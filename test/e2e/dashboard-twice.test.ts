@@ -50,7 +50,7 @@ describe("a second click", () => {
     await page.getByRole("heading", { name: "Once", level: 1 }).waitFor();
   });
 
-  it("makes no second key: none is there that nobody has seen", async () => {
+  it("makes no second key, which would be one that was never shown", async () => {
     const id = await makeTenant(gateway, { name: "Keys", balance: 500 });
     await page.goto(`${gateway.url}/admin#/tenants/${id}`);
     await page.getByRole("button", { name: "New key" }).click();
@@ -78,7 +78,7 @@ describe("a second click", () => {
     ]);
   });
 
-  it("gives no credits, suspends nobody and fails no task again", async () => {
+  it("gives no credits, suspends no tenant and fails no task again", async () => {
     const id = await makeTenant(gateway, { name: "Money", balance: 500 });
     const key = await makeKeyOf(gateway, id);
     const task = (await (await submit(gateway, key, { prompt: "slow [sim:seconds=900]" })).json()) as {

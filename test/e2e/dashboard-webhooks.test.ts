@@ -37,7 +37,7 @@ const rows = () => page.getByRole("region", { name: "Table of deliveries" }).loc
 const rowOf = (tenant: string) => rows().filter({ hasText: tenant });
 
 describe("the delivery log", () => {
-  it("says what was told to whom, how often, what was answered, and when it is attempted next", async () => {
+  it("shows each delivery's target, attempts and answer, and the time of the next attempt", async () => {
     const arrived = rowOf("shop");
     for (const text of ["task.completed", "delivered", "webhook", "1 attempt, answered 204"]) {
       await arrived.getByText(text).first().waitFor();
@@ -86,7 +86,7 @@ describe("the delivery log", () => {
     await row.getByText("delivered").waitFor();
   });
 
-  it("sends nothing with the key that only reads, which is told so", async () => {
+  it("sends nothing with the key that only reads, which the page says", async () => {
     const reader = await openSection(browser, gateway, "/webhooks", {}, readKey);
     const before = receiver.all().length;
     const row = reader.page.getByRole("row").filter({ hasText: "shop" });
@@ -97,7 +97,7 @@ describe("the delivery log", () => {
     await reader.close();
   });
 
-  it("has nothing to complain of, and called nobody else", () => {
+  it("has no complaints, and calls no other host", () => {
     expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
   });
 });

@@ -9,11 +9,11 @@ import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts
 
 serveInBrowser();
 let page: Page;
-let isRead: WatchedPage;
+let reference: WatchedPage;
 
 beforeAll(async () => {
-  isRead = await openPage(browser, `${gateway.url}/docs`);
-  page = isRead.page;
+  reference = await openPage(browser, `${gateway.url}/docs`);
+  page = reference.page;
   await page.locator(".opblock").first().waitFor();
 });
 
@@ -50,11 +50,11 @@ describe("/docs", () => {
   });
 
   it("asks nothing of any other host", () => {
-    expect(isRead.elsewhere).toEqual([]);
+    expect(reference.elsewhere).toEqual([]);
   });
 
   it("complains of nothing, and breaks no rule of its policy", () => {
-    expect(isRead.complaints).toEqual([]);
+    expect(reference.complaints).toEqual([]);
   });
 
   it("comes with a policy that lets no script run but the page's own", async () => {

@@ -98,7 +98,7 @@ describe("a page on another origin", () => {
     expect(pixels).toBe(512 * 512 * 4);
   });
 
-  it("is told what is wrong, in words that it may read", async () => {
+  it("reads what is wrong in the reply", async () => {
     const { status, body } = await call("POST", "/v1/images/generations", await mintToken(), {
       ...picture,
       n: 9,

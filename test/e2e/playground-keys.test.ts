@@ -41,7 +41,7 @@ describe("the playground's key", () => {
     await playground.close();
   });
 
-  it("may be a client token for nobody in particular", async () => {
+  it("may be a client token without an end user", async () => {
     const { key } = await payingTenant(gateway);
     const minted = await fetch(`${gateway.url}/v1/client-tokens`, {
       method: "POST",

@@ -35,7 +35,7 @@ describe("a refusal", () => {
     await playground.close();
   });
 
-  it("that the page can foresee is said at once beside each field, in the hints' words, and nobody is asked", async () => {
+  it("that the page can foresee is shown at once beside each field, in the hints' words, without a call", async () => {
     const playground = await openPlayground(browser, gateway, { colorScheme: "dark" });
     const { page } = playground;
     await playground.enterKey(await gateway.makeKey());

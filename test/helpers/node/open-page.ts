@@ -1,6 +1,6 @@
 /**
- * One of the gateway's own pages in a real browser, isRead: whom it calls, what it complains of, what its policy had to
- * stop, and whether people who use it by keyboard or ear can.
+ * One of the gateway's own pages in a real browser, watched: the hosts that it calls, its console, the breaches of its
+ * policy, and its fitness for keyboard and screen reader.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import AxeBuilder from "@axe-core/playwright";
@@ -74,7 +74,7 @@ export async function expectNoSideScroll(page: Page): Promise<void> {
   expect(wide).toBeLessThanOrEqual(screen ?? 0);
 }
 
-/** Lets the page's time pass, a second at a time, until `work` is done: nobody waits for its pauses. */
+/** Lets the page's time pass, a second at a time, until `work` is done, so that no test waits for the page's pauses. */
 export async function whilePassing<T>(page: Page, work: Promise<T>): Promise<T> {
   let goesOn = true;
   const passing = (async () => {

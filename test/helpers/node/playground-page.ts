@@ -7,7 +7,7 @@ import { openPage, type WatchedPage } from "./open-page.ts";
 export interface Playground extends WatchedPage {
   enterKey(key: string): Promise<void>;
   submit(prompt: string): Promise<void>;
-  /** Nobody else was called, and nothing was amiss. */
+  /** No other host was called, and the console has no complaints. */
   expectQuiet(): void;
 }
 
@@ -16,10 +16,10 @@ export async function openPlayground(
   gateway: BuiltGateway,
   options: BrowserContextOptions = {},
 ): Promise<Playground> {
-  const isRead = await openPage(browser, `${gateway.url}/`, options);
-  const { page } = isRead;
+  const opened = await openPage(browser, `${gateway.url}/`, options);
+  const { page } = opened;
   return {
-    ...isRead,
+    ...opened,
     async enterKey(key) {
       await keyField(page).fill(key);
       await page.getByRole("button", { name: "Start" }).click();
@@ -29,7 +29,7 @@ export async function openPlayground(
       await sendButton(page).click();
     },
     expectQuiet() {
-      expect([isRead.complaints, isRead.elsewhere]).toEqual([[], []]);
+      expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
     },
   };
 }
