@@ -33,7 +33,7 @@ function Playground() {
   };
   const leave = (why = "") => {
     keptSession.write(undefined);
-    // The ids belong to the key: they stay when its time is over, as the same key then signs in again.
+    // Another key must not get these ids. At the end of a session they stay for the same key's next one.
     if (why === "") keptTaskIds.write(undefined);
     setNotice(why);
     setSession(undefined);

@@ -7,13 +7,13 @@ import { defaults, type Error as ErrorBody } from "#gateway";
 /** A refusal by the gateway, or the reason why no reply came. */
 export class Refusal extends Error {
   override readonly name = "Refusal";
-  /** Of the contract's table; `out_of_reach` when there was no reply to read. */
-  readonly code: ErrorBody["error"]["code"] | "out_of_reach";
+  /** A code of the contract; `no_reply` when the gateway did not reply. */
+  readonly code: ErrorBody["error"]["code"] | "no_reply";
   /** 0 when there was no reply. */
   readonly status: number;
   /** The first field that breaks its rule. */
   readonly param: string | null;
-  /** When to try again, as the gateway said; null when it did not. */
+  /** The gateway's wait before another attempt; null: not stated. */
   readonly retryAfterSeconds: number | null;
   readonly requestId: string | null;
 
@@ -43,7 +43,7 @@ type DataOf<Answer extends Reply> =
 export async function call<Answer extends Reply>(asked: Promise<Answer>): Promise<DataOf<Answer>> {
   const reply = await asked.catch(() => {
     throw new Refusal("The gateway cannot be reached. Is it running, and are you online?", {
-      code: "out_of_reach",
+      code: "no_reply",
       status: 0,
     });
   });
@@ -58,7 +58,7 @@ export function refusal(status: number, data: unknown, headers: Headers): Refusa
   const { error, request_id: requestId } = (data ?? {}) as Partial<ErrorBody>;
   if (!error) {
     const text = `Something in front of the gateway answered ${status}.`;
-    return new Refusal(text, { code: "out_of_reach", status, retryAfterSeconds });
+    return new Refusal(text, { code: "no_reply", status, retryAfterSeconds });
   }
   const { code, message, param } = error;
   return new Refusal(message, { code, status, param, retryAfterSeconds, ...(requestId && { requestId }) });

@@ -11,7 +11,8 @@ export interface ListPage<Row> {
 
 /**
  * Reads a list page by page.
- * @param key Names the list, filters included. A new list begins at its first page if the component's `key` changes with it.
+ * @param key Names the list, filters included. The component's own `key` has to change with it, so that another list
+ *   begins at its first page.
  * @param read Reads the page that a cursor names; undefined: the first.
  * @param refreshMs The time between two reads of the page in view; false: it is read once.
  */

@@ -17,7 +17,7 @@ export type Figures = Awaited<ReturnType<typeof readOverview>>;
 async function readReadiness() {
   const reply = await readyz().catch(() => undefined);
   if (reply?.status === 200 || reply?.status === 503) return reply.data;
-  throw new Refusal("Readiness could not be read.", { code: "out_of_reach", status: reply?.status ?? 0 });
+  throw new Refusal("Readiness could not be read.", { code: "no_reply", status: reply?.status ?? 0 });
 }
 export type Readiness = Awaited<ReturnType<typeof readReadiness>>;
 

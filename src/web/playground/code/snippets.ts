@@ -1,4 +1,4 @@
-/** The request on the screen as code: for a shell, and for Node. Both quote the prompt, so that no part of it runs as code. */
+/** The form's request as code: for a shell, and for Node. Both quote the prompt, so that no part of it runs. */
 import type { Body } from "../form/draft.ts";
 
 const path = "/v1/images/generations";

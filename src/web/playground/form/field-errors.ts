@@ -23,7 +23,11 @@ type FieldName = (typeof fields)[number];
 
 const isField = (name: string | undefined): name is FieldName => fields.some((field) => field === name);
 
-/** Splits a refusal. @param sent The refused request. @returns the fields' errors, and the error if it belongs to none. */
+/**
+ * Splits a refusal by fields.
+ * @param sent The refused request.
+ * @returns the fields' errors, and the whole error if it belongs to no field.
+ */
 export function fieldErrorsOf(error: unknown, sent?: Body): { fields: FieldErrors; rest: unknown } {
   if (!(error instanceof Refusal)) return { fields: {}, rest: error };
   // The policy refuses the content, which the prompt can change.

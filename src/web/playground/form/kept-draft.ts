@@ -1,6 +1,4 @@
-/**
- * The draft that a tab keeps over a reload. A reference is kept by its address, so an upload that has not ended is lost.
- */
+/** The draft that a tab keeps over a reload. References are kept by their addresses, so an unfinished upload is lost. */
 import { keptForTab } from "../../ui/tab.ts";
 import { type Draft, emptyDraft, referenceTo } from "./draft.ts";
 

@@ -1,4 +1,7 @@
-/** Stacked bars by day on a canvas, drawn by uPlot. Colours come from the style sheet: they are read off the elements that have them. */
+/**
+ * Stacked bars by day on a canvas, drawn by uPlot. Colours come from the style sheet: they are read off the elements
+ * that have them.
+ */
 import type uPlot from "uplot";
 import { shortDay } from "../days.ts";
 
