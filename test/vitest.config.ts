@@ -53,7 +53,7 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: [
-            "test/{domain,tenant,store,flows,upstream,routes,chaos}/**/*.test.ts",
+            "test/{domain,tenant,store,flows,upstream,routes,chaos,stored-data}/**/*.test.ts",
             "test/{config,errors,virtual-time}.test.ts",
           ],
           setupFiles: ["test/setup.ts"],

@@ -25,19 +25,19 @@ export interface Made {
   /** Paths of signed event links that work. */
   eventLinks: { task: string; path: string }[];
   /** Paths of pictures and files, with the status that a reader gets. */
-  images: { path: string; status: number; bytes?: number }[];
+  images: { tenant: string; path: string; status: number; bytes?: number }[];
   files: { path: string; status: number; bytes?: number }[];
-  /** `path` and `cursor` of a page, and the ids (of a ledger: the lines' types) that are on it. */
-  cursors: { as: string; path: string; cursor: string; page: string[] }[];
+  /** Paths of pages that go on with a list, and the names of what is on them. */
+  cursors: { as: string; path: string; page: string[] }[];
   /** A request that came before, and the task that it got. */
   replays: { key: string; idempotencyKey: string; body: Record<string, unknown>; task: string }[];
   /** Bodies of messages that wait in the Queue. */
   messages: string[];
-  /** Origins of webhooks and callbacks that will never take what they are told. */
-  brokenReceivers: string[];
+  /** What receivers of webhooks and callbacks answer, by origin. */
+  receivers: Record<string, number>;
   /** What has been admitted and has no row yet: the object's alarm is to void it. */
   withoutRow: string[];
-  /** Tasks by the name of the scene that made them. */
+  /** Ids of tasks and files by the name of the scene that made them. */
   scenes: Record<string, string>;
 }
 

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { createTestHarness } from "wrangler";
 import { createSimulator, type Simulator } from "../../simulator/app.ts";
 import { makePicture } from "../../simulator/pictures.ts";
+import type { Json } from "../views.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -56,14 +57,15 @@ export interface Stand {
   /** Runs SQL in D1. */
   sql(text: string, ...values: unknown[]): Promise<Record<string, string | number | null>[]>;
   /** Runs SQL in a tenant's object. */
-  objectSql(tenant: string, text: string, ...values: unknown[]): Promise<Record<string, string | number | null>[]>;
+  objectSql(
+    tenant: string,
+    text: string,
+    ...values: unknown[]
+  ): Promise<Record<string, string | number | null>[]>;
   /** Every line that was logged. */
   logs(): string[];
   close(): Promise<void>;
 }
-
-// biome-ignore lint/suspicious/noExplicitAny: replies are read field by field, and a wrong one ends the script.
-export type Json = any;
 
 export interface CallOptions {
   body?: unknown;
@@ -104,8 +106,7 @@ export async function startStand(): Promise<Stand> {
     async tick() {
       await worker.scheduled({ cron: "* * * * *" });
     },
-    fetch: (path, init) =>
-      harness.fetch(`${origin}${path}`, init as never) as unknown as Promise<Response>,
+    fetch: (path, init) => harness.fetch(`${origin}${path}`, init as never) as unknown as Promise<Response>,
     async call(key, method, path, { body, headers = {}, expect = [200, 201, 202, 204] } = {}) {
       const response = await stand.fetch(path, {
         method,
@@ -123,7 +124,9 @@ export async function startStand(): Promise<Stand> {
     admin: (method, path, body) => stand.call(secrets.ADMIN_API_KEY, method, `/admin/api${path}`, { body }),
     async sql(text, ...values) {
       if (values.length > 0) {
-        await bindings.DB.prepare(text).bind(...values).run();
+        await bindings.DB.prepare(text)
+          .bind(...values)
+          .run();
         return [];
       }
       return (await bindings.DB.prepare(text).all()).results;
@@ -146,9 +149,15 @@ function routeFetch(simulator: Simulator, receivers: Map<string, Answer>): () =>
   const original = globalThis.fetch;
   globalThis.fetch = async (input, init) => {
     const url = new URL(input instanceof Request ? input.url : input);
-    if (!url.hostname.endsWith(".example") && url.hostname !== "challenges.cloudflare.com") return original(input, init);
+    if (!url.hostname.endsWith(".example") && url.hostname !== "challenges.cloudflare.com")
+      return original(input, init);
     const { method = "GET", headers, body } = init ?? {};
-    const request = new Request(url, { method, headers, body, ...(body && { duplex: "half" }) } as RequestInit);
+    const request = new Request(url, {
+      method,
+      headers,
+      body,
+      ...(body && { duplex: "half" }),
+    } as RequestInit);
     if ([upstreamOrigin, filesOrigin].includes(url.origin)) return simulator.fetch(request);
     if (url.hostname === "challenges.cloudflare.com") return Response.json({ success: true });
     const answer = receivers.get(url.origin) ?? 204;

@@ -1,7 +1,8 @@
 /** What the scenes of a fixture share: the gateway, what was made so far, and how tasks are submitted. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { Made, MadeKey } from "../fixture.ts";
-import { type Json, origin, type Stand, secrets } from "./stand.ts";
+import type { Json } from "../views.ts";
+import { origin, type Stand, secrets } from "./stand.ts";
 
 export interface Story {
   stand: Stand;
@@ -9,8 +10,13 @@ export interface Story {
   /** A key by its name. */
   key(name: string): MadeKey;
   /** Submits a task and keeps its id under the scene's name. */
-  submit(scene: string, by: string, body?: Record<string, unknown>, headers?: Record<string, string>): Promise<Json>;
-  /** The id of a scene's task. */
+  submit(
+    scene: string,
+    by: string,
+    body?: Record<string, unknown>,
+    headers?: Record<string, string>,
+  ): Promise<Json>;
+  /** The id of a scene's task or file. */
   task(scene: string): string;
   /** Waits until SQL in D1 finds a row. */
   until(sql: string, seconds?: number): Promise<void>;
@@ -30,7 +36,7 @@ export function beginStory(stand: Stand): Story {
     cursors: [],
     replays: [],
     messages: [],
-    brokenReceivers: [],
+    receivers: {},
     withoutRow: [],
     scenes: {},
   };

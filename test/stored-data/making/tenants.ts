@@ -1,12 +1,12 @@
 /** Tenants with every setting, and keys of every kind. */
 import type { MadeKey } from "../fixture.ts";
-import type { Json } from "./stand.ts";
+import type { Json } from "../views.ts";
 import type { Story } from "./story.ts";
 
 const manyLimits = {
   requests_per_minute: 1_000,
   images_per_minute: 1_000,
-  tasks_in_flight: 500,
+  concurrent_tasks: 500,
   images_per_day: 10_000,
   images_per_month: 100_000,
 };
@@ -17,7 +17,9 @@ export async function makeTenants({ stand, made }: Story): Promise<void> {
     await stand.admin("POST", "/tenants", { name: `Tenant ${body.id}`, limits: manyLimits, ...body });
     made.tenants.active.push(body.id);
   };
-  await create({ id: "acme", balance: 100_000, webhook: { url: "https://told.example/acme" } } as { id: string });
+  await create({ id: "acme", balance: 100_000, webhook: { url: "https://told.example/acme" } } as {
+    id: string;
+  });
   await create({ id: "metered" });
   await create({
     id: "shop",
@@ -34,9 +36,12 @@ export async function makeTenants({ stand, made }: Story): Promise<void> {
   await create({ id: "paused", balance: 600 } as { id: string });
   await create({ id: "leaving", balance: 300 } as { id: string });
   await create({ id: "left", balance: 90 } as { id: string });
-  made.brokenReceivers.push("https://broken.example");
-  stand.receivers.set("https://broken.example", 500);
-  stand.receivers.set("https://gone.example", 410);
+  made.receivers = {
+    "https://told.example": 204,
+    "https://broken.example": 500,
+    "https://gone.example": 410,
+  };
+  for (const [origin, status] of Object.entries(made.receivers)) stand.receivers.set(origin, status);
 }
 
 /** Every type of entry that an operator makes. */
@@ -65,7 +70,12 @@ export async function makeKeys({ stand, made }: Story): Promise<void> {
   await make("acme", "acme-images", { scopes: ["images"] });
   await make("acme", "acme-manage", { scopes: ["manage"] });
   const own = { models: ["wan-2.7-image-pro"], limits: { images_per_day: 40, images_per_minute: 30 } };
-  await make("acme", "acme-limited", { ...own, expires_at: inSeconds(30 * 86_400) }, { model: "wan-2.7-image-pro" });
+  await make(
+    "acme",
+    "acme-limited",
+    { ...own, expires_at: inSeconds(30 * 86_400) },
+    { model: "wan-2.7-image-pro" },
+  );
   const page = "https://app.acme.example";
   const browser = { kind: "browser", allowed_origins: [page, "https://*.acme.example"] };
   await make("acme", "acme-page", browser, { page });
