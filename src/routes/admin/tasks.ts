@@ -9,12 +9,16 @@ import { failTask, refreshTask } from "../../flows/admin-tasks.ts";
 import { findTask } from "../../store/admin-tasks.ts";
 import { listTasks, taskStatuses } from "../../store/task-lists.ts";
 import type { Api, AppContext } from "../context.ts";
+import { taskInput } from "../generation-request.ts";
 import { pageQuery, toPage } from "../pages.ts";
 import { errorReplies, exampleTask, json, listReply, taskReply } from "../replies.ts";
 import { adminActor, adminErrors } from "./admin.ts";
 
 const adminTask = taskReply
   .extend({
+    input: taskInput
+      .extend({ prompt: z.string().meta({ description: "Empty once the task is erased." }) })
+      .meta({ description: "What was asked, given defaults included." }),
     tenant: z.string(),
     key: z.string(),
     request_id: z.string().meta({ description: "Of the request that submitted it." }),
