@@ -35,6 +35,8 @@ export interface Made {
   messages: string[];
   /** What receivers of webhooks and callbacks answer, by origin. */
   receivers: Record<string, number>;
+  /** Tasks that go on and are erased once they have ended. */
+  toBeErased: string[];
   /** What has been admitted and has no row yet: the object's alarm is to void it. */
   withoutRow: string[];
   /** Ids of tasks and files by the name of the scene that made them. */
@@ -60,6 +62,8 @@ export interface Shown {
   money: Record<string, { balance: number | null; held: number; available: number | null }>;
   /** By tenant: how often each type is in the ledger, and its sum. */
   ledger: Record<string, Record<string, { lines: number; amount: number }>>;
+  /** By tenant and model. */
+  usage: { tenant: string; model: string; tasks: number; images: number; credits: number }[];
   deliveries: {
     id: string;
     tenant: string;

@@ -11,7 +11,7 @@ import type { Fixture, Tables } from "./fixture.ts";
 import { dumpBucket, dumpDatabase, dumpObjects } from "./making/dump.ts";
 import { ageFiles, holdUpload, uploadFiles } from "./making/files.ts";
 import { admitWithoutRow, dropTenants, eraseSome, leaveHalfDone, sendSome } from "./making/moments.ts";
-import { readCursors, readLinks, readShown } from "./making/shown.ts";
+import { readCursors, readDeliveries, readLinks, readShown } from "./making/shown.ts";
 import { type Stand, startStand } from "./making/stand.ts";
 import { beginStory, type Story, seconds } from "./making/story.ts";
 import { endByHand, runTasks, script } from "./making/tasks.ts";
@@ -78,6 +78,7 @@ async function standStill(story: Story): Promise<Omit<Fixture, "version">> {
   await ageFiles(story);
   await readLinks(story);
   await sendOne(story);
+  shown.deliveries = await readDeliveries(story);
   made.nowMs = Date.now();
   const dumped = {
     made,

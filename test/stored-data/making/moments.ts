@@ -37,11 +37,11 @@ export async function sendSome(story: Story): Promise<void> {
 }
 
 /** What an eraser leaves. */
-export async function eraseSome(story: Story): Promise<void> {
-  const { stand, key, task, until } = story;
+export async function eraseSome({ stand, made, key, task, until }: Story): Promise<void> {
   await stand.call(key("acme").key, "DELETE", `/v1/tasks/${task("to be erased")}`);
   // One of this person's tasks still runs, so that the erasure waits for it.
   await stand.call(key("acme").key, "DELETE", "/v1/end-users/visitor-8");
+  made.toBeErased.push(task("upstream works"));
   await until(`SELECT id FROM tasks WHERE id = '${task("visitor-8 before")}' AND erased = 1`);
   // The text is gone, the pictures are not: the eraser died in between.
   await stand.sql(

@@ -6,14 +6,10 @@ import type { Story } from "./story.ts";
 
 export async function readShown({ stand, made }: Story): Promise<Shown> {
   const { active, suspended, deleted } = made.tenants;
-  const shown: Shown = { tasks: [], money: {}, ledger: {}, deliveries: [], keys: [] };
+  const shown: Shown = { tasks: [], money: {}, ledger: {}, usage: [], deliveries: [], keys: [] };
   const erased = new Set((await stand.sql("SELECT id FROM tasks WHERE erased <> 0")).map(({ id }) => id));
   const tasks = await all(stand.admin, "/tasks?limit=100");
   shown.tasks = tasks.map((task) => ({ ...taskAsShown(task), erased: erased.has(task.id) })).toSorted(byId);
-  const deliveries = await all(stand.admin, "/webhooks?limit=100");
-  shown.deliveries = deliveries
-    .map(({ id, tenant, event, task, target, status }) => ({ id, tenant, event, task, target, status }))
-    .toSorted(byId);
   for (const tenant of [...active, ...suspended]) {
     const { balance, held, available }: Json = await stand.admin("GET", `/tenants/${tenant}`);
     shown.money[tenant] = { balance, held, available };
@@ -24,7 +20,16 @@ export async function readShown({ stand, made }: Story): Promise<Shown> {
     const lines = await all(stand.admin, `/tenants/${tenant}/ledger?limit=100`);
     shown.ledger[tenant] = ledgerSums(lines);
   }
+  shown.usage = (await stand.admin("GET", "/usage?group=tenant,model")).data;
   return shown;
+}
+
+/** What is shown of deliveries. */
+export async function readDeliveries({ stand }: Story): Promise<Shown["deliveries"]> {
+  const deliveries = await all(stand.admin, "/webhooks?limit=100");
+  return deliveries
+    .map(({ id, tenant, event, task, target, status }) => ({ id, tenant, event, task, target, status }))
+    .toSorted(byId);
 }
 
 /** Where lists of each kind go on, and what is there. */

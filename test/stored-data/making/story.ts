@@ -37,6 +37,7 @@ export function beginStory(stand: Stand): Story {
     replays: [],
     messages: [],
     receivers: {},
+    toBeErased: [],
     withoutRow: [],
     scenes: {},
   };

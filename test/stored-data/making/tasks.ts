@@ -130,7 +130,7 @@ async function submitThose(story: Story): Promise<void> {
     prompt: "fails: generation_timeout",
     callback_url: "https://gone.example/other",
   });
-  for (const n of [1, 2, 3]) await submit(`shop ${n}`, "shop", { n });
+  for (const n of [1, 2, 3]) await submit(`shop ${n}`, "shop");
   await submit("shop by token", "shop-token");
   await submit("shop works", "shop", { prompt: "lasts" });
   await submit("quiet", "quiet");
