@@ -4,7 +4,7 @@
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { bearer } from "../gateway.ts";
-import type { ShownTask } from "./fixture.ts";
+import type { MadeKey, ShownTask } from "./fixture.ts";
 import { checkMoney } from "./opening/money.ts";
 import { type Reopened, reopen } from "./opening/reopened.ts";
 import { readFixtures, restore } from "./opening/restore.ts";
@@ -122,12 +122,25 @@ describe.each(readFixtures())("$version", (fixture) => {
       expect(await world.gateway.work.deliver(body, world.gateway.deps())).toBe(true);
   });
 
-  it("takes new tasks and files by each kind of key", async () => {
+  it("takes new tasks by each kind of key", async () => {
     for (const key of made.keys.filter(({ submits }) => submits)) {
-      const body = JSON.stringify({ model: key.model, prompt: "a new boat" });
-      const init = { method: "POST", body, headers: { "content-type": "application/json" } };
-      const response = await world.ask(key, "/v1/images/generations", init);
+      const response = await submit(key, { model: key.model, prompt: "a new boat" });
       expect(response.status, key.name).toBe(200);
+    }
+  });
+
+  it("takes a file of before for a reference, a new one, and deletes both", async () => {
+    const [alive] = made.files.filter(({ status }) => status === 200);
+    const acme = world.key("acme");
+    const edit = { model: acme.model, prompt: "of a file", image_urls: [`${made.origin}${alive?.path}`] };
+    expect((await submit(acme, edit)).status).toBe(200);
+    const bytes = await (await world.gateway.fetch(alive?.path ?? "")).arrayBuffer();
+    const init = { method: "POST", body: bytes, headers: { "content-type": "image/png" } };
+    const { url } = (await (await world.ask(acme, "/v1/files", init)).json()) as Json;
+    for (const path of [alive?.path ?? "", new URL(url).pathname]) {
+      const id = path.replace("/files/", "").replace(/\.\w+$/, "");
+      expect((await world.ask(acme, `/v1/files/${id}`, { method: "DELETE" })).status).toBe(204);
+      expect((await world.gateway.fetch(path)).status).toBe(404);
     }
   });
 
@@ -196,6 +209,12 @@ describe.each(readFixtures())("$version", (fixture) => {
     expect(await world.read(world.adminKey, "/admin/api/audit")).toMatchObject({ ok: true });
   });
 
+  const submit = (key: MadeKey, body: object) =>
+    world.ask(key, "/v1/images/generations", {
+      method: "POST",
+      body: JSON.stringify(body),
+      headers: { "content-type": "application/json" },
+    });
   const isOf = (tenant: string, path: string) =>
     made.images.some((image) => image.path === path && image.tenant === tenant);
 });
