@@ -5,9 +5,8 @@
  */
 
 export type Value = string | number | null;
-export type Row = Record<string, Value>;
-/** Rows by table. */
-export type Tables = Record<string, Row[]>;
+/** By name. Rows have their values in the order of the columns. */
+export type Tables = Record<string, { columns: string[]; rows: Value[][] }>;
 
 /** `made.json`: when and with what it was made, and the strings that live outside the database. */
 export interface Made {
@@ -75,21 +74,24 @@ export interface Shown {
   keys: { id: string; tenant: string; kind: string; name: string }[];
 }
 
+/** What is absent is null, false, 0 or empty. */
 export interface ShownTask {
   id: string;
   tenant: string;
+  key: string;
+  model: string;
+  state: string;
   status: string;
-  hidden: boolean;
+  created: number;
+  input: Record<string, unknown>;
   /** Its owner gets 410. */
-  erased: boolean;
-  n: number;
-  images: number;
-  held: number;
-  charged: number;
-  error: string | null;
-  metadata: Record<string, string>;
-  end_user: string | null;
-  upstream_id: string | null;
+  erased?: true;
+  hidden?: true;
+  metadata?: Record<string, string>;
+  end_user?: string;
+  upstream_id?: string;
+  /** The other fields of the operator's view. */
+  [field: string]: unknown;
 }
 
 /** `d1.json` */

@@ -119,7 +119,9 @@ const objectText = ({ tenant, schema, tables }: Fixture["objects"][number]) =>
 
 const tablesText = (tables: Tables) =>
   `{\n${Object.entries(tables)
-    .map(([name, rows]) => `${JSON.stringify(name)}: ${list(rows)}`)
+    .map(([name, { columns, rows }]) => {
+      return `${JSON.stringify(name)}: {"columns": ${JSON.stringify(columns)}, "rows": ${list(rows)}}`;
+    })
     .join(",\n")}\n}`;
 
 /** An object, a field a line, and the elements of its lists a line each. */

@@ -4,22 +4,32 @@ import type { Shown, ShownTask } from "./fixture.ts";
 // biome-ignore lint/suspicious/noExplicitAny: replies are read field by field, and a missing one shows.
 export type Json = any;
 
-/** The operator's view of a task. */
-export function taskAsShown(task: Json): Omit<ShownTask, "erased"> {
-  return {
-    id: task.id,
-    tenant: task.tenant,
-    status: task.status,
+/** The operator's view of a task, without its links, and without what is null, false or empty. */
+export function taskAsShown(task: Json): ShownTask {
+  const { id, tenant, key, model, state, status, created, usage, task_info, error } = task;
+  const rest = {
+    finished: task.finished,
+    submitted_at: task.submitted_at,
+    storing_at: task.storing_at,
+    deadline_at: task.deadline_at,
+    due_at: task.due_at,
+    attempts: task.attempts,
+    progress: task.progress,
+    estimated_time: task_info.estimated_time,
+    can_cancel: task_info.can_cancel,
+    settled: task.settled,
     hidden: task.hidden,
-    n: task.input.n,
-    images: task.usage.images,
-    held: task.usage.credits_held,
-    charged: task.usage.credits_charged,
-    error: task.error?.code ?? null,
-    metadata: task.metadata,
+    images: usage.images,
+    held: usage.credits_held,
+    charged: usage.credits_charged,
+    error: error?.code,
+    metadata: Object.keys(task.metadata).length > 0 && task.metadata,
     end_user: task.end_user,
+    request_id: task.request_id,
     upstream_id: task.upstream_id,
   };
+  const told = Object.entries(rest).filter(([, value]) => Boolean(value));
+  return { id, tenant, key, model, state, status, created, input: task.input, ...Object.fromEntries(told) };
 }
 
 /** How many lines of each type a ledger has, and what they come to. */

@@ -1,5 +1,5 @@
 /** Reading what is stored: every table of D1 and of each tenant's object, and every object of the bucket. */
-import type { Database, Row, StoredBytes, StoredObject, Tables } from "../fixture.ts";
+import type { Database, StoredBytes, StoredObject, Tables, Value } from "../fixture.ts";
 import type { Stand } from "./stand.ts";
 
 /** Tables of the platform, of its simulator, and of the migrations themselves. */
@@ -19,7 +19,7 @@ export async function dumpObjects({ sql, objectSql }: Stand): Promise<StoredObje
   for (const { id } of tenants) {
     const tenant = String(id);
     const made = (await objectSql(tenant, listTables)).filter(({ name }) => !notOurs.test(String(name)));
-    const isTable = ({ sql: text }: Row) => String(text).startsWith("CREATE TABLE");
+    const isTable = ({ sql: text }: Record<string, Value>) => String(text).startsWith("CREATE TABLE");
     const names = made.filter(isTable).map(({ name }) => String(name));
     objects.push({
       tenant,
@@ -48,9 +48,14 @@ export async function dumpBucket({ bindings }: Stand): Promise<StoredBytes[]> {
   return dumped;
 }
 
-async function readTables(names: string[], read: (sql: string) => Promise<Row[]>): Promise<Tables> {
+type Read = (sql: string) => Promise<Record<string, Value>[]>;
+
+async function readTables(names: string[], read: Read): Promise<Tables> {
   const tables: Tables = {};
-  // By their keys, which begin with the first column.
-  for (const name of names) tables[name] = await read(`SELECT * FROM "${name}" ORDER BY 1`);
+  for (const name of names) {
+    // By their keys, which begin with the first column.
+    const rows = await read(`SELECT * FROM "${name}" ORDER BY 1`);
+    tables[name] = { columns: Object.keys(rows[0] ?? {}), rows: rows.map((row) => Object.values(row)) };
+  }
   return tables;
 }

@@ -1,5 +1,5 @@
 /** What callers are shown of all that is stored, in the API's own words, at the moment at which it is dumped. */
-import type { Shown } from "../fixture.ts";
+import type { Shown, ShownTask } from "../fixture.ts";
 import { byId, type Json, ledgerSums, namesOnPage, taskAsShown } from "../views.ts";
 import { secrets } from "./stand.ts";
 import type { Story } from "./story.ts";
@@ -9,7 +9,9 @@ export async function readShown({ stand, made }: Story): Promise<Shown> {
   const shown: Shown = { tasks: [], money: {}, ledger: {}, usage: [], deliveries: [], keys: [] };
   const erased = new Set((await stand.sql("SELECT id FROM tasks WHERE erased <> 0")).map(({ id }) => id));
   const tasks = await all(stand.admin, "/tasks?limit=100");
-  shown.tasks = tasks.map((task) => ({ ...taskAsShown(task), erased: erased.has(task.id) })).toSorted(byId);
+  const showTask = (task: Json): ShownTask =>
+    erased.has(task.id) ? { ...taskAsShown(task), erased: true } : taskAsShown(task);
+  shown.tasks = tasks.map(showTask).toSorted(byId);
   for (const tenant of [...active, ...suspended]) {
     const { balance, held, available }: Json = await stand.admin("GET", `/tenants/${tenant}`);
     shown.money[tenant] = { balance, held, available };

@@ -10,7 +10,8 @@ import type { Json } from "../views.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
-export const origin = "https://gateway.example";
+/** The harness speaks plain HTTP, and the gateway makes its links of what it is asked through. */
+export const origin = "http://gateway.example";
 const upstreamOrigin = "https://upstream.example";
 const filesOrigin = "https://files.upstream.example";
 

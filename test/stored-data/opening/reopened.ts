@@ -1,9 +1,8 @@
 /** A gateway of the newest code over a fixture's data, whose clock goes on from when it was made. */
-import { runDurableObjectAlarm } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { bearer, filesOrigin, startGateway, type TestGateway, upstreamOrigin } from "../../gateway.ts";
 import type { Fixture, MadeKey } from "../fixture.ts";
 import type { Json } from "../views.ts";
+import { createAlarms } from "./alarms.ts";
 
 export interface Reopened {
   gateway: TestGateway;
@@ -14,36 +13,41 @@ export interface Reopened {
   keyOf(tenant: string, may: "submits" | "manages"): string;
   /** A request with a key, from the page that the key is for. */
   ask(key: MadeKey, path: string, init?: RequestInit): Promise<Response>;
+  /** Asks for a generation. */
+  submit(key: MadeKey, body: object): Promise<Response>;
   /** The JSON of a reply of status 200. */
   read<T = Json>(key: string, path: string): Promise<T>;
   /** All elements of a list. */
   all(key: string, path: string): Promise<Json[]>;
   adminKey: string;
-  /** Lets time pass, with a tick after each step. */
+  /** From now on the links of former tasks work. */
+  filesRecover(): void;
+  /** Lets time pass, with the alarms that are due and a tick after each step. */
   pass(steps: number, stepMs: number): Promise<void>;
-  /** The object's alarm, for those that have been given up in between. */
-  runAlarms(): Promise<void>;
 }
 
 export function reopen(fixture: Fixture): Reopened {
   const { made } = fixture;
+  const former = formerUpstream(fixture, (request) => gateway.simulator.fetch(request));
   const gateway: TestGateway = startGateway({
     vars: made.secrets,
     startMs: made.nowMs,
-    hosts: {
-      ...receivers(fixture),
-      ...formerUpstream(fixture, (request) => gateway.simulator.fetch(request)),
-    },
+    hosts: { ...receivers(fixture), ...former.hosts },
   });
   gateway.simulator.control.script({ on: "picture", do: { kind: "serve", width: 16, height: 16 } });
+  // Set by the latest admissions, two minutes before they are due.
+  const alarms = createAlarms(
+    fixture.objects.map(({ tenant }) => tenant),
+    made.nowMs + 120_000,
+  );
   const adminKey = made.secrets.ADMIN_API_KEY;
   const reopened: Reopened = {
     gateway,
     fixture,
     adminKey,
-    key: (name) => found(made.keys.find((key) => key.name === name)),
+    key: (name) => existing(made.keys.find((key) => key.name === name)),
     keyOf: (tenant, may) =>
-      found(made.keys.find((key) => key.tenant === tenant && key.kind === "secret" && key[may])).key,
+      existing(made.keys.find((key) => key.tenant === tenant && key.kind === "secret" && key[may])).key,
     ask: ({ key, page }, path, init = {}) =>
       gateway.fetch(path, {
         ...init,
@@ -70,22 +74,30 @@ export function reopen(fixture: Fixture): Reopened {
       }
       return items;
     },
+    filesRecover: former.filesRecover,
     async pass(steps, stepMs) {
       for (let step = 0; step < steps; step++) {
         gateway.advance(stepMs);
+        await alarms.ring(gateway.now());
         await gateway.tick();
       }
     },
-    async runAlarms() {
-      for (const { tenant } of fixture.objects) await runDurableObjectAlarm(env.TENANTS.getByName(tenant));
+    async submit(key, body) {
+      await alarms.take(key.tenant);
+      const headers = { "content-type": "application/json" };
+      return reopened.ask(key, "/v1/images/generations", {
+        method: "POST",
+        body: JSON.stringify(body),
+        headers,
+      });
     },
   };
   return reopened;
 }
 
-function found<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error("the fixture has no such key");
-  return value;
+function existing(key: MadeKey | undefined): MadeKey {
+  if (!key) throw new Error("the fixture has no such key");
+  return key;
 }
 
 type Hosts = Record<string, (request: Request) => Response | Promise<Response>>;
@@ -96,23 +108,35 @@ function receivers({ made }: Fixture): Hosts {
   );
 }
 
-/** The upstream still has the tasks that it took from the former version, and is done with all of them. */
-function formerUpstream({ shown, bucket }: Fixture, now: (request: Request) => Promise<Response>): Hosts {
-  const tasks = new Map(shown.tasks.flatMap((task) => (task.upstream_id ? [[task.upstream_id, task]] : [])));
+/**
+ * The upstream still has the tasks that it took from the former version, and is done with all of them. At first its file
+ * host fails.
+ */
+function formerUpstream({ shown, bucket }: Fixture, now: (request: Request) => Promise<Response>) {
+  const tasks = new Map(shown.tasks.map((task) => [task.upstream_id, task]));
   const png = "iVBORw0KGgo";
   const picture = Uint8Array.fromBase64(bucket.find(({ bytes }) => bytes.startsWith(png))?.bytes ?? "");
-  const idIn = (request: Request) =>
-    new URL(request.url).pathname.split("/")[request.url.includes("/files/") ? 2 : 3];
-  const isFormer = (request: Request) => tasks.has(idIn(request) ?? "");
-  return {
+  let filesFail = true;
+  const hosts: Hosts = {
     [upstreamOrigin]: (request) => {
-      const id = idIn(request) ?? "";
+      const id = new URL(request.url).pathname.replace("/v1/tasks/", "");
       const task = tasks.get(id);
       if (!task) return now(request);
-      const results = Array.from({ length: task.n }, (_, i) => `${filesOrigin}/files/${id}/${i}.png`);
+      const results = Array.from(
+        { length: Number(task.input.n) },
+        (_, i) => `${filesOrigin}/files/${id}/${i}.png`,
+      );
       return Response.json({ id, status: "completed", progress: 100, results });
     },
-    [filesOrigin]: (request) =>
-      isFormer(request) ? new Response(picture, { headers: { "content-type": "image/png" } }) : now(request),
+    [filesOrigin]: (request) => {
+      const [, , id = ""] = new URL(request.url).pathname.split("/");
+      if (!tasks.has(id)) return now(request);
+      if (filesFail) return new Response(null, { status: 500 });
+      return new Response(picture, { headers: { "content-type": "image/png" } });
+    },
   };
+  const filesRecover = () => {
+    filesFail = false;
+  };
+  return { hosts, filesRecover };
 }

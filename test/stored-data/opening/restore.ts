@@ -1,7 +1,7 @@
 /** Puts a fixture where it came from, as it was, and has the newest code migrate it. */
 import { applyD1Migrations, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import type { Fixture, Row, StoredObject, Tables } from "../fixture.ts";
+import type { Fixture, StoredObject, Tables } from "../fixture.ts";
 
 declare global {
   interface ImportMeta {
@@ -34,7 +34,6 @@ export async function restore(fixture: Fixture): Promise<void> {
 /** Tables of the platform and of its simulator. */
 const notOurs = /^(_cf_|__miniflare|sqlite_)/;
 const listTables = "SELECT name FROM sqlite_master WHERE type = 'table'";
-const rowsAtOnce = 50;
 
 async function restoreDatabase({ version, d1 }: Fixture): Promise<void> {
   const { results } = await env.DB.prepare(listTables).all<{ name: string }>();
@@ -43,23 +42,20 @@ async function restoreDatabase({ version, d1 }: Fixture): Promise<void> {
   const newest = env.MIGRATIONS.findIndex(({ name }) => name === d1.migration);
   if (newest < 0) throw new Error(`${version} was made with the migration ${d1.migration}, which is gone`);
   await applyD1Migrations(env.DB, env.MIGRATIONS.slice(0, newest + 1));
-  for (const [table, rows] of Object.entries(d1.tables)) {
+  for (const [table, { columns, rows }] of Object.entries(d1.tables)) {
     await env.DB.prepare(`DELETE FROM "${table}"`).run();
-    for (let from = 0; from < rows.length; from += rowsAtOnce) {
-      const some = rows.slice(from, from + rowsAtOnce);
-      await env.DB.batch(some.map((row) => env.DB.prepare(insert(table, row)).bind(...Object.values(row))));
-    }
+    if (rows.length === 0) continue;
+    const statement = env.DB.prepare(insert(table, columns));
+    await env.DB.batch(rows.map((row) => statement.bind(...row)));
   }
   await applyD1Migrations(env.DB, env.MIGRATIONS);
 }
 
 async function restoreObject({ tenant, schema, tables }: StoredObject): Promise<void> {
   const stub = env.TENANTS.getByName(tenant);
-  await runInDurableObject(stub, async (_object, { storage }) => {
-    storage.transactionSync(() => putTables(storage.sql, schema, tables));
-    // When the alarm was due is no row of these tables; that it comes is the test's to say.
-    await storage.setAlarm(Date.now() + 3_600_000);
-  });
+  await runInDurableObject(stub, (_object, { storage }) =>
+    storage.transactionSync(() => putTables(storage.sql, schema, tables)),
+  );
   // The next call makes the object anew, by whose constructor it is migrated.
   await evictDurableObject(stub);
 }
@@ -68,11 +64,10 @@ function putTables(sql: SqlStorage, schema: string[], tables: Tables): void {
   const made = sql.exec<{ name: string }>(listTables).toArray();
   for (const { name } of made) if (!notOurs.test(name)) sql.exec(`DROP TABLE "${name}"`);
   for (const statement of schema) sql.exec(statement);
-  for (const [table, rows] of Object.entries(tables))
-    for (const row of rows) sql.exec(insert(table, row), ...Object.values(row));
+  for (const [table, { columns, rows }] of Object.entries(tables))
+    for (const row of rows) sql.exec(insert(table, columns), ...row);
 }
 
-function insert(table: string, row: Row): string {
-  const columns = Object.keys(row);
+function insert(table: string, columns: string[]): string {
   return `INSERT INTO "${table}" (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`;
 }
