@@ -18,7 +18,8 @@ const adminTask = taskReply
   .extend({
     input: taskInput
       .extend({ prompt: z.string().meta({ description: "Empty once the task is erased." }) })
-      .meta({ description: "What was asked, given defaults included." }),
+      .meta({ description: "What was asked, given defaults included." })
+      .optional(),
     tenant: z.string(),
     key: z.string(),
     request_id: z.string().meta({ description: "Of the request that submitted it." }),
