@@ -53,7 +53,7 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: [
-            "test/{domain,tenant,d1,flows,upstream,http,routes,helpers,chaos}/**/*.test.ts",
+            "test/{domain,tenant,d1,flows,upstream,http,routes,helpers,chaos,stored-data}/**/*.test.ts",
             "test/{config,errors}.test.ts",
           ],
           setupFiles: ["test/helpers/setup.ts"],

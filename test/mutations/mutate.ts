@@ -28,7 +28,9 @@ for (const [index, mutation] of chosen.entries()) {
   const isRed = await goesRed(mutation);
   if (!isRed) survivors.push(mutation);
   const place = String(index + 1).padStart(String(chosen.length).length);
-  console.log(`${place}/${chosen.length}  ${isRed ? "red " : "GREEN"}  ${mutation.breaks}  (${mutation.file})`);
+  console.log(
+    `${place}/${chosen.length}  ${isRed ? "red " : "GREEN"}  ${mutation.breaks}  (${mutation.file})`,
+  );
 }
 console.log(
   survivors.length === 0
@@ -43,7 +45,10 @@ async function goesRed({ file, line, broken, tests, project = "workerd" }: Mutat
   const before = readFileSync(path, "utf8");
   if (before.split(line).length !== 2) throw new Error(`${file} has not exactly one of: ${line}`);
   restores.push(() => writeFileSync(path, before));
-  writeFileSync(path, before.replace(line, () => broken));
+  writeFileSync(
+    path,
+    before.replace(line, () => broken),
+  );
   try {
     return (await run(["--project", project, "--bail=1", ...tests])) !== 0;
   } finally {
