@@ -54,10 +54,12 @@ export default defineConfig({
           name: "workerd",
           include: [
             "test/{domain,tenant,store,flows,upstream,routes,chaos}/**/*.test.ts",
-            "test/{config,errors,virtual-time}.test.ts",
+            "test/{config,errors,setup,virtual-time}.test.ts",
           ],
           setupFiles: ["test/setup.ts"],
           testTimeout: 30_000,
+          // To start a Worker takes longer than most files do: files share one, and `setup.ts` empties it.
+          isolate: false,
         },
       },
       {

@@ -1,18 +1,17 @@
 /** The self-check by cron: every ten minutes a few tenants in turn, and what is unsound is logged as an error. */
-import { reset, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, it } from "vitest";
 import { startGateway, submitTask, type TestGateway } from "../gateway.ts";
 import { moneyOf } from "../routes/money.ts";
-import { applyMigrations } from "../setup.ts";
+import { startAnew } from "../setup.ts";
 import { objectOf } from "../tenant/build.ts";
 
 const minuteMs = 60_000;
 let gateway: TestGateway;
 let failing = 0;
 beforeEach(async () => {
-  await reset();
-  await applyMigrations();
+  await startAnew();
   failing = 0;
   gateway = startGateway({
     around: async (name, call) => {

@@ -2,7 +2,6 @@
  * Uploads over their whole life: a process that dies at any call leaves nothing that nobody counts, and nothing beyond a
  * file's end; cron forgets what has lived its time; erasing takes files along.
  */
-import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { bearer, finishTask, startGateway, submitTask, type TestGateway } from "../gateway.ts";
@@ -18,12 +17,11 @@ import {
 } from "../routes/files.ts";
 import { mintToken, page } from "../routes/page.ts";
 import { expectError } from "../routes/support.ts";
-import { applyMigrations } from "../setup.ts";
+import { startAnew } from "../setup.ts";
 import { mortal, type Side } from "./mortal.ts";
 
 beforeEach(async () => {
-  await reset();
-  await applyMigrations();
+  await startAnew();
 });
 
 const all = { bytes: 1_073_741_824, files: 200 };

@@ -8,17 +8,16 @@
  * task; its hold is released by the alarm of the tenant's object.
  */
 
-import { reset, runDurableObjectAlarm } from "cloudflare:test";
+import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Around, bearer, readTask, startGateway, storedKeys, submitTask } from "../gateway.ts";
-import { applyMigrations } from "../setup.ts";
+import { startAnew } from "../setup.ts";
 import { Died, mortal, type Side } from "./mortal.ts";
 import { hook, startWithReceiver } from "./receiver.ts";
 
 beforeEach(async () => {
-  await reset();
-  await applyMigrations();
+  await startAnew();
 });
 
 const asked = { n: 2, size: { width: 1024, height: 600 } };

@@ -2,17 +2,15 @@
  * `/admin/api/overview` counts from the tasks themselves; `/admin/api/audit` lists what operators and tenants
  * changed, each change once and without a secret, beside what the self-check found.
  */
-import { reset } from "cloudflare:test";
 import { beforeEach, describe, expect, it } from "vitest";
 import { bearer, finishTask, startGateway, submitTask, type TestGateway } from "../../gateway.ts";
-import { applyMigrations } from "../../setup.ts";
+import { startAnew } from "../../setup.ts";
 import { credit } from "../money.ts";
 import { expectError, makeKey, submit } from "../support.ts";
 
 let gateway: TestGateway;
 beforeEach(async () => {
-  await reset();
-  await applyMigrations();
+  await startAnew();
   gateway = startGateway();
 });
 
