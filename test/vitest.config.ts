@@ -69,6 +69,10 @@ export default defineConfig({
           include: ["test/{e2e,simulator}/**/*.test.ts", "test/architecture.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // Files share a browser and a Worker. They come after those of the other project, since a process that is
+          // shared ends where the next file is another project's.
+          isolate: false,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -2,12 +2,12 @@
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { makeKeyOf, makeTenant, openDashboard, part, soon } from "./dashboard-tenants.ts";
-import { submit } from "./harness.ts";
+import { secrets, submit } from "./harness.ts";
 import type { WatchedPage } from "./open-page.ts";
 import { browser, gateway, serveInBrowser } from "./served.ts";
 
-const readKey = "read-e2e-key-0123456789abcdef-0123456789";
-serveInBrowser({ ADMIN_READ_KEY: readKey });
+const readKey = secrets.ADMIN_READ_KEY;
+serveInBrowser();
 
 async function closeQuietly(opened: WatchedPage): Promise<void> {
   expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);

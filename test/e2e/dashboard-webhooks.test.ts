@@ -1,14 +1,15 @@
 /** The delivery log in the dashboard: what did not arrive is found, sent again, and seen to arrive. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { secrets } from "./harness.ts";
 import type { WatchedPage } from "./open-page.ts";
 import { type Receiver, startReceiver } from "./receiver.ts";
 import { browser, gateway, serveInBrowser } from "./served.ts";
 import { expectFitForAll, openSection } from "./signed-in.ts";
 import { makeToldTenant } from "./told-tenant.ts";
 
-const readKey = "read-only-e2e-key-0123456789abcdef";
-serveInBrowser({ ADMIN_READ_KEY: readKey });
+const readKey = secrets.ADMIN_READ_KEY;
+serveInBrowser();
 let receiver: Receiver;
 let opened: WatchedPage;
 let page: Page;

@@ -8,13 +8,13 @@ import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { idBound } from "../../src/domain/ids.ts";
 import { startBrowser } from "../e2e/browser.ts";
-import { secrets, startBuiltGateway, submit } from "../e2e/harness.ts";
+import { secrets, startOwnGateway, submit } from "../e2e/harness.ts";
 
 const folder = fileURLToPath(new URL("../../.wrangler/screenshots", import.meta.url));
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 
-const gateway = await startBuiltGateway();
+const gateway = await startOwnGateway();
 const browser = await startBrowser();
 const tenants = ["acme", "brightly", "cartographers"];
 
