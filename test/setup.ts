@@ -2,7 +2,7 @@
  * Before each test file inside workerd: what files before it have stored is gone. Files share a Worker, since its start
  * takes longer than most of them.
  */
-import { applyD1Migrations, reset } from "cloudflare:test";
+import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 
 /** Empties D1, R2, the tenants' objects, the cache and the limits at the edge. For tests that do so in between, too. */
@@ -10,7 +10,8 @@ export async function startAnew(): Promise<void> {
   await awaken();
   await reset();
   takeOtherObjects();
-  await applyD1Migrations(env.DB, env.MIGRATIONS);
+  // In one call: as many as there are migrations would take twice as long.
+  await env.DB.batch(env.MIGRATIONS.flatMap(({ queries }) => queries).map((query) => env.DB.prepare(query)));
 }
 
 /** `reset` empties what is in memory, and what is idle for ten seconds is not. */

@@ -8,7 +8,7 @@ import { startAnew } from "../setup.ts";
 import { type Drained, drain } from "./drain-world.ts";
 
 const settings = env as unknown as { DRAIN_TASKS?: string };
-const tasks = Number(settings.DRAIN_TASKS ?? 600);
+const tasks = Number(settings.DRAIN_TASKS ?? 200);
 const price = 30;
 
 const perfect = {

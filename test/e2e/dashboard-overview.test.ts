@@ -21,7 +21,7 @@ const figures = async () => (await (await gateway.admin("GET", "/overview")).jso
 const tile = (name: string) => opened.page.getByRole("region", { name, exact: true });
 
 beforeAll(async () => {
-  tenant = await makeToldTenant(gateway, null, { id: "acme-overview", balance: 5_000 });
+  tenant = await makeToldTenant(gateway, null, { id: "acme-today", balance: 5_000 });
   await tenant.start("a pair [sim:seconds=0]", { n: 2 });
   await tenant.start("one more [sim:seconds=0]");
   const { script } = gateway.simulator.control;
