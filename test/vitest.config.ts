@@ -58,6 +58,8 @@ export default defineConfig({
           ],
           setupFiles: ["test/helpers/setup.ts"],
           testTimeout: 30_000,
+          // To start a Worker takes longer than most files do: files share one, and `setup.ts` empties it.
+          isolate: false,
         },
       },
       {
@@ -67,6 +69,10 @@ export default defineConfig({
           include: ["test/{e2e,simulator}/**/*.test.ts", "test/{architecture,documents}.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // Files share a browser and a Worker. They come after those of the other project, since a process that is
+          // shared ends where the next file is another project's.
+          isolate: false,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -171,7 +171,7 @@ export function startGateway({
       const response = await app.fetch(new Request(`${origin}${path}`, init), env, {} as ExecutionContext);
       if (!time) {
         await settle();
-        await expectDocumented(app, init?.method ?? "GET", path, response);
+        await expectDocumented(app, config, init?.method ?? "GET", path, response);
       }
       return response;
     },
