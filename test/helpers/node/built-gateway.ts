@@ -51,10 +51,13 @@ let shared: Promise<ReusableGateway> | undefined;
  * have: no two files may give a tenant the same id.
  */
 export async function startBuiltGateway(): Promise<BuiltGateway> {
-  shared ??= startOwnGateway();
-  const gateway = await shared;
-  await gateway.startAnew();
-  return { ...gateway, close: async () => undefined };
+  // One after the other, also behind a file that has given up waiting.
+  const before = shared ?? startOwnGateway();
+  shared = before.then(async (gateway) => {
+    await gateway.startAnew();
+    return gateway;
+  });
+  return { ...(await shared), close: async () => undefined };
 }
 
 /** A gateway that nothing else uses. */
