@@ -53,11 +53,13 @@ export default defineConfig({
         test: {
           name: "workerd",
           include: [
-            "test/{domain,tenant,d1,flows,upstream,http,routes,helpers,chaos}/**/*.test.ts",
+            "test/{domain,tenant,d1,flows,upstream,http,routes,helpers,chaos,stored-data}/**/*.test.ts",
             "test/{config,errors}.test.ts",
           ],
           setupFiles: ["test/helpers/setup.ts"],
           testTimeout: 30_000,
+          // To start a Worker takes longer than most files do: files share one, and `setup.ts` empties it.
+          isolate: false,
         },
       },
       {
@@ -67,6 +69,10 @@ export default defineConfig({
           include: ["test/{e2e,simulator}/**/*.test.ts", "test/{architecture,documents}.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // Files share a browser and a Worker. They come after those of the other project, since a process that is
+          // shared ends where the next file is another project's.
+          isolate: false,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

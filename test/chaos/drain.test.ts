@@ -2,14 +2,13 @@
  * Draining many due tasks, by one invocation and through the Queue: none lost, none done twice, and how long each takes.
  * `DRAIN_TASKS` chooses how many.
  */
-import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { type Drained, drain } from "../helpers/drain-world.ts";
-import { applyMigrations } from "../helpers/setup.ts";
+import { startAnew } from "../helpers/setup.ts";
 
 const settings = env as unknown as { DRAIN_TASKS?: string };
-const tasks = Number(settings.DRAIN_TASKS ?? 600);
+const tasks = Number(settings.DRAIN_TASKS ?? 200);
 const price = 30;
 
 const perfect = {
@@ -39,8 +38,7 @@ it.each([
 ])(
   "many due tasks, %s: none is lost, none is done twice",
   async (what, consumers) => {
-    await reset();
-    await applyMigrations();
+    await startAnew();
     const realMs = performance.now();
     const drained = await drain(tasks, consumers, settings.DRAIN_TASKS ? console.log : () => undefined);
     report(what, drained, performance.now() - realMs);

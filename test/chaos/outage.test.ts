@@ -11,7 +11,7 @@ import type { Rule } from "../simulator/app.ts";
 beforeEach(clearTasks);
 
 const minutes = 10;
-const perMinute = { many: 12, few: 1 };
+const perMinute = { many: 5, few: 1 };
 const noLimits = { requests_per_minute: null, images_per_minute: null, concurrent_tasks: null };
 
 type Outage = Extract<Rule, { on: "submit" }>["do"];

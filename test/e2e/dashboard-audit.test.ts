@@ -14,7 +14,7 @@ let page: Page;
 let task: string;
 
 beforeAll(async () => {
-  const acme = await makeToldTenant(gateway, null, { id: "acme", balance: 500 });
+  const acme = await makeToldTenant(gateway, null, { id: "acme-audit", balance: 500 });
   task = await acme.start("a lighthouse [sim:seconds=0]");
   await gateway.tick();
   for (let made = 1; made < tenants; made++) {
@@ -46,7 +46,7 @@ describe("the audit", () => {
     await page.getByText("The books are not sound: 1 problem").waitFor();
     const row = page.getByRole("region", { name: "Problems" }).getByRole("row").last();
     await row.getByText("is completed, and one of its pictures is not stored").waitFor();
-    await row.getByRole("link", { name: "acme" }).waitFor();
+    await row.getByRole("link", { name: "acme-audit" }).waitFor();
     await page.getByText(`${tenants} tenants checked,`).waitFor();
     await expectFitForAll(page);
     await row.getByRole("link", { name: tampered }).click();

@@ -8,7 +8,7 @@ import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 
 serveInBrowser();
 beforeAll(async () => {
-  const tenant = await makeToldTenant(gateway, null, { id: "acme", balance: 5_000 });
+  const tenant = await makeToldTenant(gateway, null, { id: "acme-lost", balance: 5_000 });
   await tenant.start("a slow one [sim:seconds=900]");
 });
 

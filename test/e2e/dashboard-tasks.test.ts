@@ -4,6 +4,7 @@
  */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { secrets } from "../helpers/node/built-gateway.ts";
 import { type Receiver, startReceiver } from "../helpers/node/http-receiver.ts";
 import { makeToldTenant, query, type ToldTenant } from "../helpers/node/notified-tenant.ts";
 import type { WatchedPage } from "../helpers/node/open-page.ts";
@@ -11,8 +12,8 @@ import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts
 import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 import { whileTicking } from "../helpers/node/ticking.ts";
 
-const readKey = "read-only-e2e-key-0123456789abcdef";
-serveInBrowser({ ADMIN_READ_KEY: readKey });
+const readKey = secrets.ADMIN_READ_KEY;
+serveInBrowser();
 let receiver: Receiver;
 let tenant: ToldTenant;
 let opened: WatchedPage;
@@ -20,7 +21,7 @@ let page: Page;
 
 beforeAll(async () => {
   receiver = await startReceiver();
-  tenant = await makeToldTenant(gateway, `${receiver.url}/hook`, { id: "acme", balance: 5_000 });
+  tenant = await makeToldTenant(gateway, `${receiver.url}/hook`, { id: "acme-tasks", balance: 5_000 });
   opened = await openSection(browser, gateway, "/tasks");
   page = opened.page;
   page.on("dialog", (dialog) => void dialog.accept().then(() => opened.complaints.push(dialog.message())));
@@ -74,7 +75,7 @@ describe("a task", () => {
     await delivery.getByText("answered 204").waitFor();
     expect(receiver.received("/callback")).toHaveLength(before + 1);
     const facts = page.getByRole("region", { name: "Facts" });
-    for (const fact of ["user-81", "acme", "completed"])
+    for (const fact of ["user-81", "acme-tasks", "completed"])
       await facts.getByText(fact, { exact: true }).waitFor();
     await page.getByText("Metadata: order").waitFor();
     await page.getByRole("heading", { level: 1, name: id }).waitFor();
@@ -171,10 +172,10 @@ describe("the list of tasks", () => {
     await page.getByLabel("End user").fill("user-81");
     await page.keyboard.press("Enter");
     await shown([/a lighthouse/]);
-    const known = { tenant: "acme", model: "wan-2.7-image", end_user: "user-81", status: "completed" };
+    const known = { tenant: "acme-tasks", model: "wan-2.7-image", end_user: "user-81", status: "completed" };
     await go(`/tasks?${new URLSearchParams(known)}`);
     await shown([/a lighthouse/]);
-    expect(await page.getByLabel("Tenant").inputValue()).toBe("acme");
+    expect(await page.getByLabel("Tenant").inputValue()).toBe("acme-tasks");
     await page.getByLabel("Tenant").fill("nobody");
     await page.keyboard.press("Tab");
     await page.getByText("No task is like that.").waitFor();

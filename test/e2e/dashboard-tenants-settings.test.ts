@@ -1,13 +1,13 @@
 /** What an operator sets a tenant to takes effect, what is wrong is said beside its field, and the read key changes nothing. */
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
-import { submit } from "../helpers/node/built-gateway.ts";
+import { secrets, submit } from "../helpers/node/built-gateway.ts";
 import { makeKeyOf, makeTenant, openDashboard, part, soon } from "../helpers/node/dashboard-tenants-page.ts";
 import type { WatchedPage } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
-const readKey = "read-e2e-key-0123456789abcdef-0123456789";
-serveInBrowser({ ADMIN_READ_KEY: readKey });
+const readKey = secrets.ADMIN_READ_KEY;
+serveInBrowser();
 
 async function closeQuietly(opened: WatchedPage): Promise<void> {
   expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);

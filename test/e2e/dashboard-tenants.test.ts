@@ -43,14 +43,14 @@ describe("an operator's day", () => {
     // The keyboard is where the first mistake is.
     await expect.poll(() => id.evaluate((field) => field === document.activeElement), soon).toBe(true);
 
-    await id.fill("acme");
+    await id.fill("acme-tenants");
     await dialog().getByLabel("Balance").fill("100");
     await dialog().getByRole("button", { name: "Make the tenant" }).click();
     await expect.poll(() => dialog().getByLabel("Webhook secret").inputValue(), soon).toMatch(/^whsec_/);
     await expectAccessible(page);
     await dialog().getByRole("button", { name: "Go to its page" }).click();
     await page.getByRole("heading", { name: "Acme Prints", level: 1 }).waitFor();
-    expect(new URL(page.url()).hash).toBe("#/tenants/acme");
+    expect(new URL(page.url()).hash).toBe("#/tenants/acme-tenants");
     expect(await page.content()).not.toContain("whsec_");
   });
 
@@ -61,7 +61,7 @@ describe("an operator's day", () => {
     await dialog().getByRole("button", { name: "Make the key" }).click();
     const shown = dialog().getByLabel("Key of production");
     key = await shown.inputValue();
-    expect(key).toMatch(/^wsk_acme_/);
+    expect(key).toMatch(/^wsk_acme-tenants_/);
     await dialog().getByText("It is shown this once.").waitFor();
     await dialog().getByRole("button", { name: "Copy" }).click();
     await dialog().getByText("Copied").waitFor();
@@ -147,11 +147,11 @@ describe("an operator's day", () => {
       return [download.suggestedFilename(), await readFile(await download.path(), "utf8")];
     };
     const [ledgerName, ledger] = await save("Ledger");
-    expect(ledgerName).toBe("ledger-acme.csv");
+    expect(ledgerName).toBe("ledger-acme-tenants.csv");
     expect(ledger).toMatch(/^at,type,amount,task,reference,note,balance,held\r\n/);
     expect(ledger).toContain("paid by bank");
     const [usageName, usage] = await save("Usage, 30 days");
-    expect(usageName).toBe("usage-acme.csv");
+    expect(usageName).toBe("usage-acme-tenants.csv");
     expect(usage).toMatch(/\d{4}-\d\d-\d\d,wan-2\.7-image,1,1,30/);
     expect(asked.some((url) => url.includes("format=csv"))).toBe(true);
     expect(asked.filter((url) => url.includes("admin-e2e"))).toEqual([]);
@@ -188,14 +188,14 @@ describe("an operator's day", () => {
     await page.getByRole("button", { name: "Delete" }).click();
     const end = dialog().getByRole("button", { name: "Delete it for good" });
     expect(await end.isDisabled()).toBe(true);
-    await dialog().getByLabel("Type acme to go on").fill("acme");
+    await dialog().getByLabel("Type acme-tenants to go on").fill("acme-tenants");
     await end.click();
     await dialog().getByText("Tasks of this tenant still run.").waitFor();
     await gateway.tick();
     await end.click();
     await page.getByText("There is no tenant yet.").waitFor();
-    expect((await gateway.admin("GET", "/tenants/acme")).status).toBe(410);
-    await page.goto(`${gateway.url}/admin#/tenants/acme`);
+    expect((await gateway.admin("GET", "/tenants/acme-tenants")).status).toBe(410);
+    await page.goto(`${gateway.url}/admin#/tenants/acme-tenants`);
     await page.getByText("This tenant was deleted.").waitFor();
   });
 

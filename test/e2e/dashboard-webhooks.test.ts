@@ -1,14 +1,15 @@
 /** The delivery log in the dashboard: what did not arrive is found, sent again, and seen to arrive. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { secrets } from "../helpers/node/built-gateway.ts";
 import { type Receiver, startReceiver } from "../helpers/node/http-receiver.ts";
 import { makeToldTenant } from "../helpers/node/notified-tenant.ts";
 import type { WatchedPage } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 
-const readKey = "read-only-e2e-key-0123456789abcdef";
-serveInBrowser({ ADMIN_READ_KEY: readKey });
+const readKey = secrets.ADMIN_READ_KEY;
+serveInBrowser();
 let receiver: Receiver;
 let opened: WatchedPage;
 let page: Page;

@@ -18,7 +18,7 @@ let gateway: BuiltGateway;
 let tenant: PaidTenant;
 
 beforeAll(async () => {
-  gateway = await startBuiltGateway({ MODEL_ALIASES: '{"gpt-image-1":"wan-2.7-image"}' });
+  gateway = await startBuiltGateway();
   tenant = await payingTenant(gateway);
 });
 afterAll(() => gateway.close());

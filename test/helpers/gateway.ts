@@ -67,6 +67,8 @@ export interface GatewayOptions {
   consumers?: number | "by hand" | "none";
   /** Has sleepers share a clock that moves by itself; without it, whoever sleeps moves it for all. */
   time?: VirtualTime;
+  /** When its clock starts, unless it shares one: unix milliseconds. */
+  startMs?: number;
   /** The cache at the edge; without it one that keeps nothing, which is what there is on `workers.dev`. */
   cache?: Invocation["cache"];
 }
@@ -89,10 +91,11 @@ export function startGateway({
   time = beside?.time,
   cache = noCache,
   consumers = 24,
+  // A full minute, so that a tick has all of it.
+  startMs = 1_900_000_020_000,
 }: GatewayOptions = {}): TestGateway {
   const config = testConfig(vars);
-  // A full minute, so that a tick has all of it.
-  let nowMs = 1_900_000_020_000;
+  let nowMs = startMs;
   const now = beside?.now ?? time?.now ?? (() => nowMs);
   const simulator =
     beside?.simulator ??
@@ -168,7 +171,7 @@ export function startGateway({
       const response = await app.fetch(new Request(`${origin}${path}`, init), env, {} as ExecutionContext);
       if (!time) {
         await settle();
-        await expectDocumented(app, init?.method ?? "GET", path, response);
+        await expectDocumented(app, config, init?.method ?? "GET", path, response);
       }
       return response;
     },

@@ -8,13 +8,13 @@ import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
 import { idBound } from "../../src/domain/ids.ts";
 import { startBrowser } from "../helpers/node/browser.ts";
-import { secrets, startBuiltGateway, submit } from "../helpers/node/built-gateway.ts";
+import { secrets, startOwnGateway, submit } from "../helpers/node/built-gateway.ts";
 
 const folder = fileURLToPath(new URL("../../.wrangler/screenshots", import.meta.url));
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 
-const gateway = await startBuiltGateway();
+const gateway = await startOwnGateway();
 const browser = await startBrowser();
 const tenants = ["acme", "brightly", "cartographers"];
 

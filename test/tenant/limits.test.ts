@@ -35,10 +35,10 @@ const limits = [
   ["images_per_month", 3, "quota_exceeded"],
 ] as const;
 
-/** A tenant with room for 37 tasks of so many images, by one limit. */
+/** A tenant with room for 37 tasks of so many images, and all but one image of another, by one limit. */
 async function configured(limit: LimitName, images = 1): Promise<string> {
   const id = freshId();
-  await configure(id, { limits: limitsOf({ [limit]: room * images }) });
+  await configure(id, { limits: limitsOf({ [limit]: room * images + images - 1 }) });
   return id;
 }
 

@@ -11,11 +11,16 @@ import type { Api, AppContext } from "../../http/context.ts";
 import { pageQuery, toPage } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { linkBases } from "../../platform/invocation.ts";
+import { taskInput } from "../tasks/generation-request.ts";
 import { exampleTask, taskReply } from "../tasks/task-reply.ts";
 import { adminActor, adminErrors } from "./admin-actor.ts";
 
 const adminTask = taskReply
   .extend({
+    input: taskInput
+      .extend({ prompt: z.string().meta({ description: "Empty once the task is erased." }) })
+      .meta({ description: "What was asked, given defaults included." })
+      .optional(),
     tenant: z.string(),
     key: z.string(),
     request_id: z.string().meta({ description: "Of the request that submitted it." }),

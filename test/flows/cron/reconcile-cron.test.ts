@@ -1,18 +1,17 @@
 /** The self-check by cron: every ten minutes a few tenants in turn, and what is unsound is logged as an error. */
-import { reset, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, it } from "vitest";
 import { moneyOf } from "../../helpers/credits.ts";
 import { startGateway, submitTask, type TestGateway } from "../../helpers/gateway.ts";
-import { applyMigrations } from "../../helpers/setup.ts";
+import { startAnew } from "../../helpers/setup.ts";
 import { objectOf } from "../../helpers/tenant-object.ts";
 
 const minuteMs = 60_000;
 let gateway: TestGateway;
 let failing = 0;
 beforeEach(async () => {
-  await reset();
-  await applyMigrations();
+  await startAnew();
   failing = 0;
   gateway = startGateway({
     around: async (name, call) => {

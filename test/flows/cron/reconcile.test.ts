@@ -2,13 +2,13 @@
  * The self-check: silent while all is sound, and each kind of damage, made by hand here, is found. A hold that
  * leaked is settled by it, once, with an entry that says so; what is younger than five minutes is left alone.
  */
-import { reset, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { ledgerOf, moneyOf } from "../../helpers/credits.ts";
 import { finishTask, startGateway, storedKeys, submitTask, type TestGateway } from "../../helpers/gateway.ts";
 import { expectError, submit, watchBindings } from "../../helpers/routes.ts";
-import { applyMigrations } from "../../helpers/setup.ts";
+import { startAnew } from "../../helpers/setup.ts";
 import { objectOf, stubOf } from "../../helpers/tenant-object.ts";
 
 let gateway: TestGateway;
@@ -17,8 +17,7 @@ const watch = watchBindings();
 const fiveMinutes = 301_000;
 
 beforeEach(async () => {
-  await reset();
-  await applyMigrations();
+  await startAnew();
   watch.broken.clear();
   gateway = startGateway({ around: watch.around });
   tenant = await gateway.makeTenant({ balance: 500 });

@@ -2,7 +2,6 @@
  * Uploads over their whole life: a process that dies at any call leaves nothing that nobody counts, and nothing beyond a
  * file's end; cron forgets what has lived its time; erasing takes files along.
  */
-import { reset } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import {
@@ -19,11 +18,10 @@ import { bearer, finishTask, startGateway, submitTask, type TestGateway } from "
 import { mortal, type Side } from "../../helpers/mortal.ts";
 import { mintToken, page } from "../../helpers/page-visitor.ts";
 import { expectError } from "../../helpers/routes.ts";
-import { applyMigrations } from "../../helpers/setup.ts";
+import { startAnew } from "../../helpers/setup.ts";
 
 beforeEach(async () => {
-  await reset();
-  await applyMigrations();
+  await startAnew();
 });
 
 const all = { bytes: 1_073_741_824, files: 200 };

@@ -8,7 +8,7 @@
  * task; its hold is released by the alarm of the tenant's object.
  */
 
-import { reset, runDurableObjectAlarm } from "cloudflare:test";
+import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import {
@@ -20,12 +20,11 @@ import {
   submitTask,
 } from "../../helpers/gateway.ts";
 import { Died, mortal, type Side } from "../../helpers/mortal.ts";
-import { applyMigrations } from "../../helpers/setup.ts";
+import { startAnew } from "../../helpers/setup.ts";
 import { hook, startWithReceiver } from "../../helpers/webhook-receiver.ts";
 
 beforeEach(async () => {
-  await reset();
-  await applyMigrations();
+  await startAnew();
 });
 
 const asked = { n: 2, size: { width: 1024, height: 600 } };

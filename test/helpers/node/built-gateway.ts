@@ -9,6 +9,7 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 export const secrets = {
   UPSTREAM_API_KEY: "sk-upstream-e2e-key-0123456789abcdef",
   ADMIN_API_KEY: "admin-e2e-key-0123456789abcdef-0123456789",
+  ADMIN_READ_KEY: "read-e2e-key-0123456789abcdef-0123456789",
   KEY_SIGNING_SECRET: "signing-e2e-secret-0123456789abcdef-0123",
 };
 
@@ -34,9 +35,33 @@ interface R2 {
   list(options: object): Promise<{ objects: { key: string; size: number; customMetadata?: object }[] }>;
   get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null>;
   put(key: string, bytes: Uint8Array): Promise<unknown>;
+  delete(keys: string[]): Promise<void>;
 }
 
-export async function startBuiltGateway(vars: Record<string, string> = {}): Promise<BuiltGateway> {
+/** A gateway that can be had anew: as just started, its tenants' objects aside. */
+interface ReusableGateway extends BuiltGateway {
+  startAnew(): Promise<void>;
+}
+
+/** One for all files of a process: to start it takes longer than most of them do. It ends with the process. */
+let shared: Promise<ReusableGateway> | undefined;
+
+/**
+ * The gateway that files share, with nothing in D1, in R2, in its log and upstream. Tenants' objects keep what they
+ * have: no two files may give a tenant the same id.
+ */
+export async function startBuiltGateway(): Promise<BuiltGateway> {
+  // One after the other, also behind a file that has given up waiting.
+  const before = shared ?? startOwnGateway();
+  shared = before.then(async (gateway) => {
+    await gateway.startAnew();
+    return gateway;
+  });
+  return { ...(await shared), close: async () => undefined };
+}
+
+/** A gateway that nothing else uses. */
+export async function startOwnGateway(): Promise<ReusableGateway> {
   const upstream = await startSimulator({ apiKey: secrets.UPSTREAM_API_KEY });
   const restoreFetch = leaveRedirectsAlone();
   const harness = createTestHarness({
@@ -53,7 +78,7 @@ export async function startBuiltGateway(vars: Record<string, string> = {}): Prom
           PUBLIC_IMAGE_BASE_URL: "",
           ALLOW_PRIVATE_NETWORK: "true",
           POLL_ROUND_SECONDS: "0",
-          ...vars,
+          MODEL_ALIASES: '{"gpt-image-1":"wan-2.7-image"}',
         },
       },
     ],
@@ -61,7 +86,7 @@ export async function startBuiltGateway(vars: Record<string, string> = {}): Prom
   const { url } = await harness.listen();
   const worker = harness.getWorker<{ DB: D1; IMAGES: R2 }>();
   await worker.applyD1Migrations("DB" as never);
-  const gateway: BuiltGateway = {
+  const gateway: ReusableGateway = {
     url: url.origin,
     upstreamUrl: upstream.url,
     simulator: upstream.simulator,
@@ -83,6 +108,14 @@ export async function startBuiltGateway(vars: Record<string, string> = {}): Prom
       const made = await gateway.admin("POST", `/tenants/${tenant.id}/keys`, { name: "e2e", kind: "secret" });
       return ((await made.json()) as { key: string }).key;
     },
+    async startAnew() {
+      const { DB, IMAGES } = await worker.getEnv();
+      await dropTables(DB);
+      await worker.applyD1Migrations("DB" as never);
+      await emptyBucket(IMAGES);
+      upstream.simulator.control.reset();
+      harness.clearLogs();
+    },
     async close() {
       await harness.close();
       restoreFetch();
@@ -92,12 +125,28 @@ export async function startBuiltGateway(vars: Record<string, string> = {}): Prom
   return gateway;
 }
 
+async function dropTables(db: D1): Promise<void> {
+  const own =
+    "type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name NOT LIKE '!_cf!_%' ESCAPE '!'";
+  const { results } = await db.prepare(`SELECT name FROM sqlite_master WHERE ${own}`).all();
+  for (const { name } of results) await db.prepare(`DROP TABLE "${name}"`).all();
+}
+
+async function emptyBucket(bucket: R2): Promise<void> {
+  for (;;) {
+    const { objects } = await bucket.list({});
+    if (objects.length === 0) return;
+    await bucket.delete(objects.map(({ key }) => key));
+  }
+}
+
 /** The harness sends the Worker's outgoing calls through this process's fetch, which would follow redirects. */
 function leaveRedirectsAlone(): () => void {
   const original = globalThis.fetch;
   globalThis.fetch = (input, init) => {
-    // The harness hands over a whole Request as `init`, whose fields a spread would lose.
-    const { method, headers, body, signal } = init ?? {};
+    // The harness hands over a whole Request as `init`, whose fields a spread would lose. The others are the tests' own.
+    if (init === undefined || Object.getPrototypeOf(init) === Object.prototype) return original(input, init);
+    const { method, headers, body, signal } = init;
     const copy = { method, headers, body, signal, ...(body && { duplex: "half" }), redirect: "manual" };
     return original(input, copy as RequestInit);
   };

@@ -2,17 +2,15 @@
  * `/admin/api/overview` counts from the tasks themselves; `/admin/api/audit` lists what operators and tenants
  * changed, each change once and without a secret, beside what the self-check found.
  */
-import { reset } from "cloudflare:test";
 import { beforeEach, describe, expect, it } from "vitest";
 import { credit } from "../../helpers/credits.ts";
 import { bearer, finishTask, startGateway, submitTask, type TestGateway } from "../../helpers/gateway.ts";
 import { expectError, makeKey, submit } from "../../helpers/routes.ts";
-import { applyMigrations } from "../../helpers/setup.ts";
+import { startAnew } from "../../helpers/setup.ts";
 
 let gateway: TestGateway;
 beforeEach(async () => {
-  await reset();
-  await applyMigrations();
+  await startAnew();
   gateway = startGateway();
 });
 

@@ -68,6 +68,8 @@ describe("a balance that does not cover a submission", () => {
     const taken = replies.filter(({ status }) => status === 200);
     expect(taken).toHaveLength(7);
     for (const reply of replies.filter(({ status }) => status !== 200)) {
+      // Waiting brings no credits.
+      expect(reply.headers.has("retry-after")).toBe(false);
       await expectError(reply, "insufficient_balance");
     }
     expect(await moneyOf(gateway, id)).toEqual({ balance: 239, held: 210, available: 29 });
