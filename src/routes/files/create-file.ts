@@ -4,8 +4,8 @@ import * as z from "zod";
 import { imageExtensions, toSeconds } from "../../domain/task.ts";
 import { fileUrl, maxUploadBytes, type StoredFile } from "../../domain/uploads.ts";
 import { admitFile, keepFile, releaseFileHold } from "../../flows/files/files.ts";
+import { declaredBytes } from "../../http/body.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
-import { declaredBytes } from "../../http/form.ts";
 import { errorReplies, json, keyErrors, limitHeaders } from "../../http/replies.ts";
 import { headers, limitFields, withHeaders } from "../../http/reply-headers.ts";
 import { linkBases } from "../../platform/invocation.ts";
@@ -92,11 +92,11 @@ export function createFile(api: Api): void {
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
     const admission = await admitFile(invocation, c.get("caller"), {
-      bytes: declaredBytes(c),
+      bytes: declaredBytes(c.req.raw),
       isRequest: true,
     });
     if (admission.kind === "key_refused") throw keyRefused(admission.refusal);
-    // On errors as well: what reached the limits is told of them.
+    // The headers are on errors as well: the limits counted this request.
     for (const [name, value] of Object.entries(limitHeaders(admission.policies))) c.header(name, value);
     if (admission.kind !== "admitted") throw fileRefused(admission);
     const { fileHold } = admission;
