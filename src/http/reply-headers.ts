@@ -1,4 +1,4 @@
-/** The headers of replies, as the OpenAPI document names them: what each means once, and references to it. */
+/** The headers of replies: what each means, once for the OpenAPI document, and references to it. */
 
 const text = { type: "string" as const };
 const count = { type: "integer" as const, minimum: 0 };
@@ -53,7 +53,7 @@ export const replyHeaders = {
 
 export type ReplyHeader = keyof typeof replyHeaders;
 
-/** The headers of a reply to a submission that the limits were asked about. */
+/** The headers of a reply to a request that the limits have counted. */
 export const limitFields = [
   "ratelimit-policy",
   "ratelimit",
@@ -62,12 +62,15 @@ export const limitFields = [
   "x-ratelimit-reset-requests",
 ] as const satisfies ReplyHeader[];
 
+/** For a reply that no cache may keep. */
+export const notStored = { "cache-control": "no-store" };
+
 /** References to headers, for a reply's contract. */
 export function headers(...names: ReplyHeader[]) {
   return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
 }
 
-/** Replies of an operation, each with these headers too. */
+/** The replies of an operation, each with these headers as well. */
 export function withHeaders<Replies extends Record<number, object>>(
   replies: Replies,
   ...names: ReplyHeader[]

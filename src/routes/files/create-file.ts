@@ -7,7 +7,7 @@ import { admitFile, keepFile, releaseFileHold } from "../../flows/files/files.ts
 import { declaredBytes } from "../../http/body.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
 import { errorReplies, json, keyErrors, limitHeaders } from "../../http/replies.ts";
-import { headers, limitFields, withHeaders } from "../../http/reply-headers.ts";
+import { headers, limitFields, notStored, withHeaders } from "../../http/reply-headers.ts";
 import { linkBases } from "../../platform/invocation.ts";
 import { fileRefused, keyRefused } from "../tasks/refusals.ts";
 import { fileProblem, readUpload } from "./upload.ts";
@@ -109,7 +109,7 @@ export function createFile(api: Api): void {
     }
     const kept = await keepFile(invocation, fileHold, bytes, null);
     if (kept.kind === "no_picture") throw fileProblem(kept.problem);
-    return c.json(viewFile(c, kept.file), 201, { "cache-control": "no-store" });
+    return c.json(viewFile(c, kept.file), 201, notStored);
   });
 }
 

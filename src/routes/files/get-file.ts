@@ -5,7 +5,7 @@ import { ApiError } from "../../errors.ts";
 import { readFile } from "../../flows/files/files.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies } from "../../http/replies.ts";
-import { headers } from "../../http/reply-headers.ts";
+import { headers, notStored } from "../../http/reply-headers.ts";
 
 const contract = createRoute({
   method: "get",
@@ -41,7 +41,7 @@ export function getFile(api: Api): void {
         "content-disposition": `attachment; filename="${name}"`,
         "x-content-type-options": "nosniff",
         "content-security-policy": "default-src 'none'; sandbox",
-        "cache-control": "no-store",
+        ...notStored,
       },
     });
   });
