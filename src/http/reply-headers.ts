@@ -12,7 +12,7 @@ interface Header {
 export const replyHeaders = {
   "x-request-id": { description: "Names this request in the gateway's log.", schema: text, required: true },
   "server-timing": {
-    description: "Where the time went, in milliseconds, once a key was shown.",
+    description: "The request's steps in milliseconds, for a caller with a valid key.",
     schema: text,
   },
   location: { description: "The task's path.", schema: { type: "string", format: "uri-reference" } },
@@ -42,8 +42,8 @@ export const replyHeaders = {
     description: "`false`: sent again, the same request ends in the same way.",
     schema: { type: "string", enum: ["false"] },
   },
-  "www-authenticate": { description: "How to show a key.", schema: { type: "string", enum: ["Bearer"] } },
-  allow: { description: "The methods that there are.", schema: text },
+  "www-authenticate": { description: "How to send a key.", schema: { type: "string", enum: ["Bearer"] } },
+  allow: { description: "The methods that the path has.", schema: text },
   "content-range": { description: "Which bytes these are, of how many.", schema: text },
   "content-length": { description: "Bytes.", schema: count },
   "accept-ranges": { description: "Parts can be asked for.", schema: { type: "string", enum: ["bytes"] } },

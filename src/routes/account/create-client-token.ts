@@ -1,4 +1,4 @@
-/** `POST /v1/client-tokens`: a token for one end user's page. */
+/** `POST /v1/client-tokens`: mints a token for one end user's page. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { defaultTokenSettings } from "../../domain/keys.ts";

@@ -1,4 +1,4 @@
-/** `GET /v1/usage`: what a tenant has, holds and has used, by its key of scope `manage`. */
+/** `GET /v1/usage`: a tenant's balance, holds, limits and use, by its key of scope `manage`. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { readUsage } from "../../d1/tenants/usage.ts";

@@ -25,7 +25,7 @@ const contract = createRoute({
     "As a form's field `file`, or as the body itself. A PNG, JPEG or WebP by its bytes, with sides of 240 to 8,000 " +
     "pixels. Its URL goes into `image_urls`, needs no key and lives for 72 hours.",
   security: [{ key: [] }],
-  // Not under `request`, where the body would be parsed before its caller was let in.
+  // A body under `request` would be parsed before its caller is authorized.
   requestBody: {
     required: true,
     description: `At most ${maxUploadBytes} bytes, whatever surrounds the file included.`,

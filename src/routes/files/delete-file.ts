@@ -1,4 +1,4 @@
-/** `DELETE /v1/files/{id}`: erases an uploaded file before its time. */
+/** `DELETE /v1/files/{id}`: erases an uploaded file before it expires. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { ApiError } from "../../errors.ts";

@@ -40,7 +40,9 @@ export function givenWebhook(config: Config) {
         }),
       events: events.optional().meta({ description: "Default: all." }),
     })
-    .meta({ examples: [{ url: "https://shop.example/told", events: ["task.completed", "task.failed"] }] });
+    .meta({
+      examples: [{ url: "https://shop.example/webhooks", events: ["task.completed", "task.failed"] }],
+    });
 }
 
 /** The fields of a change: a field that is left out stays as it is. */
@@ -78,7 +80,7 @@ export const webhookReply = z
   .meta({
     id: "Webhook",
     examples: [
-      { object: "webhook", url: "https://shop.example/told", events: [...webhookEvents], status: "on" },
+      { object: "webhook", url: "https://shop.example/webhooks", events: [...webhookEvents], status: "on" },
     ],
   });
 
