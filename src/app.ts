@@ -1,38 +1,57 @@
 /**
- * The HTTP side, put together: what surrounds every request, the routes, and what becomes of an error. The
- * order of the middleware is the order in which a request has to prove itself.
+ * Puts the HTTP side together: middleware, routes, and the error of a path or method that is not there. The order of
+ * the middleware is the order in which a request has to prove itself.
  */
-import { HTTPException } from "hono/http-exception";
 import type { Config } from "./config.ts";
-import { ApiError, errorBody, errorHeaders, errorStatus } from "./errors.ts";
+import { ApiError } from "./errors.ts";
 import { createApi } from "./http/api.ts";
 import { authenticate, authenticateAdmin, nameTenant } from "./http/authenticate.ts";
-import type { Api, AppContext } from "./http/context.ts";
+import type { Api } from "./http/context.ts";
 import { cors } from "./http/cors.ts";
+import { replyToError } from "./http/error-reply.ts";
 import { observe } from "./http/observe.ts";
-import { BindingUnavailable, describe, type Invocation, newId } from "./platform/invocation.ts";
+import { type Invocation, newId } from "./platform/invocation.ts";
 import { createClientToken } from "./routes/account/create-client-token.ts";
+import { createOwnKey } from "./routes/account/create-own-key.ts";
 import { getLedger } from "./routes/account/get-ledger.ts";
 import { getUsage } from "./routes/account/get-usage.ts";
-import { listModels, openAiListModels } from "./routes/account/list-models.ts";
-import { ownKeys } from "./routes/account/own-keys.ts";
+import { listModels } from "./routes/account/list-models.ts";
+import { listOwnKeys } from "./routes/account/list-own-keys.ts";
 import { quote } from "./routes/account/quote.ts";
-import { adminWebhooks } from "./routes/admin/admin-deliveries.ts";
-import { adminOverview } from "./routes/admin/admin-overview.ts";
-import { adminTasks } from "./routes/admin/admin-tasks.ts";
-import { adminTenants } from "./routes/admin/admin-tenants.ts";
-import { adminMoney } from "./routes/admin/tenant-credits.ts";
-import { adminKeys } from "./routes/admin/tenant-keys.ts";
+import { revokeOwnKey } from "./routes/account/revoke-own-key.ts";
+import { rotateOwnKey } from "./routes/account/rotate-own-key.ts";
+import { changeTenantRoute } from "./routes/admin/change-tenant.ts";
+import { createKeyRoute } from "./routes/admin/create-key.ts";
+import { createTenantRoute } from "./routes/admin/create-tenant.ts";
+import { deleteTenant } from "./routes/admin/delete-tenant.ts";
+import { failTaskRoute } from "./routes/admin/fail-task.ts";
+import { getAllUsage } from "./routes/admin/get-all-usage.ts";
+import { getAnyTask } from "./routes/admin/get-any-task.ts";
+import { getAudit } from "./routes/admin/get-audit.ts";
+import { getOverview } from "./routes/admin/get-overview.ts";
+import { getTenant } from "./routes/admin/get-tenant.ts";
+import { getTenantLedger } from "./routes/admin/get-tenant-ledger.ts";
+import { giveCreditsRoute } from "./routes/admin/give-credits.ts";
+import { listAllTasks } from "./routes/admin/list-all-tasks.ts";
+import { listDeliveriesRoute } from "./routes/admin/list-deliveries.ts";
+import { listKeysRoute } from "./routes/admin/list-keys.ts";
+import { listTenantsRoute } from "./routes/admin/list-tenants.ts";
+import { refreshTaskRoute } from "./routes/admin/refresh-task.ts";
+import { retryDelivery } from "./routes/admin/retry-delivery.ts";
+import { revokeKey } from "./routes/admin/revoke-key.ts";
+import { rotateKeyRoute } from "./routes/admin/rotate-key.ts";
 import { createFile } from "./routes/files/create-file.ts";
 import { deleteFileRoute } from "./routes/files/delete-file.ts";
 import { getFile } from "./routes/files/get-file.ts";
 import { drainRefused } from "./routes/files/upload.ts";
 import { getImage } from "./routes/images/get-image.ts";
-import { healthz, readyz } from "./routes/meta/health.ts";
+import { healthz } from "./routes/meta/healthz.ts";
 import { openApiDocument } from "./routes/meta/openapi.ts";
 import { web } from "./routes/meta/pages.ts";
+import { readyz } from "./routes/meta/readyz.ts";
 import { openAiCreateImage } from "./routes/openai/openai-create-image.ts";
 import { openAiEditImage } from "./routes/openai/openai-edit-image.ts";
+import { openAiListModels } from "./routes/openai/openai-list-models.ts";
 import { cancelTaskRoute } from "./routes/tasks/cancel-task.ts";
 import { createImage } from "./routes/tasks/create-image.ts";
 import { deleteEndUserRoute } from "./routes/tasks/delete-end-user.ts";
@@ -40,11 +59,35 @@ import { deleteTaskRoute } from "./routes/tasks/delete-task.ts";
 import { getTask } from "./routes/tasks/get-task.ts";
 import { listTasks } from "./routes/tasks/list-tasks.ts";
 import { taskEvents } from "./routes/tasks/task-events.ts";
-import { ownWebhook } from "./routes/webhooks/own-webhook.ts";
+import { changeOwnWebhookRoute } from "./routes/webhooks/change-own-webhook.ts";
+import { getOwnWebhook } from "./routes/webhooks/get-own-webhook.ts";
+import { listOwnDeliveries } from "./routes/webhooks/list-own-deliveries.ts";
+import { removeOwnWebhook } from "./routes/webhooks/remove-own-webhook.ts";
+import { retryOwnDelivery } from "./routes/webhooks/retry-own-delivery.ts";
+import { rotateOwnWebhook } from "./routes/webhooks/rotate-own-webhook.ts";
+import { setOwnWebhook } from "./routes/webhooks/set-own-webhook.ts";
 
 export type { Api } from "./http/context.ts";
 
-/** The gateway's HTTP API. Make it once per isolate; `invocationFor` is called for each request. */
+/** Every operation has a file, called like its `operationId`. The document lists them in this order. */
+const operations: readonly ((api: Api, config: Config) => void)[] = [
+  ...[healthz, readyz],
+  ...[createImage, getTask, taskEvents, listTasks, cancelTaskRoute, deleteTaskRoute, deleteEndUserRoute],
+  ...[getImage, createFile, deleteFileRoute, getFile],
+  ...[listModels, quote, createClientToken, getUsage, getLedger],
+  ...[openAiListModels, openAiCreateImage, openAiEditImage],
+  ...[createOwnKey, listOwnKeys, rotateOwnKey, revokeOwnKey],
+  ...[getOwnWebhook, setOwnWebhook, changeOwnWebhookRoute, removeOwnWebhook, rotateOwnWebhook],
+  ...[listOwnDeliveries, retryOwnDelivery],
+  ...[createTenantRoute, listTenantsRoute, getTenant, changeTenantRoute, deleteTenant],
+  ...[createKeyRoute, listKeysRoute, rotateKeyRoute, revokeKey],
+  ...[giveCreditsRoute, getTenantLedger, getAllUsage],
+  ...[listAllTasks, getAnyTask, refreshTaskRoute, failTaskRoute],
+  ...[listDeliveriesRoute, retryDelivery, getOverview, getAudit],
+  ...[openApiDocument, web],
+];
+
+/** The gateway's HTTP API, made once per isolate. @param invocationFor Is called for each request. */
 export function createApp(config: Config, invocationFor: (ctx: ExecutionContext) => Invocation): Api {
   const api = createApi();
   api.use(observe(invocationFor));
@@ -54,46 +97,15 @@ export function createApp(config: Config, invocationFor: (ctx: ExecutionContext)
   api.use("/admin/api/*", authenticateAdmin);
   api.use("/admin/api/tenants/:id/*", nameTenant);
 
-  healthz(api);
-  readyz(api);
-  createImage(api, config);
-  getTask(api);
-  taskEvents(api);
-  listTasks(api);
-  cancelTaskRoute(api);
-  deleteTaskRoute(api);
-  deleteEndUserRoute(api);
-  getImage(api);
-  createFile(api);
-  deleteFileRoute(api);
-  getFile(api);
-  listModels(api, config);
-  quote(api, config);
-  createClientToken(api);
-  getUsage(api);
-  getLedger(api);
-  openAiListModels(api, config);
-  openAiCreateImage(api, config);
-  openAiEditImage(api, config);
-  ownKeys(api);
-  ownWebhook(api, config);
-  adminTenants(api, config);
-  adminKeys(api);
-  adminMoney(api);
-  adminTasks(api);
-  adminWebhooks(api);
-  adminOverview(api);
-  openApiDocument(api);
-  web(api);
-
+  for (const addTo of operations) addTo(api, config);
   refuseOtherMethods(api);
-  // Thrown, it would pass by the middleware around it.
+  // An error that is thrown here would pass by the middleware around it.
   api.notFound((c) => replyToError(new ApiError("not_found", "There is no such route."), c));
   api.onError(replyToError);
   return api;
 }
 
-/** Serves `/healthz` only: everything else says which values are missing or malformed. */
+/** Serves `/healthz` alone. Every other path answers with the names of the values that are missing or malformed. */
 export function createMisconfiguredApp(variables: string[], log: Invocation["log"]): Pick<Api, "fetch"> {
   const api = createApi();
   api.use(async (c, next) => {
@@ -109,7 +121,7 @@ export function createMisconfiguredApp(variables: string[], log: Invocation["log
   return api;
 }
 
-/** Behind all routes: a path that has some, but not for this method. */
+/** Answers 405 on a path that has routes, but none for this method. It stands behind all routes. */
 function refuseOtherMethods(api: Api): void {
   const routes = api.routes.filter((route) => route.method !== "ALL");
   for (const [path, group] of Map.groupBy(routes, (route) => route.path)) {
@@ -120,35 +132,4 @@ function refuseOtherMethods(api: Api): void {
       throw new ApiError("method_not_allowed", `This route takes ${allow}.`, { headers: { allow } });
     });
   }
-}
-
-function replyToError(thrown: Error, c: AppContext): Response {
-  const error = knownError(thrown);
-  if (error.code === "internal_error" || error.code === "unavailable") {
-    c.get("invocation").log({
-      event: "request_failed",
-      level: "error",
-      request: c.get("requestId"),
-      problem: describe(thrown),
-    });
-  }
-  c.set("errorCode", error.code);
-  return c.json(errorBody(error, c.get("requestId")), errorStatus(error.code), errorHeaders(error));
-}
-
-function knownError(thrown: Error): ApiError {
-  if (thrown instanceof ApiError) return thrown;
-  if (thrown instanceof BindingUnavailable) {
-    return new ApiError(
-      "unavailable",
-      "The gateway cannot answer right now. Nothing was charged; try again.",
-      {
-        headers: { "retry-after": "1" },
-      },
-    );
-  }
-  if (thrown instanceof HTTPException && thrown.status === 400) {
-    return new ApiError("invalid_request", "The request is malformed.");
-  }
-  return new ApiError("internal_error", "Something went wrong inside the gateway.");
 }

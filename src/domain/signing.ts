@@ -46,15 +46,15 @@ export async function sha256Hex(data: string | Uint8Array<ArrayBuffer>): Promise
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
-/** Compares two texts in time that depends on their lengths only, which are no secret for check values. */
+/**
+ * Compares two texts in time that depends on their lengths only. A check value's length is no secret.
+ */
 export function sameText(a: string, b: string): boolean {
-  if (a.length !== b.length) return false;
-  let difference = 0;
-  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
-  return difference === 0;
+  const [bytesA, bytesB] = [encoder.encode(a), encoder.encode(b)];
+  return bytesA.length === bytesB.length && crypto.subtle.timingSafeEqual(bytesA, bytesB);
 }
 
-/** Compares two secrets of unknown length: their hashes, in constant time, so that not even the length leaks. */
+/** Compares two secrets by their hashes, in constant time, so that the length does not leak either. */
 export async function sameSecret(a: string, b: string): Promise<boolean> {
   const [hashA, hashB] = await Promise.all([sha256Hex(a), sha256Hex(b)]);
   return sameText(hashA, hashB);

@@ -1,9 +1,9 @@
-/** How an API is made: its environment's type, and one answer for every validation failure. */
+/** Makes an API: its environment's type, and one error for every validation failure. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Api, AppEnv } from "./context.ts";
 import { invalidRequest } from "./validation.ts";
 
-/** An app whose every validation failure is the envelope's `invalid_request`. */
+/** An app that answers every validation failure with `invalid_request`, in the one envelope. */
 export function createApi(): Api {
   return new OpenAPIHono<AppEnv>({
     defaultHook: (result) => {

@@ -1,4 +1,4 @@
-/** Whose request is this? Answered without touching storage, so that a forged key costs one HMAC. */
+/** Authentication of callers. It touches no storage, so that a forged key costs one HMAC. */
 import { createMiddleware } from "hono/factory";
 import type { Caller, Page } from "../domain/access.ts";
 import { tenantIdPattern } from "../domain/ids.ts";
@@ -12,7 +12,7 @@ import { type AppContext, type AppEnv, originOf } from "./context.ts";
 
 const challenge = { "www-authenticate": "Bearer" };
 
-/** The key of `Authorization: Bearer …`: empty when there is none, null when the header says something else. */
+/** The key of `Authorization: Bearer …`: empty without one, null for a header of another form. */
 export function bearerKey(header = ""): string | null {
   if (/^(?:bearer)?$/i.test(header.trim())) return "";
   return /^bearer +(\S+)$/i.exec(header.trim())?.[1] ?? null;
@@ -28,10 +28,10 @@ function bearer(c: AppContext): string {
   return key ?? "";
 }
 
-/** One for all: it says nothing of the request. */
+/** One error serves all requests, since it says nothing about any. */
 const invalidKey = new ApiError("invalid_key", "The key is not valid.", { headers: challenge });
 
-/** Opens `/v1` to tenants' keys and tokens. Whether they are still live is decided with the request itself. */
+/** Opens `/v1` to tenants' keys and tokens. The request itself then checks that the key is still live. */
 export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
   const invocation = c.get("invocation");
   const link = streamedByLink(c);
@@ -65,7 +65,7 @@ interface UsedLink {
   token: string;
 }
 
-/** Events can be followed by a link alone, since an `EventSource` sends no headers. A key goes before a link. */
+/** A link alone opens an event stream, since an `EventSource` sends no headers. A key takes precedence over a link. */
 function streamedByLink(c: AppContext): UsedLink | undefined {
   const [, taskId] = /^\/v1\/tasks\/([^/]+)\/events$/.exec(c.req.path) ?? [];
   if (taskId === undefined || c.req.header("authorization") !== undefined) return undefined;
@@ -73,7 +73,7 @@ function streamedByLink(c: AppContext): UsedLink | undefined {
   return token === undefined ? undefined : { taskId, token };
 }
 
-/** Who asks by a link; undefined when it is not this gateway's, is another task's, or has run out. */
+/** The caller that holds a link; undefined for a link that is forged, another task's or expired. */
 async function callerOfLink(c: AppContext, { taskId, token }: UsedLink): Promise<Caller | undefined> {
   const invocation = c.get("invocation");
   const claims = await readLink(invocation.signers.links, taskId, token);
@@ -89,7 +89,7 @@ function pageOf(c: AppContext): Page {
   };
 }
 
-/** Who asks, by the key's or token's own check value; undefined for whatever this gateway did not make. */
+/** The caller that holds a key or token, by its own check value; undefined for one that this gateway did not make. */
 async function callerOf(c: AppContext, text: string): Promise<Caller | undefined> {
   const { signers } = c.get("invocation");
   const page = pageOf(c);
@@ -103,11 +103,12 @@ async function callerOf(c: AppContext, text: string): Promise<Caller | undefined
   return claims && { ...claims, keyHash: await sha256Hex(text), token: null, page };
 }
 
-/** The caller's network address, as Cloudflare tells it; null where it does not, as on one's own machine. */
+/** The caller's network address, from Cloudflare's header; null without that header, as in local development. */
 export function networkAddress(c: AppContext): string | null {
   return c.req.header("cf-connecting-ip") ?? null;
 }
 
+/** The error for too many requests from one network address. */
 export function tooManyFrom(): ApiError {
   return new ApiError("rate_limited", "Too many requests from this network address: try again in a minute.", {
     headers: { "retry-after": "60" },
@@ -136,7 +137,7 @@ export const authenticateAdmin = createMiddleware<AppEnv>(async (c, next) => {
   await next();
 });
 
-/** For the log line: the tenant that the operator's call is about. */
+/** Names the tenant of an operator's call, for the log line. */
 export const nameTenant = createMiddleware<AppEnv>(async (c, next) => {
   const id = c.req.param("id") ?? "";
   if (tenantIdPattern.test(id)) c.set("tenantId", id);

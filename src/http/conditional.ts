@@ -9,15 +9,15 @@ export const ifNoneMatch = {
 };
 
 /**
- * The entity tags of an `If-None-Match` field, as one field again, without what is none: R2 throws for that.
- * @returns undefined when there is nothing left, so that the condition does not count.
+ * The entity tags of an `If-None-Match` field, as one field. R2 throws for a field with anything else in it.
+ * @returns undefined for a field without any tag, which is no condition.
  */
 export function entityTags(ifNoneMatch: string | undefined): string | undefined {
   if (ifNoneMatch?.trim() === "*") return "*";
   return ifNoneMatch?.match(/(?:W\/)?"[^"]*"/g)?.join(", ");
 }
 
-/** Whether `If-None-Match` names this entity tag; weak comparison, as that field asks for. */
+/** Whether `If-None-Match` names this entity tag, by the weak comparison that the field asks for. */
 export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {
   const tags = entityTags(ifNoneMatch);
   if (tags === undefined) return false;

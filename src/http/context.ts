@@ -1,4 +1,4 @@
-/** What the middleware hands to every handler. */
+/** The context of a request, as the middleware gives it to every handler. */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Caller } from "../domain/access.ts";
@@ -9,13 +9,13 @@ export interface AppEnv {
   Variables: {
     invocation: Invocation;
     requestId: string;
-    /** Set behind `authenticate`. */
+    /** Set by `authenticate`. */
     caller: Caller;
-    /** The body as it came, set behind `jsonBody`. */
+    /** The parsed body before validation, set by `jsonBody`. */
     body?: unknown;
-    /** Set once a key was found to be this gateway's. */
+    /** Set once a key has proved to be this gateway's. */
     authenticated?: boolean;
-    /** For the log line: what the request was about. */
+    /** For the log line: the subject of the request. */
     tenantId?: string;
     taskId?: string;
     errorCode?: string;
@@ -25,7 +25,7 @@ export interface AppEnv {
 export type AppContext = Context<AppEnv>;
 export type Api = OpenAPIHono<AppEnv>;
 
-/** Scheme and host that the request came through. */
+/** The scheme and host of the request. */
 export function originOf(c: AppContext): string {
   return new URL(c.req.url).origin;
 }

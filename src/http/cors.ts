@@ -1,4 +1,7 @@
-/** CORS (Fetch standard, 3.2): a preflight is answered for any origin, without a key and without storage. */
+/**
+ * CORS (Fetch standard, 3.2). Any origin gets its preflight answered, without a key and without storage. `hono/cors` has
+ * one rule for the origin, where replies here name it, and preflights, errors and pictures say `*`.
+ */
 import { createMiddleware } from "hono/factory";
 import type { AppEnv } from "./context.ts";
 
@@ -32,7 +35,7 @@ export const cors = createMiddleware<AppEnv>(async (c, next) => {
   await next();
   const origin = c.req.header("origin");
   const { headers } = c.res;
-  // Errors and pictures have said `*` already.
+  // Errors and pictures say `*` themselves.
   if (origin !== undefined && !headers.has("access-control-allow-origin")) {
     headers.set("access-control-allow-origin", origin);
     headers.append("vary", "Origin");

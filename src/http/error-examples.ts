@@ -1,7 +1,7 @@
-/** An example of each error, made by what makes the real ones; only the texts are of the document's own. */
+/** An example of each error for the document. The envelope is that of real errors; the messages are written here. */
 import { ApiError, type ErrorCode, errorBody, errorCodes } from "../errors.ts";
 
-/** What differs from one occasion to the next is as one of them. */
+/** Numbers and names in a message are those of one occasion. */
 const messages: Record<ErrorCode, string> = {
   invalid_json: "The body is not valid JSON.",
   invalid_request: "n: must be at most 5; size.width: must be at least 64",
@@ -40,7 +40,7 @@ const messages: Record<ErrorCode, string> = {
   unavailable: "The gateway cannot answer right now. Nothing was charged; try again.",
 };
 
-/** Which field it is about, where an error always says so. */
+/** The field that an error names, where it always names one. */
 const params: Partial<Record<ErrorCode, string>> = {
   invalid_request: "n",
   invalid_media_url: "image_urls",

@@ -4,7 +4,7 @@ import { routePath } from "hono/route";
 import type { Invocation } from "../platform/invocation.ts";
 import type { AppEnv } from "./context.ts";
 
-/** Gives the request its id and what it reaches the outside through; logs one line when it is answered. */
+/** Gives the request its id and its invocation, and logs one line once it is answered. */
 export function observe(invocationFor: (ctx: ExecutionContext) => Invocation) {
   return createMiddleware<AppEnv>(async (c, next) => {
     const invocation = invocationFor(c.executionCtx as ExecutionContext);
@@ -13,10 +13,10 @@ export function observe(invocationFor: (ctx: ExecutionContext) => Invocation) {
     c.set("requestId", invocation.newId("request"));
     await next();
     const totalMs = invocation.now() - startMs;
-    // Not by `c.header`, which copies a reply that is there already.
+    // `c.header` would copy the reply.
     const { headers } = c.res;
     headers.set("x-request-id", c.get("requestId"));
-    // Only a caller who has shown a key learns where the time went.
+    // Timing is for callers with a valid key alone.
     if (c.get("authenticated")) {
       const steps = Object.entries({ ...invocation.spent.ms, total: totalMs });
       headers.set("server-timing", steps.map(([name, ms]) => `${name};dur=${ms}`).join(", "));
@@ -25,7 +25,7 @@ export function observe(invocationFor: (ctx: ExecutionContext) => Invocation) {
       event: "request",
       request: c.get("requestId"),
       method: c.req.method,
-      // The pattern, never the path: a path can hold what is nobody's business.
+      // The pattern, since a path can hold personal data.
       route: routePath(c, -1),
       status: c.res.status,
       code: c.get("errorCode"),

@@ -1,4 +1,4 @@
-/** What replies look like in the OpenAPI document, and the headers that several of them share. */
+/** The parts of replies that operations share: schemas and errors for the OpenAPI document, and the headers of limits. */
 import * as z from "zod";
 import type { PolicyState } from "../domain/admission.ts";
 import { type ErrorCode, errorCodes, errorStatus, neverRetry } from "../errors.ts";
@@ -22,6 +22,7 @@ export const errorEnvelope = z
 export const listReply = <Item extends z.ZodType>(item: Item) =>
   z.object({ object: z.literal("list"), data: z.array(item), next_cursor: z.string().nullable() });
 
+/** A JSON body, for a contract. */
 export const json = <Schema extends z.ZodType>(schema: Schema, description: string) => ({
   description,
   content: { "application/json": { schema } },
@@ -47,7 +48,7 @@ function headersOf(code: ErrorCode): ReplyHeader[] {
   ];
 }
 
-/** The error replies of an operation, for its contract: by status, naming the codes. */
+/** The error replies of an operation, for its contract: one a status, which names its codes. */
 export function errorReplies(...codes: ErrorCode[]) {
   const always: ErrorCode[] = ["internal_error", "misconfigured"];
   const byStatus = Map.groupBy([...codes, ...always], errorStatus);
@@ -91,8 +92,8 @@ export const bodyErrors = [
 ] as const satisfies ErrorCode[];
 
 /**
- * The limits in force: the fields of draft-ietf-httpapi-ratelimit-headers-10, as structured fields (RFC 9651), and
- * the older names that OpenAI's clients read. Tasks in flight have no window.
+ * The headers that show the limits in force: those of draft-ietf-httpapi-ratelimit-headers-10, as structured fields
+ * (RFC 9651), and the older ones that OpenAI's clients read. Tasks in flight have no window.
  */
 export function limitHeaders(policies: readonly PolicyState[]): Record<string, string> {
   if (policies.length === 0) return {};

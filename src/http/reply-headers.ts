@@ -1,4 +1,4 @@
-/** The headers of replies, as the OpenAPI document names them: what each means once, and references to it. */
+/** The headers of replies: what each means, once for the OpenAPI document, and references to it. */
 
 const text = { type: "string" as const };
 const count = { type: "integer" as const, minimum: 0 };
@@ -12,7 +12,7 @@ interface Header {
 export const replyHeaders = {
   "x-request-id": { description: "Names this request in the gateway's log.", schema: text, required: true },
   "server-timing": {
-    description: "Where the time went, in milliseconds, once a key was shown.",
+    description: "The request's steps in milliseconds, for a caller with a valid key.",
     schema: text,
   },
   location: { description: "The task's path.", schema: { type: "string", format: "uri-reference" } },
@@ -42,8 +42,8 @@ export const replyHeaders = {
     description: "`false`: sent again, the same request ends in the same way.",
     schema: { type: "string", enum: ["false"] },
   },
-  "www-authenticate": { description: "How to show a key.", schema: { type: "string", enum: ["Bearer"] } },
-  allow: { description: "The methods that there are.", schema: text },
+  "www-authenticate": { description: "How to send a key.", schema: { type: "string", enum: ["Bearer"] } },
+  allow: { description: "The methods that the path has.", schema: text },
   "content-range": { description: "Which bytes these are, of how many.", schema: text },
   "content-length": { description: "Bytes.", schema: count },
   "accept-ranges": { description: "Parts can be asked for.", schema: { type: "string", enum: ["bytes"] } },
@@ -53,7 +53,7 @@ export const replyHeaders = {
 
 export type ReplyHeader = keyof typeof replyHeaders;
 
-/** The headers of a reply to a submission that the limits were asked about. */
+/** The headers of a reply to a request that the limits have counted. */
 export const limitFields = [
   "ratelimit-policy",
   "ratelimit",
@@ -62,12 +62,15 @@ export const limitFields = [
   "x-ratelimit-reset-requests",
 ] as const satisfies ReplyHeader[];
 
+/** For a reply that no cache may keep. */
+export const notStored = { "cache-control": "no-store" };
+
 /** References to headers, for a reply's contract. */
 export function headers(...names: ReplyHeader[]) {
   return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
 }
 
-/** Replies of an operation, each with these headers too. */
+/** The replies of an operation, each with these headers as well. */
 export function withHeaders<Replies extends Record<number, object>>(
   replies: Replies,
   ...names: ReplyHeader[]

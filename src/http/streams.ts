@@ -1,4 +1,4 @@
-/** Replies that are made bit by bit. */
+/** Replies that are streams. */
 
 const encoder = new TextEncoder();
 
@@ -6,7 +6,7 @@ export function encode(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** Pulled by the client's pace; a client that leaves ends the generator, and with it all reading. */
+/** A stream that the client's pace pulls. A client that leaves ends the generator, and with it all polling. */
 export function streamOf(chunks: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     async pull(controller) {

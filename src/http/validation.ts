@@ -1,15 +1,13 @@
-/** Reading a request's body within its bounds, and telling what is wrong with it. */
+/** JSON bodies, and the one error for whatever breaks a schema. */
 import { createMiddleware } from "hono/factory";
 import type * as z from "zod";
 import { ApiError } from "../errors.ts";
+import { readBody } from "./body.ts";
 import type { AppEnv } from "./context.ts";
 
-export const maxJsonBytes = 65_536;
-/**
- * So much of a refused body is read on, so that the reply is not lost to a connection reset; one that takes longer is given
- * up.
- */
-const jsonBounds: Bounds = { maxBytes: 16 * 1_048_576, maxMs: 30_000 };
+const maxJsonBytes = 65_536;
+/** Bounds of a body of which nothing is kept. A slower or longer one costs its client the reply. */
+const drained = { keptBytes: 0, readBytes: 16 * 1_048_576, maxMs: 30_000 };
 
 const jsonType = "application/json";
 
@@ -17,7 +15,7 @@ const jsonType = "application/json";
 export const jsonBody = createMiddleware<AppEnv>(async (c, next) => {
   const type = c.req.header("content-type") ?? "";
   if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
-    await readAll(c.req.raw.body, jsonBounds);
+    await readBody(c.req.raw, drained);
     throw new ApiError(
       "unsupported_media_type",
       "The body must be JSON, with Content-Type: application/json.",
@@ -25,7 +23,7 @@ export const jsonBody = createMiddleware<AppEnv>(async (c, next) => {
   }
   const coding = c.req.header("content-encoding") ?? "identity";
   if (coding.trim().toLowerCase() !== "identity") {
-    await readAll(c.req.raw.body, jsonBounds);
+    await readBody(c.req.raw, drained);
     throw new ApiError(
       "unsupported_media_type",
       "The body must not be compressed: send no Content-Encoding.",
@@ -36,7 +34,7 @@ export const jsonBody = createMiddleware<AppEnv>(async (c, next) => {
   c.set("body", body);
   const lossy = lossyPart(body, []);
   if (lossy) throw invalidRequest([lossy]);
-  // Where the validator finds it, which reads JSON under one name only. Hono keeps promises here, whatever its types say.
+  // The validator reads JSON from here alone. Hono keeps promises here, against its types.
   c.req.bodyCache.text = Promise.resolve(text) as unknown as string;
   if (type !== jsonType) {
     const headers = new Headers(c.req.raw.headers);
@@ -58,8 +56,8 @@ function parseJson(text: string): unknown {
 const maxDepth = 16;
 
 /**
- * What JSON can say and no database keeps: half a surrogate pair, and a key that JavaScript takes for itself.
- * @returns the first such place; one is enough, and a body full of them must not become a reply full of them.
+ * Finds what JSON can say and no database keeps: half a surrogate pair, or a key that JavaScript takes for itself.
+ * @returns the first such place only: a body full of them must not become a reply full of them.
  */
 export function lossyPart(value: unknown, path: string[]): Issue | undefined {
   if (typeof value === "string") {
@@ -77,9 +75,10 @@ export function lossyPart(value: unknown, path: string[]): Issue | undefined {
 }
 
 async function readText(request: Request): Promise<string> {
-  const length = request.headers.get("content-length");
-  const isShort = length !== null && Number(length) <= maxJsonBytes;
-  const bytes = isShort ? await readWhole(request, jsonBounds.maxMs) : await readChunks(request);
+  const { bytes, size } = await readBody(request, { ...drained, keptBytes: maxJsonBytes });
+  if (size > maxJsonBytes) {
+    throw new ApiError("body_too_large", `The body must be at most ${maxJsonBytes} bytes of JSON.`);
+  }
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
   } catch {
@@ -87,75 +86,7 @@ async function readText(request: Request): Promise<string> {
   }
 }
 
-async function readChunks({ body }: Request): Promise<ArrayBuffer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  await readAll(body, jsonBounds, (chunk) => {
-    size += chunk.byteLength;
-    if (size <= maxJsonBytes) chunks.push(chunk);
-  });
-  if (size > maxJsonBytes) {
-    throw new ApiError("body_too_large", `The body must be at most ${maxJsonBytes} bytes of JSON.`);
-  }
-  return new Blob(chunks).arrayBuffer();
-}
-
-/** Reads a body that says it is short, which HTTP holds it to (RFC 9112, 6.3), in one call instead of one a chunk. */
-async function readWhole(request: Request, maxMs: number): Promise<ArrayBuffer> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<"late">((resolve) => {
-    timer = setTimeout(() => resolve("late"), maxMs);
-  });
-  const read = await Promise.race([request.arrayBuffer().catch(() => "broken" as const), late]);
-  clearTimeout(timer);
-  if (read === "late") throw tooSlow(maxMs);
-  if (read === "broken") throw brokenOff();
-  return read;
-}
-
-// Nobody may be there to hear it, but it is no fault of the gateway's.
-const brokenOff = () => new ApiError("invalid_request", "The body broke off before its end.");
-const tooSlow = (maxMs: number) =>
-  new ApiError("invalid_request", `The body took longer than ${maxMs / 1000} s.`);
-
-export interface Bounds {
-  maxBytes: number;
-  maxMs: number;
-}
-
-/** Reads a body to its end, within bounds of size and time. */
-export async function readAll(
-  body: ReadableStream<Uint8Array> | null,
-  { maxBytes, maxMs }: Bounds,
-  take: (chunk: Uint8Array) => void = () => undefined,
-): Promise<void> {
-  if (!body) return;
-  const reader = body.getReader();
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    reader.cancel().catch(() => undefined);
-  }, maxMs);
-  let size = 0;
-  try {
-    for (let read = await reader.read(); !read.done; read = await reader.read()) {
-      take(read.value);
-      size += read.value.byteLength;
-      if (size > maxBytes) {
-        await reader.cancel();
-        return;
-      }
-    }
-  } catch {
-    // A read that is cancelled while it waits fails, too.
-    throw late ? tooSlow(maxMs) : brokenOff();
-  } finally {
-    clearTimeout(timer);
-  }
-  if (late) throw tooSlow(maxMs);
-}
-
-/** A reply stays small, whatever came. */
+/** These keep the reply small, however many faults a body has. */
 const maxProblems = 20;
 const maxFieldCharacters = 200;
 
@@ -168,7 +99,7 @@ interface Problem {
 
 export type Issue = Pick<z.core.$ZodIssue, "path" | "message"> & Partial<Record<keyof RuleFacts, unknown>>;
 
-/** What Zod's issues may carry, beside path and message. */
+/** The rest of what Zod's issues may carry. */
 interface RuleFacts {
   code: string;
   expected: string;
@@ -180,16 +111,16 @@ interface RuleFacts {
 }
 
 /**
- * Turns whatever breaks a schema into `invalid_request`: `param` is the first field, the text lists all.
+ * Turns the issues of a schema into `invalid_request`: `param` is the first field, the message lists all of them.
  * @param issues Zod's, or ones of the same shape from checks that need more than the body.
  */
 export function invalidRequest(issues: readonly Issue[]): ApiError {
   const problems = issues.flatMap(problemsOf);
-  const told = problems
+  const listed = problems
     .slice(0, maxProblems)
     .map(({ field, text }) => (field ? `${field.slice(0, maxFieldCharacters)}: ${text}` : text));
-  const rest = problems.length - told.length;
-  const message = [...told, ...(rest > 0 ? [`and ${rest} more`] : [])].join("; ");
+  const rest = problems.length - listed.length;
+  const message = [...listed, ...(rest > 0 ? [`and ${rest} more`] : [])].join("; ");
   return new ApiError("invalid_request", message, {
     param: problems[0]?.root.slice(0, maxFieldCharacters) || null,
   });
@@ -219,12 +150,12 @@ const nouns: Record<string, string> = {
 
 const required = "is required";
 
-/** The rule that is broken, as the end of a sentence that starts with the field's name. */
+/** The broken rule, as the end of a sentence that starts with the field's name. */
 function ruleOf(
   { code, expected = "", origin = "", minimum, maximum, values }: Partial<RuleFacts>,
   message: string,
 ) {
-  // A schema's own words tell more than its kind of rule does; Zod's begin otherwise.
+  // A schema's own message says more than its kind of rule does. Zod's messages begin otherwise.
   if (/^(?:is|must) /.test(message)) return message;
   const noun = origin === "string" ? " character" : origin === "array" ? " item" : "";
   const unit = (count: unknown) => (noun === "" || count === 1 ? noun : `${noun}s`);

@@ -6,7 +6,9 @@ import type { Invocation } from "../../platform/invocation.ts";
 import { authorize } from "../tenants/authorize.ts";
 import { type EraseResult, eraseEndUser, eraseTask } from "./erase.ts";
 
-export type DeleteResult = { kind: EraseResult } | { kind: "key_refused"; refusal: KeyRefusal };
+export type DeleteResult =
+  | { [Kind in EraseResult]: { kind: Kind } }[EraseResult]
+  | { kind: "key_refused"; refusal: KeyRefusal };
 
 export async function deleteTask(invocation: Invocation, caller: Caller, id: string): Promise<DeleteResult> {
   const authorized = await authorize(invocation, caller, { action: "delete" }, [

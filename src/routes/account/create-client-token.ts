@@ -1,4 +1,4 @@
-/** `POST /v1/client-tokens`: a token for one end user's page. */
+/** `POST /v1/client-tokens`: mints a token for one end user's page. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { defaultTokenSettings } from "../../domain/keys.ts";
@@ -8,8 +8,9 @@ import { type Minted, mintByTurnstile, mintToken } from "../../flows/tenants/min
 import { networkAddress } from "../../http/authenticate.ts";
 import type { Api, AppContext } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
+import { notStored } from "../../http/reply-headers.ts";
 import { type Issue, invalidRequest, jsonBody } from "../../http/validation.ts";
-import { keyRefused } from "../tasks/refusals.ts";
+import { unlessKeyRefused } from "../tasks/refusals.ts";
 import { allowedOrigins, modelList } from "./limit-fields.ts";
 
 const newToken = z
@@ -58,10 +59,8 @@ const contract = createRoute({
 
 export function createClientToken(api: Api): void {
   api.openapi(contract, async (c) => {
-    const minted = await mintFor(c, c.req.valid("json"));
+    const minted = unlessKeyRefused(await mintFor(c, c.req.valid("json")), "models");
     switch (minted.kind) {
-      case "key_refused":
-        throw keyRefused(minted.refusal, "models");
       case "no_turnstile":
         throw new ApiError(
           "scope_denied",
@@ -71,7 +70,7 @@ export function createClientToken(api: Api): void {
         throw invalidRequest([{ path: ["turnstile"], message: "was not accepted: solve a new challenge" }]);
       case "minted": {
         const { token, expiresMs } = minted;
-        return c.json({ token, expires_at: toSeconds(expiresMs) }, 201, { "cache-control": "no-store" });
+        return c.json({ token, expires_at: toSeconds(expiresMs) }, 201, notStored);
       }
     }
   });
@@ -94,7 +93,7 @@ async function mintFor(c: AppContext, body: z.output<typeof newToken>): Promise<
   const issues: Issue[] = [];
   if (body.turnstile !== undefined) issues.push({ path: ["turnstile"], message: "is for browser keys only" });
   if (!body.allowed_origins) issues.push({ path: ["allowed_origins"], message: "is required" });
-  // A token mints nothing; what is wrong with its body is not the first thing it should hear.
+  // A token mints nothing, and is refused for that before its body's faults.
   if (issues.length > 0 && caller.kind === "secret") throw invalidRequest(issues);
   return mintToken(invocation, caller, {
     ttlSeconds: body.ttl_seconds ?? defaultTokenSettings.ttlSeconds,

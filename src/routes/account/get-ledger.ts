@@ -3,7 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { ledgerQuery, ledgerReply, replyWithLedger } from "./ledger-reply.ts";
-import { managingTenant } from "./own-keys.ts";
+import { authorizeManager } from "./managing-key.ts";
 
 const contract = createRoute({
   method: "get",
@@ -17,5 +17,8 @@ const contract = createRoute({
 });
 
 export function getLedger(api: Api): void {
-  api.openapi(contract, async (c) => replyWithLedger(c, await managingTenant(c), c.req.valid("query")));
+  api.openapi(contract, async (c) => {
+    const { tenantId } = await authorizeManager(c);
+    return replyWithLedger(c, tenantId, c.req.valid("query"));
+  });
 }

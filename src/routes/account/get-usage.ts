@@ -1,15 +1,17 @@
-/** `GET /v1/usage`: what a tenant has, holds and has used, by its key of scope `manage`. */
+/** `GET /v1/usage`: a tenant's balance, holds, limits and use, by its key of scope `manage`. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { readUsage } from "../../d1/tenants/usage.ts";
 import { defaultLimits } from "../../domain/admission.ts";
 import { models } from "../../domain/model-catalog.ts";
 import type { Api } from "../../http/context.ts";
-import { csvReply, orCsv, periodOf, periodQuery } from "../../http/csv.ts";
+import { csvReply, formatQuery, orCsv } from "../../http/csv.ts";
+import { periodOf, periodQuery } from "../../http/period.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
+import { notStored } from "../../http/reply-headers.ts";
 import { BindingUnavailable } from "../../platform/invocation.ts";
 import { shownLimits, shownRemaining } from "./limit-fields.ts";
-import { managingTenant } from "./own-keys.ts";
+import { authorizeManager } from "./managing-key.ts";
 
 const usageDay = z.object({
   date: z.string(),
@@ -50,7 +52,7 @@ const contract = createRoute({
   tags: ["Account"],
   security: [{ key: [] }],
   summary: "Balance, limits and use by day and model",
-  request: { query: z.object(periodQuery) },
+  request: { query: z.object({ ...periodQuery, ...formatQuery }) },
   responses: {
     200: orCsv(usageReply),
     ...errorReplies(...keyErrors, "invalid_request"),
@@ -59,7 +61,7 @@ const contract = createRoute({
 
 export function getUsage(api: Api): void {
   api.openapi(contract, async (c) => {
-    const tenantId = await managingTenant(c);
+    const { tenantId } = await authorizeManager(c);
     const invocation = c.get("invocation");
     const query = c.req.valid("query");
     const { fromMs, toMs } = periodOf(invocation, query);
@@ -70,6 +72,6 @@ export function getUsage(api: Api): void {
     if (!summary) throw new BindingUnavailable("the tenant's object has no copy of its tenant");
     const { prepaid, balance, available, ...rest } = summary;
     const money = { balance: prepaid ? balance : null, available: prepaid ? available : null };
-    return c.json({ ...money, ...rest, days }, 200, { "cache-control": "no-store" });
+    return c.json({ ...money, ...rest, days }, 200, notStored);
   });
 }

@@ -1,7 +1,4 @@
-/**
- * Keys of a tenant: what is asked of a new one and what is shown, for the operator's routes and the tenant's own
- * alike.
- */
+/** A tenant's keys as they are asked for and shown, in the operator's routes and in the tenant's own. */
 import * as z from "zod";
 import type { ListedKey } from "../../d1/tenants/keys.ts";
 import { browserKeyLimits, defaultTokenSettings, keyKinds, keyScopes } from "../../domain/keys.ts";
@@ -93,7 +90,10 @@ export const madeKeyReply = keyReply
   .extend({ key: z.string().meta({ description: "Shown this once." }) })
   .meta({ id: "NewKey", examples: [{ ...exampleKey, key: "wsk_…" }] });
 
-/** The key that is asked for, or a refusal that names what does not go together. */
+/**
+ * The key that is asked for.
+ * @throws ApiError `invalid_request` that names the fields which do not go together.
+ */
 export function wantedKey(body: z.output<typeof newKey>, nowMs: number): WantedKey {
   const { kind, expires_at: expiresAt = null } = body;
   const issues: Issue[] = [];
@@ -120,6 +120,10 @@ export function wantedKey(body: z.output<typeof newKey>, nowMs: number): WantedK
       : defaultTokenSettings,
     expiresMs: expiresAt === null ? null : expiresAt * 1000,
   };
+}
+
+export function noSuchKey(): ApiError {
+  return new ApiError("not_found", "There is no such key.");
 }
 
 export function alreadyRotated(): ApiError {

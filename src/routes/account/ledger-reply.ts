@@ -1,15 +1,18 @@
-/** The ledger as it is shown, to the operator and to the tenant alike. */
+/** The ledger as the operator and the tenant see it. */
 import * as z from "zod";
 import { type LedgerLine, lineTypes } from "../../domain/ledger-lines.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { lineNumber, listLedger, listWholeLedger } from "../../flows/tenants/ledger-listing.ts";
 import type { AppContext } from "../../http/context.ts";
-import { csvReply, orCsv, periodOf, periodQuery } from "../../http/csv.ts";
+import { csvReply, formatQuery, orCsv } from "../../http/csv.ts";
 import { pageLimit } from "../../http/paging.ts";
+import { periodOf, periodQuery } from "../../http/period.ts";
 import { json, listReply } from "../../http/replies.ts";
+import { notStored } from "../../http/reply-headers.ts";
 
 export const ledgerQuery = z.object({
   ...periodQuery,
+  ...formatQuery,
   task: z.string().max(100).optional().meta({ description: "Only what is about this task." }),
   limit: pageLimit,
   cursor: z
@@ -58,7 +61,7 @@ export function viewLine(line: LedgerLine): z.output<typeof ledgerLine> {
   return { at: toSeconds(atMs), type, amount, task, reference, note, balance, held };
 }
 
-/** Replies with a tenant's ledger, all of it unless a period is given. */
+/** Replies with a page of a tenant's ledger, or with the CSV of all of it. Without a period it goes back to the start. */
 export async function replyWithLedger(c: AppContext, tenantId: string, query: z.output<typeof ledgerQuery>) {
   const invocation = c.get("invocation");
   const asked = { ...periodOf(invocation, query, 100 * 366), taskId: query.task ?? null };
@@ -70,7 +73,5 @@ export async function replyWithLedger(c: AppContext, tenantId: string, query: z.
   const { lines, more } = await listLedger(invocation, tenantId, { ...asked, before, limit: query.limit });
   const last = lines.at(-1);
   const next_cursor = more && last ? String(lineNumber(last)) : null;
-  return c.json({ object: "list" as const, data: lines.map(viewLine), next_cursor }, 200, {
-    "cache-control": "no-store",
-  });
+  return c.json({ object: "list" as const, data: lines.map(viewLine), next_cursor }, 200, notStored);
 }

@@ -1,11 +1,11 @@
-/** What tenants and keys are set to, as the API takes and shows it. */
+/** The settings that tenants and keys have in common, as the API takes and shows them. */
 import * as z from "zod";
 import { defaultLimits, type LimitName, type Limits, limitNames } from "../../domain/admission.ts";
 import { models } from "../../domain/model-catalog.ts";
 import { originProblem } from "../../domain/origins.ts";
 import { maxLimit } from "../../domain/rate-bucket.ts";
 
-/** The default of `file_bytes` is a little above the usual bound, and what is shown can be given back. */
+/** The default of `file_bytes` is above the usual bound, and a limit that is shown can be given back. */
 const limit = (name: LimitName) =>
   z
     .int()
@@ -17,7 +17,7 @@ function limitFields<Schema extends z.ZodType>(field: (name: LimitName) => Schem
   return Object.fromEntries(limitNames.map((name) => [name, field(name)])) as Record<LimitName, Schema>;
 }
 
-/** Limits as they are given: what is left out stays, or is the default. */
+/** Limits as they are given. A limit that is left out stays, or takes the default. */
 export const givenLimits = z
   .strictObject(
     limitFields((name) =>

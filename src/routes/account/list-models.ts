@@ -23,7 +23,7 @@ const modelReply = z
     ],
   });
 
-const contract = (path: string, operationId: string, tag: string) =>
+export const modelsContract = (path: string, operationId: string, tag: string) =>
   createRoute({
     method: "get",
     path,
@@ -41,15 +41,11 @@ const contract = (path: string, operationId: string, tag: string) =>
 const modelsSince = 1_767_225_600;
 
 export function listModels(api: Api, config: Config): void {
-  serveModels(api, config, contract("/v1/models", "list-models", "Models"));
+  serveModels(api, config, modelsContract("/v1/models", "list-models", "Models"));
 }
 
-/** `GET /openai/v1/models`: the same list, where OpenAI's clients look for it. */
-export function openAiListModels(api: Api, config: Config): void {
-  serveModels(api, config, contract("/openai/v1/models", "openai-list-models", "OpenAI"));
-}
-
-function serveModels(api: Api, config: Config, route: ReturnType<typeof contract>): void {
+/** Serves the list; the two routes differ in their contracts alone. */
+export function serveModels(api: Api, config: Config, route: ReturnType<typeof modelsContract>): void {
   api.openapi(route, async (c) => {
     const caller = c.get("caller");
     const authorized = await authorize(c.get("invocation"), caller, { action: "quote" });

@@ -1,14 +1,14 @@
-/** A tenant as the operator gives it and gets it shown. */
+/** A tenant as the operator sets it: for a new one, and for a change. */
 import * as z from "zod";
 import type { Config } from "../../config.ts";
 import { maxAmount } from "../../domain/account.ts";
-import { defaultLimits } from "../../domain/admission.ts";
 import { tenantIdPattern } from "../../domain/ids.ts";
-import { givenLimits, modelList, prices, shownLimits } from "../account/limit-fields.ts";
-import { givenWebhook, webhookReply } from "../webhooks/webhook-fields.ts";
+import { givenLimits, modelList, prices } from "../account/limit-fields.ts";
+import { givenWebhook } from "../webhooks/webhook-fields.ts";
 
 const name = z.string().trim().min(1).max(200);
-const status = z.enum(["active", "suspended"]);
+/** Suspended: all keys of the tenant are refused. */
+export const tenantStatus = z.enum(["active", "suspended"]);
 const credits = z.int().min(0).max(maxAmount);
 
 const settings = (config: Config) => ({
@@ -19,7 +19,7 @@ const settings = (config: Config) => ({
     description: "Credits. Null: not prepaid, metered only. In a change: what the balance is set to.",
   }),
   low_balance: credits.nullable().optional().meta({
-    description: "`balance.low` is told when what is available falls below this.",
+    description: "`balance.low` is sent when what is available falls below this.",
   }),
   models: modelList.nullable().optional().meta({ description: "Null: all." }),
   retention_days: z.int().min(1).max(36_500).nullable().optional().meta({
@@ -31,7 +31,7 @@ const settings = (config: Config) => ({
   webhook: givenWebhook(config)
     .nullable()
     .optional()
-    .meta({ description: "Where the tenant is told of its tasks. Null: nowhere." }),
+    .meta({ description: "Where the tenant is notified of its tasks. Null: nowhere." }),
 });
 
 export const newTenant = (config: Config) =>
@@ -55,48 +55,8 @@ export const newTenant = (config: Config) =>
         },
       ],
     });
-export const tenantChange = (config: Config) =>
-  z.strictObject({ ...settings(config), name: name.optional(), status: status.optional() }).meta({
-    examples: [{ status: "suspended" }, { limits: { images_per_minute: 120 }, retention_days: 30 }],
-  });
 
-export const tenantReply = z
-  .object({
-    id: z.string(),
-    object: z.literal("tenant"),
-    name: z.string(),
-    status,
-    limits: shownLimits,
-    prices,
-    models: modelList.nullable(),
-    balance: z.int().nullable().meta({ description: "Topped up − charged. Null: not prepaid." }),
-    held: z.int(),
-    available: z.int().nullable(),
-    low_balance: z.int().nullable(),
-    retention_days: z.int().nullable(),
-    turnstile: z.boolean().meta({ description: "Whether a `turnstile_secret` is set." }),
-    webhook: webhookReply,
-    created: z.int(),
-  })
-  .meta({
-    id: "Tenant",
-    examples: [
-      {
-        id: "acme",
-        object: "tenant",
-        name: "Acme Inc.",
-        status: "active",
-        limits: { ...defaultLimits, images_per_day: 500 },
-        prices: { "wan-2.7-image": 40 },
-        models: null,
-        balance: 3_000,
-        held: 0,
-        available: 3_000,
-        low_balance: null,
-        retention_days: null,
-        turnstile: false,
-        webhook: { object: "webhook", url: null, events: ["task.completed"], status: "off" },
-        created: 1_757_165_031,
-      },
-    ],
+export const tenantChange = (config: Config) =>
+  z.strictObject({ ...settings(config), name: name.optional(), status: tenantStatus.optional() }).meta({
+    examples: [{ status: "suspended" }, { limits: { images_per_minute: 120 }, retention_days: 30 }],
   });

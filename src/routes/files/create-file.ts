@@ -4,10 +4,10 @@ import * as z from "zod";
 import { imageExtensions, toSeconds } from "../../domain/task.ts";
 import { fileUrl, maxUploadBytes, type StoredFile } from "../../domain/uploads.ts";
 import { admitFile, keepFile, releaseFileHold } from "../../flows/files/files.ts";
+import { declaredBytes } from "../../http/body.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
-import { declaredBytes } from "../../http/form.ts";
 import { errorReplies, json, keyErrors, limitHeaders } from "../../http/replies.ts";
-import { headers, limitFields, withHeaders } from "../../http/reply-headers.ts";
+import { headers, limitFields, notStored, withHeaders } from "../../http/reply-headers.ts";
 import { linkBases } from "../../platform/invocation.ts";
 import { fileRefused, keyRefused } from "../tasks/refusals.ts";
 import { fileProblem, readUpload } from "./upload.ts";
@@ -25,7 +25,7 @@ const contract = createRoute({
     "As a form's field `file`, or as the body itself. A PNG, JPEG or WebP by its bytes, with sides of 240 to 8,000 " +
     "pixels. Its URL goes into `image_urls`, needs no key and lives for 72 hours.",
   security: [{ key: [] }],
-  // Not under `request`, where the body would be parsed before its caller was let in.
+  // A body under `request` would be parsed before its caller is authorized.
   requestBody: {
     required: true,
     description: `At most ${maxUploadBytes} bytes, whatever surrounds the file included.`,
@@ -92,11 +92,11 @@ export function createFile(api: Api): void {
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
     const admission = await admitFile(invocation, c.get("caller"), {
-      bytes: declaredBytes(c),
+      bytes: declaredBytes(c.req.raw),
       isRequest: true,
     });
     if (admission.kind === "key_refused") throw keyRefused(admission.refusal);
-    // On errors as well: what reached the limits is told of them.
+    // The headers are on errors as well: the limits counted this request.
     for (const [name, value] of Object.entries(limitHeaders(admission.policies))) c.header(name, value);
     if (admission.kind !== "admitted") throw fileRefused(admission);
     const { fileHold } = admission;
@@ -109,7 +109,7 @@ export function createFile(api: Api): void {
     }
     const kept = await keepFile(invocation, fileHold, bytes, null);
     if (kept.kind === "no_picture") throw fileProblem(kept.problem);
-    return c.json(viewFile(c, kept.file), 201, { "cache-control": "no-store" });
+    return c.json(viewFile(c, kept.file), 201, notStored);
   });
 }
 

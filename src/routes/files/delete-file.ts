@@ -1,11 +1,11 @@
-/** `DELETE /v1/files/{id}`: erases an uploaded file before its time. */
+/** `DELETE /v1/files/{id}`: erases an uploaded file before it expires. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { ApiError } from "../../errors.ts";
 import { deleteFile } from "../../flows/files/files.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
-import { keyRefused } from "../tasks/refusals.ts";
+import { unlessKeyRefused } from "../tasks/refusals.ts";
 
 const contract = createRoute({
   method: "delete",
@@ -22,14 +22,9 @@ const contract = createRoute({
 
 export function deleteFileRoute(api: Api): void {
   api.openapi(contract, async (c) => {
-    const result = await deleteFile(c.get("invocation"), c.get("caller"), c.req.valid("param").id);
-    switch (result.kind) {
-      case "key_refused":
-        throw keyRefused(result.refusal);
-      case "not_found":
-        throw new ApiError("not_found", "There is no such file.");
-      case "deleted":
-        return c.body(null, 204);
-    }
+    const { id } = c.req.valid("param");
+    const result = unlessKeyRefused(await deleteFile(c.get("invocation"), c.get("caller"), id));
+    if (result.kind === "not_found") throw new ApiError("not_found", "There is no such file.");
+    return c.body(null, 204);
   });
 }

@@ -1,11 +1,11 @@
-/** `GET /files/{id}.{ext}`: an uploaded file, to anybody who has its URL, which is the upstream. */
+/** `GET /files/{id}.{ext}`: serves an uploaded file by its URL, without a key, since the upstream fetches it. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { ApiError } from "../../errors.ts";
 import { readFile } from "../../flows/files/files.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies } from "../../http/replies.ts";
-import { headers } from "../../http/reply-headers.ts";
+import { headers, notStored } from "../../http/reply-headers.ts";
 
 const contract = createRoute({
   method: "get",
@@ -37,11 +37,11 @@ export function getFile(api: Api): void {
       headers: {
         "content-type": file.contentType,
         "content-length": String(file.bytes),
-        // A stranger's bytes on the gateway's own host: nothing in them may run or be shown here.
+        // A caller's bytes must neither run nor be shown under the gateway's own host.
         "content-disposition": `attachment; filename="${name}"`,
         "x-content-type-options": "nosniff",
         "content-security-policy": "default-src 'none'; sandbox",
-        "cache-control": "no-store",
+        ...notStored,
       },
     });
   });

@@ -1,30 +1,32 @@
 /**
- * An upload's body: read within its bounds into one buffer, of which the file is a part. Nothing of it is looked at
- * before its caller was let in, and nothing more of it is kept than was held.
+ * An upload's body. It is read into one buffer after its caller is let in, and no more of it is kept than was held.
  */
 import { createMiddleware } from "hono/factory";
 import { maxUploadBytes } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
+import { declaredBytes, readBody } from "../../http/body.ts";
 import type { AppContext, AppEnv } from "../../http/context.ts";
-import { bytesOf, declaredBytes, isFile, isForm, partsOf, readBody } from "../../http/form.ts";
-import { invalidRequest, readAll } from "../../http/validation.ts";
+import { bytesOf, isFile, isForm, partsOf } from "../../http/form.ts";
+import { invalidRequest } from "../../http/validation.ts";
 
-/** So much of a refused upload is read on, so that the reply is not lost to a connection reset. */
-const drain = { maxBytes: 2 * maxUploadBytes, maxMs: 30_000 };
+/** So much of a refused upload is read on, so that its client gets the reply instead of a connection reset. */
+const readBytes = 2 * maxUploadBytes;
 
-/** Reads what is left of a body that was refused before its end, and keeps none of it. */
+/** Reads the rest of a body that was refused before its end, and keeps none of it. */
 export const drainRefused = createMiddleware<AppEnv>(async (c, next) => {
   await next();
   const { body } = c.req.raw;
   if (c.res.status < 400 || !body || body.locked || c.req.raw.bodyUsed) return;
-  await readAll(body, drain).catch(() => undefined);
+  await readBody(c.req.raw, { keptBytes: 0, readBytes, maxMs: 30_000 }).catch(() => undefined);
 });
 
+/** The refusal of what an upload's one field holds. */
 export const fileProblem = (message: string) => invalidRequest([{ path: ["file"], message }]);
 
 /**
  * Reads the file out of a body.
- * @param mostBytes How long the body may be, by what it declared.
+ * @param mostBytes The length that was admitted, and that the body may have.
+ * @throws ApiError for a body that is too long, is cut off, or is not one file.
  */
 export async function readUpload(c: AppContext, mostBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   if (!isForm(c) && !/^image\/[\w.+-]+\s*(?:;|$)/i.test(c.req.header("content-type") ?? "")) {
@@ -33,8 +35,8 @@ export async function readUpload(c: AppContext, mostBytes: number): Promise<Uint
       "The body must be multipart/form-data with the field file, or an image with its Content-Type.",
     );
   }
-  if ((declaredBytes(c) ?? 0) > maxUploadBytes) throw tooLarge();
-  const { bytes, size } = await readBody(c, { keptBytes: mostBytes, readBytes: drain.maxBytes });
+  if ((declaredBytes(c.req.raw) ?? 0) > maxUploadBytes) throw tooLarge();
+  const { bytes, size } = await readBody(c.req.raw, { keptBytes: mostBytes, readBytes });
   if (size > maxUploadBytes) throw tooLarge();
   if (size > mostBytes)
     throw fileProblem(`must be at most ${mostBytes} bytes, which is what there is room for`);

@@ -1,6 +1,6 @@
 /**
- * `GET /images/{id}.{ext}`: a stored picture, to anybody who has its URL. Browsers may keep it for good, the edge for an
- * hour (src/flows/edge-copy.ts).
+ * `GET /images/{id}.{ext}`: serves a stored picture by its URL, without a key. Browsers may keep it for good, the edge
+ * for an hour (`src/flows/images/edge-copy.ts`).
  */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
@@ -101,7 +101,7 @@ export function getImage(api: Api): void {
 
 const contentTypes = Object.entries(imageExtensions) as [ImageContentType, string][];
 
-/** What a file's name says; undefined for a name that no picture has. */
+/** The picture that a file's name stands for; undefined for a name that no picture has. */
 function pictureNamed(file: string): { id: string; contentType: ImageContentType } | undefined {
   const dot = file.lastIndexOf(".");
   const id = file.slice(0, dot);
@@ -109,7 +109,7 @@ function pictureNamed(file: string): { id: string; contentType: ImageContentType
   return contentType && imageIdPattern.test(id) ? { id, contentType } : undefined;
 }
 
-/** One range of bytes (RFC 9110, 14.1.2). Several, or another unit: the field is ignored, as it may be. */
+/** One range of bytes (RFC 9110, 14.1.2). A field with several ranges, or in another unit, may be ignored and is. */
 function singleRange(header: string | undefined): R2Range | undefined {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header?.trim() ?? "");
   const [, first = "", last = ""] = match ?? [];

@@ -1,6 +1,7 @@
 /**
- * `GET /openapi.json`: OpenAPI 3.1, made from the very schemas that validate. Here is only what belongs to no operation,
- * or to all of them.
+ * `GET /openapi.json`: OpenAPI 3.1, made from the schemas that validate. This file has the parts that belong to no
+ * operation, or to all of them. The document depends on the configuration (`MODEL_ALIASES`, `PUBLIC_BASE_URL`), so it is
+ * made in the Worker.
  */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
@@ -26,7 +27,7 @@ const info = {
   version: "0.1.0",
   summary: "Wan 2.7 image generation and editing: tasks that always end, pictures that stay.",
   description: [
-    "A submission answers with a task. Read it, wait for it, stream it or be told by webhook: all show the same record.",
+    "A submission answers with a task. Read it, wait for it, stream it or be notified by webhook: all show the same record.",
     "Times are unix seconds, sizes bytes, money whole credits. A list is `{object, data, next_cursor}`.",
     "Every error is one envelope with a stable `error.code`. A path that there is not answers " +
       "404 `not_found`, and a method that a path does not have 405 `method_not_allowed` with `Allow`.",
@@ -39,12 +40,12 @@ const tags = [
   ["Images", "Submit a generation or an edit, and fetch its pictures."],
   ["Files", "Reference images, uploaded for a few days."],
   ["OpenAI", "What OpenAI's clients send, as they send it: give them `<gateway>/openai/v1` as the base URL."],
-  ["Tasks", "Read, list, follow, cancel and erase tasks."],
+  ["Tasks", "Read, list, stream, cancel and erase tasks."],
   ["Models", "What there is, and what it costs."],
   ["Client tokens", "Short-lived, limited tokens for a page's visitors."],
   ["Account", "Balance, limits, use and ledger of the tenant."],
   ["Keys", "The tenant's own keys. Scope `manage`."],
-  ["Webhooks", "Where the tenant is told of its tasks, and what was told. Scope `manage`."],
+  ["Webhooks", "Where the tenant is notified of its tasks, and the deliveries. Scope `manage`."],
   ["Admin: tenants", "The operator's: tenants and what they are set to."],
   ["Admin: keys", "The operator's: keys of a tenant."],
   ["Admin: money", "The operator's: credits, ledgers and use."],
@@ -86,7 +87,7 @@ export function openApiDocument(api: Api): void {
   for (const [code, example] of Object.entries(errorExamples())) {
     registry.registerComponent("examples", code, example);
   }
-  // Of no operation: it is what a path answers to all others.
+  // This reply belongs to no operation: a path gives it to all methods that it does not have.
   registry.registerComponent("responses", "MethodNotAllowed", {
     description: "`method_not_allowed`",
     headers: headers("x-request-id", "server-timing", "allow"),
@@ -98,7 +99,7 @@ export function openApiDocument(api: Api): void {
     },
   });
   registerWebhooks(api);
-  // Routes do not change while an isolate lives.
+  // The first request makes the document. Routes do not change while an isolate lives.
   let made: ReturnType<typeof makeDocument> | undefined;
   registry.registerPath(contract);
   api.get(contract.path, (c) => {
@@ -116,7 +117,7 @@ interface Operation {
   responses: Record<string, { headers?: object }>;
 }
 
-/** The document without its servers: what the contracts say, and what goes for all of them. */
+/** The document without its servers: the contracts, and the headers that all replies have. */
 export function makeDocument(api: Api) {
   const document = api.getOpenAPI31Document({ openapi: "3.1.1", info, servers: [], tags });
   const operations = Object.values(document.paths ?? {}).flatMap((methods) => Object.values(methods));

@@ -1,6 +1,6 @@
 /**
- * The pages, which `npm run build` makes of `src/web`: static assets, with what a browser has to be told of them. They
- * pass through the Worker, so that every route of the API goes first and errors are the API's own.
+ * Serves the pages, which `npm run build` makes of `src/web`: static assets, with the headers that protect them. They
+ * pass through the Worker, so that the API's routes take precedence and errors are the API's own.
  */
 
 import { ApiError } from "../../errors.ts";
@@ -28,9 +28,9 @@ async function servePage(c: AppContext): Promise<Response> {
 }
 
 /**
- * Everything from here and nothing from elsewhere, whatever a library may have in mind; no script and no style but from
- * files. The pages call the API, and show its pictures, where those are published. Swagger UI has small pictures in its
- * style sheet as `data:`, and the playground shows a file before it is uploaded as `blob:`.
+ * The policy allows scripts and styles from the gateway's own files alone. The pages call the API and show its pictures
+ * under their published addresses. Swagger UI's style sheet has small pictures as `data:`, and the playground shows a
+ * file before its upload as `blob:`.
  */
 function contentSecurityPolicy(c: AppContext): string {
   const { PUBLIC_BASE_URL, PUBLIC_IMAGE_BASE_URL } = c.get("invocation").config;

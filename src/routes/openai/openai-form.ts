@@ -3,8 +3,9 @@ import type { MultipartPart } from "@remix-run/multipart-parser";
 import type { Config } from "../../config.ts";
 import { models } from "../../domain/model-catalog.ts";
 import { ApiError } from "../../errors.ts";
+import { declaredBytes, readBody } from "../../http/body.ts";
 import type { AppContext } from "../../http/context.ts";
-import { bytesOf, declaredBytes, isFile, isForm, partsOf, readBody } from "../../http/form.ts";
+import { bytesOf, isFile, isForm, partsOf } from "../../http/form.ts";
 import { invalidRequest, lossyPart } from "../../http/validation.ts";
 import { ownCallback } from "../tasks/generation-checks.ts";
 import {
@@ -31,8 +32,8 @@ export interface EditForm {
 export async function readEditForm(c: AppContext, config: Config): Promise<EditForm> {
   if (!isForm(c)) throw new ApiError("unsupported_media_type", "The body must be multipart/form-data.");
   const tooLarge = new ApiError("body_too_large", `The body must be at most ${maxEditBytes} bytes.`);
-  const isTooLarge = (declaredBytes(c) ?? 0) > maxEditBytes;
-  const { bytes, size } = await readBody(c, { keptBytes: isTooLarge ? 0 : maxEditBytes, readBytes });
+  const isTooLarge = (declaredBytes(c.req.raw) ?? 0) > maxEditBytes;
+  const { bytes, size } = await readBody(c.req.raw, { keptBytes: isTooLarge ? 0 : maxEditBytes, readBytes });
   if (size > maxEditBytes || isTooLarge) throw tooLarge;
   const parts = partsOf(c, bytes, maxParts, "image");
   const images = parts.filter(({ name }) => imageField.test(name ?? ""));

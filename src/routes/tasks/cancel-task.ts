@@ -5,7 +5,7 @@ import { ApiError } from "../../errors.ts";
 import { cancelTask } from "../../flows/tasks/cancel.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
-import { keyRefused, taskDeleted } from "./refusals.ts";
+import { unlessTaskRefused } from "./refusals.ts";
 import { showTask } from "./show-task.ts";
 import { taskReply } from "./task-reply.ts";
 
@@ -27,14 +27,8 @@ const contract = createRoute({
 export function cancelTaskRoute(api: Api): void {
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
-    const result = await cancelTask(invocation, c.get("caller"), c.req.valid("param").id);
+    const result = unlessTaskRefused(await cancelTask(invocation, c.get("caller"), c.req.valid("param").id));
     switch (result.kind) {
-      case "key_refused":
-        throw keyRefused(result.refusal);
-      case "not_found":
-        throw new ApiError("task_not_found", "There is no such task.");
-      case "deleted":
-        throw taskDeleted();
       case "not_cancellable":
         throw new ApiError("task_not_cancellable", "The image service has this task, or it has ended.");
       case "cancelled": {

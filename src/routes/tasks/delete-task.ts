@@ -5,7 +5,7 @@ import { ApiError } from "../../errors.ts";
 import { deleteTask } from "../../flows/erasure/delete-task.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
-import { keyRefused, taskDeleted } from "./refusals.ts";
+import { unlessTaskRefused } from "./refusals.ts";
 
 const contract = createRoute({
   method: "delete",
@@ -31,16 +31,10 @@ const contract = createRoute({
 export function deleteTaskRoute(api: Api): void {
   api.openapi(contract, async (c) => {
     const { id } = c.req.valid("param");
-    const result = await deleteTask(c.get("invocation"), c.get("caller"), id);
+    const result = unlessTaskRefused(await deleteTask(c.get("invocation"), c.get("caller"), id));
     switch (result.kind) {
-      case "key_refused":
-        throw keyRefused(result.refusal);
-      case "not_found":
-        throw new ApiError("task_not_found", "There is no such task.");
       case "not_finished":
         throw new ApiError("task_not_finished", "This task has not ended yet.");
-      case "deleted":
-        throw taskDeleted();
       case "erased":
         c.set("taskId", id);
         return c.body(null, 204);

@@ -2,13 +2,12 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { isFinished } from "../../domain/task.ts";
-import { ApiError } from "../../errors.ts";
 import { readTask } from "../../flows/tasks/read-task.ts";
 import { ifNoneMatch, matchesEtag } from "../../http/conditional.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { headers } from "../../http/reply-headers.ts";
-import { keyRefused, taskDeleted } from "./refusals.ts";
+import { unlessTaskRefused } from "./refusals.ts";
 import { showTask } from "./show-task.ts";
 import { taskReply } from "./task-reply.ts";
 import { preferHeader, waitAsAsked, waitQuery } from "./waiting.ts";
@@ -44,29 +43,19 @@ export function getTask(api: Api): void {
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
     const { id } = c.req.valid("param");
-    const result = await readTask(invocation, c.get("caller"), id);
-    switch (result.kind) {
-      case "key_refused":
-        throw keyRefused(result.refusal);
-      case "not_found":
-        throw new ApiError("task_not_found", "There is no such task.");
-      case "deleted":
-        throw taskDeleted();
-      case "task": {
-        const { task, headers: waited } = await waitAsAsked(c, result.task, c.req.valid("query").wait);
-        c.set("taskId", task.id);
-        // Weak: the version names the task's content, not the bytes of its links.
-        const etag = `W/"${task.version}"`;
-        const headers = {
-          etag,
-          ...waited,
-          "cache-control": "no-store",
-          ...(isFinished(task) ? {} : { "retry-after": "3" }),
-        };
-        if (matchesEtag(c.req.header("if-none-match"), etag)) return c.body(null, 304, headers);
-        const position = task.state === "queued" ? result.position : null;
-        return c.json(await showTask(c, task, position), 200, headers);
-      }
-    }
+    const found = unlessTaskRefused(await readTask(invocation, c.get("caller"), id));
+    const { task, headers: waited } = await waitAsAsked(c, found.task, c.req.valid("query").wait);
+    c.set("taskId", task.id);
+    // Weak: the version names the task's content, not the bytes of its links.
+    const etag = `W/"${task.version}"`;
+    const headers = {
+      etag,
+      ...waited,
+      "cache-control": "no-store",
+      ...(isFinished(task) ? {} : { "retry-after": "3" }),
+    };
+    if (matchesEtag(c.req.header("if-none-match"), etag)) return c.body(null, 304, headers);
+    const position = task.state === "queued" ? found.position : null;
+    return c.json(await showTask(c, task, position), 200, headers);
   });
 }

@@ -1,4 +1,4 @@
-/** Refusals as flows return them, turned into the errors that callers get. A new kind does not compile until it is here. */
+/** Turns the refusals that flows return into the errors that callers get. A new kind of refusal does not compile until it has one. */
 import type { KeyRefusal } from "../../domain/access.ts";
 import type { LimitRefusal } from "../../domain/admission.ts";
 import { ApiError } from "../../errors.ts";
@@ -7,7 +7,7 @@ import type { SubmitResult } from "../../flows/tasks/submit.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import type { RefusalCode } from "../../upstream/errors.ts";
 
-/** @param modelField Which field of the request names the model. */
+/** @param modelField The field of the request that names the model. */
 export function keyRefused(refusal: KeyRefusal, modelField = "model"): ApiError {
   switch (refusal) {
     case "invalid_key":
@@ -27,7 +27,46 @@ export function keyRefused(refusal: KeyRefusal, modelField = "model"): ApiError 
   }
 }
 
-/** To who could have read it. */
+interface RefusedKey {
+  kind: "key_refused";
+  refusal: KeyRefusal;
+}
+
+type RefusedTask = RefusedKey | { kind: "not_found" } | { kind: "deleted" };
+
+/**
+ * A flow's result, which is no refusal of the caller's key.
+ * @param modelField The field of the request that names the model.
+ * @throws ApiError for a refusal of the key.
+ */
+export function unlessKeyRefused<Result extends { kind: string }>(
+  result: Result | RefusedKey,
+  modelField?: string,
+): Exclude<Result, RefusedKey> {
+  if (result.kind === "key_refused") throw keyRefused((result as RefusedKey).refusal, modelField);
+  return result as Exclude<Result, RefusedKey>;
+}
+
+/**
+ * A flow's result on one task, which this caller may have.
+ * @throws ApiError for a refusal of the key, and for a task that is not there or was deleted.
+ */
+export function unlessTaskRefused<Result extends { kind: string }>(
+  result: Result | RefusedTask,
+): Exclude<Result, RefusedTask> {
+  const refused = result as RefusedTask;
+  switch (refused.kind) {
+    case "key_refused":
+      throw keyRefused(refused.refusal);
+    case "not_found":
+      throw new ApiError("task_not_found", "There is no such task.");
+    case "deleted":
+      throw taskDeleted();
+  }
+  return result as Exclude<Result, RefusedTask>;
+}
+
+/** Only a caller who could read the task before gets this error. */
 export function taskDeleted(): ApiError {
   return new ApiError("deleted", "This task was deleted.");
 }
@@ -35,9 +74,10 @@ export function taskDeleted(): ApiError {
 type Refusal = Exclude<SubmitResult, { kind: "accepted" | "replayed" | "key_refused" }>;
 
 /**
+ * The error for a submission that is refused.
  * @param headers The limits' state.
  * @param showCredits Whether the caller may know of the tenant's money: a page's visitors may not.
- * @param referenceField Which field of the request holds the references.
+ * @param referenceField The field of the request that holds the references.
  */
 export function submissionRefused(
   refusal: Refusal,
@@ -97,8 +137,8 @@ export function submissionRefused(
 }
 
 /**
- * Why an upload by a good key is not let in.
- * @param field Of the request that holds the file.
+ * The error for an upload that is refused, by a key that is good.
+ * @param field The field of the request that holds the file.
  */
 export function fileRefused(
   refusal: Exclude<FileAdmission, { kind: "admitted" | "key_refused" }>,

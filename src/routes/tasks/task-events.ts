@@ -2,13 +2,12 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { isFinished, type Task } from "../../domain/task.ts";
-import { ApiError } from "../../errors.ts";
 import { readTask } from "../../flows/tasks/read-task.ts";
 import { type StreamEvent, streamTask } from "../../flows/tasks/stream.ts";
 import type { Api, AppContext } from "../../http/context.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { encode, streamOf } from "../../http/streams.ts";
-import { keyRefused, taskDeleted } from "./refusals.ts";
+import { unlessTaskRefused } from "./refusals.ts";
 import { showTask } from "./show-task.ts";
 import { exampleTask } from "./task-reply.ts";
 
@@ -47,18 +46,9 @@ const contract = createRoute({
 export function taskEvents(api: Api): void {
   api.openapi(contract, async (c) => {
     const { id } = c.req.valid("param");
-    const result = await readTask(c.get("invocation"), c.get("caller"), id);
-    switch (result.kind) {
-      case "key_refused":
-        throw keyRefused(result.refusal);
-      case "not_found":
-        throw new ApiError("task_not_found", "There is no such task.");
-      case "deleted":
-        throw taskDeleted();
-      case "task":
-        c.set("taskId", id);
-        return streamReply(c, result.task);
-    }
+    const { task } = unlessTaskRefused(await readTask(c.get("invocation"), c.get("caller"), id));
+    c.set("taskId", id);
+    return streamReply(c, task);
   });
 }
 

@@ -1,4 +1,4 @@
-/** What the gateway sends of itself, for the OpenAPI document: the webhooks, and the callback of a task. */
+/** The requests that the gateway sends, for the OpenAPI document: the webhooks, and the callback of a task. */
 import * as z from "zod";
 import { taskFailures } from "../../domain/failures.ts";
 import { retryPausesMs, type WebhookEvent, webhookEvents } from "../../domain/webhooks.ts";
@@ -6,12 +6,12 @@ import type { Api } from "../../http/context.ts";
 import { json } from "../../http/replies.ts";
 import { exampleTask, taskReply } from "../tasks/task-reply.ts";
 
-const { input: _input, links, ...told } = exampleTask;
-const exampleNotified = { ...told, links: { self: links.self } };
+const { input: _input, links, ...rest } = exampleTask;
+const exampleNotified = { ...rest, links: { self: links.self } };
 
 const notifiedTask = taskReply.omit({ input: true }).meta({
   id: "NotifiedTask",
-  description: "The task, without what was asked.",
+  description: "The task, without its input.",
   examples: [exampleNotified],
 });
 
@@ -30,7 +30,7 @@ const lowBalance = z
     examples: [exampleLow],
   });
 
-/** The task of the example, as it would be told with this event. */
+/** The task of the example, as this event sends it. */
 function exampleOf(type: WebhookEvent) {
   const status = type.replace("task.", "");
   if (status === "completed") return exampleNotified;
@@ -55,8 +55,8 @@ const summaries: Record<WebhookEvent, string> = {
 };
 
 const signed = z.object({
-  "webhook-id": z.string().meta({ description: "Stays the same over all tries: know repetitions by it." }),
-  "webhook-timestamp": z.string().regex(/^\d+$/).meta({ description: "Unix seconds of this try." }),
+  "webhook-id": z.string().meta({ description: "Stays the same over all attempts: know repetitions by it." }),
+  "webhook-timestamp": z.string().regex(/^\d+$/).meta({ description: "Unix seconds of this attempt." }),
   "webhook-signature": z.string().meta({
     description:
       "`v1,` and base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`; two of them, with a space between, " +
@@ -68,11 +68,11 @@ const pauses = retryPausesMs.map((ms) => ms / 1000).join(", ");
 const shared = {
   method: "post" as const,
   tags: ["Webhooks"],
-  // Nothing of the gateway's is shown to the receiver but the signature.
+  // The signature is all that the gateway shows of itself.
   security: [],
   description:
     "Signed by Standard Webhooks 1.0 with the tenant's webhook secret. At least once: attempted at once and after " +
-    `${pauses} seconds; each try has 15 s.`,
+    `${pauses} seconds; each attempt has 15 s.`,
   responses: {
     "2XX": { description: "Taken." },
     410: { description: "Switches the webhook off until it is set again." },

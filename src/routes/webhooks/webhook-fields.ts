@@ -1,20 +1,17 @@
-/** Webhooks as they are asked for and shown, to the operator and to the tenant alike. */
+/** A webhook as it is asked for and shown, in the operator's routes and in the tenant's own. */
 import * as z from "zod";
 import type { Config } from "../../config.ts";
 import type { TenantWebhook } from "../../d1/tenants/tenants.ts";
-import { type Delivery, deliveryStates } from "../../d1/webhooks/delivery-log.ts";
 import { checkAddress, maxUrlCharacters } from "../../domain/address.ts";
-import { toSeconds } from "../../domain/task.ts";
 import { secretProblem, webhookEvents } from "../../domain/webhooks.ts";
 import type { WantedWebhook } from "../../flows/tenants/tenants.ts";
 import type { AppContext } from "../../http/context.ts";
-import { pageQuery } from "../../http/paging.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { isOwnAddress, ownAddress } from "../tasks/generation-checks.ts";
 
 const events = z.array(z.enum(webhookEvents)).min(1).max(webhookEvents.length);
 
-/** @param config Says where it may point to. */
+/** The fields of a webhook. @param config Says whether private addresses are allowed. */
 export function givenWebhook(config: Config) {
   return z
     .strictObject({
@@ -43,17 +40,23 @@ export function givenWebhook(config: Config) {
         }),
       events: events.optional().meta({ description: "Default: all." }),
     })
-    .meta({ examples: [{ url: "https://shop.example/told", events: ["task.completed", "task.failed"] }] });
+    .meta({
+      examples: [{ url: "https://shop.example/webhooks", events: ["task.completed", "task.failed"] }],
+    });
 }
 
-/** The same, of which what is left out stays as it is. */
+/** The fields of a change: a field that is left out stays as it is. */
 export function changedWebhook(config: Config) {
   return givenWebhook(config)
     .partial()
     .meta({ examples: [{ events: ["task.completed"] }] });
 }
 
-/** What is asked for, once it is no loop to the gateway itself. @param path Of the field, for the refusal. */
+/**
+ * The webhook that is asked for.
+ * @param path The field that a refusal names.
+ * @throws ApiError `invalid_request` for the gateway's own address, which would be a loop.
+ */
 export function wantedWebhook(
   c: AppContext,
   config: Config,
@@ -77,10 +80,11 @@ export const webhookReply = z
   .meta({
     id: "Webhook",
     examples: [
-      { object: "webhook", url: "https://shop.example/told", events: [...webhookEvents], status: "on" },
+      { object: "webhook", url: "https://shop.example/webhooks", events: [...webhookEvents], status: "on" },
     ],
   });
 
+/** @param secret A new one, which is shown this once. */
 export function viewWebhook(webhook: TenantWebhook, secret?: string): z.output<typeof webhookReply> {
   return {
     object: "webhook",
@@ -88,72 +92,5 @@ export function viewWebhook(webhook: TenantWebhook, secret?: string): z.output<t
     events: webhook.events ?? [...webhookEvents],
     status: webhook.url === null || webhook.isOff ? "off" : "on",
     ...(secret !== undefined && { secret }),
-  };
-}
-
-/** Sorts after every delivery's id. */
-export const afterAllDeliveries = "msg-~";
-
-export const deliveryQuery = z.object({
-  status: z.enum(deliveryStates).optional(),
-  task: z.string().max(100).optional(),
-  ...pageQuery.shape,
-});
-
-export const deliveryReply = z
-  .object({
-    id: z.string().meta({ description: "The `webhook-id` of every try." }),
-    object: z.literal("webhook.delivery"),
-    tenant: z.string(),
-    event: z.enum(webhookEvents),
-    task: z.string().nullable(),
-    target: z.string().meta({ description: "`webhook`, or the origin of the task's `callback_url`." }),
-    status: z.enum(deliveryStates).meta({
-      description: "`dropped`: nobody wants it any more, by a 410, an erased task or a webhook removed.",
-    }),
-    attempts: z.int(),
-    created: z.int(),
-    next_attempt_at: z.int().nullable(),
-    last_attempt_at: z.int().nullable(),
-    last_status: z.int().nullable().meta({ description: "HTTP status of the last reply." }),
-    last_error: z.string().nullable(),
-  })
-  .meta({
-    id: "WebhookDelivery",
-    examples: [
-      {
-        id: "msg-01k5d3v7xq8m2n4p6r8t0w2y4a6c8e0",
-        object: "webhook.delivery",
-        tenant: "acme",
-        event: "task.completed",
-        task: "task-01k5d3v7xq8m2n4p6r8t0w2y4a6c8e0",
-        target: "webhook",
-        status: "delivered",
-        attempts: 1,
-        created: 1_757_165_078,
-        next_attempt_at: null,
-        last_attempt_at: 1_757_165_079,
-        last_status: 204,
-        last_error: null,
-      },
-    ],
-  });
-
-export function viewDelivery(delivery: Delivery): z.output<typeof deliveryReply> {
-  const seconds = (ms: number | null) => (ms === null ? null : toSeconds(ms));
-  return {
-    id: delivery.id,
-    object: "webhook.delivery",
-    tenant: delivery.tenantId,
-    event: delivery.event,
-    task: delivery.taskId,
-    target: delivery.endpoint,
-    status: delivery.state,
-    attempts: delivery.attempts,
-    created: toSeconds(delivery.createdMs),
-    next_attempt_at: seconds(delivery.dueMs),
-    last_attempt_at: seconds(delivery.lastMs),
-    last_status: delivery.lastStatus,
-    last_error: delivery.lastProblem,
   };
 }

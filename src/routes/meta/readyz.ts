@@ -1,4 +1,4 @@
-/** `GET /healthz`, which does no I/O, and `GET /readyz`, which asks everything that a request needs. */
+/** `GET /readyz`: whether everything answers that a request needs. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { sameSecret } from "../../domain/signing.ts";
@@ -6,18 +6,8 @@ import { checkReadiness, type Readiness } from "../../flows/cron/readiness.ts";
 import { bearerKey } from "../../http/authenticate.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, json } from "../../http/replies.ts";
+import { notStored } from "../../http/reply-headers.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-
-const live = createRoute({
-  method: "get",
-  path: "/healthz",
-  operationId: "healthz",
-  tags: ["Health"],
-  summary: "Whether the Worker runs",
-  responses: {
-    200: json(z.object({ status: z.literal("ok") }).meta({ examples: [{ status: "ok" }] }), "It does."),
-  },
-});
 
 const readiness = z
   .object({
@@ -30,13 +20,14 @@ const readiness = z
   })
   .meta({ examples: [{ status: "ok" }] });
 
-const ready = createRoute({
+const contract = createRoute({
   method: "get",
   path: "/readyz",
   operationId: "readyz",
   tags: ["Health"],
   summary: "Whether database, storage and limiter answer",
-  description: "An answer is kept for 10 s. Anybody may ask; the admin key is told more.",
+  description:
+    "An answer is kept for 10 s. Without a key it is the status alone; the admin key reads the checks too.",
   security: [{}, { admin: [] }],
   responses: {
     200: json(readiness, "They do."),
@@ -47,21 +38,17 @@ const ready = createRoute({
 
 const cacheMs = 10_000;
 
-export function healthz(api: Api): void {
-  api.openapi(live, (c) => c.json({ status: "ok" as const }, 200, { "cache-control": "no-store" }));
-}
-
 export function readyz(api: Api): void {
-  // An answer of this isolate's, to spare the bindings; nothing depends on it.
+  // The isolate keeps an answer to spare the bindings. Nothing depends on it.
   let cached: Readiness | undefined;
-  api.openapi(ready, async (c) => {
+  api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
     if (!cached || invocation.now() - cached.atMs >= cacheMs) cached = await checkReadiness(invocation);
     const status = cached.ok ? ("ok" as const) : ("unavailable" as const);
     const details = (await isAdmin(invocation, c.req.header("authorization")))
       ? { checks: cached.checks, oldest_overdue_seconds: cached.oldestOverdueSeconds }
       : {};
-    return c.json({ status, ...details }, cached.ok ? 200 : 503, { "cache-control": "no-store" });
+    return c.json({ status, ...details }, cached.ok ? 200 : 503, notStored);
   });
 }
 

@@ -1,7 +1,10 @@
-/** What the admin routes share. */
+/** The parts that the contracts and handlers of all admin routes share. */
 import type { ErrorCode } from "../../errors.ts";
 import type { Actor } from "../../flows/tenants/tenants.ts";
 import type { AppContext } from "../../http/context.ts";
+
+/** Each operation takes the operator's key, in the words of its contract. */
+export const adminSecurity = [{ admin: [] }];
 
 /** Codes that every operation behind the admin key can answer with. */
 export const adminErrors = [
@@ -12,7 +15,7 @@ export const adminErrors = [
   "unavailable",
 ] as const satisfies ErrorCode[];
 
-/** Who acts, for the log of acts. */
+/** The operator, as the audit log names the actor of a change. */
 export function adminActor(c: AppContext): Actor {
   return { actor: "admin", requestId: c.get("requestId") };
 }

@@ -1,0 +1,37 @@
+/** The reply to an error that a handler or a middleware throws: the one envelope, whatever was thrown. */
+import { HTTPException } from "hono/http-exception";
+import { ApiError, errorBody, errorHeaders, errorStatus } from "../errors.ts";
+import { BindingUnavailable, describe } from "../platform/invocation.ts";
+import type { AppContext } from "./context.ts";
+
+/** Turns an error into its reply. An error of the gateway's own is logged with its reason, which no caller sees. */
+export function replyToError(thrown: Error, c: AppContext): Response {
+  const error = knownError(thrown);
+  if (error.code === "internal_error" || error.code === "unavailable") {
+    c.get("invocation").log({
+      event: "request_failed",
+      level: "error",
+      request: c.get("requestId"),
+      problem: describe(thrown),
+    });
+  }
+  c.set("errorCode", error.code);
+  return c.json(errorBody(error, c.get("requestId")), errorStatus(error.code), errorHeaders(error));
+}
+
+function knownError(thrown: Error): ApiError {
+  if (thrown instanceof ApiError) return thrown;
+  if (thrown instanceof BindingUnavailable) {
+    return new ApiError(
+      "unavailable",
+      "The gateway cannot answer right now. Nothing was charged; try again.",
+      {
+        headers: { "retry-after": "1" },
+      },
+    );
+  }
+  if (thrown instanceof HTTPException && thrown.status === 400) {
+    return new ApiError("invalid_request", "The request is malformed.");
+  }
+  return new ApiError("internal_error", "Something went wrong inside the gateway.");
+}

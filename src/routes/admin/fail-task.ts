@@ -1,0 +1,25 @@
+/** `POST /admin/api/tasks/{id}/fail`: ends a task as failed. */
+import { createRoute } from "@hono/zod-openapi";
+import { failTask } from "../../flows/tasks/operator.ts";
+import type { Api } from "../../http/context.ts";
+import { adminActor, adminSecurity } from "./admin-route.ts";
+import { adminTaskParams, adminTaskReplies, replyWithTask } from "./admin-task-reply.ts";
+
+const contract = createRoute({
+  method: "post",
+  path: "/admin/api/tasks/{id}/fail",
+  operationId: "fail-task",
+  tags: ["Admin: tasks"],
+  security: adminSecurity,
+  summary: "Fail a task and release its hold",
+  description: "One that has ended stays as it is. The upstream may go on with it; nothing comes of that.",
+  request: { params: adminTaskParams },
+  responses: adminTaskReplies,
+});
+
+export function failTaskRoute(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const { id } = c.req.valid("param");
+    return replyWithTask(c, await failTask(c.get("invocation"), adminActor(c), id));
+  });
+}

@@ -1,0 +1,71 @@
+/** `GET /admin/api/usage`: use over all tenants. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { readUsage, type UsageGroup, usageGroups } from "../../d1/tenants/usage.ts";
+import type { Api } from "../../http/context.ts";
+import { csvReply, formatQuery, orCsv } from "../../http/csv.ts";
+import { periodOf, periodQuery } from "../../http/period.ts";
+import { errorReplies, json, listReply } from "../../http/replies.ts";
+import { adminErrors, adminSecurity } from "./admin-route.ts";
+
+const groups = z
+  .string()
+  .default("tenant,day")
+  .transform((text, context): UsageGroup[] => {
+    const names = [...new Set(text.split(",").filter(Boolean))];
+    const known = names.filter((name): name is UsageGroup => usageGroups.includes(name as UsageGroup));
+    if (known.length < names.length) {
+      context.addIssue({ code: "custom", message: `must be a list of ${usageGroups.join(", ")}` });
+    }
+    return known;
+  });
+
+const usageRow = z
+  .object({
+    tenant: z.string().optional(),
+    key: z.string().optional(),
+    model: z.string().optional(),
+    day: z.string().optional(),
+    tasks: z.int(),
+    images: z.int(),
+    credits: z.int(),
+  })
+  .meta({ examples: [{ tenant: "acme", day: "2026-01-31", tasks: 3, images: 4, credits: 120 }] });
+const usageReply = json(listReply(usageRow), "Sums by what it is grouped by.");
+
+const contract = createRoute({
+  method: "get",
+  path: "/admin/api/usage",
+  operationId: "get-all-usage",
+  tags: ["Admin: money"],
+  security: adminSecurity,
+  summary: "Use over all tenants",
+  request: {
+    query: z.object({
+      ...periodQuery,
+      ...formatQuery,
+      tenant: z.string().max(32).optional(),
+      group: groups.meta({
+        type: "string",
+        description: "Any of `tenant,key,model,day`, with commas. Default `tenant,day`.",
+      }),
+    }),
+  },
+  responses: {
+    200: orCsv(usageReply),
+    ...errorReplies(...adminErrors, "invalid_request"),
+  },
+});
+
+export function getAllUsage(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const invocation = c.get("invocation");
+    const query = c.req.valid("query");
+    const { fromMs, toMs } = periodOf(invocation, query);
+    const rows = await readUsage(invocation.db, query.tenant ?? null, fromMs, toMs, query.group);
+    if (query.format === "csv") {
+      return csvReply(c, "usage", [...query.group, "tasks", "images", "credits"], rows);
+    }
+    return c.json({ object: "list" as const, data: rows, next_cursor: null }, 200);
+  });
+}

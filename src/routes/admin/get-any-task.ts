@@ -1,0 +1,24 @@
+/** `GET /admin/api/tasks/{id}`: reads a task of any tenant. */
+import { createRoute } from "@hono/zod-openapi";
+import { findTask } from "../../d1/tasks/reconciled-tasks.ts";
+import type { Api } from "../../http/context.ts";
+import { adminSecurity } from "./admin-route.ts";
+import { adminTaskParams, adminTaskReplies, replyWithTask } from "./admin-task-reply.ts";
+
+const contract = createRoute({
+  method: "get",
+  path: "/admin/api/tasks/{id}",
+  operationId: "get-any-task",
+  tags: ["Admin: tasks"],
+  security: adminSecurity,
+  summary: "Read a task",
+  request: { params: adminTaskParams },
+  responses: adminTaskReplies,
+});
+
+export function getAnyTask(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const { id } = c.req.valid("param");
+    return replyWithTask(c, await findTask(c.get("invocation").db, id));
+  });
+}

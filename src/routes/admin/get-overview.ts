@@ -1,0 +1,127 @@
+/** `GET /admin/api/overview`: how the business is. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { readOverview } from "../../d1/cron/overview.ts";
+import { toSeconds } from "../../domain/task.ts";
+import type { Api } from "../../http/context.ts";
+import { errorReplies, json } from "../../http/replies.ts";
+import { exampleTask } from "../tasks/task-reply.ts";
+import { adminErrors, adminSecurity } from "./admin-route.ts";
+
+const dayMs = 86_400_000;
+
+const overviewReply = z
+  .object({
+    tasks_by_state: z.record(z.string(), z.int()).meta({ description: "Unfinished ones." }),
+    oldest_unfinished_seconds: z.int().nullable(),
+    oldest_unfinished: z.array(
+      z.object({
+        id: z.string(),
+        tenant: z.string(),
+        state: z.string(),
+        attempts: z.int(),
+        created: z.int(),
+      }),
+    ),
+    days: z.array(
+      z.object({
+        date: z.string(),
+        tasks: z.int(),
+        images: z.int(),
+        credits: z.int(),
+        failed: z.int(),
+      }),
+    ),
+    last_day: z
+      .object({
+        tasks: z.int(),
+        failures: z.record(z.string(), z.int()).meta({ description: "By code." }),
+        error_rate: z.number(),
+        time_to_picture_seconds: z.object({ p50: z.number().nullable(), p95: z.number().nullable() }),
+      })
+      .meta({ description: "The last 24 hours." }),
+    upstream: z.object({
+      last_accepted_at: z.int().nullable(),
+      credits_left: z.number().nullable().meta({ description: "Null: it did not say." }),
+      cools_down_until: z
+        .int()
+        .nullable()
+        .meta({ description: "It asked for a pause of the whole account." }),
+    }),
+  })
+  .meta({
+    examples: [
+      {
+        tasks_by_state: { submitted: 3 },
+        oldest_unfinished_seconds: 41,
+        oldest_unfinished: [
+          {
+            id: exampleTask.id,
+            tenant: "acme",
+            state: "submitted",
+            attempts: 1,
+            created: 1_757_165_031,
+          },
+        ],
+        days: [{ date: "2026-01-31", tasks: 3, images: 4, credits: 120, failed: 0 }],
+        last_day: {
+          tasks: 3,
+          failures: {},
+          error_rate: 0,
+          time_to_picture_seconds: { p50: 31.2, p95: 48 },
+        },
+        upstream: { last_accepted_at: 1_757_165_031, credits_left: null, cools_down_until: null },
+      },
+    ],
+  });
+
+const contract = createRoute({
+  method: "get",
+  path: "/admin/api/overview",
+  operationId: "get-overview",
+  tags: ["Admin: overview"],
+  security: adminSecurity,
+  summary: "How the business is",
+  request: { query: z.object({ days: z.coerce.number().int().min(1).max(90).default(30) }) },
+  responses: {
+    200: json(overviewReply, "Counted from the tasks themselves."),
+    ...errorReplies(...adminErrors, "invalid_request"),
+  },
+});
+
+export function getOverview(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const invocation = c.get("invocation");
+    const nowMs = invocation.now();
+    const [found, credits] = await Promise.all([
+      readOverview(invocation.db, nowMs - c.req.valid("query").days * dayMs, nowMs - dayMs),
+      invocation.upstream.credits(),
+    ]);
+    const failed = Object.values(found.failures).reduce((total, count) => total + count, 0);
+    const seconds = (ms: number | null) => (ms === null ? null : ms / 1000);
+    const { oldestUnfinishedMs, upstream, timeToPictureMs } = found;
+    return c.json(
+      {
+        tasks_by_state: found.tasksByState,
+        oldest_unfinished_seconds: oldestUnfinishedMs === null ? null : toSeconds(nowMs - oldestUnfinishedMs),
+        oldest_unfinished: found.oldest.map(({ createdMs, ...task }) => ({
+          ...task,
+          created: toSeconds(createdMs),
+        })),
+        days: found.days,
+        last_day: {
+          tasks: found.recentTasks,
+          failures: found.failures,
+          error_rate: found.recentTasks === 0 ? 0 : failed / found.recentTasks,
+          time_to_picture_seconds: { p50: seconds(timeToPictureMs.p50), p95: seconds(timeToPictureMs.p95) },
+        },
+        upstream: {
+          last_accepted_at: upstream.lastAcceptedMs === null ? null : toSeconds(upstream.lastAcceptedMs),
+          credits_left: credits,
+          cools_down_until: upstream.coolDownUntilMs > nowMs ? toSeconds(upstream.coolDownUntilMs) : null,
+        },
+      },
+      200,
+    );
+  });
+}

@@ -1,0 +1,24 @@
+/** `POST /admin/api/tasks/{id}/refresh`: polls a task at once. */
+import { createRoute } from "@hono/zod-openapi";
+import { refreshTask } from "../../flows/tasks/operator.ts";
+import type { Api } from "../../http/context.ts";
+import { adminActor, adminSecurity } from "./admin-route.ts";
+import { adminTaskParams, adminTaskReplies, replyWithTask } from "./admin-task-reply.ts";
+
+const contract = createRoute({
+  method: "post",
+  path: "/admin/api/tasks/{id}/refresh",
+  operationId: "refresh-task",
+  tags: ["Admin: tasks"],
+  security: adminSecurity,
+  summary: "Poll a task now",
+  request: { params: adminTaskParams },
+  responses: adminTaskReplies,
+});
+
+export function refreshTaskRoute(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const { id } = c.req.valid("param");
+    return replyWithTask(c, await refreshTask(c.get("invocation"), adminActor(c), id));
+  });
+}

@@ -1,0 +1,40 @@
+/** `POST /admin/api/tenants/{id}/keys/{key}/rotate`: replaces a tenant's key. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { rotateKey } from "../../flows/tenants/tenants.ts";
+import type { Api } from "../../http/context.ts";
+import { bodyErrors, errorReplies, json } from "../../http/replies.ts";
+import { notStored } from "../../http/reply-headers.ts";
+import { jsonBody } from "../../http/validation.ts";
+import { alreadyRotated, madeKeyReply, noSuchKey, rotation, viewKey } from "../account/key-fields.ts";
+import { adminActor, adminErrors, adminSecurity } from "./admin-route.ts";
+
+const contract = createRoute({
+  method: "post",
+  path: "/admin/api/tenants/{id}/keys/{key}/rotate",
+  operationId: "rotate-key",
+  tags: ["Admin: keys"],
+  security: adminSecurity,
+  summary: "Replace a key by a new one",
+  description: "The new key is as the old one was. The old one works on for `overlap_seconds`.",
+  middleware: [jsonBody] as const,
+  request: {
+    params: z.object({ id: z.string(), key: z.string() }),
+    body: { required: true, ...json(rotation, "The overlap.") },
+  },
+  responses: {
+    201: json(madeKeyReply, "The new key."),
+    ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "already_exists"),
+  },
+});
+
+export function rotateKeyRoute(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const { id, key } = c.req.valid("param");
+    const overlapMs = c.req.valid("json").overlap_seconds * 1000;
+    const made = await rotateKey(c.get("invocation"), adminActor(c), id, key, overlapMs);
+    if (!made) throw noSuchKey();
+    if (made === "rotated") throw alreadyRotated();
+    return c.json({ ...viewKey(made.stored), key: made.key }, 201, notStored);
+  });
+}
