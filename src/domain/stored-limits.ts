@@ -3,9 +3,7 @@ import { defaultLimits, type Limits, limitNames } from "./admission.ts";
 import { type Decode, type Fields, mapOf, orNull, record, whole, withDefaults } from "./stored.ts";
 
 const limit = orNull(whole);
-const known: Fields<Limits> = Object.fromEntries(
-  limitNames.map((name) => [name, limit]),
-) as Fields<Limits>;
+const known: Fields<Limits> = Object.fromEntries(limitNames.map((name) => [name, limit])) as Fields<Limits>;
 
 /** A limit that was not there when they were stored has its default. */
 export const allLimits: Decode<Limits> = record<Limits>(withDefaults(defaultLimits, known));

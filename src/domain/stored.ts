@@ -80,8 +80,7 @@ export const yesOrNo: Decode<boolean> = (value) =>
   typeof value === "boolean" ? value : unfit("true or false");
 
 /** SQLite's yes or no. */
-export const bit: Decode<boolean> = (value) =>
-  value === 1 || value === 0 ? value === 1 : unfit("0 or 1");
+export const bit: Decode<boolean> = (value) => (value === 1 || value === 0 ? value === 1 : unfit("0 or 1"));
 
 /** A word that decides something. */
 export const oneOf =
@@ -163,10 +162,7 @@ export function record<T extends object>(fields: Fields<T>): Decode<T> {
 }
 
 /** Fields of which each has a default; a field without one is required. */
-export function withDefaults<T extends object>(
-  defaults: NoInfer<Partial<T>>,
-  fields: Fields<T>,
-): Fields<T> {
+export function withDefaults<T extends object>(defaults: NoInfer<Partial<T>>, fields: Fields<T>): Fields<T> {
   const entries = Object.entries(fields) as [keyof T & string, Decode<unknown>][];
   return Object.fromEntries(
     entries.map(([name, decode]) => [
@@ -230,13 +226,17 @@ export function rowCodec<T extends object>(table: string, columns: Columns<T>, i
 /** Takes note of a row that a sweep leaves out. */
 export type SkipUnreadable = (problem: StoredDataUnreadable) => void;
 
-/** Reads rows of a sweep, in which one unreadable row must not stop the others. */
-export function readable<Row, T>(rows: readonly Row[], read: (row: Row) => T, skip: SkipUnreadable): T[] {
+/**
+ * Reads rows of a sweep, in which one unreadable row must not stop the others.
+ * @param skip Absent: it stops them.
+ * @throws StoredDataUnreadable
+ */
+export function readable<Row, T>(rows: readonly Row[], read: (row: Row) => T, skip?: SkipUnreadable): T[] {
   return rows.flatMap((row) => {
     try {
       return [read(row)];
     } catch (error) {
-      if (!(error instanceof StoredDataUnreadable)) throw error;
+      if (!skip || !(error instanceof StoredDataUnreadable)) throw error;
       skip(error);
       return [];
     }

@@ -42,7 +42,11 @@ export const tenantSettingsFields: Fields<TenantSettings> = withDefaults(
 );
 
 /** Credits per image: the tenant's own price, or the gateway's. */
-export function imagePrice(tenant: Pick<TenantSettings, "prices">, model: Model, gatewayPrice: number): number {
+export function imagePrice(
+  tenant: Pick<TenantSettings, "prices">,
+  model: Model,
+  gatewayPrice: number,
+): number {
   return tenant.prices[model] ?? gatewayPrice;
 }
 
