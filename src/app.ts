@@ -4,6 +4,7 @@
  */
 import { HTTPException } from "hono/http-exception";
 import type { Config } from "./config.ts";
+import { StoredDataUnreadable } from "./domain/stored.ts";
 import { ApiError, errorBody, errorHeaders, errorStatus } from "./errors.ts";
 import { createApi } from "./http/api.ts";
 import { authenticate, authenticateAdmin, nameTenant } from "./http/authenticate.ts";
@@ -11,6 +12,7 @@ import type { Api, AppContext } from "./http/context.ts";
 import { cors } from "./http/cors.ts";
 import { observe } from "./http/observe.ts";
 import { BindingUnavailable, describe, type Invocation, newId } from "./platform/invocation.ts";
+import { logUnreadable } from "./platform/unreadable.ts";
 import { createClientToken } from "./routes/account/create-client-token.ts";
 import { getLedger } from "./routes/account/get-ledger.ts";
 import { getUsage } from "./routes/account/get-usage.ts";
@@ -124,6 +126,7 @@ function refuseOtherMethods(api: Api): void {
 
 function replyToError(thrown: Error, c: AppContext): Response {
   const error = knownError(thrown);
+  if (thrown instanceof StoredDataUnreadable) logUnreadable(c.get("invocation"), thrown);
   if (error.code === "internal_error" || error.code === "unavailable") {
     c.get("invocation").log({
       event: "request_failed",

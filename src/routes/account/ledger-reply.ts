@@ -18,10 +18,7 @@ export const ledgerQuery = z.object({
   ...periodQuery,
   task: z.string().max(100).optional().meta({ description: "Only what is about this task." }),
   limit: pageLimit,
-  cursor: z
-    .string()
-    .regex(ledgerCursorPattern, "must be a next_cursor")
-    .default(""),
+  cursor: z.string().regex(ledgerCursorPattern, "must be a next_cursor").default(""),
 });
 
 export const ledgerLine = z
