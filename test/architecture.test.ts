@@ -18,7 +18,7 @@ const mayImport: Record<string, string[]> = {
   flows: ["domain", "platform", "d1", "upstream", "tenant"],
   http: ["domain", "errors.ts", "platform"],
   routes: ["domain", "config.ts", "errors.ts", "platform", "d1", "upstream", "flows", "http"],
-  "app.ts": ["config.ts", "errors.ts", "platform", "http", "routes"],
+  "app.ts": ["domain", "config.ts", "errors.ts", "platform", "http", "routes"],
   "index.ts": ["config.ts", "platform", "tenant", "flows", "app.ts"],
   "zod.ts": [],
   web: [],

@@ -41,13 +41,15 @@ export interface TaskInput {
   callback_url?: string | undefined;
 }
 
+/** `wanted`: still to be stored; `lost`: it cannot be, for good. */
+export const imageStates = ["wanted", "stored", "lost"] as const;
+
 /** One picture of a task. Its id is recorded before its bytes are stored under it. */
 export interface TaskImage {
   id: string;
   /** The upstream's link, dropped when the task ends. */
   source?: string;
-  /** `wanted`: still to be stored; `lost`: it cannot be, for good. */
-  state: "wanted" | "stored" | "lost";
+  state: (typeof imageStates)[number];
   stored?: StoredImage;
 }
 

@@ -6,6 +6,7 @@ import type { Config } from "../config.ts";
 import { addressGroup } from "../domain/address.ts";
 import { formatId, type IdKind, randomBytesFor } from "../domain/ids.ts";
 import { createSigner, type Signer } from "../domain/signing.ts";
+import { StoredDataUnreadable } from "../domain/stored.ts";
 import type { LinkBases } from "../domain/task.ts";
 import type { Tenant } from "../tenant/object.ts";
 import { createUpstream, type Upstream } from "../upstream/evolink.ts";
@@ -200,15 +201,19 @@ export function newId(kind: IdKind, nowMs: number): string {
   return formatId(kind, nowMs, randomBytes(randomBytesFor(kind)));
 }
 
-/** A new stub for each call: after an exception an old one stays broken. */
+/**
+ * A new stub for each call: after an exception an old one stays broken. Stored data that the object cannot read is no outage.
+ */
 function tenantStub(env: Env, clock: Pick<Invocation, "now" | "spent">, id: string): TenantStub {
   type Call = (...args: unknown[]) => Promise<unknown>;
   const call =
     (method: TenantMethod): Call =>
     (...args) =>
       timed(clock, "admit", () =>
-        callBinding("tenant", () =>
-          (env.TENANTS.getByName(id) as unknown as Record<TenantMethod, Call>)[method](...args),
+        callBinding(
+          "tenant",
+          () => (env.TENANTS.getByName(id) as unknown as Record<TenantMethod, Call>)[method](...args),
+          (error) => StoredDataUnreadable.from(error, id),
         ),
       );
   return Object.fromEntries(tenantMethods.map((method) => [method, call(method)])) as unknown as TenantStub;
@@ -225,8 +230,13 @@ const bindingTimeoutMs = 10_000;
 /**
  * Makes whatever a binding throws, or does not answer in time, an {@link BindingUnavailable}. What was asked for may have
  * happened all the same.
+ * @param known Tells errors that the binding answered with.
  */
-export async function callBinding<T>(what: string, call: () => Promise<T>): Promise<T> {
+export async function callBinding<T>(
+  what: string,
+  call: () => Promise<T>,
+  known: (error: unknown) => Error | undefined = () => undefined,
+): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error("no answer in time")), bindingTimeoutMs);
@@ -234,7 +244,9 @@ export async function callBinding<T>(what: string, call: () => Promise<T>): Prom
   try {
     return await Promise.race([call(), late]);
   } catch (error) {
-    throw new BindingUnavailable(`${what}: ${error instanceof Error ? error.message : "failed"}`);
+    throw (
+      known(error) ?? new BindingUnavailable(`${what}: ${error instanceof Error ? error.message : "failed"}`)
+    );
   } finally {
     clearTimeout(timer);
   }

@@ -7,6 +7,7 @@ import { type ClaimedWorkItem, claimWorkItem, deleteWorkItem } from "../../d1/cr
 import { selectPolls } from "../../d1/tasks/due-tasks.ts";
 import { type LaneKind, readWorkMessage, type WorkKind } from "../../domain/work-message.ts";
 import { describe, type Invocation } from "../../platform/invocation.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import { groupSize, pollAll } from "../tasks/poll-many.ts";
 import { sendLane, settleLane, storeLane } from "./tick.ts";
 
@@ -72,7 +73,12 @@ async function pollWorkItem(
   const first = Math.floor(invocation.random() * groups);
   for (let i = 0; i < groups && invocation.now() < untilMs; i++) {
     const from = ((first + i) % groups) * groupSize;
-    const due = await selectPolls(invocation.db, taskIds.slice(from, from + groupSize), invocation.now());
+    const due = await selectPolls(
+      invocation.db,
+      taskIds.slice(from, from + groupSize),
+      invocation.now(),
+      skipUnreadable(invocation),
+    );
     await pollAll(invocation, due, untilMs);
   }
 }

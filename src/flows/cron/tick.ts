@@ -25,9 +25,12 @@
 
 import { releaseTick, takeTick } from "../../d1/cron/leases.ts";
 import { readMaintenance } from "../../d1/cron/maintenance.ts";
-import { type DueTask, selectDue } from "../../d1/tasks/due-tasks.ts";
+import { type DuePage, selectDue } from "../../d1/tasks/due-tasks.ts";
+import type { PollTarget } from "../../domain/poll.ts";
+import { endStates } from "../../domain/task.ts";
 import { type LaneKind, laneKinds } from "../../domain/work-message.ts";
 import { describe, type Invocation } from "../../platform/invocation.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import { eraseAged, eraseSome } from "../erasure/erase.ts";
 import { type FoundByTick, giveBack, storeLeaseMs, storeNext } from "../images/store-images.ts";
 import { settleDue } from "../tasks/finish.ts";
@@ -87,7 +90,7 @@ export async function runTick(invocation: Invocation): Promise<void> {
 /** What is not a task: deliveries, copies of tenants that lag, and erasing. Tasks go on whatever becomes of it. */
 async function doMaintenance(invocation: Invocation, tick: Tick): Promise<void> {
   try {
-    const maintenance = await readMaintenance(invocation.db, invocation.now());
+    const maintenance = await readMaintenance(invocation.db, invocation.now(), skipUnreadable(invocation));
     const { deliveryDueMs } = maintenance;
     if (deliveryDueMs !== null && deliveryDueMs < tick.endMs) {
       void startLane(invocation, "deliver", tick.lanesUntilMs);
@@ -153,13 +156,14 @@ async function* duePages(
   { waiting }: Round,
   nowMs: number,
   previousMs: number,
-): AsyncGenerator<DueTask[]> {
-  let after: DueTask | undefined;
+): AsyncGenerator<PollTarget[]> {
+  let after: DuePage["after"];
   do {
     const except = laneKinds.flatMap((lane) => (waiting[lane] > enoughWaiting ? statesOf[lane] : []));
-    const page = await selectDue(invocation.db, { nowMs, previousMs, limit: pageSize, after, except });
-    if (page.length > 0) yield page;
-    after = page.length === pageSize ? page.at(-1) : undefined;
+    const page = { nowMs, previousMs, limit: pageSize, after, except };
+    const { due, next } = await selectDue(invocation.db, page, skipUnreadable(invocation));
+    if (due.length > 0) yield due;
+    after = next;
   } while (after);
 }
 
@@ -168,20 +172,26 @@ interface Round {
   due: number;
   polls: number;
   /** Looks that the tick takes itself. */
-  own: DueTask[];
+  own: PollTarget[];
   /** Tasks that a lane is to do something for. */
   waiting: Record<LaneKind, number>;
 }
 
-const statesOf: Record<LaneKind, readonly DueTask["state"][]> = {
+const statesOf: Record<LaneKind, readonly PollTarget["state"][]> = {
   send: ["queued", "submitting"],
   store: ["storing"],
-  settle: ["completed", "failed", "cancelled"],
+  settle: endStates,
 };
 
 /** Starts the lanes for what is theirs, keeps as many polls as one invocation takes, and hands over the others. */
-async function sortPage(invocation: Invocation, page: DueTask[], round: Round, tick: Tick, roundMs: number) {
-  const polls: DueTask[] = [];
+async function sortPage(
+  invocation: Invocation,
+  page: PollTarget[],
+  round: Round,
+  tick: Tick,
+  roundMs: number,
+) {
+  const polls: PollTarget[] = [];
   for (const task of page) {
     const lane = laneKinds.find((one) => statesOf[one].includes(task.state));
     if (lane === undefined) polls.push(task);

@@ -30,6 +30,7 @@ import { imageKey, isFinished, type Task } from "../../domain/task.ts";
 import { deliveryLogMs } from "../../domain/webhooks.ts";
 import { callBinding, type Invocation } from "../../platform/invocation.ts";
 import { connections, inParallel } from "../../platform/parallel.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import { copyAddress, dropCopies } from "../images/edge-copy.ts";
 import { pushConfig } from "../tenants/push-config.ts";
 import type { Actor } from "../tenants/tenants.ts";
@@ -137,7 +138,8 @@ async function eraseRounds(invocation: Invocation, tenantId: string, which: Eras
     const ids = await redactTasks(invocation.db, tenantId, which, tasksAtOnce);
     if (ids.length > 0) {
       await dropDeliveriesOf(invocation.db, ids);
-      await tombstone(invocation, await picturesToTombstone(invocation.db, tasksAtOnce, ids));
+      const skip = skipUnreadable(invocation);
+      await tombstone(invocation, await picturesToTombstone(invocation.db, tasksAtOnce, ids, skip));
     }
     left = ids.length === tasksAtOnce;
   }

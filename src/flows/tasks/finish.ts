@@ -18,8 +18,10 @@ import {
   endTask,
 } from "../../d1/tasks/tasks.ts";
 import { insertEnds } from "../../d1/webhooks/deliveries.ts";
+import { chargedImages } from "../../domain/account.ts";
 import { describe, type Invocation } from "../../platform/invocation.ts";
 import { connections, inParallel } from "../../platform/parallel.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import { wakeDelivery } from "../cron/lane-starter.ts";
 
 /** So long whoever ends a task has for settling it, before cron does. */
@@ -70,7 +72,7 @@ async function settleOne(invocation: Invocation, task: EndedTask): Promise<void>
   if (task.holdNumber === null) return;
   await invocation.tenant(task.tenantId).settle({
     holdNumber: task.holdNumber,
-    images: task.state === "completed" ? task.images : 0,
+    images: chargedImages(task),
     refused: task.errorCode === "content_policy_violation",
     deleteReplay: task.hidden,
     nowMs: invocation.now(),
@@ -79,7 +81,9 @@ async function settleOne(invocation: Invocation, task: EndedTask): Promise<void>
 
 /** Claims and settles what whoever ended it did not, once; true when there may be more. */
 export async function settleDue(invocation: Invocation): Promise<boolean> {
-  const due = await claimUnsettled(invocation.db, invocation.now(), invocation.now() + settleMs, tasksAtOnce);
+  const nowMs = invocation.now();
+  const skip = skipUnreadable(invocation);
+  const due = await claimUnsettled(invocation.db, nowMs, nowMs + settleMs, tasksAtOnce, skip);
   await settle(invocation, due);
   return due.length === tasksAtOnce;
 }

@@ -1,6 +1,6 @@
 /** Looking at many tasks in one invocation: a tick's share of a round, or a consumer's workItem of it. */
 
-import type { DueTask } from "../../d1/tasks/due-tasks.ts";
+import type { PollTarget } from "../../domain/poll.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { connections, inParallel } from "../../platform/parallel.ts";
 import { type Found, pollTask, recordPolls } from "./poll.ts";
@@ -15,7 +15,7 @@ export const groupSize = 2 * connections;
  */
 export async function pollAll(
   invocation: Invocation,
-  tasks: DueTask[],
+  tasks: PollTarget[],
   untilMs: number,
   storing: { leaseUntilMs: number | null; start: () => void } = {
     leaseUntilMs: null,

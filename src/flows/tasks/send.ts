@@ -19,6 +19,7 @@ import { accountPauseMs, retryPauseMs } from "../../domain/back-off.ts";
 import type { Task } from "../../domain/task.ts";
 import { BindingUnavailable, type Invocation, spendElsewhere } from "../../platform/invocation.ts";
 import { connections, inParallel } from "../../platform/parallel.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import type { RefusalCode } from "../../upstream/errors.ts";
 import type { SubmitOutcome } from "../../upstream/evolink.ts";
 import { finish } from "./finish.ts";
@@ -116,6 +117,7 @@ export async function sendDue(invocation: Invocation): Promise<boolean> {
     invocation.now(),
     invocation.now() + sendLeaseMs(invocation),
     connections,
+    skipUnreadable(invocation),
   );
   await Promise.all(
     await inParallel(claimed, connections, async (task) => {

@@ -158,10 +158,10 @@ function newRow(
 ): RowWanted {
   const createdMs = invocation.now();
   const { tenantId, keyId } = caller;
+  const dueMs = createdMs + sendLeaseMs(invocation);
   const deadlineMs = createdMs + invocation.config.TASK_DEADLINE_SECONDS * 1000;
   return {
-    task: { tenantId, keyId, requestId, origin, input, metadata, endUser, createdMs, deadlineMs },
-    leaseUntilMs: createdMs + sendLeaseMs(invocation),
+    task: { tenantId, keyId, requestId, origin, input, metadata, endUser, createdMs, deadlineMs, dueMs },
     lowId: invocation.newId("delivery"),
   };
 }

@@ -23,6 +23,7 @@ import { viewTask } from "../../domain/task.ts";
 import { nextAttemptMs, notifiedTask, webhookHeaders } from "../../domain/webhooks.ts";
 import { describe, type Invocation, linkBases } from "../../platform/invocation.ts";
 import { connections } from "../../platform/parallel.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import { userAgent } from "../../upstream/evolink.ts";
 
 const attemptMs = 15_000;
@@ -86,12 +87,12 @@ function claim(invocation: Invocation, underWay: number): Promise<Sending[]> {
   const limit = connections - underWay;
   if (limit <= 0) return Promise.resolve([]);
   const failing = Math.min(limit, Math.max(0, forFailing - underWay));
-  return claimDeliveries(invocation.db, {
-    nowMs: invocation.now(),
-    leaseUntilMs: invocation.now() + leaseMs,
-    limit,
-    failing,
-  });
+  const nowMs = invocation.now();
+  return claimDeliveries(
+    invocation.db,
+    { nowMs, leaseUntilMs: nowMs + leaseMs, limit, failing },
+    skipUnreadable(invocation),
+  );
 }
 
 /** How long there will be nothing to do, as far as anybody knows. */

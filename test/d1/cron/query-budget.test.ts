@@ -123,13 +123,13 @@ describe("a round of cron, among thousands of tasks that have ended", () => {
     expect(all.rowsRead).toBeLessThanOrEqual(3 * open);
     expect(all.rowsWritten).toBe(0);
 
-    let after: Awaited<ReturnType<typeof selectDue>>[number] | undefined;
+    let after: DuePage["after"];
     let seen = 0;
     const paged = await costOf(async (metered) => {
       do {
         const page = await selectDue(metered, { nowMs, previousMs: t0, limit: 10, after });
-        seen += page.length;
-        after = page.at(-1);
+        seen += page.due.length;
+        after = page.next;
       } while (after);
     });
     expect(seen).toBe(open);
