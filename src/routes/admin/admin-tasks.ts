@@ -2,9 +2,10 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { findTask } from "../../d1/tasks/reconciled-tasks.ts";
-import { listTasks, taskStatuses } from "../../d1/tasks/task-lists.ts";
+import { listTasks } from "../../d1/tasks/task-lists.ts";
+import { endUser } from "../../domain/generation-fields.ts";
 import { linkLifeMs } from "../../domain/poll.ts";
-import { type Task, toSeconds, viewTask } from "../../domain/task.ts";
+import { type Task, taskStatuses, toSeconds, viewTask } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import { failTask, refreshTask } from "../../flows/tasks/operator.ts";
 import type { Api, AppContext } from "../../http/context.ts";
@@ -72,7 +73,7 @@ const list = createRoute({
       status: z.enum(taskStatuses).optional(),
       model: z.string().max(64).optional(),
       request_id: z.string().max(64).optional(),
-      end_user: z.string().max(128).optional(),
+      end_user: endUser.optional(),
       ...pageQuery.shape,
     }),
   },

@@ -4,6 +4,7 @@ import type { Config } from "../../config.ts";
 import { maxAmount } from "../../domain/account.ts";
 import { defaultLimits } from "../../domain/admission.ts";
 import { tenantIdPattern } from "../../domain/ids.ts";
+import { defaultModel } from "../../domain/model-catalog.ts";
 import { givenLimits, modelList, prices, shownLimits } from "../account/limit-fields.ts";
 import { givenWebhook, webhookReply } from "../webhooks/webhook-fields.ts";
 
@@ -50,7 +51,7 @@ export const newTenant = (config: Config) =>
           id: "acme",
           name: "Acme Inc.",
           balance: 3_000,
-          prices: { "wan-2.7-image": 40 },
+          prices: { [defaultModel]: 40 },
           limits: { images_per_day: 500 },
         },
       ],
@@ -87,7 +88,7 @@ export const tenantReply = z
         name: "Acme Inc.",
         status: "active",
         limits: { ...defaultLimits, images_per_day: 500 },
-        prices: { "wan-2.7-image": 40 },
+        prices: { [defaultModel]: 40 },
         models: null,
         balance: 3_000,
         held: 0,
