@@ -64,7 +64,7 @@ export default defineConfig({
         root,
         test: {
           name: "node",
-          include: ["test/{e2e,simulator}/**/*.test.ts", "test/{architecture,documents}.test.ts"],
+          include: ["test/{e2e,simulator}/**/*.test.ts", "test/{architecture,definitions,documents}.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
