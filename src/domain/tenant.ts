@@ -41,15 +41,6 @@ export const tenantSettingsFields: Fields<TenantSettings> = withDefaults(
   },
 );
 
-/** Credits per image: the tenant's own price, or the gateway's. */
-export function imagePrice(
-  tenant: Pick<TenantSettings, "prices">,
-  model: Model,
-  gatewayPrice: number,
-): number {
-  return tenant.prices[model] ?? gatewayPrice;
-}
-
 export interface TenantConfig extends TenantSettings {
   version: number;
   /** Those that may still be used; a key that is not here is refused. */

@@ -19,8 +19,7 @@ import {
   type UsageCounters,
 } from "../domain/admission.ts";
 import { hasOwnLimits, type StoredKey } from "../domain/keys.ts";
-import type { Model } from "../domain/model-catalog.ts";
-import { imagePrice } from "../domain/tenant.ts";
+import { imagePrice, type Model } from "../domain/model-catalog.ts";
 import { readAdmissionRows } from "./admission-rows.ts";
 import type { Settings } from "./config-copy.ts";
 import { type Hold, insertHold } from "./holds.ts";
@@ -136,7 +135,7 @@ function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext
   const { settings, state, own, key } = context;
   const shared = checkLimits(state.counters, settings.limits, images, nowMs);
   const ours = own && checkLimits(own.counters, own.limits, images, nowMs);
-  const price = imagePrice(settings, request.model, request.price);
+  const price = imagePrice(request.model, settings.prices, request.price);
   const account = hold(state.account, priceOf({ images, price }), settings.prepaid);
   const spent = caller.token !== null && context.used + images > caller.token.maxImages;
   if (shared.refusals.length > 0 || (ours && ours.refusals.length > 0) || spent || !account) return undefined;
@@ -206,7 +205,7 @@ function refusalOf(request: AdmitRequest, { settings, state, own, used }: Admiss
     if (limit) return { kind: "never_fits", limit, most: limits[limit] ?? 0 };
   }
   if (token && used + images > token.maxImages) return { kind: "token_spent", most: token.maxImages };
-  const needed = priceOf({ images, price: imagePrice(settings, request.model, request.price) });
+  const needed = priceOf({ images, price: imagePrice(request.model, settings.prices, request.price) });
   if (!hold(state.account, needed, settings.prepaid)) {
     return { kind: "insufficient_balance", needed, available: availableOf(state.account) };
   }

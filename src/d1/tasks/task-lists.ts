@@ -3,8 +3,6 @@ import { idBound } from "../../domain/ids.ts";
 import { type EndState, endStates, type Task, type TaskStatus } from "../../domain/task.ts";
 import { taskFromRow } from "./task-row.ts";
 
-export const taskStatuses = ["pending", "processing", ...endStates] as const satisfies TaskStatus[];
-
 /** The states that callers see as one status. */
 const statesOf: Record<TaskStatus, string> = {
   pending: "(state IN ('submitting', 'queued') OR (state = 'submitted' AND processing = 0))",

@@ -26,9 +26,9 @@ import {
   type StoredImage,
   type Task,
   type TaskImage,
-  type TaskInput,
   type TaskState,
 } from "../../domain/task.ts";
+import type { TaskInput } from "../../domain/task-request.ts";
 import { isErased } from "../erasure/erasure-state.ts";
 import { sqlWords } from "../sql-words.ts";
 
