@@ -19,7 +19,7 @@ import {
   type UsageCounters,
 } from "../domain/admission.ts";
 import { hasOwnLimits, type StoredKey } from "../domain/keys.ts";
-import type { Model } from "../domain/model-catalog.ts";
+import { imagePrice, type Model } from "../domain/model-catalog.ts";
 import { type Hold, insertHold } from "./ledger.ts";
 import { withHold } from "./open-holds.ts";
 import { findReplay, type Replay } from "./replay.ts";
@@ -134,7 +134,7 @@ export function readAdmissionContext(
 }
 
 function priceOf({ model, price }: AdmitRequest, settings: Settings): number {
-  return settings.prices[model] ?? price;
+  return imagePrice(model, settings.prices, price);
 }
 
 /** Writes the admission down; undefined, and nothing is written, when anything refuses. */

@@ -3,8 +3,6 @@ import { idBound } from "../../domain/ids.ts";
 import type { Task, TaskStatus } from "../../domain/task.ts";
 import { type TaskRow, taskFromRow } from "./task-row.ts";
 
-export const taskStatuses = ["pending", "processing", "completed", "failed", "cancelled"] as const;
-
 /** The states that callers see as one status. */
 const statesOf: Record<TaskStatus, string> = {
   pending: "(state IN ('submitting', 'queued') OR (state = 'submitted' AND processing = 0))",

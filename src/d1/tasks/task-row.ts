@@ -1,7 +1,8 @@
 /** Rows of `tasks` to `Task` and back, in one place, so that no statement can disagree with another on a column. */
 import type { TaskFailureCode } from "../../domain/failures.ts";
 import type { Model } from "../../domain/model-catalog.ts";
-import type { Task, TaskImage, TaskInput, TaskState } from "../../domain/task.ts";
+import type { Task, TaskImage, TaskState } from "../../domain/task.ts";
+import type { TaskInput } from "../../domain/task-request.ts";
 
 export interface TaskRow {
   id: string;

@@ -26,17 +26,11 @@
 import { eraseFiles, filesOf, insertFile, selectFiles } from "../../d1/files/files.ts";
 import type { Caller, KeyRefusal } from "../../domain/access.ts";
 import type { PolicyState } from "../../domain/admission.ts";
+import { readFileName } from "../../domain/file-addresses.ts";
 import { fileIdPattern } from "../../domain/ids.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import { type ImageContentType, imageExtensions } from "../../domain/task.ts";
-import {
-  fileKey,
-  fileLifeMs,
-  type Picture,
-  readFileName,
-  readPicture,
-  type StoredFile,
-} from "../../domain/uploads.ts";
+import { fileKey, fileLifeMs, type Picture, readPicture, type StoredFile } from "../../domain/uploads.ts";
 import { BindingUnavailable, callBinding, describe, type Invocation } from "../../platform/invocation.ts";
 import type { FileDecision } from "../../tenant/file-admission.ts";
 import { tombstoneFiles } from "../erasure/erase-files.ts";
