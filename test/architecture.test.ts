@@ -33,7 +33,7 @@ const capabilities = [
 
 /** Packages by part; everything else is web standards. */
 const mayUse: Record<string, RegExp> = {
-  domain: /^(ipaddr\.js|image-size\/types\/\w+|standardwebhooks)$/,
+  domain: /^(ipaddr\.js|image-size\/types\/\w+|standardwebhooks|zod)$/,
   "errors.ts": /^hono\/utils\/http-status$/,
   "config.ts": /^zod$/,
   upstream: /^zod$/,
@@ -43,7 +43,7 @@ const mayUse: Record<string, RegExp> = {
   "app.ts": /^hono\//,
   "index.ts": /^cloudflare:workers$/,
   "zod.ts": /^zod\/v4$/,
-  web: /^(#gateway|preact(\/hooks)?|@tanstack\/preact-query|uplot|wouter-preact(\/.*)?|swagger-ui-dist\/.*)$/,
+  web: /^(#gateway|#definitions|preact(\/hooks)?|@tanstack\/preact-query|uplot|wouter-preact(\/.*)?|swagger-ui-dist\/.*)$/,
 };
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" })
