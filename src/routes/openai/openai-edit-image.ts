@@ -1,4 +1,4 @@
-/** `POST /openai/v1/images/edits`: a form with one to four images, kept as files for the model to fetch. */
+/** `POST /openai/v1/images/edits`: a form whose images are kept as files for the model to fetch. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
