@@ -3,9 +3,9 @@ import * as z from "zod";
 import type { Config } from "../../config.ts";
 import { maxAmount } from "../../domain/account.ts";
 import { tenantIdPattern } from "../../domain/ids.ts";
+import { defaultModel } from "../../domain/model-catalog.ts";
 import { givenLimits, modelList, prices } from "../account/limit-fields.ts";
 import { givenWebhook } from "../webhooks/webhook-fields.ts";
-import { defaultModel } from "../../domain/model-catalog.ts";
 
 const name = z.string().trim().min(1).max(200);
 /** Suspended: all keys of the tenant are refused. */
