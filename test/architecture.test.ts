@@ -36,6 +36,7 @@ const mayUse: Record<string, RegExp> = {
   domain: /^(ipaddr\.js|image-size\/types\/\w+|standardwebhooks)$/,
   "errors.ts": /^hono\/utils\/http-status$/,
   "config.ts": /^zod$/,
+  flows: /^p-map$/,
   upstream: /^zod$/,
   tenant: /^cloudflare:workers$/,
   http: /^(hono(\/.*)?|@hono\/zod-openapi|@remix-run\/multipart-parser|@vanillaes\/csv|zod)$/,

@@ -1,7 +1,8 @@
 /** The reply to an error that a handler or a middleware throws: the one envelope, whatever was thrown. */
 import { HTTPException } from "hono/http-exception";
 import { ApiError, errorBody, errorHeaders, errorStatus } from "../errors.ts";
-import { BindingUnavailable, describe } from "../platform/invocation.ts";
+import { BindingUnavailable } from "../platform/binding.ts";
+import { describe } from "../platform/log.ts";
 import type { AppContext } from "./context.ts";
 
 /** Turns an error into its reply. An error of the gateway's own is logged with its reason, which no caller sees. */

@@ -1,5 +1,6 @@
 /** Erasing uploaded files: tombstones for those that are deleted, an end for those that have lived their time. */
 
+import pMap from "p-map";
 import {
   deleteFileRows,
   type FileTombstoneTarget,
@@ -7,8 +8,9 @@ import {
   selectFilesToTombstone,
 } from "../../d1/files/files.ts";
 import { fileKey } from "../../domain/uploads.ts";
-import { callBinding, type Invocation } from "../../platform/invocation.ts";
-import { connections, inParallel } from "../../platform/parallel.ts";
+import { callBinding } from "../../platform/binding.ts";
+import { connections } from "../../platform/connections.ts";
+import type { Invocation } from "../../platform/invocation.ts";
 
 /**
  * Puts tombstones in the places of files that answer no more, and stops counting them.
@@ -20,10 +22,14 @@ export async function tombstoneFiles(
   areUnused = false,
 ): Promise<void> {
   if (files.length === 0) return;
-  await inParallel(files, connections, async ({ id, tenantId }) => {
-    await callBinding("storage", () => invocation.bucket.put(fileKey(id), new Uint8Array()));
-    await invocation.tenant(tenantId).dropFile(id, areUnused);
-  });
+  await pMap(
+    files,
+    async ({ id, tenantId }) => {
+      await callBinding("storage", () => invocation.bucket.put(fileKey(id), new Uint8Array()));
+      await invocation.tenant(tenantId).dropFile(id, areUnused);
+    },
+    { concurrency: connections },
+  );
   await markFilesTombstoned(
     invocation.db,
     files.map(({ id }) => id),

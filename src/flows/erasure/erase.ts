@@ -5,6 +5,7 @@
  * 410 as well; the files that it was made from go in the same way. Whatever dies in between is gone on with by cron. The figures stay: they were charged.
  */
 
+import pMap from "p-map";
 import type { MaintenanceWork } from "../../d1/cron/maintenance.ts";
 import {
   deleteTenant,
@@ -28,8 +29,9 @@ import { dropDeliveriesOf, pruneDeliveries } from "../../d1/webhooks/attempts.ts
 import { idBound } from "../../domain/ids.ts";
 import { imageKey, isFinished, type Task } from "../../domain/task.ts";
 import { deliveryLogMs } from "../../domain/webhooks.ts";
-import { callBinding, type Invocation } from "../../platform/invocation.ts";
-import { connections, inParallel } from "../../platform/parallel.ts";
+import { callBinding } from "../../platform/binding.ts";
+import { connections } from "../../platform/connections.ts";
+import type { Invocation } from "../../platform/invocation.ts";
 import { copyAddress, dropCopies } from "../images/edge-copy.ts";
 import { pushConfig } from "../tenants/push-config.ts";
 import type { Actor } from "../tenants/tenants.ts";
@@ -149,14 +151,17 @@ async function eraseRounds(invocation: Invocation, tenantId: string, which: Eras
 async function tombstone(invocation: Invocation, tasks: TombstoneTarget[]): Promise<void> {
   if (tasks.length === 0) return;
   const images = tasks.flatMap((task) => task.images);
-  await inParallel(images, connections, ({ id, stored }) =>
-    callBinding("storage", () =>
-      invocation.bucket.put(
-        imageKey(id),
-        new Uint8Array(),
-        stored ? { httpMetadata: { contentType: stored.contentType } } : {},
+  await pMap(
+    images,
+    ({ id, stored }) =>
+      callBinding("storage", () =>
+        invocation.bucket.put(
+          imageKey(id),
+          new Uint8Array(),
+          stored ? { httpMetadata: { contentType: stored.contentType } } : {},
+        ),
       ),
-    ),
+    { concurrency: connections },
   );
   const copies = tasks.flatMap(({ origin, images: drawn }) =>
     drawn.flatMap(({ id, stored }) =>

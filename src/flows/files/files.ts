@@ -37,7 +37,9 @@ import {
   readPicture,
   type StoredFile,
 } from "../../domain/uploads.ts";
-import { BindingUnavailable, callBinding, describe, type Invocation } from "../../platform/invocation.ts";
+import { BindingUnavailable, callBinding } from "../../platform/binding.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { describe } from "../../platform/log.ts";
 import type { FileDecision } from "../../tenant/file-admission.ts";
 import { tombstoneFiles } from "../erasure/erase-files.ts";
 import { authorize } from "../tenants/authorize.ts";

@@ -11,6 +11,7 @@
  * and when A dies after its put, B finds the object in the same way. One object per picture, whoever wins.
  */
 
+import pMap from "p-map";
 import { claimStores, giveBackFound, giveBackStores, selectFound } from "../../d1/tasks/store-claims.ts";
 import { postponeStoring } from "../../d1/tasks/tasks.ts";
 import { isComplete, readImage } from "../../domain/image.ts";
@@ -22,8 +23,8 @@ import {
   type Task,
   type TaskImage,
 } from "../../domain/task.ts";
-import { describe, type Invocation } from "../../platform/invocation.ts";
-import { inParallel } from "../../platform/parallel.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { describe } from "../../platform/log.ts";
 import { finish } from "../tasks/finish.ts";
 import { fetchPicture } from "./fetch-picture.ts";
 
@@ -61,7 +62,7 @@ function storeWanted(
   images: TaskImage[],
   dead: Set<string>,
 ): Promise<TaskImage[]> {
-  return inParallel(images, picturesAtOnce, (image) => storeImage(invocation, task, image, dead));
+  return pMap(images, (image) => storeImage(invocation, task, image, dead), { concurrency: picturesAtOnce });
 }
 
 /** Reads the task upstream again: its links in order, when they are for the same pictures and not the dead ones. */

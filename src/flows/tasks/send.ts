@@ -12,13 +12,16 @@
  *   4a. refused → ends it               4b. accepted → changes nothing; the caller was told of the refusal
  */
 
+import pMap from "p-map";
 import { coolDown } from "../../d1/cron/leases.ts";
 import { claimSends } from "../../d1/tasks/due-tasks.ts";
 import { type Ending, postponeSend } from "../../d1/tasks/tasks.ts";
 import { accountPauseMs, retryPauseMs } from "../../domain/back-off.ts";
 import type { Task } from "../../domain/task.ts";
-import { BindingUnavailable, type Invocation, spendElsewhere } from "../../platform/invocation.ts";
-import { connections, inParallel } from "../../platform/parallel.ts";
+import { BindingUnavailable } from "../../platform/binding.ts";
+import { connections } from "../../platform/connections.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { spendElsewhere } from "../../platform/spending.ts";
 import type { RefusalCode } from "../../upstream/errors.ts";
 import type { SubmitOutcome } from "../../upstream/evolink.ts";
 import { finish } from "./finish.ts";
@@ -117,8 +120,9 @@ export async function sendDue(invocation: Invocation): Promise<boolean> {
     invocation.now() + sendLeaseMs(invocation),
     connections,
   );
-  await Promise.all(
-    await inParallel(claimed, connections, async (task) => {
+  await pMap(
+    claimed,
+    async (task) => {
       if (invocation.now() >= task.deadlineMs) {
         const errorCode = task.uncertain ? "submit_outcome_unknown" : "task_timeout";
         return finish(invocation, [
@@ -127,7 +131,8 @@ export async function sendDue(invocation: Invocation): Promise<boolean> {
       }
       const result = await send(invocation, task);
       await (result.kind === "refused" ? finish(invocation, [result.ending]) : result.write());
-    }),
+    },
+    { concurrency: connections },
   );
   return claimed.length > 0;
 }

@@ -3,8 +3,8 @@
 import { insertAuditEntry } from "../../d1/tenants/audit-log.ts";
 import { type Delivery, retryDelivery } from "../../d1/webhooks/delivery-log.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import { wakeDelivery } from "../cron/lane-starter.ts";
 import type { Actor } from "../tenants/tenants.ts";
+import { wakeDelivery } from "./wake-delivery.ts";
 
 /** @param tenantId Null: the operator's, whoever's delivery it is. @returns undefined when there is none. */
 export async function retryNow(

@@ -8,7 +8,7 @@ import { declaredBytes } from "../../http/body.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
 import { errorReplies, json, keyErrors, limitHeaders } from "../../http/replies.ts";
 import { headers, limitFields, notStored, withHeaders } from "../../http/reply-headers.ts";
-import { linkBases } from "../../platform/invocation.ts";
+import { linkBases } from "../../platform/link-bases.ts";
 import { fileRefused, keyRefused } from "../tasks/refusals.ts";
 import { fileProblem, readUpload } from "./upload.ts";
 
