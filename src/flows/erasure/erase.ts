@@ -23,7 +23,6 @@ import {
   type TombstoneTarget,
 } from "../../d1/erasure/erasures.ts";
 import { eraseFiles } from "../../d1/files/files.ts";
-import { insertAuditEntry } from "../../d1/tenants/audit-log.ts";
 import { findTenant } from "../../d1/tenants/tenants.ts";
 import { dropDeliveriesOf, pruneDeliveries } from "../../d1/webhooks/attempts.ts";
 import { idBound } from "../../domain/ids.ts";
@@ -33,8 +32,8 @@ import { callBinding } from "../../platform/binding.ts";
 import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { copyAddress, dropCopies } from "../images/edge-copy.ts";
+import { type Actor, auditEntry } from "../tenants/audit-entry.ts";
 import { pushConfig } from "../tenants/push-config.ts";
-import type { Actor } from "../tenants/tenants.ts";
 import { expireFiles, tombstoneFiles, tombstoneFilesOf } from "./erase-files.ts";
 
 export type DropResult = "deleted" | "busy" | "no_tenant";
@@ -53,12 +52,7 @@ export async function dropTenant(invocation: Invocation, by: Actor, id: string):
   ]);
   if (!deleted?.meta.changes) return "busy";
   const what = { action: "tenant.delete", tenantId: id, subject: id, details: {} };
-  await insertAuditEntry(invocation.db, {
-    ...by,
-    ...what,
-    id: invocation.newId("auditEntry"),
-    atMs: invocation.now(),
-  }).run();
+  await auditEntry(invocation, by, what).run();
   await pushConfig(invocation, id);
   return "deleted";
 }

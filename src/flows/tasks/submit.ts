@@ -27,7 +27,7 @@ import { spendElsewhere } from "../../platform/spending.ts";
 import type { AdmitRequest, Refused } from "../../tenant/decide.ts";
 import type { BeginDecision, RowWanted } from "../../tenant/object.ts";
 import type { RefusalCode } from "../../upstream/errors.ts";
-import { missingFiles } from "../files/files.ts";
+import { missingFiles } from "../files/missing-files.ts";
 import { wakeDelivery } from "../webhooks/wake-delivery.ts";
 import { finishNow } from "./finish.ts";
 import { type IdempotencySource, replayOf } from "./idempotency.ts";

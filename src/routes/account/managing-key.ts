@@ -2,7 +2,7 @@
 import { hasOwnLimits, type StoredKey } from "../../domain/keys.ts";
 import { ApiError } from "../../errors.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
-import type { Actor } from "../../flows/tenants/tenants.ts";
+import type { Actor } from "../../flows/tenants/audit-entry.ts";
 import type { AppContext } from "../../http/context.ts";
 import { unlessKeyRefused } from "../tasks/refusals.ts";
 
