@@ -2,7 +2,6 @@
 import { hostOf, localHostOf } from "./address.ts";
 import { fileIdPattern } from "./ids.ts";
 import { readImage } from "./image.ts";
-import { isWholePicture } from "./picture-structure.ts";
 import { type ImageContentType, imageExtensions } from "./task.ts";
 
 /** The whole body, whatever surrounds the file. */
@@ -76,9 +75,10 @@ export type Picture = Pick<StoredFile, "contentType" | "width" | "height">;
 /** What bytes are, by themselves; or what is wrong with them, as the end of a sentence that starts with the field's name. */
 export function readPicture(bytes: Uint8Array): Picture | { problem: string } {
   if (bytes.length === 0) return { problem: "must not be empty" };
-  const facts = readImage(bytes);
-  if (!facts) return { problem: "must be a PNG, JPEG or WebP image" };
-  if (!isWholePicture(bytes, facts.contentType)) {
+  const image = readImage(bytes);
+  if (!image) return { problem: "must be a PNG, JPEG or WebP image" };
+  const { facts, extent } = image;
+  if (extent !== "exact") {
     return { problem: "must be one whole image, with nothing missing and nothing behind its end" };
   }
   if (Math.min(facts.width, facts.height) < minSide || Math.max(facts.width, facts.height) > maxSide) {

@@ -14,7 +14,7 @@
 import pMap from "p-map";
 import { claimStores, giveBackFound, giveBackStores, selectFound } from "../../d1/tasks/store-claims.ts";
 import { postponeStoring } from "../../d1/tasks/tasks.ts";
-import { isComplete, readImage } from "../../domain/image.ts";
+import { readImage } from "../../domain/image.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import {
   type ImageContentType,
@@ -131,11 +131,11 @@ async function keep(
   image: TaskImage,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<TaskImage> {
-  const facts = readImage(bytes);
-  if (!facts) return notStored(invocation, task, image, "no PNG, JPEG or WebP", false);
-  if (!isComplete(bytes, facts.contentType)) return notStored(invocation, task, image, "incomplete", false);
+  const read = readImage(bytes);
+  if (!read) return notStored(invocation, task, image, "no PNG, JPEG or WebP", false);
+  if (read.extent === "cut") return notStored(invocation, task, image, "incomplete", false);
   const sha256 = await sha256Hex(bytes);
-  const stored = await putOnce(invocation, image.id, bytes, { ...facts, bytes: bytes.length, sha256 });
+  const stored = await putOnce(invocation, image.id, bytes, { ...read.facts, bytes: bytes.length, sha256 });
   return stored ? { ...image, state: "stored", stored } : notStored(invocation, task, image, "erased", true);
 }
 
