@@ -4,7 +4,14 @@
  * taken. A bad value is reported by its name, never by what it holds.
  */
 import * as z from "zod";
-import { models } from "./domain/model-catalog.ts";
+import {
+  type Catalog,
+  defaultPrices,
+  maxPrice,
+  modelCatalog,
+  models,
+  namesOf,
+} from "./domain/model-catalog.ts";
 
 // The runtime refuses code generation from strings, where Zod's faster path would be one.
 z.config({ jitless: true });
@@ -26,6 +33,12 @@ const baseUrl = z.string().refine((text) => {
 const json = <T extends z.ZodType>(schema: T) =>
   z.preprocess((value) => (typeof value === "string" ? parseJson(value) : value), schema);
 
+/** Credits per image, by model. A model that is left out costs what its entry of the catalog says. */
+export const pricesOf = <Name extends string>(catalog: Catalog<Name>) =>
+  json(z.partialRecord(z.enum(namesOf(catalog)), z.int().min(0).max(maxPrice)))
+    .default({})
+    .transform((given) => ({ ...defaultPrices(catalog), ...given }));
+
 const configSchema = z.object({
   UPSTREAM_API_KEY: secret(1),
   ADMIN_API_KEY: secret(32),
@@ -40,10 +53,7 @@ const configSchema = z.object({
   POLL_ROUND_SECONDS: whole(0, 60).default(2),
   /** The upper bound is what a Worker's 128 MB can hold beside its other work. */
   ARCHIVE_MAX_BYTES: whole(1, 67_108_864).default(33_554_432),
-  PRICES: json(z.record(z.enum(models), z.int().min(0).max(1_000_000))).default({
-    "wan-2.7-image": 30,
-    "wan-2.7-image-pro": 75,
-  }),
+  PRICES: pricesOf(modelCatalog),
   MODEL_ALIASES: json(z.record(z.string().min(1), z.enum(models))).default({}),
   /** Where Turnstile's answers are verified. */
   TURNSTILE_VERIFY_URL: optional(baseUrl).transform(

@@ -4,6 +4,17 @@
  */
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 
+interface ErrorRow {
+  status: ContentfulStatusCode;
+  type: string;
+  /** The same request may succeed later. */
+  retryable?: true;
+  /** A reply with it says in `Retry-After` when. */
+  saysWhen?: true;
+  /** An automatic retry cannot end otherwise, or would do harm: `x-should-retry: false`. */
+  neverRetry?: true;
+}
+
 const errorTable = {
   invalid_json: { status: 400, type: "invalid_request_error" },
   invalid_request: { status: 400, type: "invalid_request_error" },
@@ -12,18 +23,18 @@ const errorTable = {
   invalid_media_url: { status: 400, type: "invalid_request_error" },
   missing_key: { status: 401, type: "authentication_error" },
   invalid_key: { status: 401, type: "authentication_error" },
-  insufficient_balance: { status: 402, type: "insufficient_quota" },
-  origin_not_allowed: { status: 403, type: "permission_error" },
-  secret_key_in_browser: { status: 403, type: "permission_error" },
-  scope_denied: { status: 403, type: "permission_error" },
-  model_not_allowed: { status: 403, type: "permission_error" },
-  tenant_suspended: { status: 403, type: "permission_error" },
-  token_spent: { status: 403, type: "permission_error" },
+  insufficient_balance: { status: 402, type: "insufficient_quota", neverRetry: true },
+  origin_not_allowed: { status: 403, type: "permission_error", neverRetry: true },
+  secret_key_in_browser: { status: 403, type: "permission_error", neverRetry: true },
+  scope_denied: { status: 403, type: "permission_error", neverRetry: true },
+  model_not_allowed: { status: 403, type: "permission_error", neverRetry: true },
+  tenant_suspended: { status: 403, type: "permission_error", neverRetry: true },
+  token_spent: { status: 403, type: "permission_error", neverRetry: true },
   not_found: { status: 404, type: "invalid_request_error" },
   task_not_found: { status: 404, type: "invalid_request_error" },
   method_not_allowed: { status: 405, type: "invalid_request_error" },
   range_not_satisfiable: { status: 416, type: "invalid_request_error" },
-  idempotency_in_progress: { status: 409, type: "conflict_error", retryable: true },
+  idempotency_in_progress: { status: 409, type: "conflict_error", retryable: true, saysWhen: true },
   task_not_finished: { status: 409, type: "conflict_error" },
   task_not_cancellable: { status: 409, type: "conflict_error" },
   balance_held: { status: 409, type: "conflict_error" },
@@ -33,22 +44,21 @@ const errorTable = {
   body_too_large: { status: 413, type: "invalid_request_error" },
   unsupported_media_type: { status: 415, type: "invalid_request_error" },
   idempotency_key_reused: { status: 422, type: "invalid_request_error" },
-  too_many_tasks: { status: 429, type: "rate_limit_error", retryable: true },
-  quota_exceeded: { status: 429, type: "rate_limit_error" },
-  rate_limited: { status: 429, type: "rate_limit_error", retryable: true },
+  too_many_tasks: { status: 429, type: "rate_limit_error", retryable: true, saysWhen: true },
+  quota_exceeded: { status: 429, type: "rate_limit_error", saysWhen: true, neverRetry: true },
+  rate_limited: { status: 429, type: "rate_limit_error", retryable: true, saysWhen: true },
   internal_error: { status: 500, type: "api_error", retryable: true },
   misconfigured: { status: 500, type: "api_error" },
-  upstream_rejected: { status: 502, type: "upstream_error" },
-  unavailable: { status: 503, type: "api_error", retryable: true },
-} as const satisfies Record<string, { status: ContentfulStatusCode; type: string; retryable?: true }>;
+  upstream_rejected: { status: 502, type: "upstream_error", neverRetry: true },
+  unavailable: { status: 503, type: "api_error", retryable: true, saysWhen: true },
+} as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof errorTable;
-export const errorCodes = Object.keys(errorTable) as ErrorCode[];
+export const errorCodes = Object.keys(errorTable) as [ErrorCode, ...ErrorCode[]];
 
-/** Clients that retry by themselves are told not to: a second try cannot end otherwise, or would do harm. */
-const neverRetryStatuses = [402, 403, 502];
-export const neverRetry = (code: ErrorCode) =>
-  code === "quota_exceeded" || neverRetryStatuses.includes(errorStatus(code));
+const rowOf = (code: ErrorCode): ErrorRow => errorTable[code];
+export const neverRetry = (code: ErrorCode): boolean => rowOf(code).neverRetry === true;
+export const saysWhenToRetry = (code: ErrorCode): boolean => rowOf(code).saysWhen === true;
 
 export interface ErrorDetails {
   /** Of the first field that breaks its rule. */
@@ -75,7 +85,7 @@ export function errorStatus(code: ErrorCode): ContentfulStatusCode {
 
 /** The envelope, which OpenAI's and the upstream's clients both read. */
 export function errorBody(error: ApiError, requestId: string) {
-  const row: { type: string; retryable?: true } = errorTable[error.code];
+  const row = rowOf(error.code);
   return {
     error: {
       code: error.code,

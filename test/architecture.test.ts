@@ -18,7 +18,7 @@ const mayImport: Record<string, string[]> = {
   flows: ["domain", "platform", "d1", "upstream", "tenant"],
   http: ["domain", "errors.ts", "platform"],
   routes: ["domain", "config.ts", "errors.ts", "platform", "d1", "upstream", "flows", "http"],
-  "app.ts": ["config.ts", "errors.ts", "platform", "http", "routes"],
+  "app.ts": ["domain", "config.ts", "errors.ts", "platform", "http", "routes"],
   "index.ts": ["config.ts", "platform", "tenant", "flows", "app.ts"],
   "zod.ts": [],
   web: [],
@@ -33,7 +33,7 @@ const capabilities = [
 
 /** Packages by part; everything else is web standards. */
 const mayUse: Record<string, RegExp> = {
-  domain: /^(ipaddr\.js|standardwebhooks)$/,
+  domain: /^(ipaddr\.js|standardwebhooks|zod)$/,
   "errors.ts": /^hono\/utils\/http-status$/,
   "config.ts": /^zod$/,
   flows: /^p-map$/,
@@ -44,7 +44,7 @@ const mayUse: Record<string, RegExp> = {
   "app.ts": /^hono\//,
   "index.ts": /^cloudflare:workers$/,
   "zod.ts": /^zod\/v4$/,
-  web: /^(#gateway|preact(\/hooks)?|@tanstack\/preact-query|uplot|wouter-preact(\/.*)?|swagger-ui-dist\/.*)$/,
+  web: /^(#gateway|#definitions|preact(\/hooks)?|@tanstack\/preact-query|uplot|wouter-preact(\/.*)?|swagger-ui-dist\/.*)$/,
 };
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" })

@@ -143,6 +143,12 @@ describe("a number", () => {
 describe("PRICES", () => {
   const prices = { "wan-2.7-image": 12, "wan-2.7-image-pro": 34 };
 
+  it("leaves a model that it does not name at its default", () => {
+    for (const value of [{ "wan-2.7-image": 12 }, '{"wan-2.7-image":12}'])
+      expect(settingOf("PRICES", value)).toEqual({ "wan-2.7-image": 12, "wan-2.7-image-pro": 75 });
+    expect(settingOf("PRICES", "{}")).toEqual({ "wan-2.7-image": 30, "wan-2.7-image-pro": 75 });
+  });
+
   it("is taken as JSON text or as an object", () => {
     expect(settingOf("PRICES", JSON.stringify(prices))).toEqual(prices);
     expect(settingOf("PRICES", prices)).toEqual(prices);
@@ -155,12 +161,11 @@ describe("PRICES", () => {
     "[]",
     "null",
     "30",
-    { "wan-2.7-image": 30 },
     { ...prices, "wan-3": 1 },
     { ...prices, "wan-2.7-image": 1.5 },
     { ...prices, "wan-2.7-image": -1 },
     { ...prices, "wan-2.7-image": "thirty" },
-  ])("is reported when a model has no price, or no whole one: %j", (value) => {
+  ])("is reported when it is no object of models with whole prices: %j", (value) => {
     expect(settingOf("PRICES", value)).toEqual(["PRICES"]);
   });
 

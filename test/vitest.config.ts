@@ -66,7 +66,7 @@ export default defineConfig({
         root,
         test: {
           name: "node",
-          include: ["test/{e2e,simulator}/**/*.test.ts", "test/{architecture,documents}.test.ts"],
+          include: ["test/{e2e,simulator}/**/*.test.ts", "test/{architecture,definitions,documents}.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           // Files share a browser and a Worker. They come after those of the other project, since a process that is

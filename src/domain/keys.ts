@@ -7,8 +7,10 @@
  */
 import type { Limits } from "./admission.ts";
 import { base32 } from "./ids.ts";
-import type { Model } from "./model-catalog.ts";
+import { type Model, models } from "./model-catalog.ts";
 import type { Signer } from "./signing.ts";
+import { type Fields, knownOf, list, oneOf, orNull, record, text, whole, withDefaults } from "./stored.ts";
+import { someLimits } from "./stored-limits.ts";
 
 export const keyKinds = ["secret", "browser"] as const;
 export type KeyKind = (typeof keyKinds)[number];
@@ -83,6 +85,30 @@ export interface StoredKey {
 }
 
 export const defaultTokenSettings: TokenSettings = { ttlSeconds: 600, maxImages: 10 };
+
+/** What a key's maker sets of it, stored as one JSON in D1. */
+export type KeySettings = Pick<StoredKey, "allowedOrigins" | "models" | "limits" | "token">;
+
+export const keySettingsFields: Fields<KeySettings> = withDefaults(
+  { allowedOrigins: [], models: null, limits: {}, token: defaultTokenSettings },
+  {
+    allowedOrigins: list(text),
+    models: orNull(knownOf(models)),
+    limits: someLimits,
+    token: record<TokenSettings>(withDefaults(defaultTokenSettings, { ttlSeconds: whole, maxImages: whole })),
+  },
+);
+
+/** How a key is stored, in D1 and in its tenant's object. */
+export const storedKeyFields: Fields<StoredKey> = {
+  ...keySettingsFields,
+  id: text,
+  kind: oneOf(keyKinds),
+  hash: text,
+  scopes: knownOf(keyScopes),
+  expiresMs: orNull(whole),
+  revokedMs: orNull(whole),
+};
 
 /** Everybody who opens the page holds the key, so it is capped unless its maker says otherwise. */
 export const browserKeyLimits = { images_per_day: 100, images_per_minute: 10 } as const;

@@ -19,6 +19,29 @@ export interface LedgerLine {
   held: number;
 }
 
+/** A row of the ledger is up to two lines; this numbers them all. */
+export function lineNumber({ seq, type }: Pick<LedgerLine, "seq" | "type">): number {
+  return seq * 2 + (type === "release" ? 1 : 0);
+}
+
+/** What a ledger's cursor looks like; empty: from the newest line on. */
+export const ledgerCursorPattern = /^\d{0,15}$/;
+
+/** The cursor of the lines before one. */
+export function formatLedgerCursor(line: Pick<LedgerLine, "seq" | "type">): string {
+  return String(lineNumber(line));
+}
+
+/** The number of the line that a cursor's page ends before; null: the page begins at the newest line. */
+export function readLedgerCursor(cursor: string): number | null {
+  return cursor === "" ? null : Number(cursor);
+}
+
+/** The number up to which a page's rows are read: its first row may have one line before the cursor. */
+export function rowsBefore(before: number | null): number {
+  return before === null ? Number.MAX_SAFE_INTEGER : Math.floor(before / 2) + 1;
+}
+
 export interface LedgerQuery {
   /** Inclusive, unix milliseconds. */
   fromMs: number;

@@ -40,7 +40,7 @@ export const linkLifeMs = 24 * 3_600_000;
 /** What has to be known of a task to look at it. */
 export type PollTarget = Pick<
   Task,
-  "id" | "upstreamId" | "deadlineMs" | "processing" | "progress" | "estimatedSeconds"
+  "id" | "state" | "createdMs" | "upstreamId" | "deadlineMs" | "processing" | "progress" | "estimatedSeconds"
 > & {
   imagesAsked: number;
   /** Somebody reads it, so that how far it is matters; else only what moves it on is worth a write. */

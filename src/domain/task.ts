@@ -11,6 +11,7 @@
 import type { TaskFailureCode } from "./failures.ts";
 import { taskFailures } from "./failures.ts";
 import type { Model } from "./model-catalog.ts";
+import type { TaskInput } from "./task-request.ts";
 
 export const openStates = ["submitting", "queued", "submitted", "storing"] as const;
 export const endStates = ["completed", "failed", "cancelled"] as const;
@@ -18,36 +19,15 @@ export type OpenState = (typeof openStates)[number];
 export type EndState = (typeof endStates)[number];
 export type TaskState = OpenState | EndState;
 
-export const presetSizes = [
-  "square_hd",
-  "square",
-  "portrait_4_3",
-  "portrait_16_9",
-  "landscape_4_3",
-  "landscape_16_9",
-] as const;
-export type ImageSize = (typeof presetSizes)[number] | { width: number; height: number };
-
-/** What the caller asked for, given defaults included; exactly this goes upstream, `callback_url` apart. */
-export interface TaskInput {
-  prompt: string;
-  image_urls?: string[] | undefined;
-  n: number;
-  size?: ImageSize | undefined;
-  negative_prompt?: string | undefined;
-  seed?: number | undefined;
-  enable_safety_checker?: boolean | undefined;
-  enable_prompt_expansion?: boolean | undefined;
-  callback_url?: string | undefined;
-}
+/** `wanted`: still to be stored; `lost`: it cannot be, for good. */
+export const imageStates = ["wanted", "stored", "lost"] as const;
 
 /** One picture of a task. Its id is recorded before its bytes are stored under it. */
 export interface TaskImage {
   id: string;
   /** The upstream's link, dropped when the task ends. */
   source?: string;
-  /** `wanted`: still to be stored; `lost`: it cannot be, for good. */
-  state: "wanted" | "stored" | "lost";
+  state: (typeof imageStates)[number];
   stored?: StoredImage;
 }
 
@@ -113,7 +93,9 @@ export interface Task {
   erased: boolean;
 }
 
-export type TaskStatus = "pending" | "processing" | EndState;
+/** The words that callers see for the states. */
+export const taskStatuses = ["pending", "processing", ...endStates] as const;
+export type TaskStatus = (typeof taskStatuses)[number];
 
 /** The word that callers see for a task's state. */
 export function taskStatus(task: Pick<Task, "state" | "processing">): TaskStatus {

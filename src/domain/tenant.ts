@@ -1,9 +1,12 @@
 /** What a tenant's object has to know to decide: a copy of the tenant's settings and keys, by version. */
-import type { Limits } from "./admission.ts";
+import { defaultLimits, type Limits } from "./admission.ts";
 import type { StoredKey } from "./keys.ts";
-import type { Model } from "./model-catalog.ts";
+import { type Model, models } from "./model-catalog.ts";
+import { type Fields, knownOf, mapOf, oneOf, orNull, whole, withDefaults, yesOrNo } from "./stored.ts";
+import { allLimits } from "./stored-limits.ts";
 
-export type TenantStatus = "active" | "suspended";
+export const tenantStatuses = ["active", "suspended"] as const;
+export type TenantStatus = (typeof tenantStatuses)[number];
 
 /** Credits per image, by model. */
 export type Prices = Partial<Record<Model, number>>;
@@ -23,6 +26,20 @@ export interface TenantSettings {
   /** `balance.low` is told when what is available falls below this; null: never. */
   lowBalance: number | null;
 }
+
+/** How settings are stored, in D1 and in the tenant's object. The defaults are those that D1's migrations gave. */
+export const tenantSettingsFields: Fields<TenantSettings> = withDefaults(
+  { limits: defaultLimits, prices: {}, models: null, prepaid: false, openingBalance: 0, lowBalance: null },
+  {
+    status: oneOf(tenantStatuses),
+    limits: allLimits,
+    prices: mapOf(whole),
+    models: orNull(knownOf(models)),
+    prepaid: yesOrNo,
+    openingBalance: whole,
+    lowBalance: orNull(whole),
+  },
+);
 
 export interface TenantConfig extends TenantSettings {
   version: number;

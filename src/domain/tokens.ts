@@ -5,8 +5,9 @@
  *
  *   wct_<tenant>.<claims, JSON as base64url>.<check>
  */
-import type { Model } from "./model-catalog.ts";
+import { type Model, models } from "./model-catalog.ts";
 import type { Signer } from "./signing.ts";
+import { json, knownOf, list, orNull, readStored, record, text, whole, withDefaults } from "./stored.ts";
 
 export interface TokenClaims {
   /** Names the token where its images are counted. */
@@ -21,6 +22,23 @@ export interface TokenClaims {
   endUser: string | null;
 }
 
+type SignedClaims = Omit<TokenClaims, "tenantId">;
+
+const signedClaims = record<SignedClaims>(
+  withDefaults<SignedClaims>(
+    { allowedOrigins: [], models: null, endUser: null },
+    {
+      id: text,
+      keyId: text,
+      expiresMs: whole,
+      maxImages: whole,
+      allowedOrigins: list(text),
+      models: orNull(knownOf(models)),
+      endUser: orNull(text),
+    },
+  ),
+);
+
 /** The claims are as long as 20 origins of 300 characters and an end user of 128 make them, and no longer. */
 const tokenPattern = /^wct_([a-z0-9-]{3,32})\.([A-Za-z0-9_-]{1,12288})\.([0-9a-z]{26})$/;
 
@@ -30,11 +48,16 @@ export async function formatToken(signer: Signer, { tenantId, ...claims }: Token
   return `${signed}.${await signer.sign(signed)}`;
 }
 
-/** Reads a token without touching storage; undefined for whatever this gateway did not sign. Expiry is the caller's to check. */
+/**
+ * Reads a token without touching storage. Expiry is the caller's to check.
+ * @returns undefined for whatever this gateway did not sign.
+ * @throws StoredDataUnreadable when a signed token's claims are not those of a token.
+ */
 export async function readToken(signer: Signer, text: string): Promise<TokenClaims | undefined> {
   const [, tenantId, body, check] = tokenPattern.exec(text) ?? [];
   if (!tenantId || !body || !check) return undefined;
   if (!(await signer.verify(text.slice(0, -check.length - 1), check))) return undefined;
-  const json = new TextDecoder().decode(Uint8Array.fromBase64(body, { alphabet: "base64url" }));
-  return { ...(JSON.parse(json) as Omit<TokenClaims, "tenantId">), tenantId };
+  const claims = new TextDecoder().decode(Uint8Array.fromBase64(body, { alphabet: "base64url" }));
+  const place = { table: "token", field: "claims", id: tenantId };
+  return { ...readStored(place, json(signedClaims), claims), tenantId };
 }

@@ -1,24 +1,44 @@
 /**
- * Webhooks by Standard Webhooks 1.0 (https://www.standardwebhooks.com): what is told, when it is attempted again, and how
- * it is signed, which is left to the makers' own library.
+ * Webhooks by Standard Webhooks 1.0 (https://www.standardwebhooks.com): which events there are, when a delivery is
+ * attempted again, and how it is signed, which is left to the makers' own library.
  */
 import { Webhook } from "standardwebhooks";
-import type { EndState, TaskView } from "./task.ts";
+import { type EndState, endStates, type TaskStatus, type TaskView } from "./task.ts";
 
-export const webhookEvents = ["task.completed", "task.failed", "task.cancelled", "balance.low"] as const;
-export type WebhookEvent = (typeof webhookEvents)[number];
+interface EventFacts {
+  /** For the document, and for people who choose events. */
+  summary: string;
+  /** What a task's event finds the task's status to be; absent where the event is of no task. */
+  status?: TaskStatus;
+}
 
-export const eventOfEnd = {
-  completed: "task.completed",
-  failed: "task.failed",
-  cancelled: "task.cancelled",
-} as const satisfies Record<EndState, WebhookEvent>;
+/** Every event that a webhook may be sent. */
+export const eventFacts = {
+  "task.completed": { summary: "A task's images are stored", status: "completed" },
+  "task.failed": { summary: "A task has failed, and costs nothing", status: "failed" },
+  "task.cancelled": { summary: "A task was cancelled", status: "cancelled" },
+  "balance.low": { summary: "The balance has fallen below `low_balance`" },
+} as const satisfies Record<`task.${EndState}`, EventFacts> & Record<string, EventFacts>;
+
+export type WebhookEvent = keyof typeof eventFacts;
+export const webhookEvents = Object.keys(eventFacts) as [WebhookEvent, ...WebhookEvent[]];
+
+/** The event of a task's end. */
+export const eventOfEnd = Object.fromEntries(endStates.map((state) => [state, `task.${state}`])) as {
+  [State in EndState]: `task.${State}`;
+};
+
+/** The status that a task has with an event; undefined for an event of no task. */
+export function statusOfEvent(event: WebhookEvent): TaskStatus | undefined {
+  const facts: EventFacts = eventFacts[event];
+  return facts.status;
+}
 
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;
 
-/** Pauses between the tries, the first of which is made at once. */
+/** Pauses between the attempts, the first of which is made at once. */
 export const retryPausesMs = [
   5 * second,
   5 * minute,
@@ -38,7 +58,7 @@ export function nextAttemptMs(attempts: number, nowMs: number): number | undefin
 }
 
 /**
- * How long nothing at all is sent to an endpoint that has failed so often in a row, by that number: so that it holds up
+ * How long an endpoint is sent nothing after so many failures in a row, by their number: a failing endpoint must hold up
  * no other. The last one holds for all after it.
  */
 export const endpointBackoffsMs = [
@@ -50,7 +70,7 @@ export const endpointBackoffsMs = [
   ...[5, 10, 20, 40, 80, 160, 320, 600].map((rest) => rest * second),
 ];
 
-/** So long the log of deliveries goes back. */
+/** How far the log of deliveries goes back. */
 export const deliveryLogMs = 30 * 24 * hour;
 
 /** A secret's bytes: 24 to 64, as the specification says. */
@@ -71,7 +91,7 @@ export function secretProblem(text: string): string | undefined {
 }
 
 /**
- * The headers of one try.
+ * The headers of one attempt.
  * @param secrets The current one, and the one before while it is replaced.
  */
 export function webhookHeaders(secrets: readonly string[], id: string, nowMs: number, body: string) {
@@ -83,7 +103,7 @@ export function webhookHeaders(secrets: readonly string[], id: string, nowMs: nu
   };
 }
 
-/** A task as it is told to whoever listens: not what was asked, which its receivers' logs need not hold. */
+/** A task as webhooks show it: without its input, which receivers' logs need not hold. */
 export function notifiedTask({ input: _input, ...task }: TaskView) {
   return task;
 }

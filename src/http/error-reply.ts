@@ -1,13 +1,16 @@
 /** The reply to an error that a handler or a middleware throws: the one envelope, whatever was thrown. */
 import { HTTPException } from "hono/http-exception";
+import { StoredDataUnreadable } from "../domain/stored.ts";
 import { ApiError, errorBody, errorHeaders, errorStatus } from "../errors.ts";
 import { BindingUnavailable } from "../platform/binding.ts";
 import { describe } from "../platform/log.ts";
+import { logUnreadable } from "../platform/unreadable.ts";
 import type { AppContext } from "./context.ts";
 
 /** Turns an error into its reply. An error of the gateway's own is logged with its reason, which no caller sees. */
 export function replyToError(thrown: Error, c: AppContext): Response {
   const error = knownError(thrown);
+  if (thrown instanceof StoredDataUnreadable) logUnreadable(c.get("invocation"), thrown);
   if (error.code === "internal_error" || error.code === "unavailable") {
     c.get("invocation").log({
       event: "request_failed",

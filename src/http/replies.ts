@@ -1,13 +1,13 @@
 /** The parts of replies that operations share: schemas and errors for the OpenAPI document, and the headers of limits. */
 import * as z from "zod";
 import type { PolicyState } from "../domain/admission.ts";
-import { type ErrorCode, errorCodes, errorStatus, neverRetry } from "../errors.ts";
+import { type ErrorCode, errorCodes, errorStatus, neverRetry, saysWhenToRetry } from "../errors.ts";
 import { headers, type ReplyHeader } from "./reply-headers.ts";
 
 export const errorEnvelope = z
   .object({
     error: z.object({
-      code: z.enum(errorCodes as [ErrorCode, ...ErrorCode[]]),
+      code: z.enum(errorCodes),
       message: z.string(),
       type: z.string(),
       param: z.string().nullable().meta({ description: "The first field that breaks its rule." }),
@@ -28,14 +28,6 @@ export const json = <Schema extends z.ZodType>(schema: Schema, description: stri
   content: { "application/json": { schema } },
 });
 
-const saysWhenToRetry: readonly ErrorCode[] = [
-  "rate_limited",
-  "too_many_tasks",
-  "quota_exceeded",
-  "idempotency_in_progress",
-  "unavailable",
-];
-
 /** The headers of an error, beside those of every reply. */
 function headersOf(code: ErrorCode): ReplyHeader[] {
   const status = errorStatus(code);
@@ -43,7 +35,7 @@ function headersOf(code: ErrorCode): ReplyHeader[] {
     ...(status === 401 ? (["www-authenticate"] as const) : []),
     ...(status === 405 ? (["allow"] as const) : []),
     ...(status === 416 ? (["content-range"] as const) : []),
-    ...(saysWhenToRetry.includes(code) ? (["retry-after"] as const) : []),
+    ...(saysWhenToRetry(code) ? (["retry-after"] as const) : []),
     ...(neverRetry(code) ? (["x-should-retry"] as const) : []),
   ];
 }

@@ -11,12 +11,19 @@ const bindingLimitMs = 10_000;
 /**
  * Calls a binding and waits ten seconds at most.
  * @param binding Names the binding in the error.
+ * @param readAnswer Recognizes errors that are the binding's answer; they are thrown as it returns them.
  * @throws BindingUnavailable when it fails or does not answer in time. The call may have taken effect all the same.
  */
-export async function callBinding<T>(binding: string, call: () => Promise<T>): Promise<T> {
+export async function callBinding<T>(
+  binding: string,
+  call: () => Promise<T>,
+  readAnswer: (error: unknown) => Error | undefined = () => undefined,
+): Promise<T> {
   try {
     return await withTimeLimit(bindingLimitMs, call);
   } catch (error) {
+    const answer = readAnswer(error);
+    if (answer) throw answer;
     throw new BindingUnavailable(`${binding}: ${error instanceof Error ? error.message : "failed"}`);
   }
 }

@@ -1,8 +1,9 @@
 /** Adding a tenant's states up again from the rows behind them: what should be equal by construction is shown to be. */
-import { availableOf } from "../domain/account.ts";
-import { readFileCounters } from "./file-admission.ts";
-import { holdsWithoutEnd, openHolds } from "./ledger.ts";
-import { readSettings, readState } from "./state.ts";
+import { availableOf, priceOf } from "../domain/account.ts";
+import { readSettings } from "./config-copy.ts";
+import { holdsWithoutEnd, openHolds } from "./holds.ts";
+import { readFileCounters } from "./scopes.ts";
+import { readState } from "./tenant-state.ts";
 
 export interface OpenHold {
   holdNumber: number;
@@ -24,7 +25,7 @@ export function checkState(sql: SqlStorage): Check {
   const credited = sum("SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type <> 'settle'");
   const charged = sum("SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type = 'settle'");
   const open = holdsWithoutEnd(sql);
-  const held = open.reduce((total, { images, price }) => total + images * price, 0);
+  const held = open.reduce((total, hold) => total + priceOf(hold), 0);
   const pairs = {
     "topped up": [account.toppedUp, credited],
     charged: [account.charged, charged],

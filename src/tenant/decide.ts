@@ -3,7 +3,7 @@
  * unless all of them admit.
  */
 import { type Caller, checkAccess, type KeyRefusal } from "../domain/access.ts";
-import { type Account, availableOf, balanceOf, hold } from "../domain/account.ts";
+import { type Account, availableOf, balanceOf, hold, priceOf } from "../domain/account.ts";
 import {
   checkLimits,
   dateOf,
@@ -19,19 +19,15 @@ import {
   type UsageCounters,
 } from "../domain/admission.ts";
 import { hasOwnLimits, type StoredKey } from "../domain/keys.ts";
-import type { Model } from "../domain/model-catalog.ts";
-import { type Hold, insertHold } from "./ledger.ts";
+import { imagePrice, type Model } from "../domain/model-catalog.ts";
+import { readAdmissionRows } from "./admission-rows.ts";
+import type { Settings } from "./config-copy.ts";
+import { type Hold, insertHold } from "./holds.ts";
 import { withHold } from "./open-holds.ts";
 import { findReplay, type Replay } from "./replay.ts";
-import {
-  addTokenImages,
-  readAdmissionRows,
-  readKeyCounters,
-  readTokenImages,
-  type Settings,
-  type TenantState,
-  writeKeyCounters,
-} from "./state.ts";
+import { readKeyCounters, writeKeyCounters } from "./scopes.ts";
+import type { TenantState } from "./tenant-state.ts";
+import { addTokenImages, readTokenImages } from "./token-images.ts";
 
 export interface AdmitRequest {
   caller: Caller;
@@ -133,18 +129,14 @@ export function readAdmissionContext(
   };
 }
 
-function priceOf({ model, price }: AdmitRequest, settings: Settings): number {
-  return settings.prices[model] ?? price;
-}
-
 /** Writes the admission down; undefined, and nothing is written, when anything refuses. */
 function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext): AdmitDecision | undefined {
   const { caller, images, nowMs, replay } = request;
   const { settings, state, own, key } = context;
   const shared = checkLimits(state.counters, settings.limits, images, nowMs);
   const ours = own && checkLimits(own.counters, own.limits, images, nowMs);
-  const price = priceOf(request, settings);
-  const account = hold(state.account, price * images, settings.prepaid);
+  const price = imagePrice(request.model, settings.prices, request.price);
+  const account = hold(state.account, priceOf({ images, price }), settings.prepaid);
   const spent = caller.token !== null && context.used + images > caller.token.maxImages;
   if (shared.refusals.length > 0 || (ours && ours.refusals.length > 0) || spent || !account) return undefined;
 
@@ -153,7 +145,7 @@ function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext
   const alarm = alarmMs === null ? {} : { alarmMs, alarmSeq: seq };
   const balanceLow = lowOf(account, settings);
   // Told once, by the admission that crosses the line.
-  const told = state.lowBalanceNotified === true && lowOf(state.account, settings) !== null;
+  const told = state.lowBalanceNotified && lowOf(state.account, settings) !== null;
   const after: TenantState = {
     ...{ ...state, ...alarm, seq, account },
     ...{ open: withHold(state.open, seq), counters: shared.after, lowBalanceNotified: balanceLow !== null },
@@ -213,7 +205,7 @@ function refusalOf(request: AdmitRequest, { settings, state, own, used }: Admiss
     if (limit) return { kind: "never_fits", limit, most: limits[limit] ?? 0 };
   }
   if (token && used + images > token.maxImages) return { kind: "token_spent", most: token.maxImages };
-  const needed = priceOf(request, settings) * images;
+  const needed = priceOf({ images, price: imagePrice(request.model, settings.prices, request.price) });
   if (!hold(state.account, needed, settings.prepaid)) {
     return { kind: "insufficient_balance", needed, available: availableOf(state.account) };
   }

@@ -16,10 +16,13 @@ import {
   longest,
   type PolicyState,
 } from "../domain/admission.ts";
-import { checkFileLimits, emptyFileCounters, type FileCounters, withoutFile } from "../domain/file-limits.ts";
+import { checkFileLimits, emptyFileCounters, withoutFile } from "../domain/file-limits.ts";
+import { bit, rowCodec, text, whole } from "../domain/stored.ts";
 import { filesPerTokenImage, maxUploadBytes } from "../domain/uploads.ts";
+import { readAdmissionRows } from "./admission-rows.ts";
 import { policiesFor, readAdmissionContext } from "./decide.ts";
-import { readAdmissionRows, readScope, writeKeyCounters, writeScope, writeState } from "./state.ts";
+import { readFileCounters, writeFileCounters, writeKeyCounters } from "./scopes.ts";
+import { writeState } from "./tenant-state.ts";
 
 export interface FileRequest {
   caller: Caller;
@@ -47,16 +50,6 @@ export type FileRefused =
 
 /** Longer than any upload takes. */
 const holdMs = 15 * 60_000;
-
-const scopeOf = (keyId: string | null) => (keyId === null ? "files" : `files ${keyId}`);
-
-/** What counts now, of the tenant or of one key; {@link dropEnded} goes before. */
-export function readFileCounters(sql: SqlStorage, keyId: string | null): FileCounters {
-  return readScope<FileCounters>(sql, scopeOf(keyId)) ?? emptyFileCounters;
-}
-
-const writeFileCounters = (sql: SqlStorage, keyId: string | null, counters: FileCounters) =>
-  writeScope(sql, scopeOf(keyId), counters);
 
 /** Decides on one upload, and counts and holds it when it is admitted; a refusal consumes nothing. */
 export function admitFile(sql: SqlStorage, request: FileRequest): FileDecision {
@@ -99,8 +92,8 @@ export function admitFile(sql: SqlStorage, request: FileRequest): FileDecision {
   if (ours) writeKeyCounters(sql, key.id, ours.request.after);
   writeFileCounters(sql, null, shared?.file.after ?? emptyFileCounters);
   // Of a key without limits of its own as well: it may be given some while its files are alive.
-  const counted = checkFileLimits(readFileCounters(sql, key.id), noLimits, heldBytes, nowMs, () => 0).after;
-  writeFileCounters(sql, key.id, counted);
+  const ofKey = checkFileLimits(readFileCounters(sql, key.id), noLimits, heldBytes, nowMs, () => 0).after;
+  writeFileCounters(sql, key.id, ofKey);
   sql.exec(
     "INSERT INTO files (id, key_id, token_id, bytes, date, uploaded, ends_ms) VALUES (?, ?, ?, ?, ?, 0, ?)",
     fileId,
@@ -120,13 +113,21 @@ export function admitFile(sql: SqlStorage, request: FileRequest): FileDecision {
 
 const noLimits = { files_per_day: null, file_bytes: null };
 
-interface FileRow {
-  [column: string]: SqlStorageValue;
-  key_id: string;
+/** An upload or file that counts. */
+interface CountedFile {
+  keyId: string;
   bytes: number;
   date: string;
-  uploaded: number;
+  /** False while the upload is under way. */
+  uploaded: boolean;
 }
+
+const counted = rowCodec<CountedFile>("files", {
+  keyId: ["key_id", text],
+  bytes: ["bytes", whole],
+  date: ["date", text],
+  uploaded: ["uploaded", bit],
+});
 
 /**
  * Makes a hold the file's own: its bytes, and its end.
@@ -139,15 +140,16 @@ export function keepFile(
   nowMs: number,
 ): boolean {
   dropEnded(sql, nowMs);
-  const [row] = sql.exec<FileRow>("SELECT * FROM files WHERE id = ? AND uploaded = 0", id).toArray();
-  if (!row || file.bytes > row.bytes) return false;
+  const [row] = sql.exec("SELECT * FROM files WHERE id = ? AND uploaded = 0", id).toArray();
+  const held = row && counted.read(row);
+  if (!held || file.bytes > held.bytes) return false;
   sql.exec(
     "UPDATE files SET bytes = ?, uploaded = 1, ends_ms = ? WHERE id = ?",
     file.bytes,
     file.expiresMs,
     id,
   );
-  takeOut(sql, { ...row, bytes: row.bytes - file.bytes, uploaded: 1 });
+  takeOut(sql, { ...held, bytes: held.bytes - file.bytes, uploaded: true });
   return true;
 }
 
@@ -156,21 +158,19 @@ export function keepFile(
  * @param isUnused Whether it was kept for a request that came to nothing, so that it was none of the day's files either.
  */
 export function dropFile(sql: SqlStorage, id: string, isUnused = false): void {
-  for (const row of sql.exec<FileRow>("DELETE FROM files WHERE id = ? RETURNING *", id).toArray())
-    takeOut(sql, isUnused ? { ...row, uploaded: 0 } : row);
+  for (const row of sql.exec("DELETE FROM files WHERE id = ? RETURNING *", id).toArray())
+    takeOut(sql, { ...counted.read(row), ...(isUnused && { uploaded: false }) });
 }
 
 /** Stops counting what has come to its end. */
 export function dropEnded(sql: SqlStorage, nowMs: number): void {
-  for (const row of sql.exec<FileRow>("DELETE FROM files WHERE ends_ms <= ? RETURNING *", nowMs).toArray())
-    takeOut(sql, row);
+  for (const row of sql.exec("DELETE FROM files WHERE ends_ms <= ? RETURNING *", nowMs).toArray())
+    takeOut(sql, counted.read(row));
 }
 
-function takeOut(sql: SqlStorage, { key_id: keyId, bytes, date, uploaded }: FileRow): void {
-  for (const scope of [null, keyId]) {
-    const gone = { bytes, date, uploaded: uploaded === 1 };
-    writeFileCounters(sql, scope, withoutFile(readFileCounters(sql, scope), gone));
-  }
+function takeOut(sql: SqlStorage, { keyId, ...gone }: CountedFile): void {
+  for (const owner of [null, keyId])
+    writeFileCounters(sql, owner, withoutFile(readFileCounters(sql, owner), gone));
 }
 
 function filesOfToken(sql: SqlStorage, tokenId: string): number {

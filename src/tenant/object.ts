@@ -26,6 +26,7 @@ import { remainingFiles } from "../domain/file-limits.ts";
 import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 import { type Check, checkState } from "./check-state.ts";
+import { copiedVersion, hasSettings, readSettings, writeConfig } from "./config-copy.ts";
 import { type AdmitDecision, type AdmitRequest, confirmAfterMs, decide } from "./decide.ts";
 import {
   admitFile,
@@ -34,13 +35,14 @@ import {
   type FileDecision,
   type FileRequest,
   keepFile,
-  readFileCounters,
 } from "./file-admission.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { openHolds, readLedger } from "./ledger.ts";
+import { openHolds } from "./holds.ts";
+import { readLedger } from "./ledger.ts";
 import { migrate } from "./migrations.ts";
+import { readFileCounters } from "./scopes.ts";
 import { type CreditResult, creditAccount, openAccount, type Settlement, settleHold } from "./settlement.ts";
-import { hasSettings, readSettings, readState, writeConfig, writeState } from "./state.ts";
+
 import {
   type BeginDecision,
   beginChange,
@@ -50,6 +52,7 @@ import {
   type D1Spent,
   type RowWanted,
 } from "./task-rows.ts";
+import { readState, writeState } from "./tenant-state.ts";
 
 export type { AdmitDecision, AdmitRequest } from "./decide.ts";
 export type { FileDecision, FileRefused, FileRequest } from "./file-admission.ts";
@@ -206,8 +209,8 @@ export class Tenant extends DurableObject<Env> {
   configure(config: TenantConfig, nowMs: number): number {
     const version = this.#storage.transactionSync(() => {
       const { sql } = this.#storage;
-      const current = readSettings(sql);
-      if (current && current.version >= config.version) return current.version;
+      const current = copiedVersion(sql);
+      if (current !== undefined && current >= config.version) return current;
       writeConfig(sql, config);
       openAccount(sql, config.openingBalance, nowMs);
       return config.version;

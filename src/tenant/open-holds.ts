@@ -4,7 +4,12 @@
  * waits came one after the other.
  */
 
+import { type Decode, list, whole } from "../domain/stored.ts";
+
 export type OpenHolds = readonly (readonly [first: number, last: number])[];
+
+/** How they are stored. A range is a list of two numbers, in which nothing is copied. */
+export const openHoldRanges = list(list(whole)) as unknown as Decode<OpenHolds>;
 
 /** @param hold The highest number so far. */
 export function withHold(open: OpenHolds, hold: number): OpenHolds {

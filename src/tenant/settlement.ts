@@ -1,18 +1,14 @@
 /** The tenant's account, moved: what is credited, charged and released, each with its entry, in the caller's transaction. */
-import { availableOf, balanceOf, credit, settle } from "../domain/account.ts";
+import { availableOf, balanceOf, chargeOf, credit, priceOf, settle } from "../domain/account.ts";
 import { afterTask } from "../domain/admission.ts";
 import type { Credit, LedgerLine } from "../domain/ledger-lines.ts";
-import { deleteReplay, findCredit, findHold, insertEntry } from "./ledger.ts";
+import { readSettings } from "./config-copy.ts";
+import { deleteReplay, findHold } from "./holds.ts";
+import { findCredit, insertEntry } from "./ledger.ts";
 import { withoutHold } from "./open-holds.ts";
-import {
-  readKeyCounters,
-  readSettings,
-  readState,
-  returnTokenImages,
-  type TenantState,
-  writeKeyCounters,
-  writeState,
-} from "./state.ts";
+import { readKeyCounters, writeKeyCounters } from "./scopes.ts";
+import { readState, type TenantState, writeState } from "./tenant-state.ts";
+import { returnTokenImages } from "./token-images.ts";
 
 /** How a task ended, for its hold. */
 export interface Settlement {
@@ -64,14 +60,13 @@ export function settleHold(
   const hold = open && findHold(sql, seq);
   if (!hold) return false;
   if (forget) deleteReplay(sql, seq);
-  const amount = hold.images * hold.price;
-  const charged = Math.min(images, hold.images) * hold.price;
-  const ended = { date: hold.date, unmade: hold.images - Math.min(images, hold.images), refused };
+  const { charged, released, unmade } = chargeOf(hold, images);
+  const ended = { date: hold.date, unmade, refused };
   const keyCounters = readKeyCounters(sql, hold.keyId);
   if (keyCounters) writeKeyCounters(sql, hold.keyId, afterTask(keyCounters, ended, nowMs));
-  if (hold.tokenId !== null && ended.unmade > 0) returnTokenImages(sql, hold.tokenId, ended.unmade);
-  const account = settle(state.account, amount, charged);
-  const entry = { type: "settle" as const, taskId: hold.taskId, amount: charged, released: amount - charged };
+  if (hold.tokenId !== null && unmade > 0) returnTokenImages(sql, hold.tokenId, unmade);
+  const account = settle(state.account, priceOf(hold), charged);
+  const entry = { type: "settle" as const, taskId: hold.taskId, amount: charged, released };
   const after = { ...state, open, account, counters: afterTask(state.counters, ended, nowMs) };
   enterEntry(sql, after, { ...entry, reference: null, note }, nowMs);
   return true;

@@ -3,7 +3,6 @@
 import {
   insertTasks,
   markSubmitted,
-  type NewRow,
   type NewTask,
   type Submitted,
   type Written,
@@ -15,7 +14,6 @@ import type { AdmitDecision, AdmitRequest, BalanceLow } from "./decide.ts";
 /** What is written of an admitted task, beside what the request and the decision say of it. */
 export interface RowWanted {
   task: Omit<NewTask, "id" | "model" | "priceCredits" | "holdNumber">;
-  leaseUntilMs: number;
   /** Of the delivery that tells of a low balance, should there be one. */
   lowId: string;
 }
@@ -37,7 +35,7 @@ export type BeginDecision =
 /** What one request has to write. */
 export type Change =
   /** A new task, and what its admission has to tell. */
-  { kind: "begin"; row: NewRow; low: Low | null } | { kind: "submitted"; task: Submitted & { id: string } };
+  { kind: "begin"; task: NewTask; low: Low | null } | { kind: "submitted"; task: Submitted & { id: string } };
 
 type Low = Parameters<typeof insertBalanceLow>[1] & { atMs: number };
 
@@ -52,9 +50,8 @@ export interface Changed {
 export function beginChange(
   { taskId: id, model, nowMs }: AdmitRequest,
   { holdNumber, price, balanceLow }: AdmitDecision & { kind: "admitted" },
-  { task, leaseUntilMs, lowId }: RowWanted,
+  { task, lowId }: RowWanted,
 ): Change {
-  const row = { task: { ...task, id, model, priceCredits: price, holdNumber }, leaseUntilMs };
   const { tenantId } = task;
   const low = balanceLow && {
     id: lowId,
@@ -63,7 +60,7 @@ export function beginChange(
     data: lowBalanceData(balanceLow),
     atMs: nowMs,
   };
-  return { kind: "begin", row, low };
+  return { kind: "begin", task: { ...task, id, model, priceCredits: price, holdNumber }, low };
 }
 
 function lowBalanceData({ balance, held, available, lowBalance }: BalanceLow) {
@@ -75,14 +72,14 @@ export async function commitChanges(db: D1Database, changes: Change[]): Promise<
   const begun = changes.filter((change) => change.kind === "begin");
   const submitted = changes.filter((change) => change.kind === "submitted").map(({ task }) => task);
   const results = await db.batch([
-    ...partsOf(begun.map(({ row }) => row)).map((rows) => insertTasks(db, rows)),
+    ...partsOf(begun.map(({ task }) => task)).map((tasks) => insertTasks(db, tasks)),
     ...(submitted.length > 0 ? [markSubmitted(db, submitted)] : []),
     ...begun.flatMap(({ low }) => (low ? [insertBalanceLow(db, low, low.atMs)] : [])),
   ]);
   const rows = new Map(results.flatMap(writtenTasks).map((row) => [row.id, row]));
   const cost = shareOf(results, changes.length);
   return changes.map((change) => {
-    const { id } = change.kind === "begin" ? change.row.task : change.task;
+    const { id } = change.task;
     const row = rows.get(id);
     // Two may say the same of one task at a time: one of them was first.
     rows.delete(id);
@@ -94,16 +91,16 @@ export async function commitChanges(db: D1Database, changes: Change[]): Promise<
 const mostCharacters = 600_000;
 
 /** All of them at once, or in as many parts as large requests need. */
-function partsOf(rows: NewRow[]): NewRow[][] {
-  const parts: NewRow[][] = [];
+function partsOf(tasks: NewTask[]): NewTask[][] {
+  const parts: NewTask[][] = [];
   let room = 0;
-  for (const row of rows) {
-    const characters = JSON.stringify(row).length;
+  for (const task of tasks) {
+    const characters = JSON.stringify(task).length;
     if (characters > room) {
       parts.push([]);
       room = mostCharacters;
     }
-    parts.at(-1)?.push(row);
+    parts.at(-1)?.push(task);
     room -= characters;
   }
   return parts;

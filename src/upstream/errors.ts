@@ -5,13 +5,6 @@
 import * as z from "zod";
 import type { TaskFailureCode } from "../domain/failures.ts";
 
-/** A submit that was definitely refused: through the caller's fault, or through the operator's account. */
-export type RefusalCode =
-  | "content_policy_violation"
-  | "invalid_parameters"
-  | "invalid_media_url"
-  | "upstream_rejected";
-
 const moderationWords = [
   "content_policy_violation",
   "content_filter",
@@ -20,7 +13,8 @@ const moderationWords = [
   "input_moderation_failed",
 ];
 
-const refusalWords: Record<RefusalCode, string[]> = {
+/** The gateway's codes for a submit that was definitely refused, with the upstream's words for each. */
+const refusalWords = {
   content_policy_violation: moderationWords,
   invalid_media_url: ["invalid_media_url"],
   invalid_parameters: [
@@ -52,9 +46,13 @@ const refusalWords: Record<RefusalCode, string[]> = {
     "key_daily_quota_exhausted",
     "quota_exceeded",
   ],
-};
+} satisfies Record<string, string[]>;
 
-const refusalByWord = byWord(refusalWords);
+/** Why a submit was definitely refused: through the caller's fault, or through the operator's account. */
+export type RefusalCode = keyof typeof refusalWords;
+export const refusalCodes = Object.keys(refusalWords) as RefusalCode[];
+
+const refusalByWord = byWord<RefusalCode>(refusalWords);
 
 const refusalStatuses: Record<number, RefusalCode> = {
   400: "invalid_parameters",

@@ -6,7 +6,7 @@
 
 import type { Model } from "../domain/model-catalog.ts";
 import type { UpstreamTask } from "../domain/poll.ts";
-import type { TaskInput } from "../domain/task.ts";
+import { sentInput, type TaskInput } from "../domain/task-request.ts";
 import { isTimeout, withTimeLimit } from "../domain/time-limit.ts";
 import type { RefusalCode } from "./errors.ts";
 import { readRefusal, readRetryAfterMs } from "./errors.ts";
@@ -82,12 +82,11 @@ export function createUpstream(options: UpstreamOptions): Upstream {
 
   return {
     async submit(model, input, idempotencyKey) {
-      const { callback_url: _kept, ...sent } = input;
       const reply = await attempt(() =>
         call("/v1/images/generations", {
           method: "POST",
           headers: { "content-type": "application/json", "idempotency-key": idempotencyKey },
-          body: JSON.stringify({ model, ...sent }),
+          body: JSON.stringify({ model, ...sentInput(input) }),
         }),
       );
       if ("lost" in reply) return { kind: "unknown", reason: reply.lost };

@@ -64,6 +64,8 @@ export function lookedAt(over: Partial<PollTarget> = {}): PollTarget {
     processing: false,
     progress: 0,
     estimatedSeconds: null,
+    state: "submitted",
+    createdMs: t0,
     imagesAsked: 2,
     isRead: true,
     ...over,

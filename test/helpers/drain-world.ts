@@ -5,7 +5,7 @@
  */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { readState, writeState } from "../../src/tenant/state.ts";
+import { readState, writeState } from "../../src/tenant/tenant-state.ts";
 import { type Around, filesOrigin, startGateway, type TestGateway, upstreamOrigin } from "./gateway.ts";
 import { objectOf } from "./tenant-object.ts";
 import { virtualTime, withCron } from "./virtual-time.ts";

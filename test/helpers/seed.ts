@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { coolDown } from "../../src/d1/cron/leases.ts";
 import { type PollResult, writePolls } from "../../src/d1/tasks/due-tasks.ts";
 import { claimStores } from "../../src/d1/tasks/store-claims.ts";
-import { type TaskRow, taskFromRow } from "../../src/d1/tasks/task-row.ts";
+import { taskFromRow } from "../../src/d1/tasks/task-row.ts";
 import {
   closeTasks,
   endTask,
@@ -42,6 +42,7 @@ export function newTask(over: Partial<NewTask> = {}): NewTask {
     holdNumber: null,
     createdMs,
     deadlineMs: createdMs + hourMs,
+    dueMs: createdMs + leaseMs,
     ...over,
   };
 }
@@ -70,7 +71,7 @@ export const runningLook = (id: string, over: Partial<PollResult> = {}): PollRes
 
 /** Reads a task, whoever's it is. */
 export async function taskOf(id: string): Promise<Task> {
-  const { results } = await db.prepare("SELECT * FROM tasks WHERE id = ?1").bind(id).all<TaskRow>();
+  const { results } = await db.prepare("SELECT * FROM tasks WHERE id = ?1").bind(id).all();
   const [row] = results;
   if (!row) throw new Error(`no task ${id}`);
   return taskFromRow(row);
@@ -132,7 +133,7 @@ export async function writeTask(
   task: NewTask,
   leaseUntilMs: number,
 ): Promise<Written | undefined> {
-  return writtenTasks(await insertTasks(db, [{ task, leaseUntilMs }]).all())[0];
+  return writtenTasks(await insertTasks(db, [{ ...task, dueMs: leaseUntilMs }]).all())[0];
 }
 
 /** Notes that the upstream has a task, as the tenant's object does. @returns whether it was the first to. */

@@ -1,6 +1,6 @@
 /** The client under test, against a simulator or against replies made by hand; every call of it is kept. */
 import type { Model } from "../../src/domain/model-catalog.ts";
-import type { TaskInput } from "../../src/domain/task.ts";
+import type { TaskInput } from "../../src/domain/task-request.ts";
 import { createUpstream, type Upstream } from "../../src/upstream/evolink.ts";
 import { createSimulator, type Simulator } from "../simulator/app.ts";
 

@@ -4,13 +4,13 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { NewTask } from "../../src/d1/tasks/tasks.ts";
 import { type Change, commitChanges } from "../../src/tenant/task-rows.ts";
 import { clearTasks } from "../helpers/gateway.ts";
-import { leaseMs, newTask, t0, taskOf } from "../helpers/seed.ts";
+import { newTask, t0, taskOf } from "../helpers/seed.ts";
 
 beforeEach(clearTasks);
 
 const begin = (over: Partial<NewTask> = {}): Change & { kind: "begin" } => ({
   kind: "begin",
-  row: { task: newTask(over), leaseUntilMs: t0 + leaseMs },
+  task: newTask(over),
   low: null,
 });
 
@@ -42,12 +42,12 @@ describe("what a group of requests writes", () => {
     ["a \u0000 in it"],
   ])("is kept letter by letter: %j", async (text) => {
     const change = begin({ input: { prompt: text, n: 1, image_urls: [text] }, metadata: { [text]: text } });
-    change.row.task.endUser = text;
+    change.task.endUser = text;
     await commitChanges(env.DB, [begin(), change, begin()]);
-    const { input, metadata, endUser } = await taskOf(change.row.task.id);
+    const { input, metadata, endUser } = await taskOf(change.task.id);
     expect({ input, metadata, endUser }).toEqual({
-      input: change.row.task.input,
-      metadata: change.row.task.metadata,
+      input: change.task.input,
+      metadata: change.task.metadata,
       endUser: text,
     });
   });
@@ -56,9 +56,9 @@ describe("what a group of requests writes", () => {
     const sent = Array.from({ length: 20 }, () => begin());
     const { db, calls } = isRead();
     await commitChanges(db, sent);
-    const notes = sent.map(({ row }, i): Change => {
+    const notes = sent.map(({ task }, i): Change => {
       const submitted = { upstreamId: `task-unified-${i}`, submittedMs: t0, estimatedSeconds: null };
-      return { kind: "submitted", task: { id: row.task.id, ...submitted } };
+      return { kind: "submitted", task: { id: task.id, ...submitted } };
     });
     const changed = await commitChanges(db, [...notes, begin(), begin()]);
     expect(changed.map(({ row }) => row?.state)).toEqual([
@@ -75,27 +75,27 @@ describe("what a group of requests writes", () => {
     );
     const { db, bytes } = isRead();
     const changed = await commitChanges(db, changes);
-    expect(changed.map(({ row }) => row?.id)).toEqual(changes.map(({ row }) => row.task.id));
+    expect(changed.map(({ row }) => row?.id)).toEqual(changes.map(({ task }) => task.id));
     expect(Math.max(...bytes)).toBeLessThan(2_000_000);
     expect(bytes.reduce((sum, one) => sum + one)).toBeGreaterThan(64 * 60_000);
   });
 
   it("is told to each: a task that was given up has no row, and who comes second was not the first", async () => {
     const [given, kept, sent] = [begin(), begin(), begin()];
-    await env.DB.prepare("INSERT INTO voids (id, at_ms) VALUES (?1, ?2)").bind(given.row.task.id, t0).run();
+    await env.DB.prepare("INSERT INTO voids (id, at_ms) VALUES (?1, ?2)").bind(given.task.id, t0).run();
     await commitChanges(env.DB, [sent]);
     const submitted = { upstreamId: "task-unified-1", submittedMs: t0 + 5, estimatedSeconds: 30 };
-    const note: Change = { kind: "submitted", task: { id: sent.row.task.id, ...submitted } };
+    const note: Change = { kind: "submitted", task: { id: sent.task.id, ...submitted } };
     const first = await commitChanges(env.DB, [given, note, kept, note]);
     expect(first.map(({ row }) => row && [row.id, row.state])).toEqual([
       undefined,
-      [sent.row.task.id, "submitted"],
-      [kept.row.task.id, "submitting"],
+      [sent.task.id, "submitted"],
+      [kept.task.id, "submitting"],
       undefined,
     ]);
-    expect(await taskOf(sent.row.task.id)).toMatchObject({ state: "submitted", ...submitted, version: 2 });
+    expect(await taskOf(sent.task.id)).toMatchObject({ state: "submitted", ...submitted, version: 2 });
     const again = { ...note, task: { ...note.task, upstreamId: "task-unified-2" } };
     expect((await commitChanges(env.DB, [again])).map(({ row }) => row)).toEqual([undefined]);
-    expect(await taskOf(sent.row.task.id)).toMatchObject({ upstreamId: "task-unified-1", version: 2 });
+    expect(await taskOf(sent.task.id)).toMatchObject({ upstreamId: "task-unified-1", version: 2 });
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { TaskInput } from "../../src/domain/task.ts";
+import type { TaskInput } from "../../src/domain/task-request.ts";
 import { bearer, startGateway } from "../helpers/gateway.ts";
 import { answered, apiKey, baseUrl, input, model, simulated, taskId } from "../helpers/upstream-client.ts";
 

@@ -1,10 +1,10 @@
 /** What cron finds to do beside tasks, in one read at the start of a tick. */
-
+import type { SkipUnreadable } from "../../domain/stored.ts";
 import {
   type Erasure,
-  type TombstoneRow,
+  selectPicturesToTombstone,
   type TombstoneTarget,
-  tombstoneTargetFromRow,
+  tombstoneTargets,
 } from "../erasure/erasures.ts";
 import { type FileTombstoneTarget, selectExpiredFiles, selectFilesToTombstone } from "../files/files.ts";
 import { nextDeliveryMs, selectNextDelivery } from "../webhooks/deliveries.ts";
@@ -28,7 +28,12 @@ export interface MaintenanceWork {
 /** R2 deletes a thousand objects in one call at the most. */
 const limits = { tenants: 20, tasks: 50, files: 100, expired: 1_000 };
 
-export async function readMaintenance(db: D1Database, nowMs: number): Promise<MaintenanceWork> {
+/** @param skip Leaves out a task whose pictures cannot be read. */
+export async function readMaintenance(
+  db: D1Database,
+  nowMs: number,
+  skip?: SkipUnreadable,
+): Promise<MaintenanceWork> {
   const [unpushed, deleted, toTombstone, erasures, next, files, expired] = await db.batch<
     Record<string, unknown>
   >([
@@ -40,9 +45,7 @@ export async function readMaintenance(db: D1Database, nowMs: number): Promise<Ma
       `SELECT id, deleted_ms AS deletedMs FROM tenants INDEXED BY tenants_to_erase
        WHERE deleted_ms IS NOT NULL AND erased_ms IS NULL LIMIT ${limits.tenants}`,
     ),
-    db.prepare(
-      `SELECT id, origin, images FROM tasks INDEXED BY tasks_erasing WHERE erasure = 'pending' LIMIT ${limits.tasks}`,
-    ),
+    selectPicturesToTombstone(db, limits.tasks),
     db.prepare(
       `SELECT tenant_id AS tenantId, end_user AS endUser, at_ms AS atMs FROM erasures LIMIT ${limits.tenants}`,
     ),
@@ -54,7 +57,7 @@ export async function readMaintenance(db: D1Database, nowMs: number): Promise<Ma
   return {
     unpushed: rows<{ id: string }>(unpushed).map(({ id }) => id),
     deleted: rows<MaintenanceWork["deleted"][number]>(deleted),
-    toTombstone: rows<TombstoneRow>(toTombstone).map(tombstoneTargetFromRow),
+    toTombstone: tombstoneTargets(toTombstone, skip),
     erasures: rows<Erasure>(erasures),
     filesToTombstone: rows<FileTombstoneTarget>(files),
     expiredFiles: rows<{ id: string }>(expired).map(({ id }) => id),

@@ -1,5 +1,6 @@
 /** What the operator sees at a glance, counted from the tasks themselves. */
 import { idBound } from "../../domain/ids.ts";
+import { chargedCredits, chargedImages, hasNotEnded } from "../tasks/task-row.ts";
 
 export interface Overview {
   tasksByState: Record<string, number>;
@@ -27,13 +28,13 @@ export async function readOverview(db: D1Database, fromMs: number, recentMs: num
   const [open, days, failures, times, leases, last, oldest] = await db.batch<Record<string, unknown>>([
     db.prepare(
       `SELECT state, count(*) AS count, min(created_ms) AS oldest FROM tasks INDEXED BY tasks_open
-       WHERE open = 1 AND state NOT IN ('completed', 'failed', 'cancelled') GROUP BY state`,
+       WHERE open = 1 AND ${hasNotEnded()} GROUP BY state`,
     ),
     db
       .prepare(
         `SELECT date(created_ms / 1000, 'unixepoch') AS date, count(*) AS tasks,
-           sum(iif(state = 'completed', json_array_length(images), 0)) AS images,
-           sum(iif(state = 'completed', json_array_length(images), 0) * price_credits) AS credits,
+           sum(${chargedImages}) AS images,
+           sum(${chargedCredits}) AS credits,
            sum(state = 'failed') AS failed
          FROM tasks WHERE id >= ?1 GROUP BY 1 ORDER BY 1`,
       )
@@ -57,7 +58,7 @@ export async function readOverview(db: D1Database, fromMs: number, recentMs: num
     db.prepare("SELECT max(submitted_ms) AS last FROM tasks WHERE id >= ?1").bind(recent),
     db.prepare(
       `SELECT id, tenant_id AS tenant, state, attempts, created_ms AS createdMs FROM tasks INDEXED BY tasks_open
-       WHERE open = 1 AND state NOT IN ('completed', 'failed', 'cancelled') ORDER BY created_ms LIMIT 10`,
+       WHERE open = 1 AND ${hasNotEnded()} ORDER BY created_ms LIMIT 10`,
     ),
   ]);
   const states = rows<{ state: string; count: number; oldest: number }>(open);

@@ -1,7 +1,8 @@
 /**
- * Pieces of work between the tick that hands them over and the consumer that does them. A message may come twice, late
- * or never, so it only names a row: the row says whether there is anything left to do.
+ * Work items between the tick that enqueues them and the consumer that does them, and the codec of `work_items`. A message
+ * may come twice, late or never, so it only names a row: the row says whether there is anything left to do.
  */
+import { json, list, rowCodec, text } from "../../domain/stored.ts";
 
 export interface WorkItem {
   name: string;
@@ -9,7 +10,13 @@ export interface WorkItem {
   taskIds: string[];
 }
 
-/** A workItem that is the caller's until `untilMs`. */
+const row = rowCodec<WorkItem>(
+  "work_items",
+  { name: ["name", text], taskIds: ["task_ids", json(list(text))] },
+  "name",
+);
+
+/** A work item that is the caller's until `untilMs`. */
 export interface ClaimedWorkItem extends WorkItem {
   untilMs: number;
 }
@@ -33,7 +40,7 @@ export async function insertWorkItems(
   return new Set(inserted?.results.map(({ name }) => name));
 }
 
-/** Takes a workItem, once: undefined when it is done, being done or lost. */
+/** Takes a work item, once: undefined when it is done, being done or lost. */
 export async function claimWorkItem(
   db: D1Database,
   name: string,
@@ -43,15 +50,14 @@ export async function claimWorkItem(
   const { results } = await db
     .prepare(
       `UPDATE work_items SET claimed = 1, until_ms = ?3
-       WHERE name = ?1 AND claimed = 0 AND until_ms > ?2 RETURNING task_ids`,
+       WHERE name = ?1 AND claimed = 0 AND until_ms > ?2 RETURNING ${row.columns}`,
     )
     .bind(name, nowMs, untilMs)
-    .all<{ task_ids: string }>();
-  const [row] = results;
-  return row && { name, taskIds: JSON.parse(row.task_ids) as string[], untilMs };
+    .all();
+  return results[0] && { ...row.read(results[0]), untilMs };
 }
 
-/** Removes a workItem, if it is still the one that was claimed: a place may be somebody else's by now. */
+/** Removes a work item, if it is still the one that was claimed: a place may be somebody else's by now. */
 export async function deleteWorkItem(db: D1Database, { name, untilMs }: ClaimedWorkItem): Promise<void> {
   await db
     .prepare("DELETE FROM work_items WHERE name = ?1 AND until_ms = ?2 AND claimed = 1")

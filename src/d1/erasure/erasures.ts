@@ -1,6 +1,8 @@
 /** Erasing what a tenant made: prompts, metadata, end users and pictures go, figures stay. */
-import type { TaskImage } from "../../domain/task.ts";
+import { readable, rowCodec, type SkipUnreadable } from "../../domain/stored.ts";
+import type { Task } from "../../domain/task.ts";
 import { eraseReferences } from "../files/files.ts";
+import { hasEnded, taskColumns } from "../tasks/task-row.ts";
 
 /** The statement that deletes a tenant none of whose tasks goes on; no row changes else. */
 export function deleteTenant(db: D1Database, id: string, nowMs: number): D1PreparedStatement {
@@ -23,8 +25,6 @@ export function revokeKeysOfDeleted(db: D1Database, id: string, nowMs: number): 
     )
     .bind(id, nowMs);
 }
-
-const ended = "state IN ('completed', 'failed', 'cancelled')";
 
 /** What a task keeps when it is erased: the number of images stays, since it was charged. */
 const redacted = `erasure = 'pending', version = version + 1, metadata = '{}', end_user = NULL,
@@ -55,7 +55,7 @@ export async function redactTasks(
 ): Promise<string[]> {
   const [where, ...values] = condition(which);
   const chosen = `SELECT id FROM tasks INDEXED BY tasks_of_tenant
-    WHERE tenant_id = ?1 AND erasure = 'none' AND ${ended} AND ${where} ORDER BY id LIMIT ${limit}`;
+    WHERE tenant_id = ?1 AND erasure = 'none' AND ${hasEnded()} AND ${where} ORDER BY id LIMIT ${limit}`;
   const [, erased] = await db.batch<{ id: string }>([
     db.prepare(eraseReferences(chosen)).bind(tenantId, ...values),
     db.prepare(`UPDATE tasks SET ${redacted} WHERE id IN (${chosen}) RETURNING id`).bind(tenantId, ...values),
@@ -64,33 +64,37 @@ export async function redactTasks(
 }
 
 /** Of a task that is being erased: its pictures, and the origin that it was submitted through. */
-export interface TombstoneTarget {
-  id: string;
-  origin: string;
-  images: TaskImage[];
-}
+export type TombstoneTarget = Pick<Task, "id" | "origin" | "images">;
 
-/** A row of {@link TombstoneTarget}, its images still JSON. */
-export type TombstoneRow = Omit<TombstoneTarget, "images"> & { images: string };
+const { id: taskId, origin, images } = taskColumns;
+const target = rowCodec<TombstoneTarget>("tasks", { id: taskId, origin, images });
 
-export function tombstoneTargetFromRow({ id, origin, images }: TombstoneRow): TombstoneTarget {
-  return { id, origin, images: JSON.parse(images) as TaskImage[] };
-}
-
-/** The pictures of tasks that are being erased, of these or of any. */
-export async function picturesToTombstone(
+/** The statement that reads the pictures of tasks that are being erased, of these or of any. */
+export function selectPicturesToTombstone(
   db: D1Database,
   limit: number,
   ids: string[] | null = null,
-): Promise<TombstoneTarget[]> {
-  const { results } = await db
+): D1PreparedStatement {
+  return db
     .prepare(
-      `SELECT id, origin, images FROM tasks INDEXED BY tasks_erasing
+      `SELECT ${target.columns} FROM tasks INDEXED BY tasks_erasing
        WHERE erasure = 'pending' AND (?1 IS NULL OR id IN (SELECT value FROM json_each(?1))) LIMIT ?2`,
     )
-    .bind(ids && JSON.stringify(ids), limit)
-    .all<TombstoneRow>();
-  return results.map(tombstoneTargetFromRow);
+    .bind(ids && JSON.stringify(ids), limit);
+}
+
+export function tombstoneTargets(result: D1Result | undefined, skip?: SkipUnreadable): TombstoneTarget[] {
+  return readable(result?.results ?? [], target.read, skip);
+}
+
+/** Reads the pictures of tasks that are being erased. @throws StoredDataUnreadable unless it may `skip`. */
+export async function picturesToTombstone(
+  db: D1Database,
+  limit: number,
+  ids: string[],
+  skip?: SkipUnreadable,
+): Promise<TombstoneTarget[]> {
+  return tombstoneTargets(await selectPicturesToTombstone(db, limit, ids).all(), skip);
 }
 
 /** Notes that the pictures of tasks are gone. */

@@ -1,35 +1,7 @@
 /** Uploaded files: their rows, and which of them are to go. */
-
-import type { ImageContentType } from "../../domain/task.ts";
 import type { StoredFile } from "../../domain/uploads.ts";
-
-interface FileRow {
-  id: string;
-  tenant_id: string;
-  key_id: string;
-  token_id: string | null;
-  end_user: string | null;
-  content_type: ImageContentType;
-  bytes: number;
-  width: number;
-  height: number;
-  created_ms: number;
-  expires_ms: number;
-}
-
-const fileFromRow = (row: FileRow): StoredFile => ({
-  id: row.id,
-  tenantId: row.tenant_id,
-  keyId: row.key_id,
-  tokenId: row.token_id,
-  endUser: row.end_user,
-  contentType: row.content_type,
-  bytes: row.bytes,
-  width: row.width,
-  height: row.height,
-  createdMs: row.created_ms,
-  expiresMs: row.expires_ms,
-});
+import { hasNotEnded } from "../tasks/task-row.ts";
+import { fileFromRow } from "./file-row.ts";
 
 export async function insertFile(db: D1Database, file: StoredFile): Promise<void> {
   await db
@@ -69,7 +41,7 @@ export function selectFiles(
 }
 
 export function filesOf(result: D1Result | undefined): StoredFile[] {
-  return ((result?.results ?? []) as unknown as FileRow[]).map(fileFromRow);
+  return (result?.results ?? []).map(fileFromRow);
 }
 
 /** Which of a tenant's files are to go. */
@@ -106,7 +78,7 @@ export function eraseReferences(tasks: string): string {
   const length = "file-".length + 26;
   return `UPDATE files SET ${redacted} WHERE tenant_id = ?1 AND erasure = 'none' AND NOT EXISTS (
     SELECT 1 FROM tasks AS other INDEXED BY tasks_open WHERE open = 1 AND other.tenant_id = ?1
-      AND state NOT IN ('completed', 'failed', 'cancelled') AND instr(other.input, files.id) > 0)
+      AND ${hasNotEnded("other")} AND instr(other.input, files.id) > 0)
     AND id IN (SELECT substr(link.value, instr(link.value, '${path}') + ${path.length}, ${length})
     FROM tasks, json_each(tasks.input, '$.image_urls') AS link
     WHERE tasks.id IN (${tasks}) AND instr(link.value, '${path}') > 0

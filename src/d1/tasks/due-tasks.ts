@@ -4,13 +4,9 @@
  * round ran.
  */
 import { firstPollMs, type PollTarget, pollSchedule } from "../../domain/poll.ts";
+import { readable, rowCodec, type SkipUnreadable, whole } from "../../domain/stored.ts";
 import type { Task, TaskImage } from "../../domain/task.ts";
-import { type TaskRow, taskFromRow } from "./task-row.ts";
-
-export interface DueTask extends PollTarget {
-  state: Task["state"];
-  createdMs: number;
-}
+import { isBeforeStoring, taskColumns, taskFromRow } from "./task-row.ts";
 
 export interface DuePage {
   nowMs: number;
@@ -18,27 +14,27 @@ export interface DuePage {
   previousMs: number;
   limit: number;
   /** The last task of the page before. */
-  after?: Pick<DueTask, "id" | "createdMs"> | undefined;
+  after?: Pick<PollTarget, "id" | "createdMs"> | undefined;
   /** States of which enough is known. */
   except?: readonly Task["state"][];
 }
 
 /** D1 binds every number as a float, whose division would not round down. */
-const whole = (parameter: number) => `CAST(?${parameter} AS INTEGER)`;
+const integer = (parameter: number) => `CAST(?${parameter} AS INTEGER)`;
 
 const everyMs = `CASE ${pollSchedule
   .map(({ untilAgeMs, everyMs: pause }) => `WHEN ?1 - submitted_ms < ${untilAgeMs} THEN ${pause}`)
   .join(" ")} END`;
 
-const pollColumns = `id, state, created_ms AS createdMs, upstream_id AS upstreamId, deadline_ms AS deadlineMs,
-  processing, progress, estimated_seconds AS estimatedSeconds, json_extract(input, '$.n') AS imagesAsked`;
-
-type DueRow = Omit<DueTask, "processing" | "isRead"> & { processing: number };
-const dueFromRow = (row: DueRow, isRead: boolean): DueTask => ({
-  ...row,
-  processing: row.processing === 1,
-  isRead,
+const { id, state, createdMs, upstreamId, deadlineMs, processing, progress, estimatedSeconds } = taskColumns;
+const target = rowCodec<Omit<PollTarget, "isRead">>("tasks", {
+  ...{ id, state, createdMs, upstreamId, deadlineMs, processing, progress, estimatedSeconds },
+  // Guarded: `json_extract` of a text that is no JSON would fail the statement for every task.
+  imagesAsked: ["images_asked", whole, "iif(json_valid(input), json_extract(input, '$.n'), NULL)"],
 });
+const targetOf =
+  (isRead: boolean) =>
+  (row: unknown): PollTarget => ({ ...target.read(row), isRead });
 
 /** The last look at a task past its deadline waits for the end of a pause, but not for ever. */
 const lastPollWaitsMs = 120_000;
@@ -50,15 +46,19 @@ const hasNoPause = "(SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1
  * upstream's account cools down, only storing, settling and ending what is past its deadline are due. Looks that were handed
  * over are not.
  */
-export async function selectDue(db: D1Database, page: DuePage): Promise<DueTask[]> {
+export async function selectDue(
+  db: D1Database,
+  page: DuePage,
+  skip?: SkipUnreadable,
+): Promise<{ due: PollTarget[]; next: DuePage["after"] }> {
   const { results } = await db
     .prepare(
-      `SELECT ${pollColumns} FROM tasks INDEXED BY tasks_open
+      `SELECT ${target.columns} FROM tasks INDEXED BY tasks_open
        WHERE open = 1 AND (created_ms, id) > (?4, ?5) AND iif(state = 'submitted',
          ?1 >= deadline_ms OR due_ms <= ?1 AND ?1 - refreshed_ms >= ${firstPollMs} AND (
-           (${whole(1)} - submitted_ms) / (${everyMs}) > (${whole(2)} - submitted_ms) / (${everyMs})),
+           (${integer(1)} - submitted_ms) / (${everyMs}) > (${integer(2)} - submitted_ms) / (${everyMs})),
          due_ms <= ?1)
-         AND (state NOT IN ('queued', 'submitting', 'submitted')
+         AND (NOT ${isBeforeStoring}
            OR deadline_ms + iif(state = 'submitted', ${lastPollWaitsMs}, 0) <= ?1 OR ${hasNoPause})
          AND (state <> 'submitted' OR NOT EXISTS (SELECT 1 FROM work_items)
            OR id NOT IN (SELECT value FROM work_items, json_each(work_items.task_ids) WHERE until_ms > ?1))
@@ -73,22 +73,31 @@ export async function selectDue(db: D1Database, page: DuePage): Promise<DueTask[
       page.after?.id ?? "",
       page.except?.join() ?? "",
     )
-    .all<DueRow>();
-  return results.map((row) => dueFromRow(row, false));
+    .all();
+  const last = results.length === page.limit ? results.at(-1) : undefined;
+  return {
+    due: readable(results, targetOf(false), skip),
+    next: last && { id: String(last.id), createdMs: Number(last.created_ms) },
+  };
 }
 
 /** Those of `ids` that may be looked at, at whatever pace: the upstream has them, and nobody has just looked. */
-export async function selectPolls(db: D1Database, ids: string[], nowMs: number): Promise<DueTask[]> {
+export async function selectPolls(
+  db: D1Database,
+  ids: string[],
+  nowMs: number,
+  skip?: SkipUnreadable,
+): Promise<PollTarget[]> {
   const { results } = await db
     .prepare(
-      `SELECT ${pollColumns} FROM tasks
+      `SELECT ${target.columns} FROM tasks
        WHERE id IN (SELECT value FROM json_each(?2)) AND state = 'submitted'
          AND (?1 >= deadline_ms OR due_ms <= ?1 AND ?1 - refreshed_ms >= ${firstPollMs})
          AND (deadline_ms + ${lastPollWaitsMs} <= ?1 OR ${hasNoPause})`,
     )
     .bind(nowMs, JSON.stringify(ids))
-    .all<DueRow>();
-  return results.map((row) => dueFromRow(row, false));
+    .all();
+  return readable(results, targetOf(false), skip);
 }
 
 /**
@@ -100,17 +109,17 @@ export async function claimRefresh(
   id: string,
   nowMs: number,
   intervalMs: number,
-): Promise<DueTask | undefined> {
+): Promise<PollTarget | undefined> {
   const { results } = await db
     .prepare(
       `UPDATE tasks SET refreshed_ms = ?2
        WHERE id = ?1 AND state = 'submitted' AND refreshed_ms <= ?2 - ?3
          AND (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?2
-       RETURNING ${pollColumns}`,
+       RETURNING ${target.columns}`,
     )
     .bind(id, nowMs, intervalMs)
-    .all<DueRow>();
-  return results[0] && dueFromRow(results[0], true);
+    .all();
+  return results[0] && targetOf(true)(results[0]);
 }
 
 /**
@@ -128,13 +137,9 @@ export async function postponePolls(db: D1Database, ids: string[], untilMs: numb
 }
 
 /** What looks found, for tasks that go on. `images`: the upstream is done, these are to be stored. */
-export interface PollResult {
-  id: string;
-  processing: boolean;
-  progress: number;
-  estimatedSeconds: number | null;
+export interface PollResult
+  extends Pick<Task, "id" | "processing" | "progress" | "estimatedSeconds" | "upstreamLinksExpireMs"> {
   images: TaskImage[] | null;
-  upstreamLinksExpireMs: number | null;
 }
 
 /**
@@ -148,6 +153,7 @@ export async function writePolls(
   found: PollResult[],
   nowMs: number,
   leaseUntilMs: number | null = null,
+  skip?: SkipUnreadable,
 ): Promise<Task[]> {
   const { results } = await db
     .prepare(
@@ -168,8 +174,8 @@ export async function writePolls(
        RETURNING *`,
     )
     .bind(JSON.stringify(found), nowMs, leaseUntilMs)
-    .all<TaskRow>();
-  return results.map(taskFromRow).filter(({ state }) => state === "storing");
+    .all();
+  return readable(results, taskFromRow, skip).filter(({ state }) => state === "storing");
 }
 
 /**
@@ -183,6 +189,7 @@ export async function claimSends(
   nowMs: number,
   leaseUntilMs: number,
   limit: number,
+  skip?: SkipUnreadable,
 ): Promise<Task[]> {
   const { results } = await db
     .prepare(
@@ -193,21 +200,21 @@ export async function claimSends(
              PARTITION BY tenant_id ORDER BY waits, created_ms, id) AS turn
            FROM (SELECT id, tenant_id, created_ms, deadline_ms, state IN ('queued', 'submitting') AND due_ms <= ?1 AS waits
              FROM tasks INDEXED BY tasks_open
-             WHERE open = 1 AND state IN ('queued', 'submitting', 'submitted')))
+             WHERE open = 1 AND ${isBeforeStoring}))
          WHERE waits AND (deadline_ms <= ?1 OR (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1)
          ORDER BY deadline_ms > ?1, turn, created_ms, id LIMIT ?3)
        RETURNING *`,
     )
     .bind(nowMs, leaseUntilMs, limit)
-    .all<TaskRow>();
-  return results.map(taskFromRow);
+    .all();
+  return readable(results, taskFromRow, skip);
 }
 
 /** How long the open task that is longest past its deadline has been so, in milliseconds; 0 when none is. */
 export async function oldestOverdueMs(db: D1Database, nowMs: number): Promise<number> {
   const { results } = await db
     .prepare(
-      "SELECT min(deadline_ms) AS oldest FROM tasks INDEXED BY tasks_open WHERE open = 1 AND state IN ('queued', 'submitting', 'submitted')",
+      `SELECT min(deadline_ms) AS oldest FROM tasks INDEXED BY tasks_open WHERE open = 1 AND ${isBeforeStoring}`,
     )
     .all<{ oldest: number | null }>();
   return Math.max(0, nowMs - (results[0]?.oldest ?? nowMs));

@@ -1,10 +1,11 @@
 /** Tasks by hand, for the operator, and what the self-check asks of them. */
-import type { Task, TaskImage } from "../../domain/task.ts";
-import { type TaskRow, taskFromRow } from "./task-row.ts";
+import { rowCodec } from "../../domain/stored.ts";
+import type { Task } from "../../domain/task.ts";
+import { chargedImages, hasNotEnded, taskColumns, taskFromRow } from "./task-row.ts";
 
-/** Reads any task, whoever's it is. */
+/** Reads any tenant's task. */
 export async function findTask(db: D1Database, id: string): Promise<Task | undefined> {
-  const { results } = await db.prepare("SELECT * FROM tasks WHERE id = ?1").bind(id).all<TaskRow>();
+  const { results } = await db.prepare("SELECT * FROM tasks WHERE id = ?1").bind(id).all();
   return results[0] && taskFromRow(results[0]);
 }
 
@@ -28,7 +29,7 @@ export async function readEnds(db: D1Database, holds: { taskId: string }[]): Pro
   if (holds.length === 0) return new Map();
   const { results } = await db
     .prepare(
-      `SELECT id, open, iif(state = 'completed', json_array_length(images), 0) AS images FROM tasks
+      `SELECT id, open, ${chargedImages} AS images FROM tasks
        WHERE id IN (SELECT value FROM json_each(?1))`,
     )
     .bind(JSON.stringify(holds.map(({ taskId }) => taskId)))
@@ -46,7 +47,7 @@ export async function openTasksWithHold(
     .prepare(
       `SELECT id, hold_number AS holdNumber FROM tasks INDEXED BY tasks_open
        WHERE open = 1 AND created_ms < ?2 AND tenant_id = ?1 AND hold_number IS NOT NULL
-         AND state NOT IN ('completed', 'failed', 'cancelled')`,
+         AND ${hasNotEnded()}`,
     )
     .bind(tenantId, beforeMs)
     .all<{ id: string; holdNumber: number }>();
@@ -66,19 +67,23 @@ export async function overdueTasks(db: D1Database, beforeMs: number, limit: numb
   return results.map(({ id }) => id);
 }
 
+const { id, images } = taskColumns;
+type Pictures = Pick<Task, "id" | "images">;
+const pictures = rowCodec<Pictures>("tasks", { id, images });
+
 /** Pictures of the tenant's latest completed tasks that are older than `beforeId`. */
 export async function latestPictures(
   db: D1Database,
   tenantId: string,
   beforeId: string,
   limit: number,
-): Promise<{ id: string; images: TaskImage[] }[]> {
+): Promise<Pictures[]> {
   const { results } = await db
     .prepare(
-      `SELECT id, images FROM tasks WHERE tenant_id = ?1 AND id < ?2 AND state = 'completed' AND erasure = 'none'
+      `SELECT ${pictures.columns} FROM tasks WHERE tenant_id = ?1 AND id < ?2 AND state = 'completed' AND erasure = 'none'
        ORDER BY id DESC LIMIT ?3`,
     )
     .bind(tenantId, beforeId, limit)
-    .all<{ id: string; images: string }>();
-  return results.map(({ id, images }) => ({ id, images: JSON.parse(images) as TaskImage[] }));
+    .all();
+  return results.map(pictures.read);
 }

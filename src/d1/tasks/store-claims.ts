@@ -2,8 +2,9 @@
  * Who stores the pictures of which task: claimed from all that are to be stored, or by the look that found them ready.
  * Either way the task is its claimer's until `due_ms`.
  */
+import { readable, type SkipUnreadable } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
-import { type TaskRow, taskFromRow } from "./task-row.ts";
+import { taskFromRow } from "./task-row.ts";
 
 /**
  * Claims tasks whose pictures are to be stored: of the tenants with the fewest under way, those whose links die first.
@@ -16,6 +17,7 @@ export async function claimStores(
   leaseUntilMs: number,
   which: "new" | "any",
   limit: number,
+  skip?: SkipUnreadable,
 ): Promise<Task[]> {
   const { results } = await db
     .prepare(
@@ -30,8 +32,8 @@ export async function claimStores(
        RETURNING *`,
     )
     .bind(nowMs, leaseUntilMs, which === "new" ? 1 : 0, limit)
-    .all<TaskRow>();
-  return results.map(taskFromRow);
+    .all();
+  return readable(results, taskFromRow, skip);
 }
 
 /** Gives back what {@link claimStores} claimed until `leaseUntilMs` and nobody has begun. */
@@ -69,7 +71,7 @@ export async function selectFound(
        ORDER BY turn, upstream_links_expire_ms, id LIMIT 1`,
     )
     .bind(leaseUntilMs, JSON.stringify(besides))
-    .all<TaskRow>();
+    .all();
   return results[0] && taskFromRow(results[0]);
 }
 

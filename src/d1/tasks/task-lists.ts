@@ -1,17 +1,16 @@
 /** Lists of tasks, newest first: a tenant's own, and the operator's over all tenants. */
 import { idBound } from "../../domain/ids.ts";
-import type { Task, TaskStatus } from "../../domain/task.ts";
-import { type TaskRow, taskFromRow } from "./task-row.ts";
-
-export const taskStatuses = ["pending", "processing", "completed", "failed", "cancelled"] as const;
+import { type EndState, endStates, type Task, type TaskStatus } from "../../domain/task.ts";
+import { taskFromRow } from "./task-row.ts";
 
 /** The states that callers see as one status. */
 const statesOf: Record<TaskStatus, string> = {
   pending: "(state IN ('submitting', 'queued') OR (state = 'submitted' AND processing = 0))",
   processing: "(state = 'storing' OR (state = 'submitted' AND processing = 1))",
-  completed: "state = 'completed'",
-  failed: "state = 'failed'",
-  cancelled: "state = 'cancelled'",
+  ...(Object.fromEntries(endStates.map((state) => [state, `state = '${state}'`])) as Record<
+    EndState,
+    string
+  >),
 };
 
 /** What is absent does not matter. */
@@ -65,6 +64,6 @@ export async function listTasks(
   const { results } = await db
     .prepare(`SELECT * FROM tasks WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`)
     .bind(...values, limit)
-    .all<TaskRow>();
+    .all();
   return results.map(taskFromRow);
 }

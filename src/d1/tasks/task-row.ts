@@ -1,74 +1,117 @@
-/** Rows of `tasks` to `Task` and back, in one place, so that no statement can disagree with another on a column. */
-import type { TaskFailureCode } from "../../domain/failures.ts";
+/** The codec of `tasks`: its columns, the JSON in them, and SQL that says the same of a row as the domain does. */
+import { type TaskFailureCode, taskFailures } from "../../domain/failures.ts";
 import type { Model } from "../../domain/model-catalog.ts";
-import type { Task, TaskImage, TaskInput, TaskState } from "../../domain/task.ts";
+import {
+  bit,
+  type Columns,
+  type Decode,
+  json,
+  list,
+  mapOf,
+  oneOf,
+  optional,
+  orNull,
+  record,
+  rowCodec,
+  text,
+  whole,
+  word,
+} from "../../domain/stored.ts";
+import {
+  endStates,
+  type ImageContentType,
+  imageExtensions,
+  imageStates,
+  openStates,
+  type StoredImage,
+  type Task,
+  type TaskImage,
+  type TaskState,
+} from "../../domain/task.ts";
+import type { TaskInput } from "../../domain/task-request.ts";
+import { isErased } from "../erasure/erasure-state.ts";
+import { sqlWords } from "../sql-words.ts";
 
-export interface TaskRow {
-  id: string;
-  tenant_id: string;
-  key_id: string;
-  request_id: string;
-  origin: string;
-  state: TaskState;
-  version: number;
-  model: Model;
-  input: string;
-  metadata: string;
-  end_user: string | null;
-  price_credits: number;
-  created_ms: number;
-  deadline_ms: number;
-  finished_ms: number | null;
-  due_ms: number;
-  attempts: number;
-  uncertain: number;
-  upstream_id: string | null;
-  submitted_ms: number | null;
-  refreshed_ms: number;
-  processing: number;
-  progress: number;
-  estimated_seconds: number | null;
-  images: string;
-  upstream_links_expire_ms: number | null;
-  error_code: TaskFailureCode | null;
-  hidden: number;
-  hold_number: number | null;
-  open: number;
-  erasure: "none" | "pending" | "done";
-}
+/** What the gateway reads of the input. The other fields go upstream as they came. */
+type ReadInput = Pick<TaskInput, "prompt" | "n" | "image_urls" | "callback_url">;
 
-export function taskFromRow(row: TaskRow): Task {
-  return {
-    id: row.id,
-    tenantId: row.tenant_id,
-    keyId: row.key_id,
-    requestId: row.request_id,
-    origin: row.origin,
-    state: row.state,
-    version: row.version,
-    model: row.model,
-    input: JSON.parse(row.input) as TaskInput,
-    metadata: JSON.parse(row.metadata) as Record<string, string>,
-    endUser: row.end_user,
-    priceCredits: row.price_credits,
-    createdMs: row.created_ms,
-    deadlineMs: row.deadline_ms,
-    finishedMs: row.finished_ms,
-    dueMs: row.due_ms,
-    attempts: row.attempts,
-    uncertain: row.uncertain === 1,
-    upstreamId: row.upstream_id,
-    submittedMs: row.submitted_ms,
-    refreshedMs: row.refreshed_ms,
-    processing: row.processing === 1,
-    progress: row.progress,
-    estimatedSeconds: row.estimated_seconds,
-    images: JSON.parse(row.images) as TaskImage[],
-    upstreamLinksExpireMs: row.upstream_links_expire_ms,
-    errorCode: row.error_code,
-    hidden: row.hidden === 1,
-    holdNumber: row.hold_number,
-    settled: row.open === 0,
-    erased: row.erasure !== "none",
-  };
-}
+const taskInput = record<ReadInput>({
+  prompt: text,
+  n: whole,
+  image_urls: optional(list(text)),
+  callback_url: optional(text),
+}) as Decode<TaskInput>;
+
+export const contentType = oneOf(Object.keys(imageExtensions) as ImageContentType[]);
+
+const storedImage = record<StoredImage>({
+  contentType,
+  width: whole,
+  height: whole,
+  bytes: whole,
+  sha256: text,
+});
+
+const taskImages = list(
+  record<TaskImage>({
+    id: text,
+    source: optional(text),
+    state: oneOf(imageStates),
+    stored: optional(storedImage),
+  }),
+);
+
+const failureCode = (value: unknown): TaskFailureCode => {
+  const code = text(value);
+  return Object.hasOwn(taskFailures, code) ? (code as TaskFailureCode) : "unknown_error";
+};
+
+export const taskColumns = {
+  id: ["id", text],
+  tenantId: ["tenant_id", text],
+  keyId: ["key_id", text],
+  requestId: ["request_id", text],
+  origin: ["origin", text],
+  state: ["state", oneOf<TaskState>([...openStates, ...endStates])],
+  version: ["version", whole],
+  model: ["model", word<Model>()],
+  input: ["input", json(taskInput)],
+  metadata: ["metadata", json(mapOf(text))],
+  endUser: ["end_user", orNull(text)],
+  priceCredits: ["price_credits", whole],
+  createdMs: ["created_ms", whole],
+  deadlineMs: ["deadline_ms", whole],
+  finishedMs: ["finished_ms", orNull(whole)],
+  dueMs: ["due_ms", whole],
+  attempts: ["attempts", whole],
+  uncertain: ["uncertain", bit],
+  upstreamId: ["upstream_id", orNull(text)],
+  submittedMs: ["submitted_ms", orNull(whole)],
+  refreshedMs: ["refreshed_ms", whole],
+  processing: ["processing", bit],
+  progress: ["progress", whole],
+  estimatedSeconds: ["estimated_seconds", orNull(whole)],
+  images: ["images", json(taskImages)],
+  upstreamLinksExpireMs: ["upstream_links_expire_ms", orNull(whole)],
+  errorCode: ["error_code", orNull(failureCode)],
+  hidden: ["hidden", bit],
+  holdNumber: ["hold_number", orNull(whole)],
+  settled: ["open", (value) => !bit(value)],
+  erased: ["erasure", isErased],
+} as const satisfies Columns<Task>;
+
+const task = rowCodec<Task>("tasks", taskColumns);
+
+/** @throws StoredDataUnreadable */
+export const taskFromRow = task.read;
+
+/** SQL: a task has ended, or has not. @param row What the statement calls the row. */
+export const hasEnded = (row = "tasks") => `${row}.state IN ${sqlWords(endStates)}`;
+export const hasNotEnded = (row = "tasks") => `${row}.state NOT IN ${sqlWords(endStates)}`;
+
+/** SQL: the upstream may be asked to make the pictures, or makes them. */
+export const isBeforeStoring = `state IN ${sqlWords(["queued", "submitting", "submitted"] satisfies TaskState[])}`;
+
+/** SQL: the images that a task is charged for, as `chargedImages` of the domain. */
+export const chargedImages = "iif(state = 'completed', json_array_length(images), 0)";
+export const chargedCredits = `${chargedImages} * price_credits`;

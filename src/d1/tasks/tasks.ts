@@ -2,10 +2,11 @@
  * One task at a time: written, read, and moved on by compare-and-set. Every statement that moves a task names
  * the state, and where two holders of a lease could meet also the lease, that it moves the task from.
  */
-import type { TaskFailureCode } from "../../domain/failures.ts";
+import { readable, rowCodec, type SkipUnreadable } from "../../domain/stored.ts";
 import type { EndState, OpenState, Task, TaskImage } from "../../domain/task.ts";
-import { type TaskRow, taskFromRow } from "./task-row.ts";
+import { hasEnded, isBeforeStoring, taskColumns, taskFromRow } from "./task-row.ts";
 
+/** A new task. `dueMs`: until then its sender has it to itself. */
 export type NewTask = Pick<
   Task,
   | "id"
@@ -21,30 +22,23 @@ export type NewTask = Pick<
   | "holdNumber"
   | "createdMs"
   | "deadlineMs"
+  | "dueMs"
 >;
 
-/** A task as a statement has just written it. */
-export interface Written extends Pick<Task, "state" | "dueMs" | "attempts"> {
-  id: string;
-}
+/** What a statement that writes a task tells of it. */
+export type Written = Pick<Task, "id" | "state" | "dueMs" | "attempts">;
 
-const written = "RETURNING id, state, due_ms AS dueMs, attempts";
-
-/** A new task, and until when its sender has it to itself. */
-export interface NewRow {
-  task: NewTask;
-  leaseUntilMs: number;
-}
+const { id, state, dueMs, attempts } = taskColumns;
+const written = rowCodec<Written>("tasks", { id, state, dueMs, attempts });
 
 /**
  * The statement that writes the rows which make tasks durable, before anything is sent upstream. While the upstream's
  * account cools down a task starts `queued`, due when the pause is over; else `submitting`, with a lease. Its result
  * goes through {@link writtenTasks}, and lacks those that were given up as void. One statement for all of them: most of what
  * D1 does for a row of its own is the statement around it.
- * @param rows At most 2 MB in all, which is what D1 takes as one value.
+ * @param tasks At most 2 MB in all, which is what D1 takes as one value.
  */
-export function insertTasks(db: D1Database, rows: NewRow[]): D1PreparedStatement {
-  const columns = rows.map(({ task, leaseUntilMs }) => ({ ...task, leaseUntilMs }));
+export function insertTasks(db: D1Database, tasks: NewTask[]): D1PreparedStatement {
   return db
     .prepare(
       `INSERT INTO tasks (id, tenant_id, key_id, request_id, origin, state, model, input, metadata, end_user,
@@ -52,19 +46,19 @@ export function insertTasks(db: D1Database, rows: NewRow[]): D1PreparedStatement
        SELECT id, value ->> 'tenantId', value ->> 'keyId', value ->> 'requestId', value ->> 'origin',
          iif(waits, 'queued', 'submitting'), value ->> 'model', value -> 'input', value -> 'metadata',
          value ->> 'endUser', value ->> 'priceCredits', created_ms, value ->> 'deadlineMs',
-         iif(waits, until_ms, value ->> 'leaseUntilMs'), iif(waits, 0, 1), value ->> 'holdNumber'
+         iif(waits, until_ms, value ->> 'dueMs'), iif(waits, 0, 1), value ->> 'holdNumber'
        FROM (SELECT value, value ->> 'id' AS id, value ->> 'createdMs' AS created_ms, until_ms,
            until_ms > value ->> 'createdMs' AS waits
          FROM leases CROSS JOIN json_each(?1) WHERE leases.name = 'cool_down') AS new
        WHERE NOT EXISTS (SELECT 1 FROM voids WHERE voids.id = new.id)
-       ${written}`,
+       RETURNING ${written.columns}`,
     )
-    .bind(JSON.stringify(columns));
+    .bind(JSON.stringify(tasks));
 }
 
 /** The rows that a statement has written; those that it has not are not among them. */
 export function writtenTasks(result: D1Result | undefined): Written[] {
-  return (result?.results ?? []) as Written[];
+  return (result?.results ?? []).map(written.read);
 }
 
 /** The statement that reads a task of a tenant; its result goes through {@link firstTask}. */
@@ -85,7 +79,7 @@ export function selectQueuePosition(db: D1Database, id: string): D1PreparedState
            SELECT id, state, created_ms, row_number() OVER (
              PARTITION BY tenant_id ORDER BY state = 'queued', created_ms, id) AS turn
            FROM tasks INDEXED BY tasks_open
-           WHERE open = 1 AND state IN ('queued', 'submitting', 'submitted'))
+           WHERE open = 1 AND ${isBeforeStoring})
          SELECT count(*) FROM turns JOIN turns AS own ON own.id = ?1
          WHERE turns.state = 'queued'
            AND (turns.turn, turns.created_ms, turns.id) <= (own.turn, own.created_ms, own.id)) END AS position`,
@@ -126,14 +120,13 @@ export function unhideTask(db: D1Database, id: string): D1PreparedStatement {
 
 export function firstTask(result: D1Result | undefined): Task | undefined {
   const row = result?.results[0];
-  return row === undefined ? undefined : taskFromRow(row as TaskRow);
+  return row === undefined ? undefined : taskFromRow(row);
 }
 
 /** That the upstream has taken a task. */
-export interface Submitted {
+export interface Submitted extends Pick<Task, "estimatedSeconds"> {
   upstreamId: string;
   submittedMs: number;
-  estimatedSeconds: number | null;
 }
 
 /**
@@ -148,7 +141,7 @@ export function markSubmitted(db: D1Database, tasks: (Submitted & { id: string }
          due_ms = value ->> 'submittedMs', estimated_seconds = value ->> 'estimatedSeconds', version = version + 1
        FROM json_each(?1) AS given
        WHERE tasks.id = given.value ->> 'id' AND tasks.state = 'submitting'
-       ${written}`,
+       RETURNING ${written.columns}`,
     )
     .bind(JSON.stringify(tasks));
 }
@@ -189,27 +182,21 @@ export async function postponeStoring(
 }
 
 /** How a task ends, and from which states it may. */
-export interface Ending {
-  id: string;
+export interface Ending extends Pick<Task, "id" | "images" | "errorCode"> {
   from: readonly OpenState[];
   state: EndState;
-  /** Without links: they are the upstream's, and of no use any more. */
-  images: TaskImage[];
-  errorCode: TaskFailureCode | null;
   /** It is to be as if it had never been, unless somebody was told of it meanwhile: see {@link markNotified}. */
   hidden?: boolean;
 }
 
-/** What the tenant's object is told of an ended task. */
-export interface EndedTask {
-  id: string;
-  tenantId: string;
-  holdNumber: number | null;
-  state: EndState;
-  images: number;
-  errorCode: TaskFailureCode | null;
-  hidden: boolean;
-}
+/** An ended task, as far as its hold is concerned. */
+export type EndedTask = Pick<
+  Task,
+  "id" | "tenantId" | "holdNumber" | "state" | "images" | "errorCode" | "hidden"
+>;
+
+const { tenantId, holdNumber, images, errorCode, hidden } = taskColumns;
+const ended = rowCodec<EndedTask>("tasks", { id, tenantId, holdNumber, state, images, errorCode, hidden });
 
 /**
  * The statement that ends a task; no row changes when it has ended already. It stays open until the tenant's
@@ -227,12 +214,13 @@ export function endTask(
       `UPDATE tasks SET state = ?2, version = version + 1, finished_ms = ?3, images = ?4,
          error_code = ?5, hidden = iif(version = 1, ?6, 0), progress = iif(?2 = 'completed', 100, progress), due_ms = ?8
        WHERE id = ?1 AND state IN (SELECT value FROM json_each(?7))
-       RETURNING ${endedColumns}`,
+       RETURNING ${ended.columns}`,
     )
     .bind(
       ending.id,
       ending.state,
       nowMs,
+      // The upstream's links are of no use any more.
       JSON.stringify(ending.images.map(({ source: _dropped, ...image }) => image)),
       ending.errorCode,
       ending.hidden ? 1 : 0,
@@ -241,34 +229,29 @@ export function endTask(
     );
 }
 
-const endedColumns = `id, tenant_id AS tenantId, hold_number AS holdNumber, state, json_array_length(images) AS images,
-  error_code AS errorCode, hidden`;
-
-type EndedRow = Omit<EndedTask, "hidden"> & { hidden: number };
-const endedFromRow = (row: EndedRow): EndedTask => ({ ...row, hidden: row.hidden === 1 });
-
 export function endedTask(result: D1Result): EndedTask | undefined {
-  const [row] = result.results as EndedRow[];
-  return row && endedFromRow(row);
+  const [row] = result.results;
+  return row === undefined ? undefined : ended.read(row);
 }
 
-/** Claims ended tasks that nobody has settled, so that one whose object is out of reach holds up no other. */
+/** Claims ended tasks whose hold is not settled: one whose object is out of reach holds up no other. */
 export async function claimUnsettled(
   db: D1Database,
   nowMs: number,
   againMs: number,
   limit: number,
+  skip?: SkipUnreadable,
 ): Promise<EndedTask[]> {
   const { results } = await db
     .prepare(
       `UPDATE tasks SET due_ms = ?2 WHERE id IN (SELECT id FROM tasks INDEXED BY tasks_open
-         WHERE open = 1 AND state IN ('completed', 'failed', 'cancelled') AND due_ms <= ?1
+         WHERE open = 1 AND ${hasEnded()} AND due_ms <= ?1
          ORDER BY created_ms LIMIT ?3)
-       RETURNING ${endedColumns}`,
+       RETURNING ${ended.columns}`,
     )
     .bind(nowMs, againMs, limit)
-    .all<EndedRow>();
-  return results.map(endedFromRow);
+    .all();
+  return readable(results, ended.read, skip);
 }
 
 /** Closes ended tasks whose holds are settled: nothing is left to do of them. */
@@ -276,7 +259,7 @@ export async function closeTasks(db: D1Database, ids: string[]): Promise<void> {
   await db
     .prepare(
       `UPDATE tasks SET open = 0 WHERE id IN (SELECT value FROM json_each(?1))
-         AND state IN ('completed', 'failed', 'cancelled')`,
+         AND ${hasEnded()}`,
     )
     .bind(JSON.stringify(ids))
     .run();

@@ -1,4 +1,5 @@
-/** What operators and tenants have changed: the log behind the admin API. */
+/** What operators and tenants have changed: the log behind the admin API, and the codec of `audit_log`. */
+import { json, mapOf, orNull, rowCodec, text, whole } from "../../domain/stored.ts";
 
 export interface AuditEntry {
   id: string;
@@ -14,16 +15,16 @@ export interface AuditEntry {
   requestId: string;
 }
 
-interface AuditEntryRow {
-  id: string;
-  at_ms: number;
-  actor: string;
-  action: string;
-  tenant_id: string | null;
-  subject: string | null;
-  details: string;
-  request_id: string;
-}
+const row = rowCodec<AuditEntry>("audit_log", {
+  id: ["id", text],
+  atMs: ["at_ms", whole],
+  actor: ["actor", text],
+  action: ["action", text],
+  tenantId: ["tenant_id", orNull(text)],
+  subject: ["subject", orNull(text)],
+  details: ["details", json(mapOf((value) => value))],
+  requestId: ["request_id", text],
+});
 
 /** The statement that writes one down; goes into one transaction with the change itself. */
 export function insertAuditEntry(db: D1Database, entry: AuditEntry): D1PreparedStatement {
@@ -53,15 +54,6 @@ export async function listAuditEntries(
   const { results } = await db
     .prepare("SELECT * FROM audit_log WHERE id < ?1 ORDER BY id DESC LIMIT ?2")
     .bind(beforeId, limit)
-    .all<AuditEntryRow>();
-  return results.map((row) => ({
-    id: row.id,
-    atMs: row.at_ms,
-    actor: row.actor,
-    action: row.action,
-    tenantId: row.tenant_id,
-    subject: row.subject,
-    details: JSON.parse(row.details) as Record<string, unknown>,
-    requestId: row.request_id,
-  }));
+    .all();
+  return results.map(row.read);
 }

@@ -1,50 +1,12 @@
 /** Tenants' keys: their hashes and what they may do. */
 import type { Gate } from "../../domain/access.ts";
-import { defaultTokenSettings, type KeyKind, type KeyScope, type StoredKey } from "../../domain/keys.ts";
-import type { Model } from "../../domain/model-catalog.ts";
+import type { StoredKey } from "../../domain/keys.ts";
+import { rowCodec } from "../../domain/stored.ts";
 import type { Prices } from "../../domain/tenant.ts";
+import { keyFromRow, keyTexts, type ListedKey } from "./key-row.ts";
+import { tenantColumns } from "./tenant-row.ts";
 
-export interface KeyRow {
-  id: string;
-  kind: KeyKind;
-  name: string;
-  hash: string;
-  scopes: string;
-  settings: string;
-  created_ms: number;
-  expires_ms: number | null;
-  revoked_ms: number | null;
-}
-
-/** A key as the admin API lists it. */
-export interface ListedKey extends StoredKey {
-  name: string;
-  createdMs: number;
-}
-
-type KeySettings = Pick<StoredKey, "allowedOrigins" | "models" | "limits" | "token">;
-
-const plainSettings: KeySettings = {
-  allowedOrigins: [],
-  models: null,
-  limits: {},
-  token: defaultTokenSettings,
-};
-
-export function keyFromRow(row: KeyRow): ListedKey {
-  return {
-    id: row.id,
-    kind: row.kind,
-    name: row.name,
-    hash: row.hash,
-    scopes: JSON.parse(row.scopes) as KeyScope[],
-    ...plainSettings,
-    ...(JSON.parse(row.settings) as Partial<KeySettings>),
-    createdMs: row.created_ms,
-    expiresMs: row.expires_ms,
-    revokedMs: row.revoked_ms,
-  };
-}
+export type { ListedKey } from "./key-row.ts";
 
 /**
  * The statement that writes a new key, provided that its tenant exists.
@@ -56,7 +18,7 @@ export function insertKey(
   key: ListedKey,
   instead: string | null = null,
 ): D1PreparedStatement {
-  const { allowedOrigins, models, limits, token } = key;
+  const { scopes, settings } = keyTexts(key);
   return db
     .prepare(
       `INSERT INTO keys (tenant_id, id, kind, name, hash, scopes, settings, created_ms, expires_ms)
@@ -69,8 +31,8 @@ export function insertKey(
       key.kind,
       key.name,
       key.hash,
-      JSON.stringify(key.scopes),
-      JSON.stringify({ allowedOrigins, models, limits, token } satisfies KeySettings),
+      scopes,
+      settings,
       key.createdMs,
       key.expiresMs,
       instead,
@@ -94,7 +56,7 @@ export async function listKeys(
   const { results } = await db
     .prepare("SELECT * FROM keys WHERE tenant_id = ?1 AND id > ?2 ORDER BY id LIMIT ?3")
     .bind(tenantId, afterId, limit)
-    .all<KeyRow>();
+    .all();
   return results.map(keyFromRow);
 }
 
@@ -117,7 +79,7 @@ export async function findKey(db: D1Database, tenantId: string, id: string): Pro
   const { results } = await db
     .prepare("SELECT * FROM keys WHERE tenant_id = ?1 AND id = ?2")
     .bind(tenantId, id)
-    .all<KeyRow>();
+    .all();
   return results[0] && keyFromRow(results[0]);
 }
 
@@ -138,21 +100,15 @@ export interface KnownKey {
   tenant: Gate & { prices: Prices; turnstileSecret: string | null };
 }
 
-type KnownRow = KeyRow & {
-  status: Gate["status"];
-  models: string | null;
-  prices: string;
-  turnstile_secret: string | null;
-};
+const { status, models, prices, turnstileSecret } = tenantColumns;
+const knownTenant = rowCodec<KnownKey["tenant"]>(
+  "tenants",
+  { status, models, prices, turnstileSecret },
+  "tenant_id",
+);
 
+/** @throws StoredDataUnreadable */
 export function firstKey(result: D1Result | undefined): KnownKey | undefined {
-  const row = result?.results[0] as KnownRow | undefined;
-  if (!row) return undefined;
-  const tenant = {
-    status: row.status,
-    models: row.models === null ? null : (JSON.parse(row.models) as Model[]),
-    prices: JSON.parse(row.prices) as Prices,
-    turnstileSecret: row.turnstile_secret,
-  };
-  return { key: keyFromRow(row), tenant };
+  const row = result?.results[0];
+  return row === undefined ? undefined : { key: keyFromRow(row), tenant: knownTenant.read(row) };
 }

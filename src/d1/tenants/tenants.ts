@@ -1,81 +1,20 @@
 /** Tenants, and the copy of a tenant that its object decides by. */
-import { defaultLimits, type Limits } from "../../domain/admission.ts";
+import type { Limits } from "../../domain/admission.ts";
 import type { Model } from "../../domain/model-catalog.ts";
-import type { Prices, TenantConfig, TenantSettings, TenantStatus } from "../../domain/tenant.ts";
-import type { WebhookEvent } from "../../domain/webhooks.ts";
+import { readable, type SkipUnreadable } from "../../domain/stored.ts";
+import type { Prices, TenantConfig, TenantStatus } from "../../domain/tenant.ts";
 import { deleteFailures, dropWebhookDeliveries } from "../webhooks/attempts.ts";
-import { type KeyRow, keyFromRow } from "./keys.ts";
+import { keyFromRow } from "./key-row.ts";
 
-export interface Tenant extends TenantSettings {
-  id: string;
-  name: string;
-  /** Of the Turnstile widget whose answers browser keys mint tokens for. */
-  turnstileSecret: string | null;
-  /** Tasks are erased so many days after they were made; null: kept for good. */
-  retentionDays: number | null;
-  webhook: TenantWebhook;
-  createdMs: number;
-  /** Null while it lives. A deleted one keeps its id and its ledger. */
-  deletedMs: number | null;
-}
+export type { Tenant, TenantWebhook } from "./tenant-row.ts";
 
-/** Where a tenant is told of its tasks. The secrets that sign it are read by nobody but who sends. */
-export interface TenantWebhook {
-  /** Null: nowhere. */
-  url: string | null;
-  /** Null: all. */
-  events: WebhookEvent[] | null;
-  /** It answered 410, and is told nothing until it is set again. */
-  isOff: boolean;
-}
-
-interface TenantRow {
-  id: string;
-  name: string;
-  status: TenantStatus;
-  limits: string;
-  prices: string;
-  models: string | null;
-  prepaid: number;
-  opening_balance: number;
-  low_balance: number | null;
-  turnstile_secret: string | null;
-  retention_days: number | null;
-  webhook_url: string | null;
-  webhook_events: string | null;
-  webhook_off: number;
-  created_ms: number;
-  deleted_ms: number | null;
-}
-
-/** A tenant's row, and whether its webhook is off. */
-const columns = `*, EXISTS (SELECT 1 FROM gone_urls
-  WHERE gone_urls.tenant_id = tenants.id AND gone_urls.url = tenants.webhook_url) AS webhook_off`;
-
-const settingsFromRow = (row: TenantRow): TenantSettings => ({
-  status: row.status,
-  limits: { ...defaultLimits, ...(JSON.parse(row.limits) as Partial<Limits>) },
-  prices: JSON.parse(row.prices) as Prices,
-  models: row.models === null ? null : (JSON.parse(row.models) as Model[]),
-  prepaid: row.prepaid === 1,
-  openingBalance: row.opening_balance,
-  lowBalance: row.low_balance,
-});
-
-const fromRow = (row: TenantRow): Tenant => ({
-  ...settingsFromRow(row),
-  id: row.id,
-  name: row.name,
-  turnstileSecret: row.turnstile_secret,
-  retentionDays: row.retention_days,
-  webhook: {
-    url: row.webhook_url,
-    events: row.webhook_events === null ? null : (JSON.parse(row.webhook_events) as WebhookEvent[]),
-    isOff: row.webhook_off === 1,
-  },
-  createdMs: row.created_ms,
-  deletedMs: row.deleted_ms,
-});
+import {
+  copiedTenant,
+  type Tenant,
+  type TenantWebhook,
+  tenantFromRow,
+  tenantSelection,
+} from "./tenant-row.ts";
 
 /** Writes a new tenant; false when the id is taken. */
 export async function insertTenant(db: D1Database, tenant: Tenant, webhookSecret: string): Promise<boolean> {
@@ -107,20 +46,28 @@ export async function insertTenant(db: D1Database, tenant: Tenant, webhookSecret
 }
 
 export async function findTenant(db: D1Database, id: string): Promise<Tenant | undefined> {
-  const { results } = await db
-    .prepare(`SELECT ${columns} FROM tenants WHERE id = ?1`)
-    .bind(id)
-    .all<TenantRow>();
-  return results[0] && fromRow(results[0]);
+  const { results } = await db.prepare(`SELECT ${tenantSelection} FROM tenants WHERE id = ?1`).bind(id).all();
+  return results[0] && tenantFromRow(results[0]);
 }
 
 /** Reads tenants that are not deleted by id, `limit` at the most, those after `afterId`. */
 export async function listTenants(db: D1Database, afterId: string, limit: number): Promise<Tenant[]> {
   const { results } = await db
-    .prepare(`SELECT ${columns} FROM tenants WHERE id > ?1 AND deleted_ms IS NULL ORDER BY id LIMIT ?2`)
+    .prepare(
+      `SELECT ${tenantSelection} FROM tenants WHERE id > ?1 AND deleted_ms IS NULL ORDER BY id LIMIT ?2`,
+    )
     .bind(afterId, limit)
-    .all<TenantRow>();
-  return results.map(fromRow);
+    .all();
+  return results.map(tenantFromRow);
+}
+
+/** Ids of tenants that are not deleted, `limit` at the most, those after `afterId`. */
+export async function tenantIds(db: D1Database, afterId: string, limit: number): Promise<string[]> {
+  const { results } = await db
+    .prepare("SELECT id FROM tenants WHERE id > ?1 AND deleted_ms IS NULL ORDER BY id LIMIT ?2")
+    .bind(afterId, limit)
+    .all<{ id: string }>();
+  return results.map(({ id }) => id);
 }
 
 /** Ids of `limit` tenants, going round: the turn `offset` counts on for ever. */
@@ -193,11 +140,11 @@ export async function updateTenant(
     ...given.map(([column]) => `${column} = ?`),
     ...(secret ? secretSets : []),
   ];
-  const results = await db.batch<TenantRow>([
+  const results = await db.batch([
     ...afterWebhook(db, id, url),
     db
       .prepare(
-        `UPDATE tenants SET ${sets.join(", ")} WHERE id = ? AND deleted_ms IS NULL RETURNING ${columns}`,
+        `UPDATE tenants SET ${sets.join(", ")} WHERE id = ? AND deleted_ms IS NULL RETURNING ${tenantSelection}`,
       )
       .bind(
         ...limits.flatMap(([name, value]) => [`$.${name}`, value]),
@@ -209,7 +156,7 @@ export async function updateTenant(
       ),
   ]);
   const row = results.at(-1)?.results[0];
-  return row && fromRow(row);
+  return row === undefined ? undefined : tenantFromRow(row);
 }
 
 /** A webhook that is set works again, whatever it answered before; what was to be told to one that is removed is dropped. */
@@ -227,11 +174,15 @@ export function bumpConfigVersion(db: D1Database, id: string): D1PreparedStateme
   return db.prepare("UPDATE tenants SET config_version = config_version + 1 WHERE id = ?1").bind(id);
 }
 
-/** Reads the copy for the tenant's object, of one moment: both statements are one transaction. */
+/**
+ * Reads the copy for the tenant's object, of one moment: both statements are one transaction.
+ * @param skip Leaves out a key that cannot be read, which is refused then.
+ */
 export async function loadTenantConfig(
   db: D1Database,
   id: string,
   nowMs: number,
+  skip?: SkipUnreadable,
 ): Promise<TenantConfig | undefined> {
   const [tenants, keys] = await db.batch([
     db.prepare("SELECT * FROM tenants WHERE id = ?1").bind(id),
@@ -242,10 +193,9 @@ export async function loadTenantConfig(
       )
       .bind(id, nowMs),
   ]);
-  const row = tenants?.results[0] as (TenantRow & { config_version: number }) | undefined;
+  const row = tenants?.results[0];
   if (!row) return undefined;
-  const stored = ((keys?.results ?? []) as KeyRow[]).map(keyFromRow);
-  return { ...settingsFromRow(row), version: row.config_version, keys: stored };
+  return { ...copiedTenant.read(row), keys: readable(keys?.results ?? [], keyFromRow, skip) };
 }
 
 /** Notes that the tenant's object has the copy of this version. */

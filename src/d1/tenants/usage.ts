@@ -1,5 +1,6 @@
 /** What was made and charged, counted from the tasks themselves. Task ids sort by time, so a range of time is one of ids. */
 import { idBound } from "../../domain/ids.ts";
+import { chargedCredits, chargedImages } from "../tasks/task-row.ts";
 
 export const usageGroups = ["tenant", "key", "model", "day"] as const;
 export type UsageGroup = (typeof usageGroups)[number];
@@ -40,8 +41,8 @@ export async function readUsage(
   const { results } = await db
     .prepare(
       `SELECT ${[...names, ""].join(", ")} count(*) AS tasks,
-         coalesce(sum(iif(state = 'completed', json_array_length(images), 0)), 0) AS images,
-         coalesce(sum(iif(state = 'completed', json_array_length(images), 0) * price_credits), 0) AS credits
+         coalesce(sum(${chargedImages}), 0) AS images,
+         coalesce(sum(${chargedCredits}), 0) AS credits
        FROM tasks WHERE id >= ?1 AND id < ?2 AND (?3 IS NULL OR tenant_id = ?3) AND hidden = 0
        ${by ? `GROUP BY ${by} ORDER BY ${by}` : ""} LIMIT ${maxUsageRows}`,
     )

@@ -1,6 +1,7 @@
 /** What becomes of deliveries once they were attempted, and of those that nobody wants any more. */
 import { endpointBackoffsMs } from "../../domain/webhooks.ts";
 import type { Sending } from "./deliveries.ts";
+import { endSuffixes, webhookEndpoint } from "./delivery-row.ts";
 
 /** How a try went. */
 export interface AttemptResult {
@@ -79,14 +80,16 @@ export function dropWebhookDeliveries(db: D1Database, tenantId: string): D1Prepa
   return db
     .prepare(
       `UPDATE deliveries ${dropped}
-       WHERE open = 1 AND tenant_id = ?1 AND endpoint = 'webhook' AND state = 'pending'`,
+       WHERE open = 1 AND tenant_id = ?1 AND endpoint = '${webhookEndpoint}' AND state = 'pending'`,
     )
     .bind(tenantId);
 }
 
 /** Drops what was still to be told of tasks. */
 export async function dropDeliveriesOf(db: D1Database, taskIds: string[]): Promise<void> {
-  const ids = taskIds.flatMap((id) => ["w", "c"].map((kind) => `msg-${id.slice("task-".length)}-${kind}`));
+  const ids = taskIds.flatMap((id) =>
+    Object.values(endSuffixes).map((suffix) => `msg-${id.slice("task-".length)}${suffix}`),
+  );
   await db
     .prepare(
       `UPDATE deliveries ${dropped}

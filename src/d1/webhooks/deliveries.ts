@@ -2,12 +2,18 @@
  * The outbox of webhooks: written in one transaction with what is told, claimed before it is sent, and kept as the
  * delivery log. An endpoint is a tenant's webhook, or the origin of its tasks' callbacks.
  */
+import { readable, type SkipUnreadable } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
-import type { WebhookEvent } from "../../domain/webhooks.ts";
-import { type TaskRow, taskFromRow } from "../tasks/task-row.ts";
+import { eventOfEnd, type WebhookEvent } from "../../domain/webhooks.ts";
+import { sqlCase } from "../sql-words.ts";
+import { hasEnded, taskFromRow } from "../tasks/task-row.ts";
+import { type ClaimedRow, claimed, endSuffixes, webhookEndpoint } from "./delivery-row.ts";
 
-const ofWebhook = "kind.suffix = '-w'";
-const callback = "json_extract(task.input, '$.callback_url')";
+const ofWebhook = `kind.suffix = '${endSuffixes.webhook}'`;
+// Guarded: `json_extract` of a text that is no JSON would fail the statement for every task.
+const callback = "iif(json_valid(task.input), json_extract(task.input, '$.callback_url'), NULL)";
+const endEvent = sqlCase("task.state", eventOfEnd);
+const lowEvent: WebhookEvent = "balance.low";
 /** Of a URL whose host has at least two characters. */
 const callbackOrigin = `substr(${callback}, 1, 8 + iif(instr(substr(${callback}, 9), '/') = 0, 2048, instr(substr(${callback}, 9), '/') - 1))`;
 
@@ -22,12 +28,12 @@ export function insertEnds(db: D1Database, taskIds: string[], endedMs: number | 
     .prepare(
       `INSERT INTO deliveries (id, tenant_id, endpoint, event, task_id, created_ms, due_ms)
        SELECT 'msg-' || substr(task.id, 6) || kind.suffix, task.tenant_id,
-         iif(${ofWebhook}, 'webhook', ${callbackOrigin}), 'task.' || task.state, task.id, task.finished_ms, task.finished_ms
+         iif(${ofWebhook}, '${webhookEndpoint}', ${callbackOrigin}), ${endEvent}, task.id, task.finished_ms, task.finished_ms
        FROM tasks AS task JOIN tenants AS tenant ON tenant.id = task.tenant_id
-         JOIN (SELECT '-w' AS suffix UNION ALL SELECT '-c') AS kind
+         JOIN (SELECT '${endSuffixes.webhook}' AS suffix UNION ALL SELECT '${endSuffixes.callback}') AS kind
        WHERE task.id IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR task.finished_ms = ?2) AND task.hidden = 0
-         AND task.state IN ('completed', 'failed', 'cancelled')
-         AND iif(${ofWebhook}, tenant.webhook_url IS NOT NULL AND ${wants("'task.' || task.state")}, ${callback} IS NOT NULL)
+         AND ${hasEnded("task")}
+         AND iif(${ofWebhook}, tenant.webhook_url IS NOT NULL AND ${wants(endEvent)}, ${callback} IS NOT NULL)
          AND NOT EXISTS (SELECT 1 FROM gone_urls AS gone WHERE gone.tenant_id = task.tenant_id
            AND gone.url = iif(${ofWebhook}, tenant.webhook_url, ${callback})
            AND (${ofWebhook} OR gone.at_ms >= task.created_ms))
@@ -51,8 +57,8 @@ export function insertBalanceLow(
   return db
     .prepare(
       `INSERT INTO deliveries (id, tenant_id, endpoint, event, data, created_ms, due_ms)
-       SELECT ?1, tenant.id, 'webhook', 'balance.low', ?4, ?5, ?5 FROM tenants AS tenant
-       WHERE tenant.id = ?2 AND tenant.webhook_url IS NOT NULL AND ${wants("'balance.low'")}
+       SELECT ?1, tenant.id, '${webhookEndpoint}', '${lowEvent}', ?4, ?5, ?5 FROM tenants AS tenant
+       WHERE tenant.id = ?2 AND tenant.webhook_url IS NOT NULL AND ${wants(`'${lowEvent}'`)}
          AND EXISTS (SELECT 1 FROM tasks WHERE id = ?3)
          AND NOT EXISTS (SELECT 1 FROM gone_urls WHERE tenant_id = ?2 AND url = tenant.webhook_url)
        ON CONFLICT (id) DO NOTHING`,
@@ -80,22 +86,14 @@ const endpointState =
 /** At most so many of one tenant are under way at a time, whoever sends them. */
 const perTenant = 2;
 
-/** A delivery that is being attempted, with all that it takes. */
-export interface Sending {
-  id: string;
-  tenantId: string;
-  endpoint: string;
-  event: WebhookEvent;
-  createdMs: number;
-  /** Tries, this one included. */
-  attempts: number;
-  leaseUntilMs: number;
-  /** Null: nobody wants to be told any more. */
+/** A delivery that is being attempted, with all that it takes. `attempts` includes this one. */
+export interface Sending
+  extends Omit<ClaimedRow, "taskId" | "webhookUrl" | "secret" | "secretsBefore" | "isGone"> {
+  /** Null: the receiver is gone, or its task is erased. */
   url: string | null;
   secrets: string[];
-  /** Null for what is told of no task. */
+  /** Null for an event of no task. */
   task: Task | null;
-  data: object | null;
 }
 
 export interface ClaimOfDeliveries {
@@ -110,8 +108,12 @@ export interface ClaimOfDeliveries {
  * Claims what is due: of each tenant two at a time, of each endpoint the longest due first, and nothing of an endpoint
  * that rests. (`CROSS JOIN` keeps SQLite from starting at what waits.) One that was `sending` had a sender that never told how it went.
  */
-export async function claimDeliveries(db: D1Database, claim: ClaimOfDeliveries): Promise<Sending[]> {
-  const { results: claimed } = await db
+export async function claimDeliveries(
+  db: D1Database,
+  claim: ClaimOfDeliveries,
+  skip?: SkipUnreadable,
+): Promise<Sending[]> {
+  const { results } = await db
     .prepare(
       `UPDATE deliveries SET state = 'sending', attempts = attempts + 1, due_ms = ?2
        WHERE id IN (
@@ -139,42 +141,25 @@ export async function claimDeliveries(db: D1Database, claim: ClaimOfDeliveries):
     )
     .bind(claim.nowMs, claim.leaseUntilMs, claim.limit, claim.failing)
     .all<{ id: string }>();
-  return claimed.length === 0
-    ? []
-    : readSending(
-        db,
-        claimed.map(({ id }) => id),
-        claim.nowMs,
-      );
+  const ids = results.map(({ id }) => id);
+  return ids.length === 0 ? [] : readSending(db, ids, claim.nowMs, skip);
 }
 
-interface SendingRow {
-  id: string;
-  tenant_id: string;
-  endpoint: string;
-  event: WebhookEvent;
-  created_ms: number;
-  attempts: number;
-  due_ms: number;
-  task_id: string | null;
-  data: string | null;
-  webhook_url: string | null;
-  secret: string;
-  /** JSON. */
-  secrets_before: string;
-  gone: number;
-}
-
-async function readSending(db: D1Database, ids: string[], nowMs: number): Promise<Sending[]> {
-  const [deliveries, tasks] = await db.batch([
+async function readSending(
+  db: D1Database,
+  ids: string[],
+  nowMs: number,
+  skip: SkipUnreadable | undefined,
+): Promise<Sending[]> {
+  const isWebhook = `one.endpoint = '${webhookEndpoint}'`;
+  const [deliveries, tasks] = await db.batch<Record<string, unknown>>([
     db
       .prepare(
-        `SELECT one.*, tenant.webhook_url, tenant.webhook_secret AS secret,
-           tenant.webhook_secrets_before AS secrets_before,
+        `SELECT one.*, tenant.webhook_url, tenant.webhook_secret, tenant.webhook_secrets_before,
            tenant.deleted_ms IS NOT NULL OR EXISTS (
              SELECT 1 FROM gone_urls AS gone JOIN tasks AS task ON task.id = one.task_id
-             WHERE gone.tenant_id = one.tenant_id AND gone.url = iif(one.endpoint = 'webhook', tenant.webhook_url, ${callback})
-               AND (one.endpoint = 'webhook' OR gone.at_ms >= task.created_ms)) AS gone
+             WHERE gone.tenant_id = one.tenant_id AND gone.url = iif(${isWebhook}, tenant.webhook_url, ${callback})
+               AND (${isWebhook} OR gone.at_ms >= task.created_ms)) AS gone
          FROM deliveries AS one JOIN tenants AS tenant ON tenant.id = one.tenant_id
          WHERE one.id IN (SELECT value FROM json_each(?1))`,
       )
@@ -186,33 +171,30 @@ async function readSending(db: D1Database, ids: string[], nowMs: number): Promis
       )
       .bind(JSON.stringify(ids)),
   ]);
-  const byId = new Map(((tasks?.results ?? []) as TaskRow[]).map((row) => [row.id, taskFromRow(row)]));
-  return ((deliveries?.results ?? []) as SendingRow[]).map((row) =>
-    sendingFromRow(row, row.task_id === null ? null : (byId.get(row.task_id) ?? null), nowMs),
+  const rows = new Map((tasks?.results ?? []).map((row) => [row.id, row]));
+  return readable(
+    deliveries?.results ?? [],
+    (row) => {
+      const task = rows.get(row.task_id);
+      return sendingOf(claimed.read(row), task ? taskFromRow(task) : null, nowMs);
+    },
+    skip,
   );
 }
 
 /** Of those that were replaced, so many sign beside the current one at the most: headers have an end. */
 const secretsBefore = 3;
 
-function sendingFromRow(row: SendingRow, task: Task | null, nowMs: number): Sending {
-  const before = (JSON.parse(row.secrets_before) as { text: string; untilMs: number }[]).filter(
-    ({ untilMs }) => untilMs > nowMs,
-  );
-  const url = row.endpoint === "webhook" ? row.webhook_url : (task?.input.callback_url ?? null);
-  const forgotten = row.gone === 1 || (row.task_id !== null && (task === null || task.erased));
+function sendingOf(row: ClaimedRow, task: Task | null, nowMs: number): Sending {
+  const { taskId, webhookUrl, secret, secretsBefore: before, isGone, ...rest } = row;
+  const url = row.endpoint === webhookEndpoint ? webhookUrl : (task?.input.callback_url ?? null);
+  const isForgotten = isGone || (taskId !== null && (task === null || task.erased));
+  const signing = before.filter(({ untilMs }) => untilMs > nowMs).slice(-secretsBefore);
   return {
-    id: row.id,
-    tenantId: row.tenant_id,
-    endpoint: row.endpoint,
-    event: row.event,
-    createdMs: row.created_ms,
-    attempts: row.attempts,
-    leaseUntilMs: row.due_ms,
-    url: forgotten ? null : url,
-    secrets: [row.secret, ...before.slice(-secretsBefore).map(({ text }) => text)],
+    ...rest,
     task,
-    data: row.data === null ? null : (JSON.parse(row.data) as object),
+    url: isForgotten ? null : url,
+    secrets: [secret, ...signing.map(({ text }) => text)],
   };
 }
 

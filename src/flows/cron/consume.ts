@@ -8,6 +8,7 @@ import { selectPolls } from "../../d1/tasks/due-tasks.ts";
 import { readWorkMessage, type WorkKind } from "../../domain/work-message.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import { groupSize, pollAll } from "../tasks/poll-many.ts";
 import { laneOf } from "./lanes.ts";
 
@@ -67,7 +68,12 @@ async function pollWorkItem(
   const first = Math.floor(invocation.random() * groups);
   for (let i = 0; i < groups && invocation.now() < untilMs; i++) {
     const from = ((first + i) % groups) * groupSize;
-    const due = await selectPolls(invocation.db, taskIds.slice(from, from + groupSize), invocation.now());
+    const due = await selectPolls(
+      invocation.db,
+      taskIds.slice(from, from + groupSize),
+      invocation.now(),
+      skipUnreadable(invocation),
+    );
     await pollAll(invocation, due, untilMs);
   }
 }

@@ -20,7 +20,7 @@
  */
 
 import { insertWorkItems, type WorkItem, withdrawWorkItems } from "../../d1/cron/work-items.ts";
-import type { DueTask } from "../../d1/tasks/due-tasks.ts";
+import type { PollTarget } from "../../domain/poll.ts";
 import { type LaneKind, laneItemName, pollItemName } from "../../domain/work-message.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
@@ -50,8 +50,8 @@ const messagesAtOnce = 100;
 export async function enqueuePolls(
   invocation: Invocation,
   roundMs: number,
-  tasks: DueTask[],
-): Promise<DueTask[]> {
+  tasks: PollTarget[],
+): Promise<PollTarget[]> {
   const workItems: WorkItem[] = [];
   for (let from = 0; from < tasks.length; from += pollsAtOnce) {
     const ids = tasks.slice(from, from + pollsAtOnce).map(({ id }) => id);

@@ -12,7 +12,7 @@ import {
   readEnds,
 } from "../../d1/tasks/reconciled-tasks.ts";
 import { voidMissing } from "../../d1/tasks/voids.ts";
-import { listTenants, tenantsFrom } from "../../d1/tenants/tenants.ts";
+import { tenantIds, tenantsFrom } from "../../d1/tenants/tenants.ts";
 import { idBound } from "../../domain/ids.ts";
 import { imageKey } from "../../domain/task.ts";
 import { connections } from "../../platform/connections.ts";
@@ -44,9 +44,9 @@ export const tenantsAtOnce = 50;
 export async function audit(invocation: Invocation, afterId = "", limit = tenantsAtOnce): Promise<Audit> {
   const beforeMs = invocation.now() - settledAfterMs;
   const overdue = await overdueTasks(invocation.db, beforeMs, overdueShown);
-  const tenants = await listTenants(invocation.db, afterId, limit + 1);
+  const tenants = await tenantIds(invocation.db, afterId, limit + 1);
   const checked = tenants.slice(0, limit);
-  const problems = await pMap(checked, ({ id }) => checkTenant(invocation, id, beforeMs), {
+  const problems = await pMap(checked, (id) => checkTenant(invocation, id, beforeMs), {
     concurrency: connections,
   });
   return {
@@ -57,7 +57,7 @@ export async function audit(invocation: Invocation, afterId = "", limit = tenant
       ...problems.flat(),
     ],
     tenants: checked.length,
-    nextTenant: tenants.length > limit ? (checked.at(-1)?.id ?? null) : null,
+    nextTenant: tenants.length > limit ? (checked.at(-1) ?? null) : null,
   };
 }
 

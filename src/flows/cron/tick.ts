@@ -25,10 +25,13 @@
 
 import { releaseTick, takeTick } from "../../d1/cron/leases.ts";
 import { readMaintenance } from "../../d1/cron/maintenance.ts";
-import { type DueTask, selectDue } from "../../d1/tasks/due-tasks.ts";
+import { type DuePage, selectDue } from "../../d1/tasks/due-tasks.ts";
+import type { PollTarget } from "../../domain/poll.ts";
+import { endStates } from "../../domain/task.ts";
 import { type LaneKind, laneKinds } from "../../domain/work-message.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import { eraseAged, eraseSome } from "../erasure/erase.ts";
 import { storeLeaseMs } from "../images/store-images.ts";
 import { pollAll } from "../tasks/poll-many.ts";
@@ -82,7 +85,7 @@ export async function runTick(invocation: Invocation): Promise<void> {
 /** Deliveries, settings that a tenant's object lacks, and erasing. Where it fails, tasks go on all the same. */
 async function doMaintenance(invocation: Invocation, tick: Tick): Promise<void> {
   try {
-    const maintenance = await readMaintenance(invocation.db, invocation.now());
+    const maintenance = await readMaintenance(invocation.db, invocation.now(), skipUnreadable(invocation));
     const { deliveryDueMs } = maintenance;
     if (deliveryDueMs !== null && deliveryDueMs < tick.endMs) {
       void invocation.lanes.start("deliver", tick.lanesUntilMs);
@@ -148,13 +151,14 @@ async function* duePages(
   { waiting }: Round,
   nowMs: number,
   previousMs: number,
-): AsyncGenerator<DueTask[]> {
-  let after: DueTask | undefined;
+): AsyncGenerator<PollTarget[]> {
+  let after: DuePage["after"];
   do {
     const except = laneKinds.flatMap((lane) => (waiting[lane] > enoughWaiting ? statesOf[lane] : []));
-    const page = await selectDue(invocation.db, { nowMs, previousMs, limit: pageSize, after, except });
-    if (page.length > 0) yield page;
-    after = page.length === pageSize ? page.at(-1) : undefined;
+    const page = { nowMs, previousMs, limit: pageSize, after, except };
+    const { due, next } = await selectDue(invocation.db, page, skipUnreadable(invocation));
+    if (due.length > 0) yield due;
+    after = next;
   } while (after);
 }
 
@@ -163,20 +167,26 @@ interface Round {
   due: number;
   polls: number;
   /** Polls that the tick makes itself. */
-  own: DueTask[];
+  own: PollTarget[];
   /** Tasks that wait for a lane. */
   waiting: Record<LaneKind, number>;
 }
 
-const statesOf: Record<LaneKind, readonly DueTask["state"][]> = {
+const statesOf: Record<LaneKind, readonly PollTarget["state"][]> = {
   send: ["queued", "submitting"],
   store: ["storing"],
-  settle: ["completed", "failed", "cancelled"],
+  settle: endStates,
 };
 
 /** Starts the lanes that have work, keeps as many polls as one invocation takes, and enqueues the others. */
-async function sortPage(invocation: Invocation, page: DueTask[], round: Round, tick: Tick, roundMs: number) {
-  const polls: DueTask[] = [];
+async function sortPage(
+  invocation: Invocation,
+  page: PollTarget[],
+  round: Round,
+  tick: Tick,
+  roundMs: number,
+) {
+  const polls: PollTarget[] = [];
   for (const task of page) {
     const lane = laneKinds.find((one) => statesOf[one].includes(task.state));
     if (lane === undefined) polls.push(task);

@@ -31,6 +31,7 @@ import { deliveryLogMs } from "../../domain/webhooks.ts";
 import { callBinding } from "../../platform/binding.ts";
 import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import { copyAddress, dropCopies } from "../images/edge-copy.ts";
 import { type Actor, auditEntry } from "../tenants/audit-entry.ts";
 import { pushConfig } from "../tenants/push-config.ts";
@@ -133,7 +134,8 @@ async function eraseRounds(invocation: Invocation, tenantId: string, which: Eras
     const ids = await redactTasks(invocation.db, tenantId, which, tasksAtOnce);
     if (ids.length > 0) {
       await dropDeliveriesOf(invocation.db, ids);
-      await tombstone(invocation, await picturesToTombstone(invocation.db, tasksAtOnce, ids));
+      const skip = skipUnreadable(invocation);
+      await tombstone(invocation, await picturesToTombstone(invocation.db, tasksAtOnce, ids, skip));
     }
     left = ids.length === tasksAtOnce;
   }

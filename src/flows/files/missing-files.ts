@@ -1,9 +1,10 @@
 /** Uploaded files as references of a task. */
+
 import { filesOf, selectFiles } from "../../d1/files/files.ts";
 import type { Caller } from "../../domain/access.ts";
+import { readFileName } from "../../domain/file-addresses.ts";
 import { fileIdPattern } from "../../domain/ids.ts";
 import { imageExtensions } from "../../domain/task.ts";
-import { readFileName } from "../../domain/uploads.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 
 /**

@@ -1,6 +1,7 @@
 /** Reading an uploaded file: its URL needs no key. */
+import { readFileName } from "../../domain/file-addresses.ts";
 import { type ImageContentType, imageExtensions } from "../../domain/task.ts";
-import { fileKey, type Picture, readFileName } from "../../domain/uploads.ts";
+import { fileKey, type Picture } from "../../domain/uploads.ts";
 import { callBinding } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 

@@ -25,6 +25,7 @@ import {
 } from "../../domain/task.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import { finish } from "../tasks/finish.ts";
 import { fetchPicture } from "./fetch-picture.ts";
 
@@ -222,7 +223,8 @@ export async function storeNext(
 async function storeClaimed(invocation: Invocation, which: "new" | "any", atOnce: number): Promise<boolean> {
   const claimedMs = invocation.now();
   const leaseUntilMs = claimedMs + storeLeaseMs;
-  const tasks = await claimStores(invocation.db, claimedMs, leaseUntilMs, which, atOnce);
+  const skip = skipUnreadable(invocation);
+  const tasks = await claimStores(invocation.db, claimedMs, leaseUntilMs, which, atOnce, skip);
   const found = tasks.length > 0;
   for (let task = tasks.shift(); task; task = tasks.shift()) {
     await storeImages(invocation, task);

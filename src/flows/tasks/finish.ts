@@ -19,9 +19,11 @@ import {
   endTask,
 } from "../../d1/tasks/tasks.ts";
 import { insertEnds } from "../../d1/webhooks/deliveries.ts";
+import { chargedImages } from "../../domain/account.ts";
 import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import { wakeDelivery } from "../webhooks/wake-delivery.ts";
 
 /** So long whoever ends a task has for settling it, before cron does. */
@@ -76,7 +78,7 @@ async function settleOne(invocation: Invocation, task: EndedTask): Promise<void>
   if (task.holdNumber === null) return;
   await invocation.tenant(task.tenantId).settle({
     holdNumber: task.holdNumber,
-    images: task.state === "completed" ? task.images : 0,
+    images: chargedImages(task),
     refused: task.errorCode === "content_policy_violation",
     deleteReplay: task.hidden,
     nowMs: invocation.now(),
@@ -85,7 +87,9 @@ async function settleOne(invocation: Invocation, task: EndedTask): Promise<void>
 
 /** Claims and settles what whoever ended it did not, once; true when there may be more. */
 export async function settleDue(invocation: Invocation): Promise<boolean> {
-  const due = await claimUnsettled(invocation.db, invocation.now(), invocation.now() + settleMs, tasksAtOnce);
+  const nowMs = invocation.now();
+  const skip = skipUnreadable(invocation);
+  const due = await claimUnsettled(invocation.db, nowMs, nowMs + settleMs, tasksAtOnce, skip);
   await settle(invocation, due);
   return due.length === tasksAtOnce;
 }

@@ -1,7 +1,7 @@
 /** Looking at many tasks in one invocation: a tick's share of a round, or a consumer's workItem of it. */
 
 import pMap from "p-map";
-import type { DueTask } from "../../d1/tasks/due-tasks.ts";
+import type { PollTarget } from "../../domain/poll.ts";
 import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { type Found, pollTask, recordPolls } from "./poll.ts";
@@ -16,7 +16,7 @@ export const groupSize = 2 * connections;
  */
 export async function pollAll(
   invocation: Invocation,
-  tasks: DueTask[],
+  tasks: PollTarget[],
   untilMs: number,
   storing: { leaseUntilMs: number | null; start: () => void } = {
     leaseUntilMs: null,

@@ -16,6 +16,7 @@ import {
 } from "../../domain/poll.ts";
 import type { Task } from "../../domain/task.ts";
 import type { Invocation } from "../../platform/invocation.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import { storeImages, storeLeaseMs } from "../images/store-images.ts";
 import { finish } from "./finish.ts";
 
@@ -89,8 +90,9 @@ export async function recordPolls(
   const changes = found.flatMap((one) => (one.kind === "change" ? [one.result] : []));
   const endings = found.flatMap((one) => (one.kind === "end" ? [one.ending] : []));
   const busy = found.filter((one) => one.kind === "busy");
+  const skip = skipUnreadable(invocation);
   const toStore =
-    changes.length > 0 ? await writePolls(invocation.db, changes, invocation.now(), leaseUntilMs) : [];
+    changes.length > 0 ? await writePolls(invocation.db, changes, invocation.now(), leaseUntilMs, skip) : [];
   await finish(invocation, endings);
   if (busy.length > 0) {
     const untilMs =

@@ -22,6 +22,7 @@ import { BindingUnavailable } from "../../platform/binding.ts";
 import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { spendElsewhere } from "../../platform/spending.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import type { RefusalCode } from "../../upstream/errors.ts";
 import type { SubmitOutcome } from "../../upstream/evolink.ts";
 import { finish } from "./finish.ts";
@@ -119,6 +120,7 @@ export async function sendDue(invocation: Invocation): Promise<boolean> {
     invocation.now(),
     invocation.now() + sendLeaseMs(invocation),
     connections,
+    skipUnreadable(invocation),
   );
   await pMap(
     claimed,

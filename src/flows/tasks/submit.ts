@@ -17,9 +17,9 @@ import { firstTask, markNotified, selectTask, unhideTask } from "../../d1/tasks/
 import { insertEnds } from "../../d1/webhooks/deliveries.ts";
 import type { Caller, KeyRefusal } from "../../domain/access.ts";
 import type { PolicyState } from "../../domain/admission.ts";
-import type { Model } from "../../domain/model-catalog.ts";
-import type { Task, TaskInput } from "../../domain/task.ts";
-import { ownFileName } from "../../domain/uploads.ts";
+import { ownFileName } from "../../domain/file-addresses.ts";
+import type { Task } from "../../domain/task.ts";
+import type { TaskRequest } from "../../domain/task-request.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { linkBases } from "../../platform/link-bases.ts";
@@ -33,14 +33,10 @@ import { finishNow } from "./finish.ts";
 import { type IdempotencySource, replayOf } from "./idempotency.ts";
 import { send, sendLeaseMs } from "./send.ts";
 
-export interface Submission {
+export interface Submission extends TaskRequest {
   caller: Caller;
   requestId: string;
   origin: string;
-  model: Model;
-  input: TaskInput;
-  metadata: Record<string, string>;
-  endUser: string | null;
   idempotency: IdempotencySource;
   /** What stands for `image_urls` where a idempotency is looked for: hashes, of images that came with the request. */
   references?: string[] | undefined;
@@ -161,10 +157,10 @@ function newRow(
 ): RowWanted {
   const createdMs = invocation.now();
   const { tenantId, keyId } = caller;
+  const dueMs = createdMs + sendLeaseMs(invocation);
   const deadlineMs = createdMs + invocation.config.TASK_DEADLINE_SECONDS * 1000;
   return {
-    task: { tenantId, keyId, requestId, origin, input, metadata, endUser, createdMs, deadlineMs },
-    leaseUntilMs: createdMs + sendLeaseMs(invocation),
+    task: { tenantId, keyId, requestId, origin, input, metadata, endUser, createdMs, deadlineMs, dueMs },
     lowId: invocation.newId("delivery"),
   };
 }

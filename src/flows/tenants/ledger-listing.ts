@@ -1,6 +1,6 @@
 /** Reading a tenant's ledger in pages of lines, newest first. */
 
-import type { LedgerLine } from "../../domain/ledger-lines.ts";
+import { type LedgerLine, lineNumber, rowsBefore } from "../../domain/ledger-lines.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 
 export interface LedgerListQuery {
@@ -12,18 +12,13 @@ export interface LedgerListQuery {
   limit: number;
 }
 
-/** A row of the ledger is up to two lines; this numbers them all. */
-export function lineNumber({ seq, type }: LedgerLine): number {
-  return seq * 2 + (type === "release" ? 1 : 0);
-}
-
 /** @returns up to `limit` lines, and whether there are more. */
 export async function listLedger(
   invocation: Invocation,
   tenantId: string,
   { before, limit, ...query }: LedgerListQuery,
 ): Promise<{ lines: LedgerLine[]; more: boolean }> {
-  const beforeSeq = before === null ? Number.MAX_SAFE_INTEGER : Math.floor(before / 2) + 1;
+  const beforeSeq = rowsBefore(before);
   // One row more, since the first one may have been shown already, and another to know whether there is more.
   const rows = await invocation.tenant(tenantId).ledger({ ...query, beforeSeq, limit: limit + 2 });
   const lines = rows.filter((line) => before === null || lineNumber(line) < before);

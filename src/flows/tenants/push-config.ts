@@ -3,10 +3,12 @@
 import { loadTenantConfig, markPushed } from "../../d1/tenants/tenants.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 
 /** Pushes a tenant's newest copy to its object. Twice or late does no harm: the object ignores older ones. */
 export async function pushConfig(invocation: Invocation, tenantId: string): Promise<void> {
-  const config = await loadTenantConfig(invocation.db, tenantId, invocation.now());
+  const skip = skipUnreadable(invocation);
+  const config = await loadTenantConfig(invocation.db, tenantId, invocation.now(), skip);
   if (!config) return;
   await markPushed(
     invocation.db,

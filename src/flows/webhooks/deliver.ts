@@ -26,6 +26,7 @@ import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { linkBases } from "../../platform/link-bases.ts";
 import { describe } from "../../platform/log.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
 import { userAgent } from "../../upstream/evolink.ts";
 
 const attemptLimitMs = 15_000;
@@ -80,12 +81,12 @@ function claim(invocation: Invocation, underWay: number): Promise<Sending[]> {
   const limit = connections - underWay;
   if (limit <= 0) return Promise.resolve([]);
   const failing = Math.min(limit, Math.max(0, forFailing - underWay));
-  return claimDeliveries(invocation.db, {
-    nowMs: invocation.now(),
-    leaseUntilMs: invocation.now() + leaseMs,
-    limit,
-    failing,
-  });
+  const nowMs = invocation.now();
+  return claimDeliveries(
+    invocation.db,
+    { nowMs, leaseUntilMs: nowMs + leaseMs, limit, failing },
+    skipUnreadable(invocation),
+  );
 }
 
 /** Milliseconds until the next delivery that is in the outbox now. */

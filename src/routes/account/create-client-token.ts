@@ -1,6 +1,7 @@
 /** `POST /v1/client-tokens`: mints a token for one end user's page. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { endUser } from "../../domain/generation-fields.ts";
 import { defaultTokenSettings } from "../../domain/keys.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
@@ -19,12 +20,7 @@ const newToken = z
     max_images: z.int().min(1).max(1_000).optional().meta({ description: "Default 10." }),
     allowed_origins: allowedOrigins.optional(),
     models: modelList.optional().meta({ description: "Default: all that the key may use." }),
-    end_user: z
-      .string()
-      .min(1)
-      .max(128)
-      .optional()
-      .meta({ description: "Whose tasks it makes, lists and reads." }),
+    end_user: endUser.min(1).optional().meta({ description: "Whose tasks it makes, lists and reads." }),
     turnstile: z.string().min(1).max(2_048).optional().meta({ description: "Turnstile's answer." }),
   })
   .meta({

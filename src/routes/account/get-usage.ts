@@ -3,7 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { readUsage } from "../../d1/tenants/usage.ts";
 import { defaultLimits } from "../../domain/admission.ts";
-import { models } from "../../domain/model-catalog.ts";
+import { defaultModel, models } from "../../domain/model-catalog.ts";
 import type { Api } from "../../http/context.ts";
 import { csvReply, formatQuery, orCsv } from "../../http/csv.ts";
 import { periodOf, periodQuery } from "../../http/period.ts";
@@ -38,7 +38,7 @@ const usageReply = json(
           available: 7_970,
           limits: defaultLimits,
           remaining: { ...defaultLimits, requests_per_minute: 599, concurrent_tasks: 19 },
-          days: [{ date: "2026-01-31", model: "wan-2.7-image", tasks: 3, images: 4, credits: 120 }],
+          days: [{ date: "2026-01-31", model: defaultModel, tasks: 3, images: 4, credits: 120 }],
         },
       ],
     }),

@@ -1,8 +1,14 @@
 /** The ledger as the operator and the tenant see it. */
 import * as z from "zod";
-import { type LedgerLine, lineTypes } from "../../domain/ledger-lines.ts";
+import {
+  formatLedgerCursor,
+  type LedgerLine,
+  ledgerCursorPattern,
+  lineTypes,
+  readLedgerCursor,
+} from "../../domain/ledger-lines.ts";
 import { toSeconds } from "../../domain/task.ts";
-import { lineNumber, listLedger, listWholeLedger } from "../../flows/tenants/ledger-listing.ts";
+import { listLedger, listWholeLedger } from "../../flows/tenants/ledger-listing.ts";
 import type { AppContext } from "../../http/context.ts";
 import { csvReply, formatQuery, orCsv } from "../../http/csv.ts";
 import { pageLimit } from "../../http/paging.ts";
@@ -15,10 +21,7 @@ export const ledgerQuery = z.object({
   ...formatQuery,
   task: z.string().max(100).optional().meta({ description: "Only what is about this task." }),
   limit: pageLimit,
-  cursor: z
-    .string()
-    .regex(/^\d{0,15}$/, "must be a next_cursor")
-    .default(""),
+  cursor: z.string().regex(ledgerCursorPattern, "must be a next_cursor").default(""),
 });
 
 export const ledgerLine = z
@@ -69,9 +72,9 @@ export async function replyWithLedger(c: AppContext, tenantId: string, query: z.
     const lines = await listWholeLedger(invocation, tenantId, asked);
     return csvReply(c, `ledger-${tenantId}`, Object.keys(ledgerLine.shape), lines.map(viewLine));
   }
-  const before = query.cursor === "" ? null : Number(query.cursor);
+  const before = readLedgerCursor(query.cursor);
   const { lines, more } = await listLedger(invocation, tenantId, { ...asked, before, limit: query.limit });
   const last = lines.at(-1);
-  const next_cursor = more && last ? String(lineNumber(last)) : null;
+  const next_cursor = more && last ? formatLedgerCursor(last) : null;
   return c.json({ object: "list" as const, data: lines.map(viewLine), next_cursor }, 200, notStored);
 }

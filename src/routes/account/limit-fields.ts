@@ -1,7 +1,7 @@
 /** The settings that tenants and keys have in common, as the API takes and shows them. */
 import * as z from "zod";
 import { defaultLimits, type LimitName, type Limits, limitNames } from "../../domain/admission.ts";
-import { models } from "../../domain/model-catalog.ts";
+import { maxPrice, models } from "../../domain/model-catalog.ts";
 import { originProblem } from "../../domain/origins.ts";
 import { maxLimit } from "../../domain/rate-bucket.ts";
 
@@ -40,7 +40,7 @@ export const shownLimits = z.object(limitFields(limit));
 /** What is left of each. */
 export const shownRemaining = z.object(limitFields(() => z.int().min(0).nullable()));
 
-export const prices = z.partialRecord(z.enum(models), z.int().min(0).max(1_000_000)).meta({
+export const prices = z.partialRecord(z.enum(models), z.int().min(0).max(maxPrice)).meta({
   description: "Credits per image, by model; over the gateway's own prices.",
 });
 

@@ -3,7 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
 import { allowedModels } from "../../domain/access.ts";
-import { models } from "../../domain/model-catalog.ts";
+import { defaultModel, imagePrice, modelCatalog, models } from "../../domain/model-catalog.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
@@ -19,7 +19,13 @@ const modelReply = z
   })
   .meta({
     examples: [
-      { id: "wan-2.7-image", object: "model", created: 1_767_225_600, owned_by: "wan-gateway", price: 30 },
+      {
+        id: defaultModel,
+        object: "model",
+        created: 1_767_225_600,
+        owned_by: "wan-gateway",
+        price: modelCatalog[defaultModel].defaultPrice,
+      },
     ],
   });
 
@@ -56,7 +62,7 @@ export function serveModels(api: Api, config: Config, route: ReturnType<typeof m
       object: "model" as const,
       created: modelsSince,
       owned_by: "wan-gateway",
-      price: tenant.prices[id] ?? config.PRICES[id],
+      price: imagePrice(id, tenant.prices, config.PRICES[id]),
     }));
     return c.json({ object: "list" as const, data }, 200, { "cache-control": "no-store" });
   });

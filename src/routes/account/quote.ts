@@ -2,6 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
+import { imagePrice } from "../../domain/model-catalog.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
@@ -45,7 +46,7 @@ export function quote(api: Api, config: Config): void {
       if (caller.kind !== "secret") refuseToPublic(body);
       const authorized = await authorize(c.get("invocation"), caller, { action: "quote", model });
       if (authorized.kind === "key_refused") throw keyRefused(authorized.refusal);
-      const price = authorized.known.tenant.prices[model] ?? config.PRICES[model];
+      const price = imagePrice(model, authorized.known.tenant.prices, config.PRICES[model]);
       return c.json({ credits: price * n, images: n }, 200, { "cache-control": "no-store" });
     },
     (result, c) => {

@@ -1,7 +1,9 @@
 /** `GET /admin/api/tasks`: tasks of all tenants. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { listTasks, taskStatuses } from "../../d1/tasks/task-lists.ts";
+import { listTasks } from "../../d1/tasks/task-lists.ts";
+import { endUser } from "../../domain/generation-fields.ts";
+import { taskStatuses } from "../../domain/task.ts";
 import type { Api } from "../../http/context.ts";
 import { pageQuery, toPage } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
@@ -24,7 +26,7 @@ const contract = createRoute({
       status: z.enum(taskStatuses).optional(),
       model: z.string().max(64).optional(),
       request_id: z.string().max(64).optional(),
-      end_user: z.string().max(128).optional(),
+      end_user: endUser.optional(),
       ...pageQuery.shape,
     }),
   },

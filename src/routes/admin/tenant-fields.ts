@@ -3,6 +3,7 @@ import * as z from "zod";
 import type { Config } from "../../config.ts";
 import { maxAmount } from "../../domain/account.ts";
 import { tenantIdPattern } from "../../domain/ids.ts";
+import { defaultModel } from "../../domain/model-catalog.ts";
 import { givenLimits, modelList, prices } from "../account/limit-fields.ts";
 import { givenWebhook } from "../webhooks/webhook-fields.ts";
 
@@ -50,7 +51,7 @@ export const newTenant = (config: Config) =>
           id: "acme",
           name: "Acme Inc.",
           balance: 3_000,
-          prices: { "wan-2.7-image": 40 },
+          prices: { [defaultModel]: 40 },
           limits: { images_per_day: 500 },
         },
       ],

@@ -2,7 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { imageExtensions, toSeconds } from "../../domain/task.ts";
-import { fileUrl, maxUploadBytes, type StoredFile } from "../../domain/uploads.ts";
+import { fileUrl, maxUploadBytes, referenceSides, type StoredFile } from "../../domain/uploads.ts";
 import { admitFile, releaseFileHold } from "../../flows/files/admit-file.ts";
 import { keepFile } from "../../flows/files/keep-file.ts";
 import { declaredBytes } from "../../http/body.ts";
@@ -23,8 +23,9 @@ const contract = createRoute({
   tags: ["Files"],
   summary: "Upload a reference image",
   description:
-    "As a form's field `file`, or as the body itself. A PNG, JPEG or WebP by its bytes, with sides of 240 to 8,000 " +
-    "pixels. Its URL goes into `image_urls`, needs no key and lives for 72 hours.",
+    "As a form's field `file`, or as the body itself. A PNG, JPEG or WebP by its bytes, with sides of " +
+    `${referenceSides.least} to ${referenceSides.most} pixels. ` +
+    "Its URL goes into `image_urls`, needs no key and lives for 72 hours.",
   security: [{ key: [] }],
   // A body under `request` would be parsed before its caller is authorized.
   requestBody: {

@@ -9,7 +9,7 @@ import { checkGeneration } from "../tasks/generation-checks.ts";
 import { idempotencyHeader, submitAsked } from "../tasks/submission.ts";
 import { imagesReply, openAiErrors } from "./openai-document.ts";
 import { replyWithImages } from "./openai-reply.ts";
-import { openAiGeneration, toNative } from "./openai-request.ts";
+import { openAiGeneration, toOpenAiRequest } from "./openai-request.ts";
 
 const contract = (config: Config) =>
   createRoute({
@@ -34,7 +34,7 @@ export function openAiCreateImage(api: Api, config: Config): void {
   api.openapi(
     contract(config),
     async (c) => {
-      const { stream, format, ...asked } = toNative(config, c.req.valid("json"));
+      const { stream, format, ...asked } = toOpenAiRequest(config, c.req.valid("json"));
       const repeatKey = c.req.valid("header")["idempotency-key"] ?? null;
       const { task, headers } = await submitAsked(c, { ...asked, repeatKey });
       return replyWithImages(c, task, headers, { stream, format, event: "image_generation.completed" });

@@ -1,6 +1,6 @@
 /** What the OpenAI routes answer, for the document. */
 import * as z from "zod";
-import { taskFailures } from "../../domain/failures.ts";
+import { taskFailureCodes } from "../../domain/failures.ts";
 import { errorCodes } from "../../errors.ts";
 import { errorEnvelope, errorReplies } from "../../http/replies.ts";
 import { headers, limitFields, withHeaders } from "../../http/reply-headers.ts";
@@ -50,7 +50,7 @@ export const imagesReply = (event: string) => ({
 const failure = errorEnvelope
   .extend({
     error: errorEnvelope.shape.error.extend({
-      code: z.enum([...errorCodes, ...Object.keys(taskFailures)] as [string, ...string[]]),
+      code: z.enum([...errorCodes, ...taskFailureCodes]),
     }),
   })
   .meta({ id: "OpenAIError" });

@@ -1,4 +1,4 @@
-/** `POST /openai/v1/images/edits`: a form with one to four images, kept as files for the model to fetch. */
+/** `POST /openai/v1/images/edits`: a form whose images are kept as files for the model to fetch. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
@@ -16,11 +16,11 @@ import { idempotencyHeader, letPublicIn, submitLetIn } from "../tasks/submission
 import { imagesReply, openAiErrors } from "./openai-document.ts";
 import { type EditForm, editFormDocument, readEditForm } from "./openai-form.ts";
 import { replyWithImages } from "./openai-reply.ts";
-import { type NativeRequest, toNative } from "./openai-request.ts";
+import { type OpenAiRequest, toOpenAiRequest } from "./openai-request.ts";
 
 const event = "image_edit.completed";
 
-const contract = (config: Config) =>
+const contract = () =>
   createRoute({
     method: "post",
     path: "/openai/v1/images/edits",
@@ -31,26 +31,29 @@ const contract = (config: Config) =>
       "Answers as generations do. The images are kept for 72 hours, as uploads are, and counted as such.",
     security: [{ key: [] }],
     request: { headers: z.object(idempotencyHeader) },
-    requestBody: editFormDocument(config),
     responses: { 200: imagesReply(event), ...openAiErrors },
   });
 
 export function openAiEditImage(api: Api, config: Config): void {
-  api.openapi(contract(config), async (c) => {
+  const route = contract();
+  const request = { ...route.request, body: editFormDocument(config) };
+  api.openAPIRegistry.registerPath({ ...route, request });
+  // Documented above: with its body in the route, the form would be read before its caller is let in.
+  api.openapi({ ...route, hide: true }, async (c) => {
     // Forty megabytes are not read for a key that may not send them.
     const authorized = await authorize(c.get("invocation"), c.get("caller"), { action: "upload" });
     if (authorized.kind === "key_refused") throw keyRefused(authorized.refusal);
     const form = await readEditForm(c, config);
-    const { stream, format, ...asked } = toNative(config, form.body);
+    const { stream, format, ...asked } = toOpenAiRequest(config, form.body);
     const repeatKey = c.req.valid("header")["idempotency-key"] ?? null;
     const { task, headers } = await submitEdit(c, form, { ...asked, repeatKey });
     return replyWithImages(c, task, headers, { stream, format, event });
   });
 }
 
-type AskedEdit = Omit<NativeRequest, "stream" | "format"> & { repeatKey: string | null };
+type AskedEdit = Omit<OpenAiRequest, "stream" | "format"> & { repeatKey: string | null };
 
-/** Keeps the images and submits their task. A idempotency is known by what the images hold, not by where they are kept. */
+/** Keeps the images and submits their task. A replay is known by what the images hold, not by where they are kept. */
 async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit) {
   const invocation = c.get("invocation");
   await letPublicIn(c, asked.input);
@@ -61,7 +64,7 @@ async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit)
       throw keyRefused(kept.refusal);
     case "refused":
       for (const [name, value] of Object.entries(limitHeaders(kept.policies))) c.header(name, value);
-      // A idempotency gets its task, also when the first try has used up what there was.
+      // A replay gets its task, also when the first attempt has used up what there was.
       return submitLetIn(c, { ...asked, references, refusal: fileRefused(kept.refusal, "image") });
     case "no_picture":
       throw invalidRequest([{ path: ["image", kept.index], message: kept.problem }]);
@@ -74,7 +77,7 @@ async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit)
     if (submitted.isReplay) dropReferences(invocation, kept.files);
     return submitted;
   } catch (error) {
-    // Whatever else it is leaves open whether there is a task, and cron sends it if there is.
+    // Any other error leaves open whether there is a task, and cron sends it if there is.
     if (error instanceof ApiError) dropReferences(invocation, kept.files);
     throw error;
   }

@@ -1,21 +1,16 @@
 /** The form of an edit: its images, and its texts as the values that they stand for. */
 import type { MultipartPart } from "@remix-run/multipart-parser";
+import * as z from "zod";
 import type { Config } from "../../config.ts";
-import { models } from "../../domain/model-catalog.ts";
+import { widestBounds } from "../../domain/model-catalog.ts";
+import { referenceSides } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
 import { declaredBytes, readBody } from "../../http/body.ts";
 import type { AppContext } from "../../http/context.ts";
 import { bytesOf, isFile, isForm, partsOf } from "../../http/form.ts";
 import { invalidRequest, lossyPart } from "../../http/validation.ts";
 import { ownCallback } from "../tasks/generation-checks.ts";
-import {
-  maxEditedImages,
-  maxNegativePromptCharacters,
-  maxPromptCharacters,
-  maxReferences,
-  maxSeed,
-} from "../tasks/generation-request.ts";
-import { type OpenAiBody, openAiEdit, responseFormats } from "./openai-request.ts";
+import { type OpenAiBody, openAiEdit } from "./openai-request.ts";
 
 export const maxEditBytes = 40 * 1_048_576;
 /** So much of a refused form is read on, so that the reply is not lost to a connection reset. */
@@ -37,10 +32,14 @@ export async function readEditForm(c: AppContext, config: Config): Promise<EditF
   if (size > maxEditBytes || isTooLarge) throw tooLarge;
   const parts = partsOf(c, bytes, maxParts, "image");
   const images = parts.filter(({ name }) => imageField.test(name ?? ""));
-  const fields = fieldsOf(parts.filter(({ name }) => !imageField.test(name ?? "")));
+  const schema = openAiEdit(config);
+  const fields = fieldsOf(
+    schema,
+    parts.filter(({ name }) => !imageField.test(name ?? "")),
+  );
   const lossy = lossyPart(fields, []);
   if (lossy) throw invalidRequest([lossy]);
-  const parsed = openAiEdit(config).safeParse(fields);
+  const parsed = schema.safeParse(fields);
   const issues = [
     ...imageProblems(images),
     ...twice(parts),
@@ -54,44 +53,42 @@ export async function readEditForm(c: AppContext, config: Config): Promise<EditF
 function imageProblems(images: MultipartPart[]): { path: string[]; message: string }[] {
   const problem = (message: string) => [{ path: ["image"], message }];
   if (images.length === 0) return problem("is required");
-  if (images.length > maxReferences) return problem(`must be at most ${maxReferences} files`);
+  if (images.length > references) return problem(`must be at most ${references} files`);
   return images.every(isFile) ? [] : problem("must be a file, not text");
 }
 
-/** Which of two values was meant nobody can tell. */
+/** A field that is given twice leaves open which value was meant. */
 function twice(parts: MultipartPart[]): { path: string[]; message: string }[] {
   const names = parts.map(({ name }) => name ?? "").filter((name) => !imageField.test(name));
   const again = new Set(names.filter((name, index) => names.indexOf(name) !== index));
   return [...again].map((name) => ({ path: [name], message: "must be given once" }));
 }
 
-/** A form knows texts only; which of them are numbers, truth values or objects their names say. */
-const readers = new Map<string, (text: string) => unknown>([
-  ["n", readNumber],
-  ["seed", readNumber],
-  ["stream", readTruth],
-  ["enable_safety_checker", readTruth],
-  ["enable_prompt_expansion", readTruth],
-  ["metadata", readJson],
-]);
-
 /** Stands for a file where a text should be: no field is a list, so each says what it has to be. */
 const aFile: unknown[] = [];
 
-function fieldsOf(parts: MultipartPart[]): Record<string, unknown> {
+/** A form has texts only. What a text stands for follows from the schema of the field that it is of. */
+function fieldsOf(schema: ReturnType<typeof openAiEdit>, parts: MultipartPart[]): Record<string, unknown> {
+  const schemas = new Map<string, z.core.$ZodType>(Object.entries(schema.shape));
   const fields: [string, unknown][] = parts.map((part) => {
     const name = part.name ?? "";
-    return [name, isFile(part) ? aFile : (readers.get(name) ?? String)(part.text)];
+    return [name, isFile(part) ? aFile : readText(part.text, schemas.get(name))];
   });
   return Object.fromEntries(fields);
 }
 
-function readNumber(text: string): unknown {
-  return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
-}
-
-function readTruth(text: string): unknown {
-  return text === "true" ? true : text === "false" ? false : text;
+/** Reads a text as the kind of value that a schema takes; one that stands for none stays what it is. */
+function readText(text: string, schema: z.core.$ZodType | undefined): unknown {
+  switch (schema && innermost(schema)._zod.def.type) {
+    case "number":
+      return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
+    case "boolean":
+      return text === "true" ? true : text === "false" ? false : text;
+    case "record":
+      return readJson(text);
+    default:
+      return text;
+  }
 }
 
 function readJson(text: string): unknown {
@@ -102,40 +99,48 @@ function readJson(text: string): unknown {
   }
 }
 
-/** For the document only: a body that a schema validates would be read whole before its caller is let in. */
+/** A schema without what makes it optional, nullable or defaulted. */
+function innermost(schema: z.core.$ZodType): z.core.$ZodType {
+  const { innerType } = schema._zod.def as { innerType?: z.core.$ZodType };
+  return innerType ? innermost(innerType) : schema;
+}
+
+const { least, most } = referenceSides;
+const { references, editedImages } = widestBounds();
+
+/** The form as the document shows it. No body is validated by it: that would read it whole before its caller is let in. */
 export function editFormDocument(config: Config) {
-  const text = (rest: object = {}) => ({ type: "string" as const, ...rest });
-  const binary = text({ format: "binary" });
-  const images = { type: "array" as const, items: binary, minItems: 1, maxItems: maxReferences };
-  const schema = {
-    type: "object" as const,
-    required: ["image", "prompt"],
-    properties: {
-      image: {
-        ...images,
-        description:
-          "One to four PNG, JPEG or WebP files, with sides of 240 to 8,000 pixels; also as `image[]`.",
-      },
-      "image[]": images,
-      prompt: text({ minLength: 1, maxLength: maxPromptCharacters }),
-      model: text({ enum: [...models, ...Object.keys(config.MODEL_ALIASES)] }),
-      n: { type: "integer" as const, minimum: 1, maximum: maxEditedImages, default: 1 },
-      size: text({ description: '`"auto"`, `"1024x768"`, or a preset of the native route.' }),
-      response_format: text({ enum: [...responseFormats] }),
-      user: text({ maxLength: 128 }),
-      stream: { type: "boolean" as const },
-      negative_prompt: text({ maxLength: maxNegativePromptCharacters }),
-      seed: { type: "integer" as const, minimum: 0, maximum: maxSeed },
-      enable_safety_checker: { type: "boolean" as const },
-      enable_prompt_expansion: { type: "boolean" as const },
-      metadata: text({ description: "A JSON object of texts." }),
-      end_user: text({ maxLength: 128 }),
-      callback_url: text({ format: "uri" }),
-    },
-  };
+  const image = z.string().meta({ format: "binary" });
+  const images = z.array(image).min(1).max(references);
+  const { shape } = openAiEdit(config);
+  const fields = Object.entries(shape).map(([name, schema]) => [name, inForm(schema)]);
+  const schema = z.object({
+    image: images.meta({
+      description: `One to ${references} PNG, JPEG or WebP files, with sides of ${least} to ${most} pixels; also as \`image[]\`.`,
+    }),
+    "image[]": images.optional(),
+    ...(Object.fromEntries(fields) as Record<string, z.ZodType>),
+    n: inForm(shape.n).meta({ maximum: editedImages, default: 1 }),
+  });
   return {
     required: true,
     description: `At most ${maxEditBytes} bytes.`,
     content: { "multipart/form-data": { schema } },
   };
+}
+
+/** A field as a form has it: there is no null, and what is neither a number nor true or false is a text. */
+function inForm(schema: z.ZodType): z.ZodType {
+  const inner = innermost(schema) as z.ZodType;
+  const { type } = inner.def;
+  const isText = !["number", "boolean", "string", "enum"].includes(type);
+  const text = z
+    .string()
+    .meta(
+      type === "record"
+        ? { contentMediaType: "application/json", description: "A JSON object of texts." }
+        : { description: schema.meta()?.description },
+    );
+  const described = isText ? text : inner.meta({ ...schema.meta() });
+  return schema.safeParse(undefined).success ? described.optional() : described;
 }

@@ -4,7 +4,7 @@
  * space every ten seconds. What fails then breaks the connection: half a reply is no JSON, and nobody takes it for one.
  */
 
-import { type TaskFailureCode, taskFailures } from "../../domain/failures.ts";
+import { isCallersFault, type TaskFailureCode, taskFailures } from "../../domain/failures.ts";
 import {
   imageExtensions,
   imageKey,
@@ -103,20 +103,12 @@ async function* writeLate(
   yield* write(latest);
 }
 
-/** Failures that lie in what the caller sent. */
-const callersFaults: readonly TaskFailureCode[] = [
-  "content_policy_violation",
-  "invalid_parameters",
-  "image_processing_error",
-  "image_dimension_mismatch",
-];
-
 function failedReply(c: AppContext, task: Task): Response {
   if (task.errorCode === null) {
     throw new ApiError("task_not_finished", "The task was cancelled before it had an image.");
   }
   const { message } = taskFailures[task.errorCode];
-  const isCallers = callersFaults.includes(task.errorCode);
+  const isCallers = isCallersFault(task.errorCode);
   c.set("errorCode", task.errorCode);
   const body = {
     error: {

@@ -1,26 +1,27 @@
 /**
- * The body that OpenAI's clients send, as the native one. What they may send and this product has no use for is taken
- * and ignored where the picture is none the worse for it, and refused where it would not be what was asked for.
+ * The bodies that OpenAI's clients send, as the native request. A field that this product has no use for is taken and
+ * ignored where the picture is none the worse for it, and refused where the picture would not be the one asked for. The
+ * native fields are taken as well, each as the table of fields has it.
  */
 import * as z from "zod";
 import type { Config } from "../../config.ts";
-import { type Model, models } from "../../domain/model-catalog.ts";
-import type { ImageSize, TaskInput } from "../../domain/task.ts";
-import { presetSizes } from "../../domain/task.ts";
 import {
-  expandsEdits,
-  expandsOnlyEdits,
-  fewEnough,
-  fewEnoughForEditing,
+  endUser,
   generationFields,
-} from "../tasks/generation-request.ts";
+  ownSize,
+  presetSizes,
+  requestBounds,
+} from "../../domain/generation-fields.ts";
+import { defaultModel, type Model, models, widestBounds } from "../../domain/model-catalog.ts";
+import { clashes, type ImageSize, inputOf, schemasOf, type TaskRequest } from "../../domain/task-request.ts";
+import { addClashes, always } from "../tasks/generation-request.ts";
 
 export const responseFormats = ["url", "b64_json"] as const;
 
 /** What a reply is to hold of each image: its URL, its bytes, or both. */
 export type WantedFormat = (typeof responseFormats)[number] | "both";
 
-/** Whatever it is, it changes nothing. */
+/** A field of any value that changes nothing. */
 const ignored = z.unknown().optional().meta({ description: "Taken, and of no effect." });
 const ignoredFields = {
   quality: ignored,
@@ -40,50 +41,58 @@ const unsupported = (message: string) =>
     })
     .meta({ description: "Refused." });
 
+const { least, most } = requestBounds.side;
 const sizePattern = /^(\d{2,4})x(\d{2,4})$/;
-const sizeError = `must be "auto", "WxH" with sides from 64 to 4096, or one of ${presetSizes.join(", ")}`;
+const sizeError = `must be "auto", "WxH" with sides from ${least} to ${most}, or one of ${presetSizes.join(", ")}`;
 
 function isSize(text: string): boolean {
-  const [, width, height] = sizePattern.exec(text) ?? [];
-  const isSide = (side: string | undefined) => Number(side) >= 64 && Number(side) <= 4_096;
   return (
-    text === "auto" || (presetSizes as readonly string[]).includes(text) || (isSide(width) && isSide(height))
+    text === "auto" ||
+    (presetSizes as readonly string[]).includes(text) ||
+    ownSize.safeParse(sidesIn(text)).success
   );
+}
+
+function sidesIn(text: string): { width: number; height: number } | undefined {
+  const [, width, height] = sizePattern.exec(text) ?? [];
+  return width === undefined ? undefined : { width: Number(width), height: Number(height) };
 }
 
 function sizeOf(given: string | { width: number; height: number } | null | undefined): ImageSize | undefined {
   if (typeof given !== "string") return given ?? undefined;
-  const [, width, height] = sizePattern.exec(given) ?? [];
-  if (width !== undefined) return { width: Number(width), height: Number(height) };
-  return given === "auto" ? undefined : (given as ImageSize);
+  return given === "auto" ? undefined : (sidesIn(given) ?? (given as ImageSize));
+}
+
+/** The model that a body names, or the default one. @returns undefined for a name that means none. */
+function modelOf(config: Config, name: unknown): Model | undefined {
+  if (name === undefined || name === null) return defaultModel;
+  return config.MODEL_ALIASES[String(name)] ?? models.find((model) => model === name);
 }
 
 /** The fields of both operations. Where a client sends null for "as usual", null is taken. */
 function openAiFields(config: Config) {
   const names = [...models, ...Object.keys(config.MODEL_ALIASES)];
-  const native = generationFields({ allowPrivate: config.ALLOW_PRIVATE_NETWORK });
-  return {
-    prompt: native.prompt,
+  const { model: _model, ...native } = schemasOf(
+    generationFields({ allowPrivate: config.ALLOW_PRIVATE_NETWORK }),
+  );
+  const { prompt, n, size: _size, image_urls, ...others } = native;
+  const shared = {
+    prompt,
     model: z
       .string()
       .refine((name) => names.includes(name), `must be one of ${names.join(", ")}`)
       .nullish()
-      .meta({ description: `Default ${models[0]}. ${names.join(", ")}.` }),
-    n: native.n.unwrap().nullish().meta({ description: "Default 1; at most 4 for an edit." }),
+      .meta({ description: `Default ${defaultModel}. ${names.join(", ")}.` }),
+    n: n
+      .unwrap()
+      .nullish()
+      .meta({ description: `Default 1; at most ${widestBounds().editedImages} for an edit.` }),
     size: z
-      .union(
-        [
-          z.string().refine(isSize, sizeError),
-          z.strictObject({ width: z.int().min(64).max(4_096), height: z.int().min(64).max(4_096) }),
-        ],
-        {
-          error: sizeError,
-        },
-      )
+      .union([z.string().refine(isSize, sizeError), ownSize], { error: sizeError })
       .nullish()
       .meta({ description: '`"auto"`, `"1024x768"`, or a size of the native route.' }),
     response_format: z.enum(responseFormats).nullish().meta({ description: "Left out: both, in each item." }),
-    user: z.string().max(128).nullish().meta({ description: "Whom the task is for: its `end_user`." }),
+    user: endUser.nullish().meta({ description: "Whom the task is for: its `end_user`." }),
     stream: z.boolean().nullish().meta({ description: "An event per image." }),
     ...ignoredFields,
     mask: unsupported("is not supported: the model edits the whole picture, by its prompt"),
@@ -93,65 +102,44 @@ function openAiFields(config: Config) {
     output_format: z
       .enum(["png"], { error: "must be png: pictures are stored as the model makes them" })
       .nullish(),
-    negative_prompt: native.negative_prompt,
-    seed: native.seed,
-    enable_safety_checker: native.enable_safety_checker,
-    enable_prompt_expansion: native.enable_prompt_expansion,
-    callback_url: native.callback_url,
-    metadata: native.metadata,
-    end_user: native.end_user,
+    ...others,
   };
+  return { shared, image_urls };
 }
 
 /** The JSON body of a generation. */
 export function openAiGeneration(config: Config) {
-  const { image_urls } = generationFields({ allowPrivate: config.ALLOW_PRIVATE_NETWORK });
+  const { shared, image_urls } = openAiFields(config);
   return z
-    .strictObject({ ...openAiFields(config), image_urls })
-    .refine(fewEnoughForEditing, fewEnough)
-    .refine(expandsOnlyEdits, expandsEdits)
+    .strictObject({ ...shared, image_urls })
+    .superRefine((body, context) => {
+      addClashes(context, clashes({ ...body, model: modelOf(config, body?.model) }));
+    }, always)
     .meta({
-      examples: [{ model: "wan-2.7-image", prompt: "a lighthouse at dusk", n: 1, size: "1024x768" }],
+      examples: [{ model: defaultModel, prompt: "a lighthouse at dusk", n: 1, size: "1024x768" }],
     });
 }
 
 /** The fields of an edit beside its images, once a form's texts are numbers and truth values where they should be. */
 export function openAiEdit(config: Config) {
-  return z
-    .strictObject(openAiFields(config))
-    .refine((body) => fewEnoughForEditing({ ...body, image_urls: [] }), {
-      ...fewEnough,
-      error: "must be at most 4 for an edit",
-    });
+  return z.strictObject(openAiFields(config).shared).superRefine((body, context) => {
+    const asked = { ...body, model: modelOf(config, body?.model), image_urls: [] };
+    addClashes(context, clashes(asked, "for an edit"));
+  }, always);
 }
 
 export type OpenAiBody = z.output<ReturnType<typeof openAiGeneration>>;
 
-export interface NativeRequest {
-  model: Model;
-  input: TaskInput;
-  metadata: Record<string, string>;
-  endUser: string | null;
+export interface OpenAiRequest extends TaskRequest {
   stream: boolean;
   format: WantedFormat;
 }
 
-/** What was asked for in OpenAI's words, in the product's own. */
-export function toNative(config: Config, body: OpenAiBody): NativeRequest {
-  const name = body.model ?? models[0];
-  const given = {
-    size: sizeOf(body.size),
-    image_urls: body.image_urls,
-    negative_prompt: body.negative_prompt,
-    seed: body.seed,
-    enable_safety_checker: body.enable_safety_checker,
-    enable_prompt_expansion: body.enable_prompt_expansion,
-    callback_url: body.callback_url,
-  };
-  const input = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+/** The request of a body that its schema has let through. */
+export function toOpenAiRequest(config: Config, body: OpenAiBody): OpenAiRequest {
   return {
-    model: config.MODEL_ALIASES[name] ?? (name as Model),
-    input: { prompt: body.prompt, n: body.n ?? 1, ...input },
+    model: modelOf(config, body.model) ?? defaultModel,
+    input: inputOf({ ...body, size: sizeOf(body.size) }),
     metadata: body.metadata ?? {},
     endUser: body.end_user ?? body.user ?? null,
     stream: body.stream ?? false,

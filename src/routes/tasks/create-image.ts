@@ -7,7 +7,7 @@ import { errorReplies, json } from "../../http/replies.ts";
 import { headers, limitFields, withHeaders } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
 import { checkGeneration } from "./generation-checks.ts";
-import { generationBody } from "./generation-request.ts";
+import { generationBody, toTaskRequest } from "./generation-request.ts";
 import { showTask } from "./show-task.ts";
 import { idempotencyHeader, submissionErrors, submitAsked, taskHeaders } from "./submission.ts";
 import { taskReply } from "./task-reply.ts";
@@ -49,9 +49,8 @@ export function createImage(api: Api, config: Config): void {
   api.openapi(
     contract(config),
     async (c) => {
-      const { model, metadata = {}, end_user: endUser = null, ...input } = c.req.valid("json");
       const repeatKey = c.req.valid("header")["idempotency-key"] ?? null;
-      const submitted = await submitAsked(c, { model, input, metadata, endUser, repeatKey });
+      const submitted = await submitAsked(c, { ...toTaskRequest(c.req.valid("json")), repeatKey });
       const { task, headers: waited } = await waitAsAsked(c, submitted.task, undefined);
       return c.json(await showTask(c, task), 200, {
         ...submitted.headers,

@@ -1,6 +1,7 @@
 /** `DELETE /v1/end-users/{id}`: erases all of an end user's tasks. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { endUser } from "../../domain/generation-fields.ts";
 import { deleteEndUser } from "../../flows/erasure/delete-task.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
@@ -15,7 +16,7 @@ const contract = createRoute({
   description:
     "What that person uploaded goes too. Those that still run are erased once they have ended. Whether there are any is not told.",
   security: [{ key: [] }],
-  request: { params: z.object({ id: z.string().max(128) }) },
+  request: { params: z.object({ id: endUser }) },
   responses: {
     202: { description: "They are being erased." },
     ...errorReplies(...keyErrors, "invalid_request"),

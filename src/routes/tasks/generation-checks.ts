@@ -1,8 +1,8 @@
 /** What is asked of a generation's body beyond its schema, by a submission and by a quote alike. */
 import type { Config } from "../../config.ts";
 import { isPublicHost, notPublic } from "../../domain/address.ts";
+import { hasFilePath, sameHost } from "../../domain/file-addresses.ts";
 import { browserMaxImages } from "../../domain/keys.ts";
-import { hasFilePath, sameHost } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
 import { type AppContext, originOf } from "../../http/context.ts";
 import { type Issue, invalidRequest } from "../../http/validation.ts";

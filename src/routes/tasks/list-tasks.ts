@@ -1,8 +1,10 @@
 /** `GET /v1/tasks`: the tenant's tasks, newest first. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { listTasks as readTasks, taskStatuses } from "../../d1/tasks/task-lists.ts";
+import { listTasks as readTasks } from "../../d1/tasks/task-lists.ts";
+import { endUser } from "../../domain/generation-fields.ts";
 import { models } from "../../domain/model-catalog.ts";
+import { taskStatuses } from "../../domain/task.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
 import { pageLimit, toPage } from "../../http/paging.ts";
@@ -36,7 +38,7 @@ const contract = createRoute({
     query: z.object({
       status: z.enum(taskStatuses).optional(),
       model: z.enum(models).optional(),
-      end_user: z.string().max(128).optional(),
+      end_user: endUser.optional(),
       created_after: seconds("inclusive"),
       created_before: seconds("exclusive"),
       limit: pageLimit,

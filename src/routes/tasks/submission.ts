@@ -1,12 +1,13 @@
-/** Submitting a task on behalf of a request, however the request words it. */
+/** Submitting a task on behalf of a request, in whichever dialect it came. */
 import * as z from "zod";
-import type { Model } from "../../domain/model-catalog.ts";
-import { isFinished, type Task, type TaskInput } from "../../domain/task.ts";
+import { isFinished, type Task } from "../../domain/task.ts";
+import type { TaskInput, TaskRequest } from "../../domain/task-request.ts";
 import type { ApiError, ErrorCode } from "../../errors.ts";
 import { submit } from "../../flows/tasks/submit.ts";
 import { networkAddress, tooManyFrom } from "../../http/authenticate.ts";
 import { type AppContext, originOf } from "../../http/context.ts";
 import { bodyErrors, keyErrors, limitHeaders } from "../../http/replies.ts";
+import { refusalCodes } from "../../upstream/errors.ts";
 import { refuseToPublic } from "./generation-checks.ts";
 import { keyRefused, submissionRefused } from "./refusals.ts";
 
@@ -44,26 +45,19 @@ export const submissionErrors = [
   "idempotency_in_progress",
   "idempotency_key_reused",
   "deleted",
-  "content_policy_violation",
-  "invalid_parameters",
-  "invalid_media_url",
-  "upstream_rejected",
+  ...refusalCodes,
 ] as const satisfies ErrorCode[];
 
-export interface Asked {
-  model: Model;
-  input: TaskInput;
-  metadata: Record<string, string>;
-  endUser: string | null;
+export interface Asked extends TaskRequest {
   /** `Idempotency-Key`. */
   repeatKey: string | null;
-  /** What stands for `image_urls` where a idempotency is looked for. */
+  /** The hashes that stand for `image_urls` where an equal request is looked for. */
   references?: string[];
-  /** Why it can only be a idempotency: as a new request it is refused for this. */
+  /** The request can only be a replay: a new one is refused for this. */
   refusal?: ApiError;
 }
 
-/** Holds a page's visitors to what they may ask for, and how often. */
+/** Holds the visitors of a page to what they may ask for, and how often. */
 export async function letPublicIn(c: AppContext, input: TaskInput): Promise<void> {
   if (c.get("caller").kind === "secret") return;
   refuseToPublic(input);
@@ -71,8 +65,8 @@ export async function letPublicIn(c: AppContext, input: TaskInput): Promise<void
 }
 
 /**
- * Submits what was asked for, by whoever asks.
- * @throws ApiError for whatever refuses it.
+ * Submits a request of any caller.
+ * @throws ApiError for every refusal.
  */
 export async function submitAsked(c: AppContext, asked: Asked): Promise<Submitted> {
   await letPublicIn(c, asked.input);
@@ -86,9 +80,9 @@ interface Submitted {
 }
 
 /**
- * Submits what was asked for by who has been let in.
+ * Submits a request of a caller that {@link letPublicIn} has let in.
  * @returns the task, and the headers that tell of limits and idempotency.
- * @throws ApiError for whatever refuses it.
+ * @throws ApiError for every refusal.
  */
 export async function submitLetIn(
   c: AppContext,

@@ -1,8 +1,8 @@
 /** A task in replies: its shape in the OpenAPI document, and the example shown there. */
 import * as z from "zod";
-import { type TaskFailureCode, taskFailures } from "../../domain/failures.ts";
-import { models } from "../../domain/model-catalog.ts";
-import { imageExtensions } from "../../domain/task.ts";
+import { taskFailureCodes } from "../../domain/failures.ts";
+import { defaultModel, models } from "../../domain/model-catalog.ts";
+import { imageExtensions, type TaskView, taskStatuses } from "../../domain/task.ts";
 import { taskInput } from "./generation-request.ts";
 
 const unixSeconds = z.int().meta({ description: "Unix seconds." });
@@ -13,7 +13,7 @@ export const exampleTask = {
   id: exampleId,
   object: "image.generation.task",
   type: "image",
-  model: "wan-2.7-image",
+  model: defaultModel,
   created: 1_757_165_031,
   finished: 1_757_165_078,
   status: "completed",
@@ -40,6 +40,12 @@ export const exampleTask = {
   },
 } as const;
 
+/** `showTask` adds the signed link. */
+type ShownLinks = TaskView["links"] & { events: string };
+
+/** A field that is shown and not documented, or documented and not shown, does not compile. */
+type FieldsOf<View> = Record<keyof View, z.ZodType>;
+
 export const taskReply = z
   .object({
     id: z.string(),
@@ -48,7 +54,7 @@ export const taskReply = z
     model: z.enum(models),
     created: unixSeconds,
     finished: unixSeconds.nullable(),
-    status: z.enum(["pending", "processing", "completed", "failed", "cancelled"]),
+    status: z.enum(taskStatuses),
     progress: z.int().min(0).max(100),
     results: z.array(z.url()).meta({ description: "The images' permanent URLs." }),
     images: z.array(
@@ -58,31 +64,35 @@ export const taskReply = z
         height: z.int(),
         bytes: z.int(),
         content_type: z.enum(Object.keys(imageExtensions) as [keyof typeof imageExtensions]),
-      }),
+      } satisfies FieldsOf<TaskView["images"][number]>),
     ),
     task_info: z.object({
       can_cancel: z.boolean(),
       estimated_time: z.number().nullable().meta({ description: "Seconds, as the model guesses." }),
       queue_position: z.int().nullable(),
-    }),
+    } satisfies FieldsOf<TaskView["task_info"]>),
     usage: z
-      .object({ images: z.int(), credits_held: z.int().optional(), credits_charged: z.int().optional() })
+      .object({
+        images: z.int(),
+        credits_held: z.int().optional(),
+        credits_charged: z.int().optional(),
+      } satisfies FieldsOf<TaskView["usage"]>)
       .meta({ description: "Browser keys and tokens see no credits." }),
     input: taskInput.meta({ description: "What was asked, given defaults included." }).optional(),
     metadata: z.record(z.string(), z.string()),
     end_user: z.string().nullable(),
     error: z
       .object({
-        code: z.enum(Object.keys(taskFailures) as [TaskFailureCode]),
+        code: z.enum(taskFailureCodes),
         message: z.string(),
         type: z.literal("task_error"),
         retryable: z.boolean(),
         charged: z.literal("no"),
-      })
+      } satisfies FieldsOf<NonNullable<TaskView["error"]>>)
       .nullable(),
     links: z.object({
       self: z.url(),
-      events: z.url().optional().meta({ description: "Follows the task without a key, for an hour." }),
-    }),
-  })
+      events: z.url().optional().meta({ description: "Streams the task without a key, for an hour." }),
+    } satisfies FieldsOf<ShownLinks>),
+  } satisfies FieldsOf<TaskView>)
   .meta({ id: "Task", examples: [exampleTask] });

@@ -1,7 +1,8 @@
 /** The requests that the gateway sends, for the OpenAPI document: the webhooks, and the callback of a task. */
 import * as z from "zod";
 import { taskFailures } from "../../domain/failures.ts";
-import { retryPausesMs, type WebhookEvent, webhookEvents } from "../../domain/webhooks.ts";
+import type { TaskStatus } from "../../domain/task.ts";
+import { eventFacts, retryPausesMs, statusOfEvent, webhookEvents } from "../../domain/webhooks.ts";
 import type { Api } from "../../http/context.ts";
 import { json } from "../../http/replies.ts";
 import { exampleTask, taskReply } from "../tasks/task-reply.ts";
@@ -30,13 +31,13 @@ const lowBalance = z
     examples: [exampleLow],
   });
 
-/** The task of the example, as this event sends it. */
-function exampleOf(type: WebhookEvent) {
-  const status = type.replace("task.", "");
+/** The task of the example, as an event of this status sends it. */
+function exampleOf(status: TaskStatus) {
   if (status === "completed") return exampleNotified;
   const usage = { ...exampleNotified.usage, images: 0, credits_charged: 0 };
-  const unfinished = { ...exampleNotified, status, progress: 0, results: [], images: [], usage };
-  return status === "cancelled" ? unfinished : { ...unfinished, error: exampleFailure };
+  const imageless = { ...exampleNotified, status, progress: 0, results: [], images: [], usage };
+  if (status === "failed") return { ...imageless, error: exampleFailure };
+  return status === "cancelled" ? imageless : { ...imageless, finished: null };
 }
 
 const exampleFailure = {
@@ -45,13 +46,6 @@ const exampleFailure = {
   type: "task_error",
   retryable: taskFailures.generation_timeout.retryable,
   charged: "no",
-};
-
-const summaries: Record<WebhookEvent, string> = {
-  "task.completed": "A task's images are stored",
-  "task.failed": "A task has failed, and costs nothing",
-  "task.cancelled": "A task was cancelled",
-  "balance.low": "The balance has fallen below `low_balance`",
 };
 
 const signed = z.object({
@@ -82,13 +76,14 @@ const shared = {
 
 export function registerWebhooks(api: Api): void {
   for (const type of webhookEvents) {
-    const data = type === "balance.low" ? lowBalance : notifiedTask;
+    const status = statusOfEvent(type);
+    const data = status ? notifiedTask : lowBalance;
     const event = z.object({ type: z.literal(type), timestamp: z.iso.datetime(), data }).meta({
       examples: [
         {
           type,
           timestamp: "2026-01-31T09:30:00.000Z",
-          data: type === "balance.low" ? exampleLow : exampleOf(type),
+          data: status ? exampleOf(status) : exampleLow,
         },
       ],
     });
@@ -96,7 +91,7 @@ export function registerWebhooks(api: Api): void {
       ...shared,
       path: type,
       operationId: type.replace(".", "-"),
-      summary: summaries[type],
+      summary: eventFacts[type].summary,
       request: { headers: signed, body: { required: true, ...json(event, "The event.") } },
     });
   }

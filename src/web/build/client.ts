@@ -1,7 +1,8 @@
 /**
  * Makes the pages' client of the API out of the API's own document: `.wrangler/web-client/gateway.ts`, which `src/web`
- * imports as `#gateway`. A page that calls an operation that does not exist does not compile. `npm run check` runs this
- * as a program before it checks the types; the build of the pages calls it.
+ * imports as `#gateway`. A page that calls an operation that does not exist does not compile. Beside it goes
+ * `definitions.ts`, which `src/web` imports as `#definitions`. `npm run check` runs this as a program before it checks the
+ * types; the build of the pages calls it.
  */
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -16,15 +17,26 @@ export async function generateClient(): Promise<void> {
   mkdirSync(folder, { recursive: true });
   // The files have names of this process until they are whole: another build or a reader may run at the same time.
   const document = join(folder, `openapi-${process.pid}.json`);
-  writeFileSync(document, JSON.stringify(await readDocument()));
-  const source = join(folder, `gateway-${process.pid}.ts`);
-  writeFileSync(source, await generateSource(document));
-  renameSync(source, join(folder, "gateway.ts"));
+  const made = await readGateway();
+  writeFileSync(document, JSON.stringify(made.document));
+  replace("gateway.ts", await generateSource(document));
+  replace("definitions.ts", made.definitionsSource);
   rmSync(document);
 }
 
-/** The document of the routes, made without a server. */
-async function readDocument(): Promise<object> {
+function replace(name: string, text: string): void {
+  const source = join(folder, `${process.pid}-${name}`);
+  writeFileSync(source, text);
+  renameSync(source, join(folder, name));
+}
+
+interface Made {
+  document: object;
+  definitionsSource: string;
+}
+
+/** The document of the routes, made without a server, and the definitions. */
+async function readGateway(): Promise<Made> {
   // The routes are bundled first: Node resolves the packages' modules by other rules than the Worker's build.
   const bundle = join(folder, `document-${process.pid}.mjs`);
   await build({
@@ -35,7 +47,8 @@ async function readDocument(): Promise<object> {
         import { makeDocument } from "./src/routes/meta/openapi.ts";
         const secret = "only to make the document of it ".repeat(2);
         const { config } = readConfig({ UPSTREAM_API_KEY: secret, ADMIN_API_KEY: secret, KEY_SIGNING_SECRET: secret });
-        export default { ...makeDocument(createApp(config)), servers: [{ url: "/" }] };`,
+        export const document = { ...makeDocument(createApp(config)), servers: [{ url: "/" }] };
+        export { definitionsSource } from "./src/web/build/definitions.ts";`,
       resolveDir: root,
     },
     outfile: bundle,
@@ -44,9 +57,9 @@ async function readDocument(): Promise<object> {
     format: "esm",
     logLevel: "warning",
   });
-  const { default: document } = (await import(pathToFileURL(bundle).href)) as { default: object };
+  const made = (await import(pathToFileURL(bundle).href)) as Made;
   rmSync(bundle);
-  return document;
+  return made;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await generateClient();

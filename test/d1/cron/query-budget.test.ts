@@ -1,7 +1,13 @@
 /** What tasks cost in D1, by its own meter: rows are what is paid for, and what a primary can do in a second. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { readMaintenance } from "../../../src/d1/cron/maintenance.ts";
-import { claimSends, oldestOverdueMs, selectDue, writePolls } from "../../../src/d1/tasks/due-tasks.ts";
+import {
+  claimSends,
+  type DuePage,
+  oldestOverdueMs,
+  selectDue,
+  writePolls,
+} from "../../../src/d1/tasks/due-tasks.ts";
 import { closeTasks, endTask, selectTask } from "../../../src/d1/tasks/tasks.ts";
 import { type D1Usage, measureDatabase } from "../../../src/platform/d1-usage.ts";
 import { clearTasks } from "../../helpers/gateway.ts";
@@ -123,13 +129,13 @@ describe("a round of cron, among thousands of tasks that have ended", () => {
     expect(all.rowsRead).toBeLessThanOrEqual(3 * open);
     expect(all.rowsWritten).toBe(0);
 
-    let after: Awaited<ReturnType<typeof selectDue>>[number] | undefined;
+    let after: DuePage["after"];
     let seen = 0;
     const paged = await costOf(async (metered) => {
       do {
         const page = await selectDue(metered, { nowMs, previousMs: t0, limit: 10, after });
-        seen += page.length;
-        after = page.at(-1);
+        seen += page.due.length;
+        after = page.next;
       } while (after);
     });
     expect(seen).toBe(open);

@@ -109,7 +109,6 @@ const malformed: [string, unknown][] = [
   ["PRICES", "30"],
   ["PRICES", '{"wan-2.7-image":-1,"wan-2.7-image-pro":75}'],
   ["PRICES", '{"wan-2.7-image":1.5,"wan-2.7-image-pro":75}'],
-  ["PRICES", '{"wan-2.7-image":30}'],
   ["PRICES", '{"wan-2.7-image":30,"wan-2.7-image-pro":75,"wan-9":1}'],
   ["MODEL_ALIASES", "wan=wan-2.7-image"],
   ["MODEL_ALIASES", '{"gpt-image-1":"dall-e-3"}'],

@@ -1,4 +1,5 @@
-/** The models by the API's names. A name that the API does not have does not compile. */
-import type { Tenant } from "#gateway";
+/** The models, in the catalog's order. */
+import { modelCatalog } from "#definitions";
 
-export const models = ["wan-2.7-image", "wan-2.7-image-pro"] as const satisfies NonNullable<Tenant["models"]>;
+export type Model = keyof typeof modelCatalog;
+export const models = Object.keys(modelCatalog) as Model[];

@@ -1,5 +1,7 @@
 /** A task's request, its caller, and its ids in other systems. */
+
 import type { ComponentChildren } from "preact";
+import { choices } from "#definitions";
 import type { AdminTask } from "#gateway";
 import { showNumber } from "../../ui/format.ts";
 import { TenantLink, When } from "../when.tsx";
@@ -49,8 +51,13 @@ export function Facts({ task }: { task: AdminTask }) {
 const sizeOf = (size: NonNullable<AdminTask["input"]>["size"]) =>
   typeof size === "object" ? `${size.width} × ${size.height}` : (size ?? "the model's choice");
 
-const yesNo = (value: boolean | undefined) =>
-  value === undefined ? "the model's choice" : value ? "on" : "off";
+const choiceNames = Object.keys(choices) as (keyof typeof choices)[];
+
+/** A field of editing alone that was left out is not shown: most pictures are no edits. */
+function choiceOf(name: keyof typeof choices, value: boolean | undefined): string | undefined {
+  if (value === undefined) return choices[name].editingOnly ? undefined : "the model's choice";
+  return value ? "on" : "off";
+}
 
 export function Request({ task }: { task: AdminTask }) {
   const { input } = task;
@@ -61,9 +68,7 @@ export function Request({ task }: { task: AdminTask }) {
     Images: input.n ?? 1,
     "Negative prompt": input.negative_prompt,
     Seed: input.seed,
-    "Safety checker": yesNo(input.enable_safety_checker),
-    "Prompt expansion":
-      input.enable_prompt_expansion === undefined ? undefined : yesNo(input.enable_prompt_expansion),
+    ...Object.fromEntries(choiceNames.map((name) => [choices[name].label, choiceOf(name, input[name])])),
     References: input.image_urls && <References urls={input.image_urls} />,
     Callback: input.callback_url,
     ...Object.fromEntries(Object.entries(task.metadata).map(([name, value]) => [`Metadata: ${name}`, value])),

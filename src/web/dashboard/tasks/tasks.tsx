@@ -1,18 +1,21 @@
 /** The tasks of all tenants. */
+
 import { useEffect } from "preact/hooks";
+import { taskStatuses } from "#definitions";
 import { type AdminTask, listAllTasks } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { PageTurner, usePages } from "../../ui/list-pages.tsx";
 import { Scroller } from "../../ui/scroller.tsx";
 import { Status } from "../../ui/status.tsx";
 import { type Filtered, FilteredList, type FilterField } from "../filters.tsx";
+import { models } from "../form/models.ts";
 import { took } from "../task/life.ts";
 import { TaskLink, TenantLink, When } from "../when.tsx";
 
 const fields: readonly FilterField[] = [
-  { name: "status", label: "Status", options: ["pending", "processing", "completed", "failed", "cancelled"] },
+  { name: "status", label: "Status", options: taskStatuses },
   { name: "tenant", label: "Tenant" },
-  { name: "model", label: "Model", options: ["wan-2.7-image", "wan-2.7-image-pro"] },
+  { name: "model", label: "Model", options: models },
   { name: "end_user", label: "End user" },
   { name: "request_id", label: "Request id" },
 ];

@@ -1,4 +1,5 @@
 /** The fields of a new key. */
+import { keyScopes } from "#definitions";
 import type { createKey, Key } from "#gateway";
 import { Field } from "../../ui/field.tsx";
 import { numberOf } from "../form/edits.ts";
@@ -6,7 +7,6 @@ import { CheckList, TextField } from "../form/fields.tsx";
 import { LimitFields, limitFieldNames, limitNames, limitsOf, noLimitTexts } from "../form/limit-fields.tsx";
 import { models } from "../form/models.ts";
 
-const scopes = ["images", "manage"] as const satisfies Key["scopes"];
 export const kinds = {
   secret: "Secret: for a server",
   browser: "Browser: for a page, so for everybody who opens it",
@@ -38,7 +38,7 @@ export interface Choices {
   models: NonNullable<Key["models"]>;
 }
 
-export const usualChoices: Choices = { kind: "secret", scopes: [...scopes], models: [...models] };
+export const usualChoices: Choices = { kind: "secret", scopes: [...keyScopes], models: [...models] };
 
 export type WantedKey = Parameters<typeof createKey>[1];
 
@@ -74,7 +74,7 @@ export function Rights({ value, edit, at, choices, setChoices }: KeyFieldsProps)
   return choices.kind === "secret" ? (
     <CheckList
       legend="Scopes"
-      names={scopes}
+      names={keyScopes}
       chosen={choices.scopes}
       onChoose={(chosen) => setChoices({ ...choices, scopes: chosen })}
       hint="images: makes and reads pictures. manage: its own keys, webhook, ledger and usage."

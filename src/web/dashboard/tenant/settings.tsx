@@ -6,7 +6,7 @@ import { numberOf, textOf, useEdits } from "../form/edits.ts";
 import { fieldErrors } from "../form/field-errors.ts";
 import { CheckList, TextField } from "../form/fields.tsx";
 import { Form } from "../form/form.tsx";
-import { models } from "../form/models.ts";
+import { type Model, models } from "../form/models.ts";
 import { Panel } from "../panel.tsx";
 import { type TenantChange, useTenantChange } from "./tenant-actions.ts";
 
@@ -19,10 +19,12 @@ const fieldNames = [
   "turnstile_secret",
 ] as const;
 
+const priceTexts = ({ prices }: Tenant) =>
+  Object.fromEntries(models.map((model) => [model, textOf(prices[model])])) as Record<Model, string>;
+
 const serverTexts = (tenant: Tenant) => ({
+  ...priceTexts(tenant),
   name: tenant.name,
-  "wan-2.7-image": textOf(tenant.prices["wan-2.7-image"]),
-  "wan-2.7-image-pro": textOf(tenant.prices["wan-2.7-image-pro"]),
   low_balance: textOf(tenant.low_balance),
   retention_days: textOf(tenant.retention_days),
   turnstile_secret: "",

@@ -1,5 +1,6 @@
 /** A tenant's webhook: address, events and secret. */
 import { useState } from "preact/hooks";
+import { webhookEvents } from "#definitions";
 import { changeTenant, type Tenant, type Webhook } from "#gateway";
 import { randomBytes } from "../../ui/browser.ts";
 import { call } from "../../ui/call.ts";
@@ -12,13 +13,6 @@ import { Form } from "../form/form.tsx";
 import { ShownOnce } from "../form/shown-once.tsx";
 import { Panel } from "../panel.tsx";
 import { type TenantChange, useTenantAction } from "./tenant-actions.ts";
-
-const events = [
-  "task.completed",
-  "task.failed",
-  "task.cancelled",
-  "balance.low",
-] as const satisfies Webhook["events"];
 
 /** A secret of 24 bytes, as the gateway makes them. */
 function newSecret(): string {
@@ -63,7 +57,7 @@ export function WebhookSettings({ tenant }: { tenant: Tenant }) {
         />
         <CheckList
           legend="Events"
-          names={events}
+          names={webhookEvents}
           chosen={chosen ?? webhook.events}
           onChoose={setChosen}
           error={at("webhook.events")}

@@ -10,8 +10,14 @@ import { TaskLink, TenantLink } from "../when.tsx";
 import { Attempts } from "./attempts.tsx";
 import { SendAgain } from "./send-again.tsx";
 
+/** All of the API's states: one that is missing here does not compile. */
+const states = { pending: true, delivered: true, failed: true, dropped: true } satisfies Record<
+  WebhookDelivery["status"],
+  true
+>;
+
 const fields: readonly FilterField[] = [
-  { name: "status", label: "Status", options: ["pending", "delivered", "failed", "dropped"] },
+  { name: "status", label: "Status", options: Object.keys(states) },
   { name: "tenant", label: "Tenant" },
   { name: "task", label: "Task" },
 ];

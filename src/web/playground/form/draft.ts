@@ -1,4 +1,5 @@
 /** The form's contents as they were typed, and the request made of them. The gateway alone judges the request. */
+import { choices, modelCatalog } from "#definitions";
 import type { createImage, Task } from "#gateway";
 
 export type Body = Parameters<typeof createImage>[0];
@@ -6,6 +7,9 @@ export type Model = Body["model"];
 export type Preset = Extract<Body["size"], string>;
 /** `unset`: the field is left out, and the model uses its default. */
 export type Choice = "unset" | "on" | "off";
+/** A field of true or false that the form offers. */
+export type ChoiceName = keyof typeof choices;
+export const choiceNames = Object.keys(choices) as ChoiceName[];
 
 export interface Reference {
   /** Tells references of one page apart. */
@@ -28,8 +32,8 @@ export interface Draft {
   height: string;
   n: string;
   seed: string;
-  safety: Choice;
-  expansion: Choice;
+  /** A field that is missing is unset. */
+  choices: Partial<Record<ChoiceName, Choice>>;
   references: Reference[];
 }
 
@@ -42,26 +46,19 @@ export const emptyDraft: Draft = {
   height: "768",
   n: "1",
   seed: "",
-  safety: "unset",
-  expansion: "unset",
+  choices: {},
   references: [],
 };
 
 /** Changes some of the draft. A late change, as after an upload, passes a function of the newest draft. */
 export type Edit = (change: Partial<Draft> | ((draft: Draft) => Partial<Draft>)) => void;
 
-export const maxReferences = 4;
-/** The most images that a page's key makes at once. */
-export const maxImages = 4;
-export const maxSeed = 2_147_483_647;
-
 /** The request. Empty fields are left out; text that is no number is sent as null, for the gateway to refuse. */
 export function bodyOf(draft: Draft, models: readonly Model[]): Body {
   const urls = draft.references.flatMap(({ url }) => url ?? []);
-  const { negativePrompt, seed, n, size, safety, expansion } = draft;
-  const fallback: Model = models[0] ?? "wan-2.7-image";
+  const { negativePrompt, seed, n, size } = draft;
   return {
-    model: draft.model && models.includes(draft.model) ? draft.model : fallback,
+    model: modelOf(draft, models),
     prompt: draft.prompt,
     ...(urls.length > 0 && { image_urls: urls }),
     n: n.trim() === "" ? 1 : Number(n),
@@ -69,9 +66,23 @@ export function bodyOf(draft: Draft, models: readonly Model[]): Body {
     ...(size !== "custom" && size !== "unset" && { size }),
     ...(negativePrompt.trim() !== "" && { negative_prompt: negativePrompt }),
     ...(seed.trim() !== "" && { seed: Number(seed) }),
-    ...(safety !== "unset" && { enable_safety_checker: safety === "on" }),
-    ...(expansion !== "unset" && urls.length > 0 && { enable_prompt_expansion: expansion === "on" }),
+    ...choicesOf(draft, urls.length > 0),
   };
+}
+
+const [defaultModel] = Object.keys(modelCatalog) as [Model];
+
+/** The model of a draft: the chosen one, or the first that the key may use. */
+function modelOf({ model }: Draft, allowed: readonly Model[]): Model {
+  return model && allowed.includes(model) ? model : (allowed[0] ?? defaultModel);
+}
+
+function choicesOf(draft: Draft, isEdit: boolean): Partial<Pick<Body, ChoiceName>> {
+  const given = choiceNames.flatMap((name) => {
+    const choice = draft.choices[name] ?? "unset";
+    return choice === "unset" || (choices[name].editingOnly && !isEdit) ? [] : [[name, choice === "on"]];
+  });
+  return Object.fromEntries(given);
 }
 
 function sideOf(typed: string): number {
@@ -92,8 +103,7 @@ export function draftOf({ model, input }: Task): Draft {
     height: isCustom ? String(size.height) : emptyDraft.height,
     n: String(input.n ?? 1),
     seed: input.seed === undefined ? "" : String(input.seed),
-    safety: choiceOf(input.enable_safety_checker),
-    expansion: choiceOf(input.enable_prompt_expansion),
+    choices: Object.fromEntries(choiceNames.map((name) => [name, choiceOf(input[name])])),
     references: (input.image_urls ?? []).map((url) => referenceTo(url)),
   };
 }

@@ -3,22 +3,15 @@
  * belongs to no field is shown above the button.
  */
 import { Refusal } from "../../ui/call.ts";
-import type { Body } from "./draft.ts";
+import { type Body, choiceNames } from "./draft.ts";
 
 /** Errors by the field's name in the request: `image_urls.1` is the second reference, `size.width` one of the sides. */
 export type FieldErrors = Record<string, string>;
 
-const fields = [
-  "model",
-  "prompt",
-  "image_urls",
-  "n",
-  "size",
-  "negative_prompt",
-  "seed",
-  "enable_safety_checker",
-  "enable_prompt_expansion",
-] as const;
+/** The rarely used fields, which the form shows when asked to. */
+export const moreFields = ["negative_prompt", "seed", ...choiceNames] as const;
+/** The fields that the form has a control for. */
+const fields = ["model", "prompt", "image_urls", "n", "size", ...moreFields] as const;
 type FieldName = (typeof fields)[number];
 
 const isField = (name: string | undefined): name is FieldName => fields.some((field) => field === name);

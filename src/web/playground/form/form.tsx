@@ -10,7 +10,7 @@ import { NumberField } from "./number-field.tsx";
 import { useQuote } from "./quote.ts";
 import { ReferencesField } from "./references-field.tsx";
 import { Refused } from "./refused-notice.tsx";
-import { longestPrompt } from "./rules.ts";
+import { maxImagesOf, maxPromptOf } from "./rules.ts";
 import { SizeField } from "./size-field.tsx";
 import type { useSubmission } from "./submission.ts";
 import "./form.css";
@@ -63,7 +63,7 @@ export function Form({ draft, edit, body, problems, models, submission }: FormPr
           draft.references.length > 0 ? "Say image 1, image 2 for the references." : "In English or Chinese."
         }
         value={draft.prompt}
-        most={longestPrompt}
+        most={maxPromptOf(body.model)}
         rows={4}
         error={errors.prompt}
         onInput={(prompt) => edit({ prompt })}
@@ -71,8 +71,8 @@ export function Form({ draft, edit, body, problems, models, submission }: FormPr
       />
       <ReferencesField draft={draft} edit={edit} errors={errors} />
       <ModelField models={models} chosen={body.model} edit={edit} error={errors.model} />
-      <SizeField draft={draft} edit={edit} errors={errors} />
-      <NumberField n={draft.n} edit={edit} error={errors.n} />
+      <SizeField draft={draft} model={body.model} edit={edit} errors={errors} />
+      <NumberField n={draft.n} maxImages={maxImagesOf(body.model)} edit={edit} error={errors.n} />
       <MoreFields draft={draft} edit={edit} errors={errors} />
       <div class="send">
         <Refused error={refused?.untilMs === undefined ? rest : refused.error} secondsLeft={secondsLeft} />

@@ -1,4 +1,5 @@
 /** The models that the key may use, with the price of an image. */
+import { modelCatalog } from "#definitions";
 import { count } from "../../ui/format.ts";
 import type { Draft, Edit, Model } from "./draft.ts";
 import { Group } from "./group.tsx";
@@ -9,11 +10,6 @@ export interface PricedModel {
   id: Model;
   price: number;
 }
-
-const strengths: Record<Model, string> = {
-  "wan-2.7-image": "The standard model",
-  "wan-2.7-image-pro": "Finer, for when it counts",
-};
 
 export interface ModelFieldProps {
   models: PricedModel[];
@@ -30,7 +26,7 @@ export function ModelField({ models, chosen, edit, error }: ModelFieldProps) {
           <label key={id} class="choice card">
             <input type="radio" name="model" checked={chosen === id} onChange={() => edit({ model: id })} />
             <strong>{id}</strong>
-            <span>{strengths[id]}</span>
+            <span>{modelCatalog[id].label}</span>
             <small>{count(price, "credit")} an image</small>
           </label>
         ))}

@@ -1,12 +1,13 @@
 /** The rarely used fields. */
 import { useEffect, useState } from "preact/hooks";
+import { choices } from "#definitions";
 import { randomUpTo } from "../../ui/browser.ts";
 import { Field } from "../../ui/field.tsx";
 import { showNumber } from "../../ui/format.ts";
 import { CountedText } from "./counted-text.tsx";
-import { type Choice, type Draft, type Edit, maxSeed } from "./draft.ts";
-import type { FieldErrors } from "./field-errors.ts";
-import { longestNegativePrompt } from "./rules.ts";
+import { type Choice, choiceNames, type Draft, type Edit } from "./draft.ts";
+import { type FieldErrors, moreFields } from "./field-errors.ts";
+import { negativePromptCharacters, seed as seedBounds } from "./rules.ts";
 import "./more-fields.css";
 
 export interface MoreFieldsProps {
@@ -16,8 +17,7 @@ export interface MoreFieldsProps {
 }
 
 export function MoreFields({ draft, edit, errors }: MoreFieldsProps) {
-  const own = ["negative_prompt", "seed", "enable_safety_checker", "enable_prompt_expansion"];
-  const isWrong = own.some((name) => errors[name]);
+  const isWrong = moreFields.some((name) => errors[name]);
   const [isOpen, setOpen] = useState(false);
   useEffect(() => {
     if (isWrong) setOpen(true);
@@ -29,27 +29,23 @@ export function MoreFields({ draft, edit, errors }: MoreFieldsProps) {
         label="Negative prompt"
         hint="What should not be in the picture."
         value={draft.negativePrompt}
-        most={longestNegativePrompt}
+        most={negativePromptCharacters}
         rows={2}
         error={errors.negative_prompt}
         onInput={(negativePrompt) => edit({ negativePrompt })}
       />
       <SeedField seed={draft.seed} edit={edit} error={errors.seed} />
-      <ChoiceField
-        label="Safety checker"
-        value={draft.safety}
-        error={errors.enable_safety_checker}
-        onChange={(safety) => edit({ safety })}
-      />
-      {draft.references.length > 0 && (
-        <ChoiceField
-          label="Prompt expansion"
-          hint="Lets the model write the prompt out before it edits."
-          value={draft.expansion}
-          error={errors.enable_prompt_expansion}
-          onChange={(expansion) => edit({ expansion })}
-        />
-      )}
+      {choiceNames
+        .filter((name) => draft.references.length > 0 || !choices[name].editingOnly)
+        .map((name) => (
+          <ChoiceField
+            key={name}
+            {...choices[name]}
+            value={draft.choices[name] ?? "unset"}
+            error={errors[name]}
+            onChange={(choice) => edit((now) => ({ choices: { ...now.choices, [name]: choice } }))}
+          />
+        ))}
     </details>
   );
 }
@@ -59,7 +55,7 @@ function SeedField({ seed, edit, error }: { seed: string; edit: Edit; error: str
     <Field
       label="Seed"
       error={error}
-      hint={`0 to ${showNumber(maxSeed)}. The same seed and settings make much the same picture again.`}
+      hint={`${seedBounds.least} to ${showNumber(seedBounds.most)}. The same seed and settings make much the same picture again.`}
     >
       {(control) => (
         <div class="with-button">
@@ -71,7 +67,7 @@ function SeedField({ seed, edit, error }: { seed: string; edit: Edit; error: str
             value={seed}
             onInput={(event) => edit({ seed: event.currentTarget.value })}
           />
-          <button type="button" onClick={() => edit({ seed: String(randomUpTo(maxSeed)) })}>
+          <button type="button" onClick={() => edit({ seed: String(randomUpTo(seedBounds.most)) })}>
             Draw one
           </button>
         </div>

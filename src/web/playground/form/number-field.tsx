@@ -1,9 +1,16 @@
 /** How many images are asked for: typed, or stepped by buttons. */
 import { Field } from "../../ui/field.tsx";
-import { type Edit, maxImages } from "./draft.ts";
+import type { Edit } from "./draft.ts";
 import "./number-field.css";
 
-export function NumberField({ n, edit, error }: { n: string; edit: Edit; error: string | undefined }) {
+export interface NumberFieldProps {
+  n: string;
+  maxImages: number;
+  edit: Edit;
+  error: string | undefined;
+}
+
+export function NumberField({ n, maxImages, edit, error }: NumberFieldProps) {
   const step = (by: number) => {
     const wanted = Math.round(Number(n) || 1) + by;
     edit({ n: String(Math.min(maxImages, Math.max(1, wanted))) });

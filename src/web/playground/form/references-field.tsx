@@ -1,11 +1,15 @@
 /** The reference pictures. With them the model edits instead of drawing anew. */
+
 import { useId, useRef, useState } from "preact/hooks";
+import { maxUploadBytes } from "#definitions";
+import { showBinary } from "../../ui/format.ts";
 import { useSession } from "../session.ts";
 import { webAddress } from "../task-card/picture.tsx";
-import { type Draft, type Edit, maxReferences, type Reference } from "./draft.ts";
+import type { Draft, Edit, Reference } from "./draft.ts";
 import type { FieldErrors } from "./field-errors.ts";
 import { Group } from "./group.tsx";
 import { useReferences } from "./references.ts";
+import { maxReferences } from "./rules.ts";
 import "./references-field.css";
 
 export interface ReferencesFieldProps {
@@ -19,7 +23,7 @@ export function ReferencesField({ draft, edit, errors }: ReferencesFieldProps) {
   const { session } = useSession();
   const isFull = references.length >= maxReferences;
   const hint = session.uploads
-    ? "PNG, JPEG or WebP of up to 20 MiB. Drop or paste them anywhere on this page."
+    ? `PNG, JPEG or WebP of up to ${showBinary(maxUploadBytes)}. Drop or paste them anywhere on this page.`
     : "This key cannot upload: give addresses of pictures.";
   return (
     <Group

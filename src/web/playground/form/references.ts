@@ -4,14 +4,8 @@ import { createFile } from "#gateway";
 import { Refusal } from "../../ui/call.ts";
 import { showBinary } from "../../ui/format.ts";
 import { useSession } from "../session.ts";
-import {
-  type Draft,
-  type Edit,
-  maxReferences,
-  nextReferenceId,
-  type Reference,
-  referenceTo,
-} from "./draft.ts";
+import { type Draft, type Edit, nextReferenceId, type Reference, referenceTo } from "./draft.ts";
+import { maxReferences } from "./rules.ts";
 
 export function useReferences(draft: Draft, edit: Edit) {
   const { ask } = useSession();

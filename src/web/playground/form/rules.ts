@@ -2,24 +2,35 @@
  * The rules that the form checks while the person types. They are the gateway's rules that the hints name; the gateway
  * judges the rest.
  */
+import { browserMaxImages, modelCatalog, requestBounds } from "#definitions";
 import { showNumber } from "../../ui/format.ts";
-import { codePoints, type Draft, maxImages, maxSeed } from "./draft.ts";
+import { codePoints, type Draft, type Model } from "./draft.ts";
 import type { FieldErrors } from "./field-errors.ts";
 
-export const longestPrompt = 2_000;
-export const longestNegativePrompt = 500;
-export const leastSide = 64;
-export const mostSide = 4_096;
+export const { side, seed, negativePromptCharacters } = requestBounds;
+/** Of a request for any model: the page asks for references before a model is settled. */
+export const maxReferences = Math.max(...Object.values(modelCatalog).map(({ bounds }) => bounds.references));
 
-/** The draft's errors, by the field's name in the request. An empty prompt is no error, only unfinished. */
-export function problemsOf(draft: Draft): FieldErrors {
+/** The most images that a page's key makes at once of a model, with references or without. */
+export function maxImagesOf(model: Model): number {
+  const { images, editedImages } = modelCatalog[model].bounds;
+  return Math.min(browserMaxImages, images, editedImages);
+}
+
+export const maxPromptOf = (model: Model): number => modelCatalog[model].bounds.promptCharacters;
+
+/**
+ * The draft's errors, by the field's name in the request. An empty prompt is no error, only unfinished.
+ * @param model The one that the request names.
+ */
+export function problemsOf(draft: Draft, model: Model): FieldErrors {
   const isCustom = draft.size === "custom";
-  const sides = [leastSide, mostSide, " px"] as const;
+  const sides = [side.least, side.most, " px"] as const;
   const found = {
-    prompt: tooLong(draft.prompt, longestPrompt),
-    negative_prompt: tooLong(draft.negativePrompt, longestNegativePrompt),
-    n: draft.n.trim() === "" ? undefined : notWhole(draft.n, 1, maxImages),
-    seed: draft.seed.trim() === "" ? undefined : notWhole(draft.seed, 0, maxSeed),
+    prompt: tooLong(draft.prompt, maxPromptOf(model)),
+    negative_prompt: tooLong(draft.negativePrompt, negativePromptCharacters),
+    n: draft.n.trim() === "" ? undefined : notWhole(draft.n, 1, maxImagesOf(model)),
+    seed: draft.seed.trim() === "" ? undefined : notWhole(draft.seed, seed.least, seed.most),
     "size.width": isCustom ? notWhole(draft.width, ...sides) : undefined,
     "size.height": isCustom ? notWhole(draft.height, ...sides) : undefined,
   };

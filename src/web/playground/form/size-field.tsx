@@ -1,10 +1,11 @@
 /** The size, as shapes in their true proportion. */
+import { modelCatalog } from "#definitions";
 import { Field } from "../../ui/field.tsx";
 import { showNumber } from "../../ui/format.ts";
-import type { Draft, Edit } from "./draft.ts";
+import type { Draft, Edit, Model, Preset } from "./draft.ts";
 import type { FieldErrors } from "./field-errors.ts";
 import { Group } from "./group.tsx";
-import { leastSide, mostSide } from "./rules.ts";
+import { side } from "./rules.ts";
 import "./choice.css";
 import "./size-field.css";
 
@@ -18,30 +19,42 @@ interface Shape {
 }
 
 // A preset promises a proportion; its pixels are the model's choice.
+const presets: Record<Preset, Omit<Shape, "value">> = {
+  square: { name: "Square", ratio: "1:1", width: 14, height: 14 },
+  square_hd: { name: "Square", ratio: "1:1 HD", width: 20, height: 20 },
+  portrait_4_3: { name: "Portrait", ratio: "3:4", width: 15, height: 20 },
+  portrait_16_9: { name: "Portrait", ratio: "9:16", width: 11.25, height: 20 },
+  landscape_4_3: { name: "Landscape", ratio: "4:3", width: 20, height: 15 },
+  landscape_16_9: { name: "Landscape", ratio: "16:9", width: 20, height: 11.25 },
+};
 const shapes: Shape[] = [
   { value: "unset", name: "Auto", ratio: "any", width: 16, height: 16 },
-  { value: "square", name: "Square", ratio: "1:1", width: 14, height: 14 },
-  { value: "square_hd", name: "Square", ratio: "1:1 HD", width: 20, height: 20 },
-  { value: "portrait_4_3", name: "Portrait", ratio: "3:4", width: 15, height: 20 },
-  { value: "portrait_16_9", name: "Portrait", ratio: "9:16", width: 11.25, height: 20 },
-  { value: "landscape_4_3", name: "Landscape", ratio: "4:3", width: 20, height: 15 },
-  { value: "landscape_16_9", name: "Landscape", ratio: "16:9", width: 20, height: 11.25 },
+  ...Object.entries(presets).map(([value, shape]) => ({ value: value as Preset, ...shape })),
 ];
 
-/** The model's bounds as far as they are known. No document states them, so the form does not enforce them. */
-const customHint =
-  "The model takes sizes of 768 × 768 to about 2048 × 2048 pixels in all (pro without references: 4096 × 4096), and no side longer than 8 times the other. Outside of that it may refuse.";
+/** The model's sizes as far as they are known. Its makers do not publish them, so the form does not enforce them. */
+function customHint(model: Model, isEdit: boolean): string {
+  const { generated, edited, mostRatio } = modelCatalog[model].sizes;
+  const { least, most } = isEdit ? edited : generated;
+  const square = (pixels: number) => `${Math.sqrt(pixels)} × ${Math.sqrt(pixels)}`;
+  return (
+    `The model takes sizes of ${square(least)} to about ${square(most)} pixels in all, ` +
+    `and no side longer than ${mostRatio} times the other. Outside of that it may refuse.`
+  );
+}
 
 export interface SizeFieldProps {
   draft: Draft;
+  model: Model;
   edit: Edit;
   errors: FieldErrors;
 }
 
-export function SizeField({ draft, edit, errors }: SizeFieldProps) {
+export function SizeField({ draft, model, edit, errors }: SizeFieldProps) {
   const all = [...shapes, customShape(draft)];
+  const hint = draft.size === "custom" && customHint(model, draft.references.length > 0);
   return (
-    <Group label="Size" error={errors.size} hint={draft.size === "custom" && customHint}>
+    <Group label="Size" error={errors.size} hint={hint}>
       <div class="shapes">
         {all.map((shape) => (
           <label key={shape.value} class="choice shape">
@@ -107,7 +120,7 @@ interface SideProps {
 
 function Side({ label, value, error, isRefused, onInput }: SideProps) {
   return (
-    <Field label={label} error={error} hint={`${leastSide} to ${showNumber(mostSide)} px`}>
+    <Field label={label} error={error} hint={`${side.least} to ${showNumber(side.most)} px`}>
       {(control) => (
         <input
           {...control}

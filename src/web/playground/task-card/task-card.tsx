@@ -1,12 +1,15 @@
 /** One task: its progress, pictures, error and details. */
+
 import type { Ref } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { choices } from "#definitions";
 import type { Task } from "#gateway";
 import { nowMs } from "../../ui/browser.ts";
 import { CopyButton } from "../../ui/copy-button.tsx";
 import { count, showAgo, showSeconds, showTime } from "../../ui/format.ts";
 import { Notice } from "../../ui/notice.tsx";
 import { Status } from "../../ui/status.tsx";
+import { choiceNames } from "../form/draft.ts";
 import { Picture } from "./picture.tsx";
 import "./task-card.css";
 
@@ -157,8 +160,7 @@ function factsOf({ model, input, created, finished, metadata }: Task): [string, 
     ["Seed", input?.seed],
     ["Negative prompt", input?.negative_prompt],
     ["References", input?.image_urls?.join("\n")],
-    ["Safety checker", input?.enable_safety_checker],
-    ["Prompt expansion", input?.enable_prompt_expansion],
+    ...choiceNames.map((name): [string, unknown] => [choices[name].label, input?.[name]]),
     ["Took", finished === null ? undefined : showSeconds(finished - created)],
     ...Object.entries(metadata),
   ];

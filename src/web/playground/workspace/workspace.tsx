@@ -4,9 +4,9 @@ import { useRef, useState } from "preact/hooks";
 import { listModels, type Task } from "#gateway";
 import { Notice, Problem } from "../../ui/notice.tsx";
 import { Code } from "../code/code.tsx";
-import { bodyOf, type Draft, draftOf, type Edit, maxReferences, referenceTo } from "../form/draft.ts";
+import { bodyOf, type Draft, draftOf, type Edit, referenceTo } from "../form/draft.ts";
 import { Form } from "../form/form.tsx";
-import { problemsOf } from "../form/rules.ts";
+import { maxReferences, problemsOf } from "../form/rules.ts";
 import { useSubmission } from "../form/submission.ts";
 import { Gallery, galleryKey, useGallery } from "../gallery/gallery.tsx";
 import { rememberTask, useSession } from "../session.ts";
@@ -22,7 +22,7 @@ export function Workspace({ draft, edit }: { draft: Draft; edit: Edit }) {
     draft,
     priced.map(({ id }) => id),
   );
-  const problems = problemsOf(draft);
+  const problems = problemsOf(draft, body.model);
   const shown = useShownTasks();
   const submission = useSubmission(shown.add);
   const { opened, tasks, gallery, title } = shown;

@@ -1,0 +1,72 @@
+/** The codec of `tenants`: its columns and the JSON in them. */
+import { bit, type Columns, json, knownOf, orNull, rowCodec, text, whole } from "../../domain/stored.ts";
+import { type TenantSettings, tenantSettingsFields } from "../../domain/tenant.ts";
+import { type WebhookEvent, webhookEvents } from "../../domain/webhooks.ts";
+
+export interface Tenant extends TenantSettings {
+  id: string;
+  name: string;
+  /** Of the Turnstile widget whose answers browser keys mint tokens for. */
+  turnstileSecret: string | null;
+  /** Tasks are erased so many days after they were made; null: kept for good. */
+  retentionDays: number | null;
+  webhook: TenantWebhook;
+  createdMs: number;
+  /** Null while it lives. A deleted one keeps its id and its ledger. */
+  deletedMs: number | null;
+}
+
+/** Where a tenant's events go. Only the sender of deliveries reads the secrets that sign them. */
+export interface TenantWebhook {
+  /** Null: nowhere. */
+  url: string | null;
+  /** Null: all. */
+  events: WebhookEvent[] | null;
+  /** It answered 410; nothing is sent to it until it is set again. */
+  isOff: boolean;
+}
+
+const settings = {
+  status: ["status", tenantSettingsFields.status],
+  limits: ["limits", json(tenantSettingsFields.limits)],
+  prices: ["prices", json(tenantSettingsFields.prices)],
+  models: ["models", orNull(json(tenantSettingsFields.models))],
+  prepaid: ["prepaid", bit],
+  openingBalance: ["opening_balance", tenantSettingsFields.openingBalance],
+  lowBalance: ["low_balance", tenantSettingsFields.lowBalance],
+} as const satisfies Columns<TenantSettings>;
+
+export const tenantColumns = {
+  ...settings,
+  id: ["id", text],
+  name: ["name", text],
+  turnstileSecret: ["turnstile_secret", orNull(text)],
+  retentionDays: ["retention_days", orNull(whole)],
+  createdMs: ["created_ms", whole],
+  deletedMs: ["deleted_ms", orNull(whole)],
+} as const satisfies Columns<Omit<Tenant, "webhook">>;
+
+const tenant = rowCodec<Omit<Tenant, "webhook">>("tenants", tenantColumns);
+const webhook = rowCodec<TenantWebhook>("tenants", {
+  url: ["webhook_url", orNull(text)],
+  events: ["webhook_events", orNull(json(knownOf(webhookEvents)))],
+  isOff: [
+    "webhook_off",
+    bit,
+    `EXISTS (SELECT 1 FROM gone_urls
+       WHERE gone_urls.tenant_id = tenants.id AND gone_urls.url = tenants.webhook_url)`,
+  ],
+});
+
+export const tenantSelection = `${tenant.columns}, ${webhook.columns}`;
+
+/** @throws StoredDataUnreadable */
+export function tenantFromRow(row: unknown): Tenant {
+  return { ...tenant.read(row), webhook: webhook.read(row) };
+}
+
+/** What a tenant's object keeps of its tenant's row. */
+export const copiedTenant = rowCodec<TenantSettings & { version: number }>("tenants", {
+  ...settings,
+  version: ["config_version", whole],
+});

@@ -1,0 +1,23 @@
+/** What every decision on a request of a key begins with, in one statement: most of a small read is the call. */
+import type { StoredKey } from "../domain/keys.ts";
+import { keyFrom, type Settings, settingsFrom } from "./config-copy.ts";
+import { newestState, stateFrom, type TenantState } from "./tenant-state.ts";
+
+export interface AdmissionRows {
+  /** Undefined: the tenant does not exist. */
+  settings: Settings | undefined;
+  /** Undefined: the key does not exist, or is not in use any more. */
+  key: StoredKey | undefined;
+  state: TenantState;
+}
+
+/** @throws StoredDataUnreadable */
+export function readAdmissionRows(sql: SqlStorage, keyId: string): AdmissionRows {
+  const { config, key, state } = sql
+    .exec<Record<"config" | "key" | "state", string | null>>(
+      `SELECT (SELECT body FROM config) AS config, (SELECT body FROM keys WHERE id = ?) AS key, ${newestState} AS state`,
+      keyId,
+    )
+    .one();
+  return { settings: settingsFrom(config), key: keyFrom(keyId, key), state: stateFrom(state) };
+}

@@ -1,0 +1,45 @@
+/** The object's copy of its tenant: the codec of the tables `config` and `keys`. */
+import { type StoredKey, storedKeyFields } from "../domain/keys.ts";
+import { type Decode, json, readStored, record, whole } from "../domain/stored.ts";
+import { type TenantConfig, tenantSettingsFields } from "../domain/tenant.ts";
+
+export type Settings = Omit<TenantConfig, "keys">;
+
+const settings = json(record<Settings>({ ...tenantSettingsFields, version: whole }));
+const key = json(record<StoredKey>(storedKeyFields));
+
+const readBody = <T>(decode: Decode<T>, table: string, id: string, body: string | null): T | undefined =>
+  body === null ? undefined : readStored({ table, field: "body", id }, decode, body);
+
+/** @param body Of `config`. @throws StoredDataUnreadable */
+export const settingsFrom = (body: string | null) => readBody(settings, "config", "", body);
+
+/** @param body Of `keys`. @throws StoredDataUnreadable */
+export const keyFrom = (id: string, body: string | null) => readBody(key, "keys", id, body);
+
+export function readSettings(sql: SqlStorage): Settings | undefined {
+  const [row] = sql.exec<{ body: string }>("SELECT body FROM config").toArray();
+  return settingsFrom(row?.body ?? null);
+}
+
+/** Whether the object has a copy of its tenant. */
+export function hasSettings(sql: SqlStorage): boolean {
+  return sql.exec("SELECT 1 FROM config").toArray().length > 0;
+}
+
+/** The version of the object's copy; undefined when there is none, or none that can be read, which a push replaces. */
+export function copiedVersion(sql: SqlStorage): number | undefined {
+  const [row] = sql
+    .exec<{ version: SqlStorageValue }>(
+      "SELECT iif(json_valid(body), body ->> 'version', NULL) AS version FROM config",
+    )
+    .toArray();
+  return typeof row?.version === "number" ? row.version : undefined;
+}
+
+/** Replaces the object's copy of the tenant. */
+export function writeConfig(sql: SqlStorage, { keys, ...copied }: TenantConfig): void {
+  sql.exec("INSERT OR REPLACE INTO config (one, body) VALUES (1, ?)", JSON.stringify(copied));
+  sql.exec("DELETE FROM keys");
+  for (const one of keys) sql.exec("INSERT INTO keys (id, body) VALUES (?, ?)", one.id, JSON.stringify(one));
+}

@@ -1,0 +1,39 @@
+/** The table `scopes`: usage counters of keys, sums of files, and the state of a tenant without holds and entries, by name. */
+import type { UsageCounters } from "../domain/admission.ts";
+import { emptyFileCounters, type FileCounters } from "../domain/file-limits.ts";
+import { type Decode, json, readStored, record, text, whole, withDefaults } from "../domain/stored.ts";
+import { usageCounters } from "../domain/stored-counters.ts";
+
+const keyCounters = json(usageCounters);
+const fileCounters = json(
+  record<FileCounters>(withDefaults(emptyFileCounters, { date: text, files: whole, bytes: whole })),
+);
+
+function readScope<T>(sql: SqlStorage, scope: string, decode: Decode<T>): T | undefined {
+  const [row] = sql.exec<{ body: string }>("SELECT body FROM scopes WHERE scope = ?", scope).toArray();
+  return row && readStored({ table: "scopes", field: "body", id: scope }, decode, row.body);
+}
+
+export function writeScope(sql: SqlStorage, scope: string, body: object): void {
+  sql.exec("INSERT OR REPLACE INTO scopes (scope, body) VALUES (?, ?)", scope, JSON.stringify(body));
+}
+
+/** What a key with limits of its own has used. @throws StoredDataUnreadable */
+export function readKeyCounters(sql: SqlStorage, keyId: string): UsageCounters | undefined {
+  return readScope(sql, keyId, keyCounters);
+}
+
+export function writeKeyCounters(sql: SqlStorage, keyId: string, counters: UsageCounters): void {
+  writeScope(sql, keyId, counters);
+}
+
+const filesScope = (keyId: string | null) => (keyId === null ? "files" : `files ${keyId}`);
+
+/** Files that count, of the tenant or of one key, before those that have ended are dropped. @throws StoredDataUnreadable */
+export function readFileCounters(sql: SqlStorage, keyId: string | null): FileCounters {
+  return readScope(sql, filesScope(keyId), fileCounters) ?? emptyFileCounters;
+}
+
+export function writeFileCounters(sql: SqlStorage, keyId: string | null, counters: FileCounters): void {
+  writeScope(sql, filesScope(keyId), counters);
+}

@@ -1,0 +1,140 @@
+/** What is defined once: models, fields and bounds of a request, events. The sources and documents are searched for more. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { maxUrlCharacters } from "../src/domain/address.ts";
+import { presetSizes, requestBounds } from "../src/domain/generation-fields.ts";
+import { modelCatalog, models } from "../src/domain/model-catalog.ts";
+import { fieldNames } from "../src/domain/task-request.ts";
+import { referenceSides } from "../src/domain/uploads.ts";
+import { webhookEvents } from "../src/domain/webhooks.ts";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const read = (name: string) => readFileSync(join(root, name), "utf8");
+
+const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
+  .filter((name) => /\.(tsx?|html)$/.test(name) && name !== "env.d.ts")
+  .map((name) => ({ name: `src/${name}`, text: read(`src/${name}`) }));
+
+const linesOf = (files: typeof sources) =>
+  files.flatMap(({ name, text }) => text.split("\n").map((line) => ({ name, line: line.trim() })));
+
+describe("a model", () => {
+  it("is named in the catalog alone", () => {
+    expect(read("src/domain/model-catalog.ts")).toContain(models[0]);
+    const elsewhere = linesOf(sources)
+      .filter(({ name }) => name !== "src/domain/model-catalog.ts")
+      .filter(({ line }) => models.some((model) => line.includes(model)));
+    expect(elsewhere).toEqual([]);
+  });
+
+  it("is named in README.md", () => {
+    for (const model of models) expect(read("README.md")).toContain(`\`${model}\``);
+  });
+});
+
+/** Every number below an object. */
+const numbersIn = (value: unknown): number[] =>
+  typeof value === "number" ? [value] : Object.values(value as object).flatMap(numbersIn);
+
+describe("a bound of a request", () => {
+  const catalog = Object.values(modelCatalog);
+  const sides = catalog.flatMap(({ sizes }) => numbersIn([sizes.generated, sizes.edited]).map(Math.sqrt));
+  const limits = [
+    requestBounds,
+    referenceSides,
+    maxUrlCharacters,
+    catalog.map(({ bounds }) => bounds),
+    sides,
+  ];
+  // 0 and 1 are everywhere, and bounds of nothing else.
+  const bounds = new Set(numbersIn(limits).filter((value) => value > 1));
+  const words = ["zero", "one", "two", "three", "four", "five"];
+  const numberOf = (text: string) =>
+    words.includes(text) ? words.indexOf(text) : Number(text.replaceAll(/[_,]/g, ""));
+
+  /** The sources that have to do with a request's fields. */
+  const files = sources.filter(({ name }) =>
+    /^src\/(routes\/(tasks|openai|files)\/|routes\/account\/(quote|list-models|create-client-token)|upstream\/|web\/playground\/)/.test(
+      name,
+    ),
+  );
+  const number = "(\\d[\\d_,]*|two|three|four|five)";
+  const rule = new RegExp(
+    [
+      `\\.(?:min|max|length|gte|lte)\\(${number}\\)`,
+      `(?:min|max)(?:Length|imum|Items|Properties): ${number}`,
+      `(?:at most|up to|one to|1 to|from|[<>]=?) ${number}`,
+      `\\b(?:[a-z]+(?:Most|Least|Max|Min)|(?:most|least|max|min|longest|shortest)[A-Z]\\w*) = ${number}`,
+      `\\b\\d+ (?:to|[×x]) ${number}`,
+    ].join("|"),
+    "g",
+  );
+  const typed = (line: string) =>
+    [...line.matchAll(rule)].map(([, ...groups]) =>
+      numberOf(groups.find((group) => group !== undefined) ?? ""),
+    );
+
+  it("is found where it is typed", () => {
+    expect(bounds.size).toBeGreaterThan(10);
+    expect(files.length).toBeGreaterThan(40);
+    for (const line of [
+      "z.string().max(2_000)",
+      "at most 4 with image_urls",
+      "const maxSeed = 2_147_483_647",
+    ])
+      expect(typed(line).some((value) => bounds.has(value))).toBe(true);
+  });
+
+  it("is typed where it is defined alone", () => {
+    // Numbers of something else: a reply's status, Turnstile's answers, the parts of a form.
+    const others = /status|Turnstile|^const maxParts = /;
+    const again = linesOf(files).filter(
+      ({ line }) => !others.test(line) && typed(line).some((value) => bounds.has(value)),
+    );
+    expect(again).toEqual([]);
+  });
+
+  it("of many digits is in no other source at all", () => {
+    const definitions = ["model-catalog", "generation-fields", "address", "uploads"].map(
+      (name) => `src/domain/${name}.ts`,
+    );
+    // Round numbers are pauses and examples as well, and a URL's length is others' too.
+    const large = [...bounds].filter(
+      (value) => value > 2_000 && value % 1_000 !== 0 && value !== maxUrlCharacters,
+    );
+    expect(large).toEqual([requestBounds.side.most, requestBounds.seed.most]);
+    const again = linesOf(sources)
+      .filter(({ name }) => !definitions.includes(name))
+      .filter(({ line }) =>
+        [...line.matchAll(/\d[\d_,]*\d/g)].some(([text]) => large.includes(numberOf(text))),
+      );
+    expect(again).toEqual([]);
+  });
+});
+
+describe("a preset size", () => {
+  it("is named once, and once more where the pages draw it", () => {
+    const named = linesOf(sources).filter(({ line }) => line.includes(presetSizes[0]));
+    const files = new Set(named.map(({ name }) => name));
+    expect(files).toEqual(
+      new Set(["src/domain/generation-fields.ts", "src/web/playground/form/size-field.tsx"]),
+    );
+  });
+});
+
+describe("a field of a request", () => {
+  it("that a page or a route names is one that there is", () => {
+    const named = sources.flatMap(({ text }) => text.match(/\benable_\w+/g) ?? []);
+    expect(named.length).toBeGreaterThan(0);
+    expect(named.filter((name) => !(fieldNames as string[]).includes(name))).toEqual([]);
+  });
+});
+
+describe("an event", () => {
+  it.each(webhookEvents)("%s is in the tables of docs/webhooks.md and docs/data.md", (event) => {
+    expect(read("docs/webhooks.md")).toContain(`| \`${event}\` |`);
+    expect(read("docs/data.md")).toMatch(new RegExp(`^\\| \`event\` \\|.*\`${event}\``, "m"));
+  });
+});
