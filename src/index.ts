@@ -3,13 +3,16 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { type Api, createApp, createMisconfiguredApp } from "./app.ts";
 import { type Config, readConfig } from "./config.ts";
 import { consume } from "./flows/cron/consume.ts";
-import { runTick, sendLane, settleLane, storeLane } from "./flows/cron/tick.ts";
+import { sendLane, settleLane, storeLane } from "./flows/cron/lanes.ts";
+import { runTick } from "./flows/cron/tick.ts";
 import { deliverLane } from "./flows/webhooks/deliver.ts";
-import { createInvocation, type Invocation, type Lanes, writeLog } from "./platform/invocation.ts";
+import { createInvocation, type Invocation } from "./platform/invocation.ts";
+import type { Lanes } from "./platform/lanes.ts";
+import { writeLog } from "./platform/log.ts";
 
 export { Tenant } from "./tenant/object.ts";
 
-/** Lanes run in invocations of their own: a loop-back call gives each its own connections and time. */
+/** The lanes. A loop-back call runs each in an invocation of its own, which has its own connections and time. */
 export class Lane extends WorkerEntrypoint<Env> implements Lanes {
   send(untilMs: number): Promise<void> {
     return sendLane(this.#invocation(), untilMs);

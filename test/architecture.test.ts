@@ -33,9 +33,10 @@ const capabilities = [
 
 /** Packages by part; everything else is web standards. */
 const mayUse: Record<string, RegExp> = {
-  domain: /^(ipaddr\.js|image-size\/types\/\w+|standardwebhooks|zod)$/,
+  domain: /^(ipaddr\.js|standardwebhooks|zod)$/,
   "errors.ts": /^hono\/utils\/http-status$/,
   "config.ts": /^zod$/,
+  flows: /^p-map$/,
   upstream: /^zod$/,
   tenant: /^cloudflare:workers$/,
   http: /^(hono(\/.*)?|@hono\/zod-openapi|@remix-run\/multipart-parser|@vanillaes\/csv|zod)$/,

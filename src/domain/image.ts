@@ -1,10 +1,7 @@
 /**
- * What picture bytes are: type and size by `image-size`, from the bytes alone, and whether they are all there.
- * A name, a header or an extension is never believed.
+ * What picture bytes are: their type, their size, and how far they are one picture. The bytes alone say so; a name, a
+ * header or an extension is never believed. Each format is walked once from the start, and each step moves forward.
  */
-import { JPG } from "image-size/types/jpg";
-import { PNG } from "image-size/types/png";
-import { WEBP } from "image-size/types/webp";
 import type { ImageContentType } from "./task.ts";
 
 export interface ImageFacts {
@@ -13,62 +10,188 @@ export interface ImageFacts {
   height: number;
 }
 
-/** The library knows many more formats; only what is stored here comes into the bundle. */
-const formats: [ImageContentType, typeof PNG][] = [
-  ["image/png", PNG],
-  ["image/jpeg", JPG],
-  ["image/webp", WEBP],
-];
+/**
+ * `cut`: the bytes end before the format's own end, as a transfer that broke off does. `complete`: they reach it.
+ * `exact`: moreover they are pictures from the first byte to the last. Bytes behind the end could be a page, an archive or a
+ * script to a program that reads the file as one.
+ */
+export type Extent = "cut" | "complete" | "exact";
 
-/** Four times what the models draw; a picture that claims more is a trap for whoever opens it. */
+interface Size {
+  width: number;
+  height: number;
+}
+interface Walked extends Size {
+  extent: Extent;
+}
+
+/** Four times what the models draw; a picture that claims more is a trap for the program that opens it. */
 const maxSide = 16_384;
 
-/** Reads type and size; undefined for whatever is not a PNG, JPEG or WebP of a size that a picture has. */
-export function readImage(bytes: Uint8Array): ImageFacts | undefined {
-  try {
-    const [contentType, format] = formats.find(([, { validate }]) => validate(bytes)) ?? [];
-    if (!contentType || !format) return undefined;
-    const { width, height } = format.calculate(bytes);
-    if (Math.min(width, height) < 1 || Math.max(width, height) > maxSide) return undefined;
-    return { contentType, width, height };
-  } catch {
-    // `image-size` throws for heads that end too early.
-    return undefined;
-  }
-}
-
-/** Whether the bytes reach the format's own end: a transfer that broke off does not. */
-export function isComplete(bytes: Uint8Array, contentType: ImageContentType): boolean {
+/** Reads a picture. @returns undefined for bytes that are no PNG, JPEG or WebP of a size that a picture has. */
+export function readImage(bytes: Uint8Array): { facts: ImageFacts; extent: Extent } | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  switch (contentType) {
-    case "image/png":
-      return endsAtPngEnd(bytes, view);
-    case "image/jpeg":
-      return endsAtJpegEnd(bytes);
-    case "image/webp":
-      // RIFF: the length after the first eight bytes, little endian, padded to even.
-      return bytes.length >= 12 && view.getUint32(4, true) + 8 <= bytes.length;
+  const walks = { "image/png": walkPng, "image/jpeg": walkJpeg, "image/webp": walkWebp } as const;
+  for (const [contentType, walk] of Object.entries(walks) as [ImageContentType, typeof walkPng][]) {
+    const walked = walk(view);
+    if (!walked) continue;
+    const { width, height, extent } = walked;
+    if (Math.min(width, height) < 1 || Math.max(width, height) > maxSide) return undefined;
+    return { facts: { contentType, width, height }, extent };
   }
+  return undefined;
 }
 
-/** Walks the chunks (PNG, third edition, 5.3): length, type, data, checksum; IEND is the last. */
-function endsAtPngEnd(bytes: Uint8Array, view: DataView): boolean {
-  const iend = 0x49454e44;
-  let at = 8;
-  while (at + 12 <= bytes.length) {
-    if (view.getUint32(at + 4) === iend) return true;
-    at += 12 + view.getUint32(at);
+/** The four characters of a chunk's name, as they are read from its bytes. */
+const chunkName = (text: string) =>
+  [...text].reduce((number, character) => number * 256 + character.charCodeAt(0), 0);
+
+const png = {
+  signature: [0x89504e47, 0x0d0a1a0a],
+  apple: chunkName("CgBI"),
+  header: chunkName("IHDR"),
+  data: chunkName("IDAT"),
+  end: chunkName("IEND"),
+} as const;
+
+/** Walks the chunks (PNG, third edition, 5.3): length, type, data, checksum; IEND is the last, behind IDAT. */
+function walkPng(view: DataView): Walked | undefined {
+  if (view.byteLength < 24 || png.signature.some((word, index) => view.getUint32(index * 4) !== word))
+    return undefined;
+  // Apple's tools put a chunk of their own, of four bytes, before the header.
+  const header = view.getUint32(12) === png.apple ? 24 : 8;
+  if (view.byteLength < header + 16 || view.getUint32(header + 4) !== png.header) return undefined;
+  const size = { width: view.getUint32(header + 8), height: view.getUint32(header + 12) };
+  let hasData = false;
+  for (let at = 8; at + 12 <= view.byteLength; ) {
+    const type = view.getUint32(at + 4);
+    const next = at + 12 + view.getUint32(at);
+    if (type === png.end)
+      return { ...size, extent: hasData && next === view.byteLength ? "exact" : "complete" };
+    hasData ||= type === png.data;
+    at = next;
   }
-  return false;
+  return { ...size, extent: "cut" };
 }
 
-/** The last marker has to be end-of-image (ITU-T T.81, B.1.1.3); padding behind it does no harm. */
-function endsAtJpegEnd(bytes: Uint8Array): boolean {
-  for (let at = bytes.length - 2; at >= 2; at--) {
-    // Inside coded data 0xff is followed by 0 or by a restart marker; any other pair is a marker.
-    const next = bytes[at + 1] ?? 0;
-    if (bytes[at] === 0xff && next !== 0 && next !== 0xff && (next < 0xd0 || next > 0xd7))
-      return next === 0xd9;
+/** One JPEG, or several in a row, as cameras write them (CIPA DC-007), with zeros behind each. */
+function walkJpeg(view: DataView): Walked | undefined {
+  const first = walkOneJpeg(view, 0);
+  if (!first?.size) return undefined;
+  let { end, isSound } = first;
+  while (end !== undefined) {
+    while (end < view.byteLength && view.getUint8(end) === 0) end++;
+    if (end === view.byteLength) return { ...first.size, extent: isSound ? "exact" : "complete" };
+    const next = walkOneJpeg(view, end);
+    if (!next) return { ...first.size, extent: "complete" };
+    isSound &&= next.isSound;
+    end = next.end;
   }
-  return false;
+  return { ...first.size, extent: "cut" };
+}
+
+/** Markers (ITU-T T.81, B.1.1.3). */
+const jpeg = { start: 0xffd8, frames: [0xc0, 0xc1, 0xc2], scan: 0xda, end: 0xd9 } as const;
+
+interface OneJpeg {
+  size: Size | undefined;
+  /** The position behind its end; undefined without one. */
+  end: number | undefined;
+  /** It has a scan, and its segments fill it. */
+  isSound: boolean;
+}
+
+/** Walks the segments of one JPEG (ITU-T T.81, B.1.1). @returns undefined where none starts. */
+function walkOneJpeg(view: DataView, start: number): OneJpeg | undefined {
+  if (start + 4 > view.byteLength || view.getUint16(start) !== jpeg.start) return undefined;
+  let size: Size | undefined;
+  let hasScan = false;
+  let isTidy = true;
+  let at = start + 2;
+  while (at + 2 <= view.byteLength) {
+    const marker = view.getUint8(at + 1);
+    if (view.getUint8(at) !== 0xff) {
+      // Decoders skip what is between two segments, and so does this.
+      isTidy = false;
+      at = nextMarker(view, at);
+      continue;
+    }
+    if (marker === 0xff) {
+      at++;
+      continue;
+    }
+    at += 2;
+    if (marker === jpeg.end) return { size, end: at, isSound: hasScan && isTidy };
+    if (at + 2 > view.byteLength) break;
+    if (jpeg.frames.some((frame) => frame === marker) && at + 7 <= view.byteLength)
+      size ??= { height: view.getUint16(at + 3), width: view.getUint16(at + 5) };
+    at += view.getUint16(at);
+    if (marker !== jpeg.scan) continue;
+    hasScan = true;
+    at = nextMarker(view, at);
+  }
+  return { size, end: undefined, isSound: false };
+}
+
+/** Inside coded data 0xff is followed by 0 or by a restart marker; any other pair is the next marker. */
+function nextMarker(view: DataView, start: number): number {
+  const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  for (let at = bytes.indexOf(0xff, start); at >= 0; at = bytes.indexOf(0xff, at + 2)) {
+    const next = bytes[at + 1];
+    const isInside = next === 0 || (next !== undefined && next >= 0xd0 && next <= 0xd7);
+    if (!isInside) return at;
+  }
+  return bytes.length;
+}
+
+const webp = {
+  riff: chunkName("RIFF"),
+  webp: chunkName("WEBP"),
+  lossy: chunkName("VP8 "),
+  lossless: chunkName("VP8L"),
+  extended: chunkName("VP8X"),
+  frame: chunkName("ANMF"),
+} as const;
+
+const padded = (length: number) => length + (length % 2);
+
+/** Walks the chunks (RFC 9649, 2.3): name, length, data, padded to even; together they fill the file. */
+function walkWebp(view: DataView): Walked | undefined {
+  if (view.byteLength < 25 || view.getUint32(0) !== webp.riff || view.getUint32(8) !== webp.webp)
+    return undefined;
+  const size = webpSize(view);
+  if (!size) return undefined;
+  const length = view.getUint32(4, true);
+  if (length + 8 > view.byteLength) return { ...size, extent: "cut" };
+  let hasFrame = false;
+  let at = 12;
+  while (at + 8 <= view.byteLength) {
+    const name = view.getUint32(at);
+    hasFrame ||= name === webp.lossy || name === webp.lossless || name === webp.frame;
+    at += 8 + padded(view.getUint32(at + 4, true));
+  }
+  const isFilled = at === view.byteLength && padded(length) + 8 === view.byteLength;
+  return { ...size, extent: hasFrame && isFilled ? "exact" : "complete" };
+}
+
+/** The size in the first chunk, which starts at 12 (RFC 9649, 2.5 to 2.7; RFC 6386, 9.1). */
+function webpSize(view: DataView): Size | undefined {
+  const name = view.getUint32(12);
+  if (name === webp.lossless) {
+    if (view.getUint8(20) !== 0x2f) return undefined;
+    const bits = view.getUint32(21, true);
+    return { width: 1 + (bits & 0x3fff), height: 1 + ((bits >> 14) & 0x3fff) };
+  }
+  if (view.byteLength < 30) return undefined;
+  switch (name) {
+    case webp.lossy:
+      if (view.getUint16(23) !== 0x9d01 || view.getUint8(25) !== 0x2a) return undefined;
+      return { width: view.getUint16(26, true) & 0x3fff, height: view.getUint16(28, true) & 0x3fff };
+    case webp.extended:
+      // Reserved bits are zero.
+      if ((view.getUint8(20) & 0xc1) !== 0) return undefined;
+      return { width: 1 + (view.getUint32(23, true) >>> 8), height: 1 + (view.getUint32(26, true) >>> 8) };
+    default:
+      return undefined;
+  }
 }

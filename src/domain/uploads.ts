@@ -1,7 +1,6 @@
 /** Uploaded reference images: where they are, how long they live, and what is taken for one. */
 import { readImage } from "./image.ts";
 import { widestBounds } from "./model-catalog.ts";
-import { isWholePicture } from "./picture-structure.ts";
 import { type ImageContentType, imageExtensions } from "./task.ts";
 
 /** The whole body, whatever surrounds the file. */
@@ -42,9 +41,10 @@ export type Picture = Pick<StoredFile, "contentType" | "width" | "height">;
 /** What bytes are, by themselves; or what is wrong with them, as the end of a sentence that starts with the field's name. */
 export function readPicture(bytes: Uint8Array): Picture | { problem: string } {
   if (bytes.length === 0) return { problem: "must not be empty" };
-  const facts = readImage(bytes);
-  if (!facts) return { problem: "must be a PNG, JPEG or WebP image" };
-  if (!isWholePicture(bytes, facts.contentType)) {
+  const image = readImage(bytes);
+  if (!image) return { problem: "must be a PNG, JPEG or WebP image" };
+  const { facts, extent } = image;
+  if (extent !== "exact") {
     return { problem: "must be one whole image, with nothing missing and nothing behind its end" };
   }
   const { least, most } = referenceSides;

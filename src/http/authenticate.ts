@@ -7,7 +7,7 @@ import { readLink } from "../domain/signed-links.ts";
 import { sameSecret, sha256Hex } from "../domain/signing.ts";
 import { readToken } from "../domain/tokens.ts";
 import { ApiError } from "../errors.ts";
-import { timed } from "../platform/invocation.ts";
+import { timed } from "../platform/spending.ts";
 import { type AppContext, type AppEnv, originOf } from "./context.ts";
 
 const challenge = { "www-authenticate": "Bearer" };

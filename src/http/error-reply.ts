@@ -2,7 +2,8 @@
 import { HTTPException } from "hono/http-exception";
 import { StoredDataUnreadable } from "../domain/stored.ts";
 import { ApiError, errorBody, errorHeaders, errorStatus } from "../errors.ts";
-import { BindingUnavailable, describe } from "../platform/invocation.ts";
+import { BindingUnavailable } from "../platform/binding.ts";
+import { describe } from "../platform/log.ts";
 import { logUnreadable } from "../platform/unreadable.ts";
 import type { AppContext } from "./context.ts";
 

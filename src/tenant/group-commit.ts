@@ -18,6 +18,8 @@
  * found by whoever finds it today, the alarm of the tenant's object.
  */
 
+import { withTimeLimit } from "../domain/time-limit.ts";
+
 interface Waiting<Change, Done> {
   decide: () => Change | null;
   tell: (done: Done | null) => void;
@@ -73,7 +75,9 @@ export class GroupCommit<Change, Done> {
       this.#giveUpWaiting();
     }, patienceMs);
     try {
-      const done = await inTime(this.#commit(decided.map(({ change }) => change)));
+      const done = await withTimeLimit(callTimeoutMs, () =>
+        this.#commit(decided.map(({ change }) => change)),
+      );
       for (const [index, { tell }] of decided.entries()) tell(done[index] ?? null);
     } catch {
       for (const { tell } of decided) tell(null);
@@ -100,16 +104,4 @@ function decideOn<Change, Done>({ decide, tell, fail }: Waiting<Change, Done>) {
     fail(error);
   }
   return [];
-}
-
-async function inTime<T>(call: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), callTimeoutMs);
-  });
-  try {
-    return await Promise.race([call, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -7,6 +7,7 @@
 import type { Model } from "../domain/model-catalog.ts";
 import type { UpstreamTask } from "../domain/poll.ts";
 import { sentInput, type TaskInput } from "../domain/task-request.ts";
+import { isTimeout, withTimeLimit } from "../domain/time-limit.ts";
 import type { RefusalCode } from "./errors.ts";
 import { readRefusal, readRetryAfterMs } from "./errors.ts";
 import { parseAcceptance, parseCredits, parseTask } from "./replies.ts";
@@ -63,18 +64,12 @@ const maxReplyBytes = 1_048_576;
 export const userAgent = "wan-gateway/1.0";
 
 export function createUpstream(options: UpstreamOptions): Upstream {
-  const call = async (path: string, init: RequestInit, timeoutMs = options.timeoutMs): Promise<Reply> => {
-    // Not `AbortSignal.timeout`, whose timer stays when the call is over, and an invocation may have only so many.
-    const stop = new AbortController();
-    const timer = setTimeout(
-      () => stop.abort(new DOMException("no reply in time", "TimeoutError")),
-      timeoutMs,
-    );
-    try {
+  const call = (path: string, init: RequestInit, timeoutMs = options.timeoutMs): Promise<Reply> =>
+    withTimeLimit(timeoutMs, async (signal) => {
       const response = await options.fetch(`${options.baseUrl}${path}`, {
         ...init,
         redirect: "manual",
-        signal: stop.signal,
+        signal,
         headers: {
           ...init.headers,
           authorization: `Bearer ${options.key}`,
@@ -83,10 +78,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
         },
       });
       return { status: response.status, headers: response.headers, body: await readJson(response) };
-    } finally {
-      clearTimeout(timer);
-    }
-  };
+    });
 
   return {
     async submit(model, input, idempotencyKey) {
@@ -145,7 +137,7 @@ async function attempt(call: () => Promise<Reply>): Promise<Reply | { lost: stri
   try {
     return await call();
   } catch (error) {
-    return { lost: error instanceof Error && error.name === "TimeoutError" ? "time-out" : "connection lost" };
+    return { lost: isTimeout(error) ? "time-out" : "connection lost" };
   }
 }
 

@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { isComplete, readImage } from "../../src/domain/image.ts";
+import { readImage } from "../../src/domain/image.ts";
 import type { ImageContentType } from "../../src/domain/task.ts";
 
 const formats = [
@@ -22,8 +22,8 @@ const join = (...parts: Uint8Array[]) => Uint8Array.from(parts.flatMap((part) =>
 
 /** Whether bytes would be stored as a picture. */
 function isStorable(bytes: Uint8Array): boolean {
-  const facts = readImage(bytes);
-  return facts !== undefined && isComplete(bytes, facts.contentType);
+  const image = readImage(bytes);
+  return image !== undefined && image.extent !== "cut";
 }
 
 describe.each(formats)("a real %s", (format, contentType) => {
@@ -35,8 +35,7 @@ describe.each(formats)("a real %s", (format, contentType) => {
     [513, 257],
   ])("of %i × %i is known by its bytes alone", async (width, height) => {
     const bytes = await draw(format, width, height);
-    expect(readImage(bytes)).toEqual({ contentType, width, height });
-    expect(isComplete(bytes, contentType)).toBe(true);
+    expect(readImage(bytes)).toEqual({ facts: { contentType, width, height }, extent: "exact" });
   });
 
   it("is the same inside a larger buffer", async () => {
@@ -44,8 +43,7 @@ describe.each(formats)("a real %s", (format, contentType) => {
     const buffer = new Uint8Array(bytes.length + 64).fill(0xff);
     buffer.set(bytes, 31);
     const view = buffer.subarray(31, 31 + bytes.length);
-    expect(readImage(view)).toEqual({ contentType, width: 64, height: 48 });
-    expect(isComplete(view, contentType)).toBe(true);
+    expect(readImage(view)).toEqual({ facts: { contentType, width: 64, height: 48 }, extent: "exact" });
     // One byte less in view, though the buffer goes on.
     expect(isStorable(buffer.subarray(31, 30 + bytes.length))).toBe(false);
   });
@@ -74,9 +72,117 @@ describe.each(formats)("a real %s", (format, contentType) => {
       text("\r\n"),
     ]) {
       const padded = join(bytes, padding);
-      expect(readImage(padded)).toEqual({ contentType, width: 64, height: 48 });
-      expect(isComplete(padded, contentType)).toBe(true);
+      expect(readImage(padded)?.facts).toEqual({ contentType, width: 64, height: 48 });
+      expect(isStorable(padded)).toBe(true);
     }
+  });
+});
+
+/** A WebP of chunks, whose first one says the size; the frame's bytes are none of the reader's business. */
+function webpOf(...chunks: [string, Uint8Array][]): Uint8Array {
+  const data = join(
+    text("WEBP"),
+    ...chunks.flatMap(([name, bytes]) => [
+      text(name),
+      little(bytes.length),
+      bytes,
+      new Uint8Array(bytes.length % 2),
+    ]),
+  );
+  return join(text("RIFF"), little(data.length), data);
+}
+
+const little = (number: number) => bytesOf(number, number >> 8, number >> 16, number >> 24);
+const segment = (marker: number, data: Uint8Array) =>
+  join(bytesOf(0xff, marker, (data.length + 2) >> 8, data.length + 2), data);
+
+describe("the size", () => {
+  it("of a WebP is in the first chunk, of each kind", () => {
+    // 300 × 200, less one, in 14 bits each.
+    const lossless = join(bytesOf(0x2f), little(299 + (199 << 14)));
+    expect(readImage(webpOf(["VP8L", lossless]))).toEqual({
+      facts: { contentType: "image/webp", width: 300, height: 200 },
+      extent: "exact",
+    });
+    const extended = bytesOf(0x10, 0, 0, 0, 43, 1, 0, 199, 0, 0);
+    expect(readImage(webpOf(["VP8X", extended], ["VP8L", lossless]))).toMatchObject({
+      facts: { width: 300, height: 200 },
+      extent: "exact",
+    });
+    // Its scale is in the upper two bits.
+    const lossy = bytesOf(0, 0, 0, 0x9d, 0x01, 0x2a, 44, 0x41, 200, 0x80);
+    expect(readImage(webpOf(["VP8 ", lossy]))?.facts).toMatchObject({ width: 300, height: 200 });
+  });
+
+  it("of a WebP is not read where its chunk is not what it says", () => {
+    const size = little(299 + (199 << 14));
+    expect(readImage(webpOf(["VP8L", join(bytesOf(0x2e), size)]))).toBeUndefined();
+    expect(readImage(webpOf(["VP8 ", new Uint8Array(10)]))).toBeUndefined();
+    expect(readImage(webpOf(["VP8X", bytesOf(0x40, 0, 0, 0, 43, 1, 0, 199, 0, 0)]))).toBeUndefined();
+    expect(readImage(webpOf(["ALPH", new Uint8Array(10)]))).toBeUndefined();
+  });
+
+  it.each([0xc0, 0xc1, 0xc2])("of a JPEG is in its frame: marker %i", (marker) => {
+    const frame = segment(marker, bytesOf(8, 0, 200, 1, 44, 1, 1, 0x11, 0));
+    const jpeg = join(
+      bytesOf(0xff, 0xd8),
+      frame,
+      segment(0xda, bytesOf(1, 1, 0, 0, 63, 0)),
+      bytesOf(7, 0xff, 0xd9),
+    );
+    expect(readImage(jpeg)).toEqual({
+      facts: { contentType: "image/jpeg", width: 300, height: 200 },
+      extent: "exact",
+    });
+    expect(readImage(jpeg.with(3, 0xc4))).toBeUndefined();
+  });
+
+  it("of a PNG is in its header, also behind a chunk of Apple's", async () => {
+    const png = await draw("png", 64, 48);
+    const apple = join(bytesOf(0, 0, 0, 4), text("CgBI"), new Uint8Array(8));
+    const image = readImage(join(png.subarray(0, 8), apple, png.subarray(8)));
+    expect(image).toEqual({ facts: { contentType: "image/png", width: 64, height: 48 }, extent: "exact" });
+  });
+});
+
+describe("bytes are exactly one picture", () => {
+  it.each(["png", "jpeg", "webp"])("not with anything behind its end: %s", async (format) => {
+    const bytes = await draw(format, 64, 48);
+    for (const behind of [text("<html>"), bytesOf(0xff), bytesOf(1), text("PK")]) {
+      expect(readImage(join(bytes, behind))?.extent).toBe("complete");
+    }
+  });
+
+  it("with several JPEGs in a row, and zeros behind, as cameras write them", async () => {
+    const [jpeg, second] = [await draw("jpeg", 64, 48), await draw("jpeg", 8, 8)];
+    const both = join(jpeg, new Uint8Array(3), second, new Uint8Array(5));
+    expect(readImage(both)).toMatchObject({ facts: { width: 64, height: 48 }, extent: "exact" });
+    expect(readImage(join(jpeg, second.subarray(0, -2)))?.extent).toBe("cut");
+  });
+
+  it("not with bytes between a JPEG's segments, which decoders skip", async () => {
+    const jpeg = await draw("jpeg", 64, 48);
+    const odd = join(jpeg.subarray(0, 2), text("<html>"), jpeg.subarray(2));
+    expect(readImage(odd)).toMatchObject({ facts: { width: 64, height: 48 }, extent: "complete" });
+  });
+
+  it("not without picture data", async () => {
+    const png = await draw("png", 64, 48);
+    expect(readImage(join(png.subarray(0, 33), png.subarray(-12)))?.extent).toBe("complete");
+    const jpeg = join(
+      bytesOf(0xff, 0xd8),
+      segment(0xc0, bytesOf(8, 0, 200, 1, 44, 1, 1, 0x11, 0)),
+      bytesOf(0xff, 0xd9),
+    );
+    expect(readImage(jpeg)?.extent).toBe("complete");
+    const extended = bytesOf(0x10, 0, 0, 0, 43, 1, 0, 199, 0, 0);
+    expect(readImage(webpOf(["VP8X", extended]))?.extent).toBe("complete");
+  });
+
+  it("not when a WebP's chunks do not fill it", async () => {
+    const webp = await draw("webp", 64, 48);
+    const longer = webp.with(4, (webp[4] ?? 0) + 2);
+    expect(readImage(join(longer, new Uint8Array(2)))?.extent).toBe("complete");
   });
 });
 
@@ -110,8 +216,7 @@ describe("a picture that begins well", () => {
     // An application segment with a whole JPEG in it, in front of the picture's own tables.
     const segment = join(bytesOf(0xff, 0xe5, length >> 8, length & 255), preview);
     const whole = join(jpeg.subarray(0, 2), segment, jpeg.subarray(2));
-    expect(readImage(whole)).toMatchObject({ width: 64, height: 48 });
-    expect(isStorable(whole)).toBe(true);
+    expect(readImage(whole)).toMatchObject({ facts: { width: 64, height: 48 }, extent: "exact" });
     const storable = Array.from(whole.keys()).filter((cut) => isStorable(whole.subarray(0, cut)));
     expect(storable).toEqual([]);
   });

@@ -1,50 +1,52 @@
 /**
- * What is more than one invocation should take, handed over to the Queue. A workItem is a row in D1 and a message that
- * names it; D1 is the truth, so whatever becomes of the message, the row says what is to be done:
+ * Enqueueing what is more than one invocation should take. A work item is a row in D1 and a message that names it. D1 is
+ * the truth: whatever becomes of the message, the row says what is to be done.
  *
  *   what happens                        what it leads to
  *   a message comes twice               the second consumer cannot claim the row, or finds none
- *   it comes late, after its row has    the same; its tasks are due again, and have perhaps gone into
- *   lapsed                              another workItem, whose row is another one
- *   the next round finds the same       a task in a live row is not due, a place that is taken is not given
- *   tasks still waiting                 again: nothing piles up, and who is slow holds up nobody else's tasks
+ *   it comes late, after its row has    the same; its tasks are due again, and are perhaps in another work item by now,
+ *   lapsed                              which has another row
+ *   the next round finds the same       a task in a live row is not due, and a taken place is not given again: nothing
+ *   tasks still waiting                 piles up, and a slow consumer delays only its own tasks
  *   the tick dies before it sends       the row lapses, its tasks are due again
- *   sending fails, perhaps halfway      what nobody has begun is taken back and stays with the tick; a message that
- *                                       went out all the same finds no row
+ *   sending fails, perhaps halfway      rows that no consumer has claimed are withdrawn, and the tick keeps their tasks; a
+ *                                       message that went out all the same finds no row
  *   the consumer dies                   the message comes again and finds the row claimed: it is dropped, and the
  *                                       row lapses with the lease
- *   it fails                            it removes the row and has the message sent again, which finds none
- *   a dead letter                       a message whose row nobody could claim: it lapses
+ *   it fails                            it deletes the row and has the message sent again, which finds none
+ *   a dead letter                       a message whose row no consumer could claim: the row lapses
  *
- * Rounds below the bounds here hand over nothing and write nothing.
+ * Rounds below the bounds here enqueue nothing and write nothing.
  */
 
 import { insertWorkItems, type WorkItem, withdrawWorkItems } from "../../d1/cron/work-items.ts";
 import type { PollTarget } from "../../domain/poll.ts";
 import { type LaneKind, laneItemName, pollItemName } from "../../domain/work-message.ts";
-import { describe, type Invocation } from "../../platform/invocation.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { describe } from "../../platform/log.ts";
 
 /**
- * Looks that one invocation takes at once. Six connections with an upstream that answers in 200 ms are 30 looks a
- * second, and a round has two: more would delay the next one. (The platform's bounds are further away: each look is a
- * subrequest of 10,000, and a round of 60 five calls to D1 of 1,000, in an invocation of up to 28 rounds.)
+ * Polls that one invocation makes in a round. Six connections to an upstream that answers in 200 ms make 30 polls a
+ * second, and a round has two seconds: more would delay the next one. (The platform's bounds are further away: a poll is
+ * one subrequest of 10,000, and a round of 60 makes five calls to D1 of 1,000, in an invocation of up to 28 rounds.)
  */
 export const pollsAtOnce = 60;
-/** So many due tasks one lane is left alone with: sent or stored within ten seconds. */
+/** One lane alone sends or stores so many tasks within ten seconds. */
 const perLane = 60;
 /**
- * Of each of three kinds, and `max_concurrency` in wrangler.toml is 24: a quarter is left for looks, at the least. More of
- * them would not be faster: seven store 70 pictures a second, and with many waiting half of D1's time goes into claims.
+ * Lanes of each of three kinds that run as consumers. `max_concurrency` in wrangler.toml is 24, so at least a quarter is
+ * left for polls. More lanes are not faster: seven store 70 pictures a second, and with many waiting half of D1's time
+ * goes into claims.
  */
 const lanesAtMost = 6;
-/** More waiting tasks would make no more lanes. */
+/** More waiting tasks start no more lanes. */
 export const enoughWaiting = perLane * lanesAtMost;
-/** A message that has waited for so long was lost. 24 consumers look at 80,000 tasks in that time. */
+/** A message that has waited for so long was lost. 24 consumers poll 80,000 tasks in that time. */
 const waitsMs = 120_000;
-/** The Queue's bound. */
+/** The Queue's bound of one `sendBatch`. */
 const messagesAtOnce = 100;
 
-/** Hands over looks. @returns those that stay with the caller. */
+/** Enqueues polls. @returns the tasks that the caller has to poll itself. */
 export async function enqueuePolls(
   invocation: Invocation,
   roundMs: number,
@@ -61,7 +63,7 @@ export async function enqueuePolls(
   return tasks.filter(({ id }) => ids.has(id));
 }
 
-/** Has others work beside the lane that the tick starts. @param waiting How many tasks are due for it. */
+/** Has consumers work beside the lane that the tick starts. @param waiting How many tasks are due for it. */
 export async function enqueueLane(invocation: Invocation, lane: LaneKind, waiting: number): Promise<void> {
   const places = Math.min(lanesAtMost, Math.floor((waiting - 1) / perLane));
   await enqueue(
@@ -73,7 +75,7 @@ export async function enqueueLane(invocation: Invocation, lane: LaneKind, waitin
   );
 }
 
-/** @returns the names of those that could not be handed over. */
+/** @returns the names of those that could not be enqueued. */
 async function enqueue(invocation: Invocation, workItems: WorkItem[]): Promise<Set<string>> {
   const names = workItems.map(({ name }) => name);
   if (!invocation.work || names.length === 0) return new Set(names);

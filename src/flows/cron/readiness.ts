@@ -1,6 +1,7 @@
-/** Whether everything that a request needs answers. */
+/** Whether all that a request needs answers. */
 
 import { oldestOverdueMs } from "../../d1/tasks/due-tasks.ts";
+import { withTimeLimit } from "../../domain/time-limit.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 
 export interface Readiness {
@@ -11,9 +12,9 @@ export interface Readiness {
   atMs: number;
 }
 
-/** No tenant can be called this, so asking its object disturbs nobody. */
+/** No tenant can have this id, so asking its object delays no tenant's requests. */
 const probe = "_ready";
-const timeoutMs = 5_000;
+const limitMs = 5_000;
 
 /** Asks the database, the bucket and a tenant's object, each for at most five seconds. */
 export async function checkReadiness(invocation: Invocation): Promise<Readiness> {
@@ -35,10 +36,7 @@ export async function checkReadiness(invocation: Invocation): Promise<Readiness>
 }
 
 async function answers(call: () => Promise<unknown>): Promise<"ok" | "failed"> {
-  const late = new Promise<never>((_, reject) => {
-    AbortSignal.timeout(timeoutMs).addEventListener("abort", () => reject(new Error("time-out")));
-  });
-  return Promise.race([call(), late]).then(
+  return withTimeLimit(limitMs, call).then(
     () => "ok" as const,
     () => "failed" as const,
   );

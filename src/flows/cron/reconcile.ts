@@ -4,6 +4,7 @@
  * never came to be, is settled as it should have been, with an entry that says so.
  */
 
+import pMap from "p-map";
 import {
   latestPictures,
   openTasksWithHold,
@@ -14,8 +15,9 @@ import { voidMissing } from "../../d1/tasks/voids.ts";
 import { tenantIds, tenantsFrom } from "../../d1/tenants/tenants.ts";
 import { idBound } from "../../domain/ids.ts";
 import { imageKey } from "../../domain/task.ts";
-import { describe, type Invocation } from "../../platform/invocation.ts";
-import { connections, inParallel } from "../../platform/parallel.ts";
+import { connections } from "../../platform/connections.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { describe } from "../../platform/log.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
 
 export interface Problem {
@@ -44,7 +46,9 @@ export async function audit(invocation: Invocation, afterId = "", limit = tenant
   const overdue = await overdueTasks(invocation.db, beforeMs, overdueShown);
   const tenants = await tenantIds(invocation.db, afterId, limit + 1);
   const checked = tenants.slice(0, limit);
-  const problems = await inParallel(checked, connections, (id) => checkTenant(invocation, id, beforeMs));
+  const problems = await pMap(checked, (id) => checkTenant(invocation, id, beforeMs), {
+    concurrency: connections,
+  });
   return {
     problems: [
       ...overdue.map(
@@ -67,16 +71,20 @@ export async function reconcileSome(invocation: Invocation): Promise<void> {
   const turn = minute / everyMinutes;
   const tenants = await tenantsFrom(invocation.db, turn * tenantsATick, tenantsATick);
   const beforeMs = invocation.now() - settledAfterMs;
-  await inParallel(tenants, connections, async (tenant) => {
-    try {
-      for (const problem of await checkTenant(invocation, tenant, beforeMs)) {
-        invocation.log({ event: "unsound", level: "error", ...problem });
+  await pMap(
+    tenants,
+    async (tenant) => {
+      try {
+        for (const problem of await checkTenant(invocation, tenant, beforeMs)) {
+          invocation.log({ event: "unsound", level: "error", ...problem });
+        }
+      } catch (error) {
+        // One that cannot be checked keeps none of the others from it.
+        invocation.log({ event: "not_checked", level: "error", tenant, problem: describe(error) });
       }
-    } catch (error) {
-      // One that cannot be checked keeps none of the others from it.
-      invocation.log({ event: "not_checked", level: "error", tenant, problem: describe(error) });
-    }
-  });
+    },
+    { concurrency: connections },
+  );
 }
 
 async function checkTenant(invocation: Invocation, tenant: string, beforeMs: number): Promise<Problem[]> {
@@ -103,9 +111,8 @@ async function checkHolds(invocation: Invocation, tenant: string, holds: OpenHol
     ),
   );
   const leaked = holds.filter(({ taskId }) => voided.has(taskId) || ends.get(taskId)?.open === false);
-  const settled = await inParallel(
+  const settled = await pMap(
     leaked,
-    connections,
     async ({ holdNumber, taskId }): Promise<Problem[]> => {
       const end = ends.get(taskId);
       const note = end ? "found unsettled by the audit" : "found without a task by the audit";
@@ -122,6 +129,7 @@ async function checkHolds(invocation: Invocation, tenant: string, holds: OpenHol
         ? [{ kind: "hold", tenant, subject: taskId, text }]
         : [];
     },
+    { concurrency: connections },
   );
   return settled.flat();
 }
@@ -144,12 +152,16 @@ async function checkOpenTasks(
 async function checkPictures(invocation: Invocation, tenant: string, beforeMs: number): Promise<Problem[]> {
   const tasks = await latestPictures(invocation.db, tenant, idBound("task", beforeMs), tasksSampled);
   const pictures = tasks.flatMap(({ id, images }) => images.map((image) => ({ id, image })));
-  const found = await inParallel(pictures, connections, async ({ id, image }): Promise<Problem[]> => {
-    const object = await invocation.bucket.head(imageKey(image.id));
-    const text = "is completed, and one of its pictures is not stored";
-    return object && object.size === image.stored?.bytes
-      ? []
-      : [{ kind: "picture", tenant, subject: id, text }];
-  });
+  const found = await pMap(
+    pictures,
+    async ({ id, image }): Promise<Problem[]> => {
+      const object = await invocation.bucket.head(imageKey(image.id));
+      const text = "is completed, and one of its pictures is not stored";
+      return object && object.size === image.stored?.bytes
+        ? []
+        : [{ kind: "picture", tenant, subject: id, text }];
+    },
+    { concurrency: connections },
+  );
   return found.flat();
 }

@@ -1,6 +1,6 @@
 /**
- * The cron tick. Cron fires once a minute at the most, and a picture takes seconds, so a tick goes on in rounds
- * until just before the next one. Ticks may be late, doubled or overlap:
+ * The cron tick. Cron fires once a minute at most, and a picture takes seconds, so a tick goes on in rounds until just
+ * before the next one. Ticks may be late, doubled or overlap:
  *
  *   tick A                              tick B (doubled, or A runs late)
  *   1. reads what is due
@@ -8,19 +8,19 @@
  *   3. takes the tick
  *                                       4. cannot take it, ends
  *   5. works, in rounds
- *   (dies)                              next minute: the tick's lease is over, somebody else takes it
+ *   (dies)                              next minute: A's lease is over, the next tick takes it
  *
- * With nothing due a round is one read, and the tick is not even taken. What is more than one invocation should take goes
- * to the Queue (`enqueue.ts`).
+ * With nothing due a round is one read, and the tick is not even taken. A round enqueues what is more than one invocation
+ * takes (`enqueue.ts`).
  *
- * What a round finds done is claimed for the tick's store lane in the write that says so, until a time that is this tick's
- * alone; but not while others help to store, who could not take it then:
+ * Tasks that a round finds done are claimed for the tick's store lane in the write that says so, by a lease that only this
+ * tick has. While consumers store too, they are not claimed, since a consumer could not take them then:
  *
  *   the tick                            its store lane
  *   1. writes: done, leased
- *   2. starts the lane, unless it runs  3. reads what is leased to it, begins each task once, two at a time
+ *   2. starts the lane, unless it runs  3. reads tasks of that lease, begins each once, two at a time
  *                                       4. has no time left: gives back what it has not begun; the next tick claims it
- *                                       (dies: the leases run out, as that of any storer who dies)
+ *                                       (dies: the leases run out, as those of any storer that dies)
  */
 
 import { releaseTick, takeTick } from "../../d1/cron/leases.ts";
@@ -29,16 +29,14 @@ import { type DuePage, selectDue } from "../../d1/tasks/due-tasks.ts";
 import type { PollTarget } from "../../domain/poll.ts";
 import { endStates } from "../../domain/task.ts";
 import { type LaneKind, laneKinds } from "../../domain/work-message.ts";
-import { describe, type Invocation } from "../../platform/invocation.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { eraseAged, eraseSome } from "../erasure/erase.ts";
-import { type FoundByTick, giveBack, storeLeaseMs, storeNext } from "../images/store-images.ts";
-import { settleDue } from "../tasks/finish.ts";
+import { storeLeaseMs } from "../images/store-images.ts";
 import { pollAll } from "../tasks/poll-many.ts";
-import { sendDue } from "../tasks/send.ts";
 import { pushLagging } from "../tenants/push-config.ts";
 import { enoughWaiting, enqueueLane, enqueuePolls, pollsAtOnce } from "./enqueue.ts";
-import { lanesDone, startLane } from "./lane-starter.ts";
 import { reconcileSome } from "./reconcile.ts";
 
 const minuteMs = 60_000;
@@ -46,9 +44,6 @@ const minuteMs = 60_000;
 const marginMs = 1_500;
 /** Tasks in one read. */
 const pageSize = 1_000;
-/** A lane stays for so many empty rounds: one request may start at most 32 invocations. */
-const idleRounds = 5;
-const lanePauseMs = 1_000;
 
 /** Runs one tick to its end. A round that fails is logged, and the next one goes on. */
 export async function runTick(invocation: Invocation): Promise<void> {
@@ -60,7 +55,7 @@ export async function runTick(invocation: Invocation): Promise<void> {
   await doMaintenance(invocation, tick);
   invocation.defer("audit", () => reconcileSome(invocation));
   invocation.defer("retention", () => eraseAged(invocation));
-  // The first round polls at everything: no pace is slower than a minute.
+  // The first round polls all tasks: no pace is slower than a minute.
   let previousMs = startMs - minuteMs;
   let rounds = 0;
   for (let goOn = true; goOn; ) {
@@ -73,7 +68,7 @@ export async function runTick(invocation: Invocation): Promise<void> {
     if (once || invocation.now() + restMs >= endMs) break;
     if (goOn) await invocation.sleep(restMs);
   }
-  await lanesDone(invocation);
+  await invocation.lanes.ended();
   if (tick.taken && once) await releaseTick(invocation.db, invocation.now(), endMs);
   const { rowsRead, rowsWritten } = invocation.spent;
   const ms = invocation.now() - startMs;
@@ -87,13 +82,13 @@ export async function runTick(invocation: Invocation): Promise<void> {
   });
 }
 
-/** What is not a task: deliveries, copies of tenants that lag, and erasing. Tasks go on whatever becomes of it. */
+/** Deliveries, settings that a tenant's object lacks, and erasing. Where it fails, tasks go on all the same. */
 async function doMaintenance(invocation: Invocation, tick: Tick): Promise<void> {
   try {
     const maintenance = await readMaintenance(invocation.db, invocation.now(), skipUnreadable(invocation));
     const { deliveryDueMs } = maintenance;
     if (deliveryDueMs !== null && deliveryDueMs < tick.endMs) {
-      void startLane(invocation, "deliver", tick.lanesUntilMs);
+      void invocation.lanes.start("deliver", tick.lanesUntilMs);
     }
     await pushLagging(invocation, maintenance.unpushed);
     invocation.defer("erase", () => eraseSome(invocation, maintenance));
@@ -109,7 +104,7 @@ interface Tick {
   lanesUntilMs: number;
 }
 
-/** As long as the tick, and then as any other. No other tick's is the same, nor any other storer's while this one lasts. */
+/** The tick's time and a storer's. No other tick has the same lease, and no other storer while this tick lasts. */
 function leaseOf({ endMs }: Tick): number {
   return endMs + storeLeaseMs;
 }
@@ -132,7 +127,7 @@ async function runRound(
     for (const lane of laneKinds) await enqueueLane(invocation, lane, round.waiting[lane]);
     await pollAll(invocation, round.own, tick.endMs, {
       leaseUntilMs: round.polls > round.own.length ? null : leaseOf(tick),
-      start: () => void startLane(invocation, "store", tick.lanesUntilMs, leaseOf(tick)),
+      start: () => void invocation.lanes.start("store", tick.lanesUntilMs, leaseOf(tick)),
     });
   } catch (error) {
     invocation.log({ event: "round_failed", level: "error", problem: describe(error) });
@@ -150,7 +145,7 @@ async function runRound(
   return true;
 }
 
-/** All polls that are due, and as many of the others as their lanes have use for. */
+/** All polls that are due, and as many other tasks as their lanes have use for. */
 async function* duePages(
   invocation: Invocation,
   { waiting }: Round,
@@ -171,9 +166,9 @@ async function* duePages(
 interface Round {
   due: number;
   polls: number;
-  /** Looks that the tick takes itself. */
+  /** Polls that the tick makes itself. */
   own: PollTarget[];
-  /** Tasks that a lane is to do something for. */
+  /** Tasks that wait for a lane. */
   waiting: Record<LaneKind, number>;
 }
 
@@ -183,7 +178,7 @@ const statesOf: Record<LaneKind, readonly PollTarget["state"][]> = {
   settle: endStates,
 };
 
-/** Starts the lanes for what is theirs, keeps as many polls as one invocation takes, and hands over the others. */
+/** Starts the lanes that have work, keeps as many polls as one invocation takes, and enqueues the others. */
 async function sortPage(
   invocation: Invocation,
   page: PollTarget[],
@@ -195,57 +190,10 @@ async function sortPage(
   for (const task of page) {
     const lane = laneKinds.find((one) => statesOf[one].includes(task.state));
     if (lane === undefined) polls.push(task);
-    else if (round.waiting[lane]++ === 0) void startLane(invocation, lane, tick.lanesUntilMs, leaseOf(tick));
+    else if (round.waiting[lane]++ === 0) void invocation.lanes.start(lane, tick.lanesUntilMs, leaseOf(tick));
   }
   round.due += page.length;
   round.polls += polls.length;
   const room = Math.max(0, pollsAtOnce - round.own.length);
   round.own.push(...polls.slice(0, room), ...(await enqueuePolls(invocation, roundMs, polls.slice(room))));
-}
-
-/** Sends until `untilMs`, or until nothing has been due for a while. */
-export function sendLane(invocation: Invocation, untilMs: number): Promise<void> {
-  return runLane(invocation, untilMs, () => sendDue(invocation));
-}
-
-/**
- * Stores until `untilMs`, or until nothing has been due for a while. Two slots that never wait for each other:
- * pictures on hosts that hang come back as retries, and those cannot take the slot of new ones.
- * @param leaseUntilMs By which those are known that the tick has found done.
- */
-export async function storeLane(invocation: Invocation, untilMs: number, leaseUntilMs = 0): Promise<void> {
-  const slots = ["new", "any"] as const;
-  const found: FoundByTick = { leaseUntilMs, begun: new Set() };
-  try {
-    await Promise.all(slots.map((which) => runLane(invocation, untilMs, storing(invocation, which, found))));
-  } finally {
-    await giveBack(invocation, found);
-  }
-}
-
-/** A claim reads all that is to be stored: a slot that has found something so often in a row claims as many at once. */
-const manyInARow = 8;
-
-function storing(invocation: Invocation, which: "new" | "any", found: FoundByTick): () => Promise<boolean> {
-  let inARow = 0;
-  return async () => {
-    const isThere = await storeNext(invocation, which, inARow < manyInARow ? 1 : manyInARow, found);
-    inARow = isThere ? inARow + 1 : 0;
-    return isThere;
-  };
-}
-
-/** Settles what whoever ended it did not. */
-export function settleLane(invocation: Invocation, untilMs: number): Promise<void> {
-  return runLane(invocation, untilMs, () => settleDue(invocation));
-}
-
-/** @param untilMs 0: once through whatever is due. */
-async function runLane(invocation: Invocation, untilMs: number, work: () => Promise<boolean>): Promise<void> {
-  const hasTime = () => untilMs === 0 || invocation.now() < untilMs;
-  for (let idle = 0; idle < idleRounds; idle++) {
-    while (hasTime() && (await work())) idle = 0;
-    if (invocation.now() + lanePauseMs >= untilMs) return;
-    await invocation.sleep(lanePauseMs);
-  }
 }

@@ -1,5 +1,6 @@
-/** Erasing uploaded files: tombstones for those that are deleted, an end for those that have lived their time. */
+/** Erasing uploaded files: tombstones for deleted ones, an end for expired ones. */
 
+import pMap from "p-map";
 import {
   deleteFileRows,
   type FileTombstoneTarget,
@@ -7,12 +8,13 @@ import {
   selectFilesToTombstone,
 } from "../../d1/files/files.ts";
 import { fileKey } from "../../domain/uploads.ts";
-import { callBinding, type Invocation } from "../../platform/invocation.ts";
-import { connections, inParallel } from "../../platform/parallel.ts";
+import { callBinding } from "../../platform/binding.ts";
+import { connections } from "../../platform/connections.ts";
+import type { Invocation } from "../../platform/invocation.ts";
 
 /**
- * Puts tombstones in the places of files that answer no more, and stops counting them.
- * @param areUnused Whether they were kept for a request that came to nothing.
+ * Puts tombstones in the places of files that are to be erased, and stops counting them.
+ * @param areUnused Whether they were kept for a request of which no task came.
  */
 export async function tombstoneFiles(
   invocation: Invocation,
@@ -20,10 +22,14 @@ export async function tombstoneFiles(
   areUnused = false,
 ): Promise<void> {
   if (files.length === 0) return;
-  await inParallel(files, connections, async ({ id, tenantId }) => {
-    await callBinding("storage", () => invocation.bucket.put(fileKey(id), new Uint8Array()));
-    await invocation.tenant(tenantId).dropFile(id, areUnused);
-  });
+  await pMap(
+    files,
+    async ({ id, tenantId }) => {
+      await callBinding("storage", () => invocation.bucket.put(fileKey(id), new Uint8Array()));
+      await invocation.tenant(tenantId).dropFile(id, areUnused);
+    },
+    { concurrency: connections },
+  );
   await markFilesTombstoned(
     invocation.db,
     files.map(({ id }) => id),
@@ -33,7 +39,7 @@ export async function tombstoneFiles(
 const filesAtOnce = 100;
 const rounds = 10;
 
-/** Buries all of a tenant's files that are marked to go, as many as one call may; cron does the rest. */
+/** Puts tombstones for a tenant's files that are to be erased, as many as one call may; cron does the rest. */
 export async function tombstoneFilesOf(invocation: Invocation, tenantId: string): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     const { results } = await selectFilesToTombstone(
@@ -46,7 +52,7 @@ export async function tombstoneFilesOf(invocation: Invocation, tenantId: string)
   }
 }
 
-/** Forgets files that have come to their end; the tenant's object has stopped counting them by itself. */
+/** Deletes expired files; the tenant's object has stopped counting them by itself. */
 export async function expireFiles(invocation: Invocation, ids: string[]): Promise<void> {
   if (ids.length === 0) return;
   await callBinding("storage", () => invocation.bucket.delete(ids.map(fileKey)));

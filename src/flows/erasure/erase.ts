@@ -5,6 +5,7 @@
  * 410 as well; the files that it was made from go in the same way. Whatever dies in between is gone on with by cron. The figures stay: they were charged.
  */
 
+import pMap from "p-map";
 import type { MaintenanceWork } from "../../d1/cron/maintenance.ts";
 import {
   deleteTenant,
@@ -22,18 +23,18 @@ import {
   type TombstoneTarget,
 } from "../../d1/erasure/erasures.ts";
 import { eraseFiles } from "../../d1/files/files.ts";
-import { insertAuditEntry } from "../../d1/tenants/audit-log.ts";
 import { findTenant } from "../../d1/tenants/tenants.ts";
 import { dropDeliveriesOf, pruneDeliveries } from "../../d1/webhooks/attempts.ts";
 import { idBound } from "../../domain/ids.ts";
 import { imageKey, isFinished, type Task } from "../../domain/task.ts";
 import { deliveryLogMs } from "../../domain/webhooks.ts";
-import { callBinding, type Invocation } from "../../platform/invocation.ts";
-import { connections, inParallel } from "../../platform/parallel.ts";
+import { callBinding } from "../../platform/binding.ts";
+import { connections } from "../../platform/connections.ts";
+import type { Invocation } from "../../platform/invocation.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { copyAddress, dropCopies } from "../images/edge-copy.ts";
+import { type Actor, auditEntry } from "../tenants/audit-entry.ts";
 import { pushConfig } from "../tenants/push-config.ts";
-import type { Actor } from "../tenants/tenants.ts";
 import { expireFiles, tombstoneFiles, tombstoneFilesOf } from "./erase-files.ts";
 
 export type DropResult = "deleted" | "busy" | "no_tenant";
@@ -52,12 +53,7 @@ export async function dropTenant(invocation: Invocation, by: Actor, id: string):
   ]);
   if (!deleted?.meta.changes) return "busy";
   const what = { action: "tenant.delete", tenantId: id, subject: id, details: {} };
-  await insertAuditEntry(invocation.db, {
-    ...by,
-    ...what,
-    id: invocation.newId("auditEntry"),
-    atMs: invocation.now(),
-  }).run();
+  await auditEntry(invocation, by, what).run();
   await pushConfig(invocation, id);
   return "deleted";
 }
@@ -151,14 +147,17 @@ async function eraseRounds(invocation: Invocation, tenantId: string, which: Eras
 async function tombstone(invocation: Invocation, tasks: TombstoneTarget[]): Promise<void> {
   if (tasks.length === 0) return;
   const images = tasks.flatMap((task) => task.images);
-  await inParallel(images, connections, ({ id, stored }) =>
-    callBinding("storage", () =>
-      invocation.bucket.put(
-        imageKey(id),
-        new Uint8Array(),
-        stored ? { httpMetadata: { contentType: stored.contentType } } : {},
+  await pMap(
+    images,
+    ({ id, stored }) =>
+      callBinding("storage", () =>
+        invocation.bucket.put(
+          imageKey(id),
+          new Uint8Array(),
+          stored ? { httpMetadata: { contentType: stored.contentType } } : {},
+        ),
       ),
-    ),
+    { concurrency: connections },
   );
   const copies = tasks.flatMap(({ origin, images: drawn }) =>
     drawn.flatMap(({ id, stored }) =>

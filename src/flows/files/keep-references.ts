@@ -1,21 +1,16 @@
 /**
- * The images that come with a request, kept as files of the caller's: all of them or none. The task that they are for
- * is submitted afterwards; where none comes of it, or it is there already, they are dropped again, and whatever dies in
- * between leaves files that end by themselves.
+ * The images that come with a request, kept as files of the caller's: all of them or none. Their task is submitted
+ * afterwards. Where the submission is refused or replayed, they are dropped again; a process that dies in between leaves
+ * files that end by themselves.
  */
 
 import type { Caller, KeyRefusal } from "../../domain/access.ts";
 import type { PolicyState } from "../../domain/admission.ts";
 import { maxUploadBytes, type Picture, readPicture, type StoredFile } from "../../domain/uploads.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import {
-  admitFile,
-  dropFile,
-  type FileAdmission,
-  type FileHold,
-  keepPicture,
-  releaseFileHold,
-} from "./files.ts";
+import { admitFile, type FileAdmission, type FileHold, releaseFileHold } from "./admit-file.ts";
+import { dropFile } from "./delete-file.ts";
+import { keepPicture } from "./keep-file.ts";
 
 type FileRefused = Exclude<FileAdmission, { kind: "admitted" | "key_refused" }>;
 
@@ -23,7 +18,7 @@ export type KeptReferences =
   | { kind: "kept"; files: StoredFile[] }
   | { kind: "key_refused"; refusal: KeyRefusal }
   | { kind: "refused"; refusal: FileRefused; policies: PolicyState[] }
-  /** `index`: of the image that is none; `problem`: the end of a sentence. */
+  /** `index`: of the bytes that are no picture; `problem`: the end of a sentence. */
   | { kind: "no_picture"; index: number; problem: string };
 
 /** Keeps images, in their order. */
@@ -33,7 +28,7 @@ export async function keepReferences(
   images: Uint8Array<ArrayBuffer>[],
   endUser: string | null,
 ): Promise<KeptReferences> {
-  // All of them before the first is kept: a bad one costs no writing of the good ones.
+  // All are read before the first is kept: a bad one costs no writing of the good ones.
   const pictures: Picture[] = [];
   for (const [index, bytes] of images.entries()) {
     const picture = bytes.length > maxUploadBytes ? tooLong : readPicture(bytes);
@@ -71,7 +66,7 @@ async function releaseFileHolds(invocation: Invocation, fileHolds: FileHold[]): 
   await Promise.all(fileHolds.map((fileHold) => releaseFileHold(invocation, fileHold)));
 }
 
-/** Erases files that no task came of, beside the reply; the day's files are as if they had never been. */
+/** Erases files of which no task came, beside the reply; they no longer count among the day's files. */
 export function dropReferences(invocation: Invocation, files: StoredFile[]): void {
   for (const file of files) invocation.defer("drop_reference", () => dropFile(invocation, file, true));
 }

@@ -1,37 +1,40 @@
 /**
- * Copies of pictures in the cache of the data centre that serves them: who asks again there costs no read of R2. The
- * cache works on a domain of the operator's only; elsewhere it keeps nothing, and each request reads R2.
+ * Copies of pictures in the cache of the data centre that serves them: the next request there costs no read of R2. The
+ * cache works only on a domain of the operator's; elsewhere it keeps nothing, and each request reads R2.
  *
- * A copy's address is the picture's public URL, without query and whatever headers came: a stranger cannot have it
- * read from R2 again by asking in another way. It is made of `PUBLIC_BASE_URL`, so that all domains of a gateway share
- * one copy, which can be dropped by what is known of the task; without that, of the origin that the picture was asked
- * for through, and what is dropped is the copy under the origin that its task was submitted through.
+ * A copy's address is the picture's public URL, without the request's query and headers: a stranger cannot have it read
+ * from R2 again by asking in another way. It begins with `PUBLIC_BASE_URL`, so that all domains of a gateway share one
+ * copy, which the eraser finds by the task alone. Without `PUBLIC_BASE_URL` it begins with the origin of the request, and
+ * the eraser drops the copy under the origin that the task was submitted through.
  *
  * Erasing, against a read that found no copy:
  *   1. the read gets the bytes from R2        1. the eraser puts the tombstone
  *   2. it writes the copy                     2. it drops the copy
  * In the order 1, 1, 2, 2 the copy is dropped, or there was none yet and it stays for its hour, as copies of other data
  * centres do. The tombstone goes first: a read that begins after it finds no bytes to make a copy of. A client that reads
- * slowly draws 2 out for as long as it likes: whoever took long looks for the tombstone afterwards, and drops the copy.
+ * slowly makes 2 last as long as it likes: a slow writer checks for the tombstone afterwards, and drops the copy.
  */
 
+import pMap from "p-map";
 import { type ImageContentType, imageUrl } from "../../domain/task.ts";
-import { describe, type Invocation } from "../../platform/invocation.ts";
-import { connections, inParallel } from "../../platform/parallel.ts";
+import { withTimeLimit } from "../../domain/time-limit.ts";
+import { connections } from "../../platform/connections.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { describe } from "../../platform/log.ts";
 
-type EdgeDeps = Pick<Invocation, "cache" | "config" | "defer" | "log">;
-type KeepDeps = EdgeDeps & Pick<Invocation, "now">;
+type EdgeParts = Pick<Invocation, "cache" | "config" | "defer" | "log">;
+type KeepParts = EdgeParts & Pick<Invocation, "now">;
 
 /** How long a copy may outlive its picture. */
 const copySeconds = 3_600;
 
-/** A copy that was written in less is one of those that the hour is for; a read of R2 for each would be paid for. */
+/** A copy that was written faster may stay for its hour; a check for the tombstone would cost a read of R2 for each. */
 const quickMs = 1_000;
 
-/** A cache that has not said by then whether there is a copy is slower than R2. */
-const patienceMs = 100;
+/** A cache that has not answered by then is slower than R2. */
+const cacheLimitMs = 100;
 
-/** The address of a picture's copy. @param origin Scheme and host; nobody can ask for a second copy by `http`. */
+/** The address of a picture's copy. @param origin Scheme and host; a request by `http` makes no second copy. */
 export function copyAddress(
   { config }: Pick<Invocation, "config">,
   origin: string,
@@ -49,7 +52,7 @@ export interface Copy {
 }
 
 /** @returns `broken` when the cache fails or takes too long; the picture is then better read without it. */
-export async function findCopy(invocation: EdgeDeps, address: string): Promise<Copy | "none" | "broken"> {
+export async function findCopy(invocation: EdgeParts, address: string): Promise<Copy | "none" | "broken"> {
   const found = await ask(invocation, address);
   if (!(found instanceof Response)) return found;
   const etag = found.headers.get("etag");
@@ -62,7 +65,7 @@ export async function findCopy(invocation: EdgeDeps, address: string): Promise<C
 
 /** Some bytes of a copy; undefined when it is gone, or the cache gives no parts. */
 export async function partOfCopy(
-  invocation: EdgeDeps,
+  invocation: EdgeParts,
   address: string,
   { offset, length }: { offset: number; length: number },
 ): Promise<ReadableStream<Uint8Array> | undefined> {
@@ -81,7 +84,7 @@ export async function partOfCopy(
  * @returns the bytes for the reply; they are read from R2 once, for both. A read that breaks off leaves no copy.
  */
 export function keepCopy(
-  invocation: KeepDeps,
+  invocation: KeepParts,
   address: string,
   contentType: ImageContentType,
   { etag, size, body }: Copy,
@@ -99,11 +102,11 @@ export function keepCopy(
   invocation.defer("keep_copy", async () => {
     const startMs = invocation.now();
     try {
-      // Without a time limit: the runtime reads both at the slower one's pace, so that it holds little of them, and a
-      // client may take minutes.
+      // Without a time limit: the runtime reads both streams at the slower one's pace, so that it holds little of them,
+      // and a client may take minutes.
       await invocation.cache.put(address, new Response(whole, { headers }));
     } catch (error) {
-      // Whether a cache keeps the half of what it was sent is not said anywhere.
+      // The platform does not document whether a cache keeps half of what it was sent.
       await dropCopies(invocation, [address]);
       throw error;
     }
@@ -114,17 +117,21 @@ export function keepCopy(
 }
 
 /** Drops this data centre's copies of pictures that are erased. It never fails: they live for an hour at the most. */
-export async function dropCopies(invocation: EdgeDeps, addresses: string[]): Promise<void> {
+export async function dropCopies(invocation: EdgeParts, addresses: string[]): Promise<void> {
   let works = true;
-  await inParallel(addresses, connections, async (address) => {
-    // A cache that failed once would keep cron waiting for each picture.
-    if (!works) return;
-    works = (await inTime(invocation, () => invocation.cache.delete(address))) !== "broken";
-  });
+  await pMap(
+    addresses,
+    async (address) => {
+      // A cache that failed once would keep cron waiting for each picture.
+      if (!works) return;
+      works = (await inTime(invocation, () => invocation.cache.delete(address))) !== "broken";
+    },
+    { concurrency: connections },
+  );
 }
 
 async function ask(
-  invocation: EdgeDeps,
+  invocation: EdgeParts,
   address: string,
   headers: Record<string, string> = {},
 ): Promise<Response | "none" | "broken"> {
@@ -133,29 +140,20 @@ async function ask(
   return (await inTime(invocation, () => invocation.cache.match(asked), drop)) ?? "none";
 }
 
-/** @param drop Takes what comes when nobody waits any longer. */
+/** @param drop Takes a result that comes too late. */
 async function inTime<T>(
-  invocation: EdgeDeps,
+  invocation: EdgeParts,
   call: () => Promise<T>,
   drop: (late: T) => void = () => undefined,
 ): Promise<T | "broken"> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("no answer in time")), patienceMs);
-  });
-  let isLate = false;
-  const called = Promise.resolve().then(call);
-  called.then(
-    (result) => isLate && drop(result),
-    () => undefined,
-  );
   try {
-    return await Promise.race([called, tooLate]);
+    return await withTimeLimit(cacheLimitMs, async (signal) => {
+      const result = await call();
+      if (signal.aborted) drop(result);
+      return result;
+    });
   } catch (error) {
-    isLate = true;
     invocation.log({ event: "cache_failed", level: "error", problem: describe(error) });
     return "broken";
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,25 +1,26 @@
 /**
- * Fetching a finished picture from wherever the upstream put it: hosts vary, may redirect and may lie. Every
+ * Fetching a finished picture from the host where the upstream put it: hosts vary, may redirect and may lie. Every
  * hop's address is checked, the upstream's key goes to none of them, and time and size are bounded.
  */
 
 import { checkAddress } from "../../domain/address.ts";
+import { isTimeout } from "../../domain/time-limit.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import { largeBytes, takeTurn } from "../../platform/large-bodies.ts";
+import { largeBytes } from "../../platform/large-turns.ts";
 import { userAgent } from "../../upstream/evolink.ts";
 
 const maxRedirects = 5;
 /** Head and body together. */
-const pictureTimeoutMs = 30_000;
-/** A host that drips is one that sends nothing: bytes a second, once it had a few seconds to begin. */
+const pictureLimitMs = 30_000;
+/** A host that sends less counts as silent, once it had a few seconds to begin. */
 const minRate = { bytesPerSecond: 8_192, afterMs: 5_000 };
-/** A host that sends nothing for so long is left for a later try, so that it keeps nobody waiting. */
-const patienceMs = { firstTry: 5_000, later: 15_000 };
+/** A host that sends nothing for so long is left for a later attempt, so that other pictures do not wait for it. */
+const silenceLimitMs = { firstAttempt: 5_000, later: 15_000 };
 
 export type Fetched =
   /** `done` has to be called once the bytes are no longer needed: a large picture holds up the next one. */
   | { kind: "bytes"; bytes: Uint8Array<ArrayBuffer>; done: () => void }
-  /** `final`: no later try can end otherwise. `dead`: this link is gone, another one may work. */
+  /** `final`: no later attempt can end otherwise. `dead`: this link is gone, another one may work. */
   | { kind: "problem"; problem: string; final: boolean; dead: boolean };
 
 const problem = (text: string, { final = false, dead = false } = {}): Fetched => ({
@@ -31,14 +32,17 @@ const problem = (text: string, { final = false, dead = false } = {}): Fetched =>
 
 /**
  * Fetches a picture's bytes, `ARCHIVE_MAX_BYTES` at the most. Never throws for what the other side does.
- * @param firstTry whether the link has never been attempted: less patience with a host that does not answer.
+ * @param isFirstAttempt The link has never been attempted: a host that does not answer gets less time.
  */
 export async function fetchPicture(
   invocation: Invocation,
   link: string,
-  firstTry: boolean,
+  isFirstAttempt: boolean,
 ): Promise<Fetched> {
-  const silence = watchSilence(invocation, firstTry ? patienceMs.firstTry : patienceMs.later);
+  const silence = limitSilence(
+    invocation,
+    isFirstAttempt ? silenceLimitMs.firstAttempt : silenceLimitMs.later,
+  );
   const { signal } = silence;
   try {
     let address = link;
@@ -58,20 +62,23 @@ export async function fetchPicture(
     }
     return problem("too many redirects");
   } catch (error) {
-    return problem(error instanceof Error && error.name === "TimeoutError" ? "time-out" : "connection lost");
+    return problem(isTimeout(error) ? "time-out" : "connection lost");
   } finally {
     silence.end();
   }
 }
 
-/** Aborts once nothing has been heard for `ms`, too little on the whole, or when all of it takes too long. */
-function watchSilence({ now }: Pick<Invocation, "now">, ms: number) {
+/**
+ * Aborts a fetch when its host sends nothing for `ms`, sends too slowly, or takes too long on the whole. Not
+ * `withTimeLimit`: the limit starts anew with each chunk, and stands still while the fetch waits for its turn.
+ */
+function limitSilence({ now }: Pick<Invocation, "now">, ms: number) {
   const stop = new AbortController();
   let bytes = 0;
   let bodyMs: number | undefined;
-  const late = () => stop.abort(new DOMException("nothing was heard", "TimeoutError"));
+  const late = () => stop.abort(new DOMException("the host is silent", "TimeoutError"));
   let timer = setTimeout(late, ms);
-  const whole = setTimeout(late, pictureTimeoutMs);
+  const whole = setTimeout(late, pictureLimitMs);
   return {
     signal: stop.signal,
     /** The body begins to be read. */
@@ -88,7 +95,7 @@ function watchSilence({ now }: Pick<Invocation, "now">, ms: number) {
       const elapsedMs = now() - bodyMs;
       if (elapsedMs > minRate.afterMs && (bytes * 1000) / elapsedMs < minRate.bytesPerSecond) late();
     },
-    /** Waiting for something else. */
+    /** The fetch waits for something else than the host. */
     pause: () => clearTimeout(timer),
     end() {
       clearTimeout(timer);
@@ -96,7 +103,7 @@ function watchSilence({ now }: Pick<Invocation, "now">, ms: number) {
     },
   };
 }
-type Silence = Omit<ReturnType<typeof watchSilence>, "signal">;
+type Silence = Omit<ReturnType<typeof limitSilence>, "signal">;
 
 function checkLink(invocation: Invocation, address: string): ReturnType<typeof checkAddress> {
   // The upstream's own origin is the operator's choice and needs no check.
@@ -123,9 +130,9 @@ async function readPicture(invocation: Invocation, response: Response, silence: 
     return problem("too large", { final: true });
   }
   const isSmall = declared !== null && declared <= largeBytes;
-  // Waiting for one's turn is no silence of the host's.
+  // The host is not silent while the fetch waits for its turn.
   silence.pause();
-  const done = isSmall ? () => undefined : await takeTurn(invocation);
+  const done = isSmall ? () => undefined : await invocation.takeLargeTurn();
   let kept = false;
   try {
     silence.begin();

@@ -4,7 +4,8 @@
  */
 
 import { type ImageContentType, imageKey } from "../../domain/task.ts";
-import { callBinding, type Invocation } from "../../platform/invocation.ts";
+import { callBinding } from "../../platform/binding.ts";
+import type { Invocation } from "../../platform/invocation.ts";
 import { type Copy, copyAddress, findCopy, keepCopy, partOfCopy } from "./edge-copy.ts";
 
 export interface PictureWanted {

@@ -11,9 +11,10 @@
  * and when A dies after its put, B finds the object in the same way. One object per picture, whoever wins.
  */
 
+import pMap from "p-map";
 import { claimStores, giveBackFound, giveBackStores, selectFound } from "../../d1/tasks/store-claims.ts";
 import { postponeStoring } from "../../d1/tasks/tasks.ts";
-import { isComplete, readImage } from "../../domain/image.ts";
+import { readImage } from "../../domain/image.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import {
   type ImageContentType,
@@ -22,8 +23,8 @@ import {
   type Task,
   type TaskImage,
 } from "../../domain/task.ts";
-import { describe, type Invocation } from "../../platform/invocation.ts";
-import { inParallel } from "../../platform/parallel.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { finish } from "../tasks/finish.ts";
 import { fetchPicture } from "./fetch-picture.ts";
@@ -62,7 +63,7 @@ function storeWanted(
   images: TaskImage[],
   dead: Set<string>,
 ): Promise<TaskImage[]> {
-  return inParallel(images, picturesAtOnce, (image) => storeImage(invocation, task, image, dead));
+  return pMap(images, (image) => storeImage(invocation, task, image, dead), { concurrency: picturesAtOnce });
 }
 
 /** Reads the task upstream again: its links in order, when they are for the same pictures and not the dead ones. */
@@ -131,11 +132,11 @@ async function keep(
   image: TaskImage,
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<TaskImage> {
-  const facts = readImage(bytes);
-  if (!facts) return notStored(invocation, task, image, "no PNG, JPEG or WebP", false);
-  if (!isComplete(bytes, facts.contentType)) return notStored(invocation, task, image, "incomplete", false);
+  const read = readImage(bytes);
+  if (!read) return notStored(invocation, task, image, "no PNG, JPEG or WebP", false);
+  if (read.extent === "cut") return notStored(invocation, task, image, "incomplete", false);
   const sha256 = await sha256Hex(bytes);
-  const stored = await putOnce(invocation, image.id, bytes, { ...facts, bytes: bytes.length, sha256 });
+  const stored = await putOnce(invocation, image.id, bytes, { ...read.facts, bytes: bytes.length, sha256 });
   return stored ? { ...image, state: "stored", stored } : notStored(invocation, task, image, "erased", true);
 }
 

@@ -9,6 +9,7 @@
  *   3. the task is closed          nothing
  */
 
+import pMap from "p-map";
 import {
   claimUnsettled,
   closeTasks,
@@ -19,10 +20,11 @@ import {
 } from "../../d1/tasks/tasks.ts";
 import { insertEnds } from "../../d1/webhooks/deliveries.ts";
 import { chargedImages } from "../../domain/account.ts";
-import { describe, type Invocation } from "../../platform/invocation.ts";
-import { connections, inParallel } from "../../platform/parallel.ts";
+import { connections } from "../../platform/connections.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
-import { wakeDelivery } from "../cron/lane-starter.ts";
+import { wakeDelivery } from "../webhooks/wake-delivery.ts";
 
 /** So long whoever ends a task has for settling it, before cron does. */
 const settleMs = 30_000;
@@ -55,15 +57,19 @@ async function end(invocation: Invocation, endings: Ending[]): Promise<EndedTask
 
 /** Settles holds and closes their tasks; what fails is left to cron. */
 async function settle(invocation: Invocation, tasks: EndedTask[]): Promise<void> {
-  const settled = await inParallel(tasks, connections, async (task) => {
-    try {
-      await settleOne(invocation, task);
-      return [task.id];
-    } catch (error) {
-      invocation.log({ event: "not_settled", level: "error", task: task.id, problem: describe(error) });
-      return [];
-    }
-  });
+  const settled = await pMap(
+    tasks,
+    async (task) => {
+      try {
+        await settleOne(invocation, task);
+        return [task.id];
+      } catch (error) {
+        invocation.log({ event: "not_settled", level: "error", task: task.id, problem: describe(error) });
+        return [];
+      }
+    },
+    { concurrency: connections },
+  );
   const ids = settled.flat();
   if (ids.length > 0) await closeTasks(invocation.db, ids);
 }

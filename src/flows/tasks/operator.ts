@@ -1,10 +1,9 @@
 /** What the operator does to a task by hand. Each goes through the same doors as cron does. */
 
 import { findTask, makeDue } from "../../d1/tasks/reconciled-tasks.ts";
-import { insertAuditEntry } from "../../d1/tenants/audit-log.ts";
 import { isFinished, openStates, type Task } from "../../domain/task.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import type { Actor } from "../tenants/tenants.ts";
+import { type Actor, auditEntry } from "../tenants/audit-entry.ts";
 import { finishNow } from "./finish.ts";
 import { pollNow } from "./poll.ts";
 
@@ -35,10 +34,5 @@ export async function failTask(invocation: Invocation, by: Actor, id: string): P
 
 async function note(invocation: Invocation, by: Actor, action: string, task: Task): Promise<void> {
   const what = { action, tenantId: task.tenantId, subject: task.id, details: { state: task.state } };
-  await insertAuditEntry(invocation.db, {
-    ...by,
-    ...what,
-    id: invocation.newId("auditEntry"),
-    atMs: invocation.now(),
-  }).run();
+  await auditEntry(invocation, by, what).run();
 }

@@ -1,8 +1,9 @@
 /** Looking at many tasks in one invocation: a tick's share of a round, or a consumer's workItem of it. */
 
+import pMap from "p-map";
 import type { PollTarget } from "../../domain/poll.ts";
+import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import { connections, inParallel } from "../../platform/parallel.ts";
 import { type Found, pollTask, recordPolls } from "./poll.ts";
 
 /** Looks are written down in groups, so that what is ready is stored while the rest is still being looked at. */
@@ -32,15 +33,19 @@ export async function pollAll(
       if (some.some((one) => one.kind === "change" && one.result.images)) storing.start();
     }
   };
-  await inParallel(tasks, connections, async (task) => {
-    if (busy || invocation.now() >= untilMs) return;
-    const one = await pollTask(invocation, task);
-    busy ||= one.kind === "busy";
-    found.push(one);
-    if (found.length < groupSize) return;
-    const group = found;
-    found = [];
-    await record(group);
-  });
+  await pMap(
+    tasks,
+    async (task) => {
+      if (busy || invocation.now() >= untilMs) return;
+      const one = await pollTask(invocation, task);
+      busy ||= one.kind === "busy";
+      found.push(one);
+      if (found.length < groupSize) return;
+      const group = found;
+      found = [];
+      await record(group);
+    },
+    { concurrency: connections },
+  );
   await record(found);
 }

@@ -12,13 +12,16 @@
  *   4a. refused → ends it               4b. accepted → changes nothing; the caller was told of the refusal
  */
 
+import pMap from "p-map";
 import { coolDown } from "../../d1/cron/leases.ts";
 import { claimSends } from "../../d1/tasks/due-tasks.ts";
 import { type Ending, postponeSend } from "../../d1/tasks/tasks.ts";
 import { accountPauseMs, retryPauseMs } from "../../domain/back-off.ts";
 import type { Task } from "../../domain/task.ts";
-import { BindingUnavailable, type Invocation, spendElsewhere } from "../../platform/invocation.ts";
-import { connections, inParallel } from "../../platform/parallel.ts";
+import { BindingUnavailable } from "../../platform/binding.ts";
+import { connections } from "../../platform/connections.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { spendElsewhere } from "../../platform/spending.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import type { RefusalCode } from "../../upstream/errors.ts";
 import type { SubmitOutcome } from "../../upstream/evolink.ts";
@@ -119,8 +122,9 @@ export async function sendDue(invocation: Invocation): Promise<boolean> {
     connections,
     skipUnreadable(invocation),
   );
-  await Promise.all(
-    await inParallel(claimed, connections, async (task) => {
+  await pMap(
+    claimed,
+    async (task) => {
       if (invocation.now() >= task.deadlineMs) {
         const errorCode = task.uncertain ? "submit_outcome_unknown" : "task_timeout";
         return finish(invocation, [
@@ -129,7 +133,8 @@ export async function sendDue(invocation: Invocation): Promise<boolean> {
       }
       const result = await send(invocation, task);
       await (result.kind === "refused" ? finish(invocation, [result.ending]) : result.write());
-    }),
+    },
+    { concurrency: connections },
   );
   return claimed.length > 0;
 }

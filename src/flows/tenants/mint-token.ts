@@ -1,16 +1,18 @@
 /**
- * Minting client tokens: by a tenant's server as it wishes, and by a browser key for whoever has solved a Turnstile
- * challenge, within what the key's maker has set.
+ * Minting client tokens: for a tenant's server as it asks, and for a page with a browser key whose visitor has solved a
+ * Turnstile challenge, within what the key allows.
  */
 
 import type { KnownKey } from "../../d1/tenants/keys.ts";
 import { allowedModels, type Caller, type KeyRefusal } from "../../domain/access.ts";
 import type { Model } from "../../domain/model-catalog.ts";
+import { withTimeLimit } from "../../domain/time-limit.ts";
 import { formatToken, type TokenClaims } from "../../domain/tokens.ts";
-import { BindingUnavailable, type Invocation } from "../../platform/invocation.ts";
+import { BindingUnavailable } from "../../platform/binding.ts";
+import type { Invocation } from "../../platform/invocation.ts";
 import { authorize } from "./authorize.ts";
 
-/** What a tenant's server asks for. */
+/** A token as a tenant's server asks for it. */
 export interface WantedToken {
   ttlSeconds: number;
   maxImages: number;
@@ -88,7 +90,7 @@ async function mint(
   };
 }
 
-const verifyTimeoutMs = 10_000;
+const verifyLimitMs = 10_000;
 
 /** Asks Cloudflare (developers.cloudflare.com/turnstile/get-started/server-side-validation). */
 async function isSolved(
@@ -99,14 +101,16 @@ async function isSolved(
 ): Promise<boolean> {
   const form = new URLSearchParams({ secret, response, ...(ip !== null && { remoteip: ip }) });
   try {
-    const reply = await invocation.fetch(invocation.config.TURNSTILE_VERIFY_URL, {
-      method: "POST",
-      body: form,
-      redirect: "manual",
-      signal: AbortSignal.timeout(verifyTimeoutMs),
+    return await withTimeLimit(verifyLimitMs, async (signal) => {
+      const reply = await invocation.fetch(invocation.config.TURNSTILE_VERIFY_URL, {
+        method: "POST",
+        body: form,
+        redirect: "manual",
+        signal,
+      });
+      const { success } = (await reply.json()) as { success?: unknown };
+      return success === true;
     });
-    const { success } = (await reply.json()) as { success?: unknown };
-    return success === true;
   } catch {
     throw new BindingUnavailable("Turnstile did not answer");
   }

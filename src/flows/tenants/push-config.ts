@@ -1,7 +1,8 @@
 /** Bringing a change of a tenant or its keys to the tenant's object, at once and, where that failed, by cron. */
 
 import { loadTenantConfig, markPushed } from "../../d1/tenants/tenants.ts";
-import { describe, type Invocation } from "../../platform/invocation.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 
 /** Pushes a tenant's newest copy to its object. Twice or late does no harm: the object ignores older ones. */

@@ -1,14 +1,14 @@
 /**
- * Telling tenants: deliveries out of the outbox, at least once each. Two senders of one delivery may meet:
+ * Sending webhooks: each delivery of the outbox, at least once. Two senders of one delivery may meet:
  *
  *   sender A                            sender B
- *   1. claims, sends, hears nothing for long
- *                                       2. A's lease ran out: claims, sends, is told 200
+ *   1. claims, sends, waits long for the reply
+ *                                       2. A's lease ran out: claims, sends, gets 200
  *                                       3. `delivered`, by its own lease
  *   4. time-out → changes nothing: the lease is not A's any more
  *
- * The receiver gets it twice under one `webhook-id`, by which it knows. When a sender dies, its try counts and the next
- * one follows once the lease is over.
+ * The receiver gets it twice under one `webhook-id`, by which it knows. When a sender dies, its attempt counts, and the
+ * next one follows once the lease is over.
  */
 
 import { type AttemptResult, recordAttempt } from "../../d1/webhooks/attempts.ts";
@@ -20,29 +20,32 @@ import {
 } from "../../d1/webhooks/deliveries.ts";
 import { checkAddress } from "../../domain/address.ts";
 import { viewTask } from "../../domain/task.ts";
+import { isTimeout, withTimeLimit } from "../../domain/time-limit.ts";
 import { nextAttemptMs, notifiedTask, webhookHeaders } from "../../domain/webhooks.ts";
-import { describe, type Invocation, linkBases } from "../../platform/invocation.ts";
-import { connections } from "../../platform/parallel.ts";
+import { connections } from "../../platform/connections.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { linkBases } from "../../platform/link-bases.ts";
+import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { userAgent } from "../../upstream/evolink.ts";
 
-const attemptMs = 15_000;
-/** One try, and time to write down how it went. */
+const attemptLimitMs = 15_000;
+/** One attempt, and time to record its outcome. */
 const leaseMs = 30_000;
-/** Of the lane's connections; the rest is for endpoints that worked last time. */
+/** Connections of the lane that failing endpoints may take; the rest is for endpoints that worked last time. */
 const forFailing = 3;
-/** How often the lane looks for what was written meanwhile. */
-const pollMs = 500;
-/** With nothing to do it stays until the first retry of what it has just attempted. */
+/** How often the lane reads the outbox. */
+const readEveryMs = 500;
+/** With nothing to do the lane stays until the first retry of its last attempt. */
 const lingerMs = 6_000;
 
-/** So long a lane is crowded before another one takes over what it has no connections for. */
+/** A lane short of connections for so long starts another one. */
 const crowdedMs = 1_000;
 
 /**
- * Delivers until `untilMs`, or until nothing is due for a while. Receivers that hang keep connections for as long as a
- * try may last; a lane that has been short of them for a second has another one work beside it, in an invocation with
- * connections of its own.
+ * Delivers until `untilMs`, or until nothing is due for a while. Receivers that hang keep connections for as long as an
+ * attempt may last; a lane that has been short of them for a second has another lane work beside it, in an invocation
+ * with connections of its own.
  * @param untilMs 0: once, what is due now.
  */
 export async function deliverLane(invocation: Invocation, untilMs: number): Promise<void> {
@@ -59,30 +62,21 @@ export async function deliverLane(invocation: Invocation, untilMs: number): Prom
     const nowMs = invocation.now();
     if (running.size < forFailing) roomyMs = nowMs;
     else if (nowMs - roomyMs >= crowdedMs) {
-      relief ??= startRelief(invocation, untilMs).finally(() => {
+      relief ??= invocation.lanes.startAnother("deliver", untilMs).finally(() => {
         relief = undefined;
       });
     }
     if (running.size > 0) busyMs = nowMs;
     const lingers = untilMs !== 0 && nowMs - busyMs < lingerMs;
     if (untilMs === 0 && running.size === 0) break;
-    const pauseMs = running.size > 0 || lingers ? pollMs : await untilNext(invocation);
+    const pauseMs = running.size > 0 || lingers ? readEveryMs : await untilNext(invocation);
     if (untilMs !== 0 && nowMs + pauseMs >= untilMs) break;
     await Promise.race([...running, invocation.sleep(pauseMs)]);
   }
   await Promise.all([...running, relief]);
 }
 
-async function startRelief(invocation: Invocation, untilMs: number): Promise<void> {
-  try {
-    await invocation.lanes.deliver(untilMs);
-  } catch (error) {
-    // An invocation may start only so many others.
-    invocation.log({ event: "lane_failed", level: "error", lane: "deliver", problem: describe(error) });
-  }
-}
-
-/** What the lane's free connections may take. */
+/** Claims as many deliveries as the lane has free connections. */
 function claim(invocation: Invocation, underWay: number): Promise<Sending[]> {
   const limit = connections - underWay;
   if (limit <= 0) return Promise.resolve([]);
@@ -95,14 +89,14 @@ function claim(invocation: Invocation, underWay: number): Promise<Sending[]> {
   );
 }
 
-/** How long there will be nothing to do, as far as anybody knows. */
+/** Milliseconds until the next delivery that is in the outbox now. */
 async function untilNext(invocation: Invocation): Promise<number> {
   const [result] = await invocation.db.batch([selectNextDelivery(invocation.db)]);
   const dueMs = nextDeliveryMs(result);
-  return dueMs === null ? Number.POSITIVE_INFINITY : Math.max(pollMs, dueMs - invocation.now());
+  return dueMs === null ? Number.POSITIVE_INFINITY : Math.max(readEveryMs, dueMs - invocation.now());
 }
 
-/** Tries one delivery; never throws. */
+/** Attempts one delivery and records its outcome; never throws. */
 async function deliver(invocation: Invocation, one: Sending): Promise<void> {
   try {
     const attempted = await attemptOnce(invocation, one);
@@ -112,7 +106,7 @@ async function deliver(invocation: Invocation, one: Sending): Promise<void> {
       event: "delivery",
       id,
       tenant: tenantId,
-      told: event,
+      notified: event,
       attempts,
       status,
       problem,
@@ -120,7 +114,7 @@ async function deliver(invocation: Invocation, one: Sending): Promise<void> {
     });
     await recordAttempt(invocation.db, one, attempted, invocation.now());
   } catch (error) {
-    // The lease runs out, and somebody tries again.
+    // The lease runs out, and the next sender attempts it again.
     invocation.log({ event: "delivery_not_recorded", level: "error", id: one.id, problem: describe(error) });
   }
 }
@@ -133,7 +127,7 @@ async function attemptOnce(invocation: Invocation, one: Sending): Promise<Attemp
   });
   if (one.url === null)
     return { status: null, problem: "nobody wants it any more", outcome: { kind: "dropped" } };
-  // Checked at each try: what the operator allows may have changed since it was given.
+  // Checked at each attempt: the operator may have changed what is allowed since the tenant set it.
   const checked = checkAddress(one.url, {
     allowPrivate: invocation.config.ALLOW_PRIVATE_NETWORK,
     schemes: ["https:"],
@@ -145,24 +139,19 @@ async function attemptOnce(invocation: Invocation, one: Sending): Promise<Attemp
     if (status === 410) return { status, problem: "gone", outcome: { kind: "gone" } };
     return failed(status, `status ${status}`);
   } catch (error) {
-    return failed(
-      null,
-      error instanceof Error && error.name === "TimeoutError" ? "time-out" : "connection failed",
-    );
+    return failed(null, isTimeout(error) ? "time-out" : "connection failed");
   }
 }
 
 /** @returns the reply's status; nothing of its body is read. */
 async function post(invocation: Invocation, url: string, one: Sending): Promise<number> {
   const body = bodyOf(invocation, one);
-  const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(new DOMException("no reply in time", "TimeoutError")), attemptMs);
-  try {
+  return withTimeLimit(attemptLimitMs, async (signal) => {
     const response = await invocation.fetch(url, {
       method: "POST",
       body,
       redirect: "manual",
-      signal: stop.signal,
+      signal,
       headers: {
         "content-type": "application/json",
         "user-agent": userAgent,
@@ -171,14 +160,14 @@ async function post(invocation: Invocation, url: string, one: Sending): Promise<
     });
     await response.body?.cancel();
     return response.status;
-  } finally {
-    clearTimeout(timer);
-  }
+  });
 }
 
-/** To the tenant's webhook an event; to a task's callback the bare task. */
+/** An event for the tenant's webhook; the bare task for a task's callback. */
 function bodyOf(invocation: Invocation, { task, data, event, createdMs, endpoint }: Sending): string {
-  const told = task ? notifiedTask(viewTask(task, linkBases(invocation.config, task.origin), true)) : data;
-  if (endpoint !== "webhook") return JSON.stringify(told);
-  return JSON.stringify({ type: event, timestamp: new Date(createdMs).toISOString(), data: told });
+  const notified = task
+    ? notifiedTask(viewTask(task, linkBases(invocation.config, task.origin), true))
+    : data;
+  if (endpoint !== "webhook") return JSON.stringify(notified);
+  return JSON.stringify({ type: event, timestamp: new Date(createdMs).toISOString(), data: notified });
 }

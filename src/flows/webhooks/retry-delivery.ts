@@ -1,12 +1,11 @@
-/** A webhook attempted again by hand: at once, with all its tries before it. */
+/** A webhook attempted again by hand, at once; its earlier attempts stay in its log. */
 
-import { insertAuditEntry } from "../../d1/tenants/audit-log.ts";
 import { type Delivery, retryDelivery } from "../../d1/webhooks/delivery-log.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import { wakeDelivery } from "../cron/lane-starter.ts";
-import type { Actor } from "../tenants/tenants.ts";
+import { type Actor, auditEntry } from "../tenants/audit-entry.ts";
+import { wakeDelivery } from "./wake-delivery.ts";
 
-/** @param tenantId Null: the operator's, whoever's delivery it is. @returns undefined when there is none. */
+/** @param tenantId Null for the operator, who may retry any tenant's delivery. @returns undefined when there is none. */
 export async function retryNow(
   invocation: Invocation,
   by: Actor,
@@ -16,12 +15,7 @@ export async function retryNow(
   const delivery = await retryDelivery(invocation.db, tenantId, id, invocation.now());
   if (!delivery) return undefined;
   const what = { action: "webhook.retry", tenantId: delivery.tenantId, subject: id, details: {} };
-  await insertAuditEntry(invocation.db, {
-    ...by,
-    ...what,
-    id: invocation.newId("auditEntry"),
-    atMs: invocation.now(),
-  }).run();
+  await auditEntry(invocation, by, what).run();
   wakeDelivery(invocation);
   return delivery;
 }

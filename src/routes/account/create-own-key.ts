@@ -1,7 +1,7 @@
 /** `POST /v1/keys`: makes a key that may do no more than the key it is made with. */
 import { createRoute } from "@hono/zod-openapi";
 import { keyProblem } from "../../domain/keys.ts";
-import { createKey } from "../../flows/tenants/tenants.ts";
+import { createKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";

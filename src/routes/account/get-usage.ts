@@ -9,7 +9,7 @@ import { csvReply, formatQuery, orCsv } from "../../http/csv.ts";
 import { periodOf, periodQuery } from "../../http/period.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
-import { BindingUnavailable } from "../../platform/invocation.ts";
+import { BindingUnavailable } from "../../platform/binding.ts";
 import { shownLimits, shownRemaining } from "./limit-fields.ts";
 import { authorizeManager } from "./managing-key.ts";
 

@@ -4,7 +4,7 @@ import type { ListedKey } from "../../d1/tenants/keys.ts";
 import { browserKeyLimits, defaultTokenSettings, keyKinds, keyScopes } from "../../domain/keys.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
-import type { WantedKey } from "../../flows/tenants/tenants.ts";
+import type { WantedKey } from "../../flows/tenants/tenant-keys.ts";
 import { type Issue, invalidRequest } from "../../http/validation.ts";
 import { allowedOrigins, givenKeyLimits, modelList, unixSeconds } from "./limit-fields.ts";
 

@@ -1,8 +1,8 @@
 /** Authorizes the tenant's own keys of scope `manage`, for keys, webhook, usage and ledger. */
 import { hasOwnLimits, type StoredKey } from "../../domain/keys.ts";
 import { ApiError } from "../../errors.ts";
+import type { Actor } from "../../flows/tenants/audit-entry.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
-import type { Actor } from "../../flows/tenants/tenants.ts";
 import type { AppContext } from "../../http/context.ts";
 import { unlessKeyRefused } from "../tasks/refusals.ts";
 

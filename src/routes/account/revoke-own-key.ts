@@ -1,7 +1,7 @@
 /** `DELETE /v1/keys/{key}`: revokes a key. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { dropKey } from "../../flows/tenants/tenants.ts";
+import { dropKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { noSuchKey } from "./key-fields.ts";

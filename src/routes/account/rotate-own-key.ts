@@ -4,7 +4,7 @@ import * as z from "zod";
 import { findKey } from "../../d1/tenants/keys.ts";
 import { keyProblem } from "../../domain/keys.ts";
 import { ApiError } from "../../errors.ts";
-import { rotateKey } from "../../flows/tenants/tenants.ts";
+import { rotateKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";

@@ -1,6 +1,6 @@
 /** The parts that the contracts and handlers of all admin routes share. */
 import type { ErrorCode } from "../../errors.ts";
-import type { Actor } from "../../flows/tenants/tenants.ts";
+import type { Actor } from "../../flows/tenants/audit-entry.ts";
 import type { AppContext } from "../../http/context.ts";
 
 /** Each operation takes the operator's key, in the words of its contract. */

@@ -5,7 +5,7 @@ import { type Task, toSeconds, viewTask } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import type { AppContext } from "../../http/context.ts";
 import { errorReplies, json } from "../../http/replies.ts";
-import { linkBases } from "../../platform/invocation.ts";
+import { linkBases } from "../../platform/link-bases.ts";
 import { taskInput } from "../tasks/generation-request.ts";
 import { exampleTask, taskReply } from "../tasks/task-reply.ts";
 import { adminErrors } from "./admin-route.ts";

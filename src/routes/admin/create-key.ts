@@ -1,7 +1,7 @@
 /** `POST /admin/api/tenants/{id}/keys`: makes a key of a tenant. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { createKey } from "../../flows/tenants/tenants.ts";
+import { createKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";

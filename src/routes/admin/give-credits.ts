@@ -5,7 +5,7 @@ import { findTenant } from "../../d1/tenants/tenants.ts";
 import { maxAmount } from "../../domain/account.ts";
 import { type CreditType, creditTypes } from "../../domain/ledger-lines.ts";
 import { ApiError } from "../../errors.ts";
-import { giveCredits } from "../../flows/tenants/tenants.ts";
+import { giveCredits } from "../../flows/tenants/credits.ts";
 import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json } from "../../http/replies.ts";
 import { jsonBody } from "../../http/validation.ts";

@@ -1,7 +1,7 @@
 /** `DELETE /admin/api/tenants/{id}/keys/{key}`: revokes a tenant's key. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { dropKey } from "../../flows/tenants/tenants.ts";
+import { dropKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies } from "../../http/replies.ts";
 import { noSuchKey } from "../account/key-fields.ts";

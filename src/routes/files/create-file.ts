@@ -3,12 +3,13 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { imageExtensions, toSeconds } from "../../domain/task.ts";
 import { fileUrl, maxUploadBytes, referenceSides, type StoredFile } from "../../domain/uploads.ts";
-import { admitFile, keepFile, releaseFileHold } from "../../flows/files/files.ts";
+import { admitFile, releaseFileHold } from "../../flows/files/admit-file.ts";
+import { keepFile } from "../../flows/files/keep-file.ts";
 import { declaredBytes } from "../../http/body.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
 import { errorReplies, json, keyErrors, limitHeaders } from "../../http/replies.ts";
 import { headers, limitFields, notStored, withHeaders } from "../../http/reply-headers.ts";
-import { linkBases } from "../../platform/invocation.ts";
+import { linkBases } from "../../platform/link-bases.ts";
 import { fileRefused, keyRefused } from "../tasks/refusals.ts";
 import { fileProblem, readUpload } from "./upload.ts";
 

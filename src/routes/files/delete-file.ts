@@ -2,7 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { ApiError } from "../../errors.ts";
-import { deleteFile } from "../../flows/files/files.ts";
+import { deleteFile } from "../../flows/files/delete-file.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { unlessKeyRefused } from "../tasks/refusals.ts";

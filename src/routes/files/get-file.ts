@@ -2,7 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { ApiError } from "../../errors.ts";
-import { readFile } from "../../flows/files/files.ts";
+import { readFile } from "../../flows/files/read-file.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies } from "../../http/replies.ts";
 import { headers, notStored } from "../../http/reply-headers.ts";

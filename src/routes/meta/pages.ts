@@ -5,7 +5,7 @@
 
 import { ApiError } from "../../errors.ts";
 import type { Api, AppContext } from "../../http/context.ts";
-import { callBinding } from "../../platform/invocation.ts";
+import { callBinding } from "../../platform/binding.ts";
 
 /** Playground, dashboard and reference. */
 export const pagePaths: readonly string[] = ["/", "/admin", "/docs"];

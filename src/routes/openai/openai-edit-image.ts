@@ -10,7 +10,7 @@ import { authorize } from "../../flows/tenants/authorize.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
 import { limitHeaders } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
-import { linkBases } from "../../platform/invocation.ts";
+import { linkBases } from "../../platform/link-bases.ts";
 import { fileRefused, keyRefused } from "../tasks/refusals.ts";
 import { idempotencyHeader, letPublicIn, submitLetIn } from "../tasks/submission.ts";
 import { imagesReply, openAiErrors } from "./openai-document.ts";

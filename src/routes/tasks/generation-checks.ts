@@ -6,7 +6,7 @@ import { browserMaxImages } from "../../domain/keys.ts";
 import { ApiError } from "../../errors.ts";
 import { type AppContext, originOf } from "../../http/context.ts";
 import { type Issue, invalidRequest } from "../../http/validation.ts";
-import { linkBases } from "../../platform/invocation.ts";
+import { linkBases } from "../../platform/link-bases.ts";
 
 type Validated = { target: string } & (
   | { success: true }

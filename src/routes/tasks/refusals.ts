@@ -2,7 +2,7 @@
 import type { KeyRefusal } from "../../domain/access.ts";
 import type { LimitRefusal } from "../../domain/admission.ts";
 import { ApiError } from "../../errors.ts";
-import type { FileAdmission } from "../../flows/files/files.ts";
+import type { FileAdmission } from "../../flows/files/admit-file.ts";
 import type { SubmitResult } from "../../flows/tasks/submit.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import type { RefusalCode } from "../../upstream/errors.ts";

@@ -3,7 +3,7 @@
 import { formatLink, linkLifeMs } from "../../domain/signed-links.ts";
 import { type Task, viewTask } from "../../domain/task.ts";
 import type { AppContext } from "../../http/context.ts";
-import { linkBases } from "../../platform/invocation.ts";
+import { linkBases } from "../../platform/link-bases.ts";
 
 /** @param position In the queue, where it is known. */
 export async function showTask(c: AppContext, task: Task, position: number | null = null) {

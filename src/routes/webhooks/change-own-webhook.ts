@@ -2,7 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { Config } from "../../config.ts";
 import type { Tenant } from "../../d1/tenants/tenants.ts";
-import { webhookChange } from "../../flows/tenants/tenants.ts";
+import { webhookChange } from "../../flows/webhooks/webhook-settings.ts";
 import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";

@@ -1,7 +1,7 @@
 /** Reads and changes the webhook of the tenant whose key of scope `manage` asks. */
 import { findTenant, type Tenant, type WebhookChange } from "../../d1/tenants/tenants.ts";
 import { ApiError } from "../../errors.ts";
-import { changeTenant } from "../../flows/tenants/tenants.ts";
+import { changeTenant } from "../../flows/tenants/tenant-settings.ts";
 import type { AppContext } from "../../http/context.ts";
 import { authorizeManager } from "../account/managing-key.ts";
 import { viewWebhook } from "./webhook-fields.ts";

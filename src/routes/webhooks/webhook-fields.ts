@@ -4,7 +4,7 @@ import type { Config } from "../../config.ts";
 import type { TenantWebhook } from "../../d1/tenants/tenants.ts";
 import { checkAddress, maxUrlCharacters } from "../../domain/address.ts";
 import { secretProblem, webhookEvents } from "../../domain/webhooks.ts";
-import type { WantedWebhook } from "../../flows/tenants/tenants.ts";
+import type { WantedWebhook } from "../../flows/webhooks/webhook-settings.ts";
 import type { AppContext } from "../../http/context.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { isOwnAddress, ownAddress } from "../tasks/generation-checks.ts";

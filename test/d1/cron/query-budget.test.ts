@@ -1,9 +1,15 @@
 /** What tasks cost in D1, by its own meter: rows are what is paid for, and what a primary can do in a second. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { readMaintenance } from "../../../src/d1/cron/maintenance.ts";
-import { claimSends, oldestOverdueMs, selectDue, writePolls } from "../../../src/d1/tasks/due-tasks.ts";
+import {
+  claimSends,
+  type DuePage,
+  oldestOverdueMs,
+  selectDue,
+  writePolls,
+} from "../../../src/d1/tasks/due-tasks.ts";
 import { closeTasks, endTask, selectTask } from "../../../src/d1/tasks/tasks.ts";
-import { type D1Cost, measureDatabase } from "../../../src/platform/d1-meter.ts";
+import { type D1Usage, measureDatabase } from "../../../src/platform/d1-usage.ts";
 import { clearTasks } from "../../helpers/gateway.ts";
 import {
   claimStore,
@@ -23,8 +29,8 @@ import {
 const finished = 3_000;
 
 /** Runs work over a metered database; what it cost in all. */
-async function costOf(work: (metered: D1Database) => Promise<unknown>): Promise<D1Cost> {
-  const total: D1Cost = { rowsRead: 0, rowsWritten: 0 };
+async function costOf(work: (metered: D1Database) => Promise<unknown>): Promise<D1Usage> {
+  const total: D1Usage = { rowsRead: 0, rowsWritten: 0 };
   const metered = measureDatabase(
     db,
     (call) => call(),
@@ -165,7 +171,7 @@ describe("a round of cron, among thousands of tasks that have ended", () => {
 describe("the meter", () => {
   it("counts every statement of a batch, and hands results through as they are", async () => {
     const { id } = await insertSubmitting();
-    const calls: D1Cost[] = [];
+    const calls: D1Usage[] = [];
     let timed = 0;
     const metered = measureDatabase(
       db,

@@ -1,6 +1,6 @@
 /** Nobody waits for a binding that does not answer: what it would have said, and what it did, stays open. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { BindingUnavailable, callBinding } from "../../../src/platform/invocation.ts";
+import { BindingUnavailable, callBinding } from "../../../src/platform/binding.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -1,8 +1,10 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { imageKey } from "../../../src/domain/task.ts";
-import { runTick, storeLane } from "../../../src/flows/cron/tick.ts";
+import { storeLane } from "../../../src/flows/cron/lanes.ts";
+import { runTick } from "../../../src/flows/cron/tick.ts";
 import { storeImages, storeNext } from "../../../src/flows/images/store-images.ts";
+import { createLaneStarter } from "../../../src/platform/lanes.ts";
 import {
   type Around,
   clearTasks,
@@ -19,7 +21,7 @@ import type { Rule } from "../../simulator/app.ts";
 
 beforeEach(clearTasks);
 
-/** Lanes that never run: the pictures are ready and nobody has stored them. */
+/** Lanes that never run: the pictures are ready and not stored yet. */
 const idleLanes = {
   send: async () => undefined,
   store: async () => undefined,
@@ -194,7 +196,7 @@ async function findDone(gateway: TestGateway): Promise<number> {
   const store = async (_untilMs: number, lease = 0) => {
     leaseUntilMs = lease;
   };
-  idle.lanes = { ...idleLanes, store };
+  idle.lanes = createLaneStarter({ ...idleLanes, store }, idle.log);
   await runTick(idle);
   return leaseUntilMs;
 }
@@ -304,7 +306,7 @@ describe("a slot that is behind", () => {
     for (let i = 0; i < 6; i++) await submitTask(gateway, key, { seed: 7 });
     gateway.advance(15_000);
     const invocation = gateway.invocation();
-    invocation.lanes = idleLanes;
+    invocation.lanes = createLaneStarter(idleLanes, invocation.log);
     await runTick(invocation);
     // Longer than that tick's own claim of what it found.
     gateway.advance(360_000);
@@ -333,7 +335,7 @@ describe("two storers of one task", () => {
     gateway.advance(15_000);
     const lazy = startGateway({ beside: gateway });
     const invocation = lazy.invocation();
-    invocation.lanes = idleLanes;
+    invocation.lanes = createLaneStarter(idleLanes, invocation.log);
     await runTick(invocation);
     const claim = async () => {
       gateway.advance(600_000);

@@ -5,7 +5,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { claimDeliveries, selectNextDelivery } from "../../../src/d1/webhooks/deliveries.ts";
-import { measureDatabase } from "../../../src/platform/d1-meter.ts";
+import { measureDatabase } from "../../../src/platform/d1-usage.ts";
 import { clearTasks, startGateway, submitTask, type TestGateway } from "../../helpers/gateway.ts";
 import { hook, hookOrigin, startWithReceiver } from "../../helpers/webhook-receiver.ts";
 

@@ -214,7 +214,7 @@ describe("a deleted tenant", () => {
     expect((await gateway.admin("DELETE", `/tenants/${id}`)).status).toBe(202);
     gateway.advance(5_000);
     // Before cron erases the task.
-    await gateway.invocation().lanes.deliver(0);
+    await gateway.invocation().lanes.start("deliver", 0);
     expect([receiver.told.length, other.told.length]).toEqual(before);
     const log = await gateway.admin("GET", `/webhooks?tenant=${id}&task=${taskId}`);
     const { data } = (await log.json()) as { data: { status: string }[] };

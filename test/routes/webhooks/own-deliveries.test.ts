@@ -42,7 +42,7 @@ async function givenUp(key: string): Promise<string> {
     gateway.advance(((next_attempt_at ?? 0) + 1) * 1000 - gateway.now());
     // An endpoint that fails rests as well, for ten minutes at the most.
     gateway.advance(600_000);
-    await gateway.invocation().lanes.deliver(0);
+    await gateway.invocation().lanes.start("deliver", 0);
   }
   receiver.status = 200;
   return id;

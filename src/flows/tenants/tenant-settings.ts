@@ -1,0 +1,63 @@
+/**
+ * Making and changing tenants. D1 is the truth; the tenant's object decides by a copy. A change is answered once both
+ * have it, and where the push fails cron repeats it.
+ */
+import { insertTenant, type Tenant, type TenantChange, updateTenant } from "../../d1/tenants/tenants.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import type { CreditResult } from "../../tenant/object.ts";
+import { describeWebhook } from "../webhooks/webhook-settings.ts";
+import { type Actor, auditEntry } from "./audit-entry.ts";
+import { pushConfig } from "./push-config.ts";
+
+/** @returns false when the id is taken, or ever was. */
+export async function createTenant(
+  invocation: Invocation,
+  by: Actor,
+  tenant: Tenant,
+  webhookSecret: string,
+): Promise<boolean> {
+  if (!(await insertTenant(invocation.db, tenant, webhookSecret))) return false;
+  const details = { name: tenant.name };
+  await auditEntry(invocation, by, {
+    action: "tenant.create",
+    tenantId: tenant.id,
+    subject: tenant.id,
+    details,
+  }).run();
+  await pushConfig(invocation, tenant.id);
+  return true;
+}
+
+export type ChangeResult =
+  | { kind: "changed"; tenant: Tenant }
+  | { kind: "no_tenant" }
+  | Extract<CreditResult, { kind: "balance_held" }>;
+
+/** Changes a tenant. @param balance Its new balance; the difference is an adjustment in its ledger. */
+export async function changeTenant(
+  invocation: Invocation,
+  by: Actor,
+  id: string,
+  change: TenantChange,
+  balance?: number,
+): Promise<ChangeResult> {
+  if (balance !== undefined) {
+    const set = await invocation
+      .tenant(id)
+      .setBalance(id, balance, `gateway: set by ${by.requestId}`, invocation.now());
+    if (set.kind === "no_tenant") return set;
+    if (set.kind === "balance_held") return set;
+  }
+  const tenant = await updateTenant(invocation.db, id, change);
+  if (!tenant) return { kind: "no_tenant" };
+  const { turnstileSecret, webhook, ...shown } = change;
+  const details = {
+    ...shown,
+    balance,
+    turnstileSecret: turnstileSecret === undefined ? undefined : "…",
+    webhook: webhook && describeWebhook(webhook),
+  };
+  await auditEntry(invocation, by, { action: "tenant.change", tenantId: id, subject: id, details }).run();
+  await pushConfig(invocation, id);
+  return { kind: "changed", tenant };
+}
