@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { NewTask } from "../../src/d1/tasks/tasks.ts";
 import { type Change, commitChanges } from "../../src/tenant/task-rows.ts";
 import { clearTasks } from "../helpers/gateway.ts";
-import { leaseMs, newTask, t0, taskOf } from "../helpers/seed.ts";
+import { newTask, t0, taskOf } from "../helpers/seed.ts";
 
 beforeEach(clearTasks);
 

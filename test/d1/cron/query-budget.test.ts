@@ -1,7 +1,13 @@
 /** What tasks cost in D1, by its own meter: rows are what is paid for, and what a primary can do in a second. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { readMaintenance } from "../../../src/d1/cron/maintenance.ts";
-import { claimSends, oldestOverdueMs, selectDue, writePolls } from "../../../src/d1/tasks/due-tasks.ts";
+import {
+  claimSends,
+  type DuePage,
+  oldestOverdueMs,
+  selectDue,
+  writePolls,
+} from "../../../src/d1/tasks/due-tasks.ts";
 import { closeTasks, endTask, selectTask } from "../../../src/d1/tasks/tasks.ts";
 import { type D1Cost, measureDatabase } from "../../../src/platform/d1-meter.ts";
 import { clearTasks } from "../../helpers/gateway.ts";
