@@ -21,7 +21,7 @@ import {
 /** The tables that hold JSON, and their column. */
 const columns = { config: "body", keys: "body", scopes: "body", holds: "state" } as const;
 type Table = keyof typeof columns;
-const newest = { config: "", keys: "", scopes: "", holds: "WHERE seq = (SELECT max(seq) FROM holds)" };
+const newest = { config: "", keys: "", scopes: "WHERE scope LIKE 'key-%'", holds: "WHERE seq = (SELECT max(seq) FROM holds)" };
 
 /** Changes the text that a table's newest row holds. */
 const change = (id: string, table: Table, to: (stored: string) => string) =>
@@ -102,7 +102,7 @@ describe("an object whose stored data lacks a field", () => {
 
 describe("an object whose stored data cannot be read", () => {
   it.each<[string, Table, (stored: string) => string, string]>([
-    ["a copy that is no JSON", "config", () => "{secret", "config body []"],
+    ["a copy that is no JSON", "config", () => "{private", "config body []"],
     [
       "a copy without a version",
       "config",
@@ -112,7 +112,7 @@ describe("an object whose stored data cannot be read", () => {
     [
       "a status that it does not know",
       "config",
-      (text) => text.replace('"active"', '"secret"'),
+      (text) => text.replace('"active"', '"private"'),
       "config body.status []",
     ],
     [
@@ -130,7 +130,7 @@ describe("an object whose stored data cannot be read", () => {
     [
       "counters of another type",
       "scopes",
-      (text) => text.replace(/"open":\d+/, '"open":"secret"'),
+      (text) => text.replace(/"open":\d+/, '"open":"private"'),
       "scopes body.open [key-",
     ],
     [
@@ -142,16 +142,16 @@ describe("an object whose stored data cannot be read", () => {
     [
       "a sum that is no number",
       "holds",
-      (text) => text.replace(/"held":\d+/, '"held":"secret"'),
+      (text) => text.replace(/"held":\d+/, '"held":"private"'),
       "state state.account.held []",
     ],
     [
       "open holds that are no ranges",
       "holds",
-      (text) => text.replace(/"open":\[.*?\]\]/, '"open":["secret"]'),
+      (text) => text.replace(/"open":\[.*?\]\]/, '"open":["private"]'),
       "state state.open.0 []",
     ],
-    ["a state that is no JSON", "holds", () => "secret", "state state []"],
+    ["a state that is no JSON", "holds", () => "private", "state state []"],
   ])("says where it is, admits nothing and changes nothing: %s", async (_what, table, to, place) => {
     const { id } = await tenantWithHolds();
     await change(id, table, to);
@@ -162,13 +162,13 @@ describe("an object whose stored data cannot be read", () => {
     const before = await rows();
     const refused = stubOf(id).admit(requestOf(id));
     await expect(refused).rejects.toThrow(place);
-    await expect(refused).rejects.not.toThrow("secret");
+    await expect(refused).rejects.not.toThrow("private");
     expect(await rows()).toEqual(before);
   });
 
   it("takes a newer copy in place of one that it cannot read", async () => {
     const { id } = await tenantWithHolds();
-    await change(id, "config", () => "{secret");
+    await change(id, "config", () => "{private");
     expect(await stubOf(id).configure(configOf({ version: 9 }), t0)).toBe(9);
     expect((await stubOf(id).admit(requestOf(id))).kind).toBe("admitted");
   });
