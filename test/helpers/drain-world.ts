@@ -75,7 +75,7 @@ async function makeTasks(gateway: TestGateway, count: number): Promise<string[]>
     const nowMs = gateway.now();
     await env.DB.prepare(
       `INSERT INTO tasks (id, tenant_id, key_id, request_id, origin, state, model, input, metadata, price_credits,
-         created_ms, deadline_ms, due_ms, attempts, upstream_id, submitted_ms, refreshed_ms, hold)
+         created_ms, deadline_ms, due_ms, attempts, upstream_id, submitted_ms, refreshed_ms, hold_number)
        ${numbers} SELECT ${name}, ?1, ?2, 'req-1', 'https://gateway.example', 'submitted', 'wan-2.7-image',
          '{"prompt":"a boat","n":1,"size":"square"}', '{}', ${price}, ?3 - 40000 + i, ?3 + 3600000, 0, 1,
          'up-' || (i * ${tenants} + ${i}), ?3 - 30000, ?3 - 30000, i FROM n`,
