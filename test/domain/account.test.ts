@@ -5,10 +5,13 @@ import {
   type Account,
   availableOf,
   balanceOf,
+  chargedImages,
+  chargeOf,
   credit,
   emptyAccount,
   hold,
   maxAmount,
+  priceOf,
   settle,
 } from "../../src/domain/account.ts";
 
@@ -119,4 +122,24 @@ describe("any order of operations", () => {
       fc.assert(runs, { numRuns: 200 });
     },
   );
+});
+
+describe("what a hold comes to", () => {
+  it.each([
+    [0, { charged: 0, released: 120, unmade: 4 }],
+    [3, { charged: 90, released: 30, unmade: 1 }],
+    [4, { charged: 120, released: 0, unmade: 0 }],
+    [9, { charged: 120, released: 0, unmade: 0 }],
+  ])("is the price of %i stored images, and the rest of what was held", (stored, expected) => {
+    const held = { images: 4, price: 30 };
+    expect(chargeOf(held, stored)).toEqual(expected);
+    expect(priceOf(held)).toBe(120);
+  });
+
+  it("counts the images of a completed task alone", () => {
+    const images = [{ id: "img-1", state: "stored" as const }];
+    expect(chargedImages({ state: "completed", images })).toBe(1);
+    for (const state of ["failed", "cancelled", "storing"] as const)
+      expect(chargedImages({ state, images })).toBe(0);
+  });
 });

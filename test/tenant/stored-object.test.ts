@@ -21,7 +21,12 @@ import {
 /** The tables that hold JSON, and their column. */
 const columns = { config: "body", keys: "body", scopes: "body", holds: "state" } as const;
 type Table = keyof typeof columns;
-const newest = { config: "", keys: "", scopes: "WHERE scope LIKE 'key-%'", holds: "WHERE seq = (SELECT max(seq) FROM holds)" };
+const newest = {
+  config: "",
+  keys: "",
+  scopes: "WHERE scope LIKE 'key-%'",
+  holds: "WHERE seq = (SELECT max(seq) FROM holds)",
+};
 
 /** Changes the text that a table's newest row holds. */
 const change = (id: string, table: Table, to: (stored: string) => string) =>

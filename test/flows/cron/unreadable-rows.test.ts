@@ -3,6 +3,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
+import { findTask } from "../../../src/d1/tasks/reconciled-tasks.ts";
 import {
   bearer,
   clearTasks,
@@ -81,9 +82,6 @@ describe("a request that reads what cannot be read", () => {
     await set("tasks", "state", "failed", id);
     await set("tasks", "error_code", "of_another_version", id);
     await set("tasks", "model", "wan-1", id);
-    const task = await env.DB.prepare("SELECT 1 FROM tasks WHERE id = ?1").bind(id).all();
-    expect(task.results).toHaveLength(1);
-    const { findTask } = await import("../../../src/d1/tasks/reconciled-tasks.ts");
     expect(await findTask(env.DB, id)).toMatchObject({ model: "wan-1", errorCode: "unknown_error" });
   });
 });
@@ -148,6 +146,30 @@ describe("a tick that finds a row that cannot be read", () => {
       id: string;
     }>();
     expect(results.map(({ id }) => id)).toEqual([other]);
+  });
+
+  it("sends the others of the deliveries that are due", async () => {
+    const received: string[] = [];
+    const receiver = (request: Request) => {
+      received.push(request.headers.get("webhook-id") ?? "");
+      return new Response("ok");
+    };
+    const hosts = { "https://receiver.example": receiver };
+    const gateway = startGateway({ hosts });
+    const { id: tenantId } = await gateway.makeTenant({ webhook: { url: "https://receiver.example/hook" } });
+    const deliveries = { "msg-broken": "{unreadable contents", "msg-other": "{}" };
+    for (const [id, data] of Object.entries(deliveries)) {
+      await env.DB.prepare(
+        `INSERT INTO deliveries (id, tenant_id, endpoint, event, data, created_ms, due_ms)
+         VALUES (?1, ?2, 'webhook', 'balance.low', ?3, 0, 0)`,
+      )
+        .bind(id, tenantId, data)
+        .run();
+    }
+    await gateway.tick();
+    expect(received).toEqual(["msg-other"]);
+    expect(unreadable(gateway)).toContain("deliveries data msg-broken");
+    expect(JSON.stringify(gateway.logs)).not.toContain("unreadable contents");
   });
 
   it("pushes a tenant without the key that it cannot read, which is refused", async () => {
