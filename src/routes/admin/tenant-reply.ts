@@ -1,7 +1,9 @@
 /** A tenant as the operator sees it, and the refusals that several operations on a tenant share. */
+
 import * as z from "zod";
 import type { Tenant } from "../../d1/tenants/tenants.ts";
 import { defaultLimits } from "../../domain/admission.ts";
+import { defaultModel } from "../../domain/model-catalog.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import type { AppContext } from "../../http/context.ts";
@@ -36,7 +38,7 @@ export const tenantReply = z
         name: "Acme Inc.",
         status: "active",
         limits: { ...defaultLimits, images_per_day: 500 },
-        prices: { "wan-2.7-image": 40 },
+        prices: { [defaultModel]: 40 },
         models: null,
         balance: 3_000,
         held: 0,
