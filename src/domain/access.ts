@@ -9,7 +9,7 @@ import { allowsOrigin } from "./origins.ts";
 import type { TenantStatus } from "./tenant.ts";
 import type { TokenClaims } from "./tokens.ts";
 
-/** `link`: a signed link, which follows one task. */
+/** `link`: a signed link, which reads one task. */
 export type CallerKind = KeyKind | "token" | "link";
 
 export type Action =
@@ -32,7 +32,7 @@ export interface Page {
   sameOrigin: boolean;
 }
 
-/** Who asks, by what was found in the key or token itself. */
+/** Who asks, by the key or token itself. */
 export interface Caller {
   kind: CallerKind;
   tenantId: string;
@@ -71,7 +71,7 @@ export type KeyRefusal =
   | "origin_not_allowed"
   | "model_not_allowed";
 
-/** What has to be known of a tenant to let one of its keys in. */
+/** The parts of a tenant that decide whether its keys may do anything. */
 export interface Gate {
   status: TenantStatus;
   models: Model[] | null;

@@ -111,7 +111,7 @@ function walkOneJpeg(view: DataView, start: number): OneJpeg | undefined {
   while (at + 2 <= view.byteLength) {
     const marker = view.getUint8(at + 1);
     if (view.getUint8(at) !== 0xff) {
-      // Decoders skip what is between two segments, and so does this.
+      // Decoders skip bytes between two segments, and so does this.
       isTidy = false;
       at = nextMarker(view, at);
       continue;

@@ -1,11 +1,11 @@
 /**
- * Looking at a task upstream: when to, and what a look means. Pure, so that cron, a reader's refresh and a
+ * Polling a task upstream: its schedule, and the change that a poll leads to. Pure, so that cron, a reader's refresh and a
  * reply to a submit that is already terminal all draw the same conclusion from the same words.
  */
 import type { TaskFailureCode } from "./failures.ts";
 import type { Task } from "./task.ts";
 
-/** What the upstream said of a task, as far as the gateway needs it. */
+/** A task as the upstream shows it, as far as the gateway needs it. */
 export interface UpstreamTask {
   /** Unknown words count as `pending`: the task is still running. */
   status: "pending" | "processing" | "completed" | "failed";
@@ -18,7 +18,7 @@ export interface UpstreamTask {
   failure: TaskFailureCode | null;
 }
 
-/** How often a task is looked at, by the time since the upstream took it. The last row holds for ever. */
+/** How often a task is polled, by the time since the upstream took it. The last row holds for ever. */
 export const pollSchedule = [
   { untilAgeMs: 120_000, everyMs: 3_000 },
   { untilAgeMs: 600_000, everyMs: 10_000 },
@@ -26,7 +26,7 @@ export const pollSchedule = [
   { untilAgeMs: Number.MAX_SAFE_INTEGER, everyMs: 60_000 },
 ] as const;
 
-/** The upstream has nothing to say of a task younger than this. */
+/** The upstream has no news of a task younger than this. */
 export const firstPollMs = 3_000;
 
 /** How long a reader's refresh keeps the next one away: the contract's pace, not cron's. */
@@ -37,13 +37,13 @@ export function refreshIntervalMs(ageMs: number): number {
 /** How long the upstream's links live after it finished a task. */
 export const linkLifeMs = 24 * 3_600_000;
 
-/** What has to be known of a task to look at it. */
+/** The parts of a task that a poll needs. */
 export type PollTarget = Pick<
   Task,
   "id" | "state" | "createdMs" | "upstreamId" | "deadlineMs" | "processing" | "progress" | "estimatedSeconds"
 > & {
   imagesAsked: number;
-  /** Somebody reads it, so that how far it is matters; else only what moves it on is worth a write. */
+  /** A caller reads it, so its progress is worth a write; else only a change of state is. */
   isRead: boolean;
 };
 
@@ -54,8 +54,8 @@ export type Change =
   | { kind: "failed"; code: TaskFailureCode };
 
 /**
- * What a look changes. Progress only goes up, and stays below 100 until the pictures are stored.
- * "Completed" without a usable link is not finished: the task stays, to be looked at again.
+ * The change that a poll leads to. Progress only goes up, and stays below 100 until the pictures are stored.
+ * "Completed" without a usable link is not finished: the task stays, to be polled again.
  */
 export function changeFrom(task: PollTarget, seen: UpstreamTask): Change {
   if (seen.status === "failed") return { kind: "failed", code: seen.failure ?? "unknown_error" };

@@ -1,4 +1,4 @@
-/** What a Queue message says: the name of a work item, `poll:` and which one, or the lane's kind and a place beside the tick. */
+/** Queue messages. Each is the name of a work item: `poll:`, its round and its first task, or a lane's kind and its place beside the tick. */
 
 export const laneKinds = ["send", "store", "settle"] as const;
 export type LaneKind = (typeof laneKinds)[number];
@@ -11,7 +11,7 @@ const namePattern = new RegExp(`^(poll|${laneKinds.join("|")}):`);
 /** The prefix before work items had the field's names; the migration renamed their rows. */
 const formerPollPrefix = /^look:/;
 
-/** Reads a message's body; `kind` is undefined for whatever this gateway did not send. */
+/** Reads a message's body; `kind` is undefined for a message that this gateway did not send. */
 export function readWorkMessage(body: unknown): { name: string; kind: WorkKind | undefined } {
   const name = typeof body === "string" ? body.slice(0, 100).replace(formerPollPrefix, "poll:") : typeof body;
   return { name, kind: namePattern.exec(name)?.[1] as WorkKind | undefined };

@@ -1,4 +1,5 @@
 /** The one reader of request bodies: every body is read within bounds of size and time. */
+import { isTimeout, withTimeLimit } from "../domain/time-limit.ts";
 import { ApiError } from "../errors.ts";
 
 export interface BodyBounds {
@@ -41,19 +42,14 @@ export async function readBody(
   const isShort = declared !== null && declared <= Math.min(keptBytes, shortBytes);
   const reader = isShort ? undefined : body.getReader();
   const reading = reader ? readChunks(reader, declared, keptBytes, readBytes) : readWhole(request);
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<"late">((resolve) => {
-    timer = setTimeout(() => resolve("late"), maxMs);
-  });
-  const read = await Promise.race([reading.catch(() => "broken" as const), late]);
-  clearTimeout(timer);
-  if (read === "late") {
+  try {
+    return await withTimeLimit(maxMs, () => reading);
+  } catch (error) {
+    // The client may be gone, but the fault is not the gateway's.
+    if (!isTimeout(error)) throw new ApiError("invalid_request", "The body broke off before its end.");
     reader?.cancel().catch(() => undefined);
     throw new ApiError("invalid_request", `The body took longer than ${maxMs / 1000} s.`);
   }
-  // The client may be gone, but the fault is not the gateway's.
-  if (read === "broken") throw new ApiError("invalid_request", "The body broke off before its end.");
-  return read;
 }
 
 async function readWhole(request: Request): Promise<ReadBody> {

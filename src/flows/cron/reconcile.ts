@@ -1,7 +1,7 @@
 /**
- * The self-check: whether what must always hold does. It is run by the operator and by cron, leaves out whatever
- * is younger than five minutes, since that may be under way, and mends one thing: a hold whose task has ended, or
- * never came to be, is settled as it should have been, with an entry that says so.
+ * Reconciliation: whether balances, holds, tasks and pictures agree. The operator runs it, and cron does. It leaves out
+ * all that is younger than five minutes, since that may be under way, and mends one discrepancy: a hold whose task has
+ * ended, or was never written, is settled as it should have been, with a ledger entry that says so.
  */
 
 import pMap from "p-map";
@@ -20,16 +20,15 @@ import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
 
-export interface Problem {
-  /** What is broken: `balance`, `hold`, `task`, `picture` or `overdue`. */
+export interface Discrepancy {
   kind: "balance" | "hold" | "task" | "picture" | "overdue";
   tenant: string | null;
   subject: string | null;
   text: string;
 }
 
-export interface Audit {
-  problems: Problem[];
+export interface Reconciliation {
+  discrepancies: Discrepancy[];
   tenants: number;
   /** There are more tenants than one call checks. */
   nextTenant: string | null;
@@ -40,21 +39,25 @@ const tasksSampled = 20;
 const overdueShown = 100;
 export const tenantsAtOnce = 50;
 
-/** Checks tenants after `afterId`, a bounded number of them, and what is overdue of all. */
-export async function audit(invocation: Invocation, afterId = "", limit = tenantsAtOnce): Promise<Audit> {
+/** Reconciles tenants after `afterId`, `limit` of them at most, and finds the overdue tasks of all tenants. */
+export async function reconcile(
+  invocation: Invocation,
+  afterId = "",
+  limit = tenantsAtOnce,
+): Promise<Reconciliation> {
   const beforeMs = invocation.now() - settledAfterMs;
   const overdue = await overdueTasks(invocation.db, beforeMs, overdueShown);
   const tenants = await tenantIds(invocation.db, afterId, limit + 1);
   const checked = tenants.slice(0, limit);
-  const problems = await pMap(checked, (id) => checkTenant(invocation, id, beforeMs), {
+  const discrepancies = await pMap(checked, (id) => checkTenant(invocation, id, beforeMs), {
     concurrency: connections,
   });
   return {
-    problems: [
+    discrepancies: [
       ...overdue.map(
-        (id): Problem => ({ kind: "overdue", tenant: null, subject: id, text: "should have ended" }),
+        (id): Discrepancy => ({ kind: "overdue", tenant: null, subject: id, text: "should have ended" }),
       ),
-      ...problems.flat(),
+      ...discrepancies.flat(),
     ],
     tenants: checked.length,
     nextTenant: tenants.length > limit ? (checked.at(-1) ?? null) : null,
@@ -64,7 +67,7 @@ export async function audit(invocation: Invocation, afterId = "", limit = tenant
 const tenantsATick = 5;
 const everyMinutes = 10;
 
-/** A few tenants now and then, in turn; what is unsound is logged as an error. */
+/** Reconciles a few tenants every ten minutes, in turn, and logs each discrepancy as an error. */
 export async function reconcileSome(invocation: Invocation): Promise<void> {
   const minute = Math.floor(invocation.now() / 60_000);
   if (minute % everyMinutes !== 0) return;
@@ -75,34 +78,34 @@ export async function reconcileSome(invocation: Invocation): Promise<void> {
     tenants,
     async (tenant) => {
       try {
-        for (const problem of await checkTenant(invocation, tenant, beforeMs)) {
-          invocation.log({ event: "unsound", level: "error", ...problem });
+        for (const discrepancy of await checkTenant(invocation, tenant, beforeMs)) {
+          invocation.log({ event: "discrepancy", level: "error", ...discrepancy });
         }
       } catch (error) {
-        // One that cannot be checked keeps none of the others from it.
-        invocation.log({ event: "not_checked", level: "error", tenant, problem: describe(error) });
+        // The other tenants are reconciled all the same.
+        invocation.log({ event: "not_reconciled", level: "error", tenant, problem: describe(error) });
       }
     },
     { concurrency: connections },
   );
 }
 
-async function checkTenant(invocation: Invocation, tenant: string, beforeMs: number): Promise<Problem[]> {
+async function checkTenant(invocation: Invocation, tenant: string, beforeMs: number): Promise<Discrepancy[]> {
   const { problems, openHolds } = await invocation.tenant(tenant).check();
   const old = openHolds.filter(({ atMs }) => atMs < beforeMs);
   return [
-    ...problems.map((text): Problem => ({ kind: "balance", tenant, subject: null, text })),
+    ...problems.map((text): Discrepancy => ({ kind: "balance", tenant, subject: null, text })),
     ...(await checkHolds(invocation, tenant, old)),
     ...(await checkOpenTasks(invocation, tenant, openHolds, beforeMs)),
     ...(await checkPictures(invocation, tenant, beforeMs)),
   ];
 }
 
-/** Holds that nobody would ever settle, which are settled here. One that was settled meanwhile is no problem. */
-async function checkHolds(invocation: Invocation, tenant: string, holds: OpenHold[]): Promise<Problem[]> {
+/** Settles holds that no ender and no cron would settle. One that was settled meanwhile is no discrepancy. */
+async function checkHolds(invocation: Invocation, tenant: string, holds: OpenHold[]): Promise<Discrepancy[]> {
   const ends = await readEnds(invocation.db, holds);
   const lost = holds.filter(({ taskId }) => !ends.has(taskId));
-  // Nobody may write a task's row any more once its hold is gone.
+  // A voided task's row cannot be written any more: its hold is about to go.
   const voided = new Set(
     await voidMissing(
       invocation.db,
@@ -113,7 +116,7 @@ async function checkHolds(invocation: Invocation, tenant: string, holds: OpenHol
   const leaked = holds.filter(({ taskId }) => voided.has(taskId) || ends.get(taskId)?.open === false);
   const settled = await pMap(
     leaked,
-    async ({ holdNumber, taskId }): Promise<Problem[]> => {
+    async ({ holdNumber, taskId }): Promise<Discrepancy[]> => {
       const end = ends.get(taskId);
       const note = end ? "found unsettled by the audit" : "found without a task by the audit";
       const settlement = {
@@ -140,7 +143,7 @@ async function checkOpenTasks(
   tenant: string,
   holds: OpenHold[],
   beforeMs: number,
-): Promise<Problem[]> {
+): Promise<Discrepancy[]> {
   const open = await openTasksWithHold(invocation.db, tenant, beforeMs);
   const held = new Set(holds.map(({ holdNumber: hold }) => hold));
   return open
@@ -149,12 +152,16 @@ async function checkOpenTasks(
 }
 
 /** Completed tasks whose pictures are not there; the latest of each tenant. */
-async function checkPictures(invocation: Invocation, tenant: string, beforeMs: number): Promise<Problem[]> {
+async function checkPictures(
+  invocation: Invocation,
+  tenant: string,
+  beforeMs: number,
+): Promise<Discrepancy[]> {
   const tasks = await latestPictures(invocation.db, tenant, idBound("task", beforeMs), tasksSampled);
   const pictures = tasks.flatMap(({ id, images }) => images.map((image) => ({ id, image })));
   const found = await pMap(
     pictures,
-    async ({ id, image }): Promise<Problem[]> => {
+    async ({ id, image }): Promise<Discrepancy[]> => {
       const object = await invocation.bucket.head(imageKey(image.id));
       const text = "is completed, and one of its pictures is not stored";
       return object && object.size === image.stored?.bytes

@@ -1,8 +1,9 @@
 /**
- * Erasing: a task, all of an end user's, what is older than its tenant wants to keep, or all of a deleted tenant's. The
+ * Erasing: a task, all of an end user's tasks, tasks older than their tenant's retention, or all of a deleted tenant's. The
  * text goes first and at once, in D1; from then on the task answers 410. Then each picture becomes an empty tombstone
  * under its own key, so that a storer that comes late cannot bring it back (its put is create-only) and its URL answers
- * 410 as well; the files that it was made from go in the same way. Whatever dies in between is gone on with by cron. The figures stay: they were charged.
+ * 410 as well; the files that it was made from go in the same way. Cron goes on where an eraser dies. The figures stay:
+ * they were charged.
  */
 
 import pMap from "p-map";
@@ -40,7 +41,7 @@ import { expireFiles, tombstoneFiles, tombstoneFilesOf } from "./erase-files.ts"
 export type DropResult = "deleted" | "busy" | "no_tenant";
 
 /**
- * Deletes a tenant: its keys stop at once, what it made is erased by cron. A submit that was admitted before the keys
+ * Deletes a tenant: its keys stop at once, and cron erases its tasks and files. A submit that was admitted before the keys
  * stopped still ends by itself, and is erased after that.
  */
 export async function dropTenant(invocation: Invocation, by: Actor, id: string): Promise<DropResult> {
@@ -78,7 +79,7 @@ export async function eraseTask(
 
 const tasksAtOnce = 50;
 
-/** Has all of an end user's tasks erased, those that still run once they have ended. */
+/** Has all of an end user's tasks erased; those that still run are erased once they have ended. */
 export async function eraseEndUser(invocation: Invocation, tenantId: string, endUser: string): Promise<void> {
   const erasure = { tenantId, endUser, atMs: invocation.now() };
   await insertErasure(invocation.db, erasure);
@@ -86,10 +87,10 @@ export async function eraseEndUser(invocation: Invocation, tenantId: string, end
 }
 
 const roundsATick = 10;
-/** So long after its deletion something of a tenant may still come to its end. */
+/** A deleted tenant's last task ends within so long. */
 const stragglersMs = 25 * 3_600_000;
 
-/** What cron does of all this, a bounded part of it a tick. */
+/** Erases what is marked: a bounded part of it each tick. */
 export async function eraseSome(invocation: Invocation, maintenance: MaintenanceWork): Promise<void> {
   await tombstone(invocation, maintenance.toTombstone);
   await tombstoneFiles(invocation, maintenance.filesToTombstone);
@@ -107,7 +108,7 @@ const dayMs = 86_400_000;
 /** Behind every id of a task. */
 const lastId = "task-~";
 
-/** Erases what is older than its tenant wants to keep, and old lines of the log of deliveries; once an hour is often enough for days. */
+/** Erases tasks older than their tenant's retention, and old lines of the delivery log. Retention counts days, so once an hour is enough. */
 export async function eraseAged(invocation: Invocation): Promise<void> {
   if (Math.floor(invocation.now() / 60_000) % 60 !== 0) return;
   await pruneDeliveries(invocation.db, idBound("delivery", invocation.now() - deliveryLogMs));

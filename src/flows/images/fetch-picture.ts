@@ -31,7 +31,7 @@ const problem = (text: string, { final = false, dead = false } = {}): Fetched =>
 });
 
 /**
- * Fetches a picture's bytes, `ARCHIVE_MAX_BYTES` at the most. Never throws for what the other side does.
+ * Fetches a picture's bytes, `ARCHIVE_MAX_BYTES` at the most. Never throws for a fault of the host.
  * @param isFirstAttempt The link has never been attempted: a host that does not answer gets less time.
  */
 export async function fetchPicture(
@@ -115,7 +115,7 @@ function checkLink(invocation: Invocation, address: string): ReturnType<typeof c
   });
 }
 
-/** What file hosts say of a link that has run out or was never signed for what it asks. */
+/** File hosts' answers for a link that has expired or was signed for another request. */
 const deadStatuses = [401, 403, 404, 410];
 
 async function readPicture(invocation: Invocation, response: Response, silence: Silence): Promise<Fetched> {

@@ -1,6 +1,6 @@
 /**
  * A stored picture, or the part of it that is wanted: from the copy at the edge where there is one, else in one read of
- * R2, which also decides conditions and ranges. Bytes that nobody wants are not read, and all others stream through.
+ * R2, which also decides conditions and ranges. Only the bytes that the reply sends are read, and they stream through.
  */
 
 import { type ImageContentType, imageKey } from "../../domain/task.ts";
@@ -13,12 +13,12 @@ export interface PictureWanted {
   contentType: ImageContentType;
   /** Scheme and host that it is asked for through. */
   origin: string;
-  /** Nothing but what is known of it. */
+  /** The reply has no body. */
   headOnly: boolean;
   range: R2Range | undefined;
   /** The entity tag of the only picture whose part is wanted; of another one all is. */
   ifRange: string | undefined;
-  /** What the caller has already, as a field `If-None-Match`, well formed. */
+  /** The entity tags of `If-None-Match`, well formed. */
   etags: string | undefined;
   /** Whether `etags` has this one. */
   isKnown(etag: string): boolean;
@@ -42,7 +42,7 @@ export interface Picture {
 
 export type PictureRead = Picture | { kind: "none" } | { kind: "deleted" };
 
-/** @throws BindingUnavailable when R2 does not answer; what the cache does never matters. */
+/** @throws BindingUnavailable when R2 does not answer. A cache that fails costs a read of R2. */
 export async function readPicture(invocation: Invocation, wanted: PictureWanted): Promise<PictureRead> {
   const address = copyAddress(invocation, wanted.origin, wanted.id, wanted.contentType);
   const copy = await findCopy(invocation, address);
@@ -54,7 +54,7 @@ export async function readPicture(invocation: Invocation, wanted: PictureWanted)
   // The wrong extension is as good as none.
   if (read?.object.httpMetadata?.contentType !== wanted.contentType) return { kind: "none" };
   const { object, range } = read;
-  // A picture is never empty: this is what is left of one that was deleted.
+  // A picture is never empty: this is the tombstone of a deleted one.
   if (object.size === 0) return { kind: "deleted" };
   const { httpEtag: etag, size } = object;
   const part = range && servedPart(range, size);

@@ -5,10 +5,10 @@
  *   1. fetches, slowly
  *                                       2. claims, fetches, puts under the recorded id: created
  *                                       3. finish → completed
- *   4. puts under the same id: it is there already, so it reads what is known of it and takes that
+ *   4. puts under the same id: the object is there already, so A reads its metadata and takes that
  *   5. finish → changes nothing
  *
- * and when A dies after its put, B finds the object in the same way. One object per picture, whoever wins.
+ * When A dies after its put, B finds the object in the same way. A picture is one object, whichever storer wins.
  */
 
 import pMap from "p-map";
@@ -29,7 +29,7 @@ import { skipUnreadable } from "../../platform/unreadable.ts";
 import { finish } from "../tasks/finish.ts";
 import { fetchPicture } from "./fetch-picture.ts";
 
-/** Of tasks that are claimed together, those that none of it was begun of in this time go back to the others. */
+/** A storer that has claimed several tasks gives back those that it has not begun in this time. */
 const beginMs = 20_000;
 /** Longer than three waves of fetches and one more for fresh links, each with its own time limit. */
 export const storeLeaseMs = beginMs + 240_000;
@@ -37,11 +37,11 @@ export const storeLeaseMs = beginMs + 240_000;
 const picturesAtOnce = 2;
 const maxPauseMs = 600_000;
 
-/** Stores what is still wanted of a task that the caller holds the lease of, and ends it when nothing is. */
+/** Stores the missing pictures of a task whose lease the caller holds, and ends the task when none is missing. */
 export async function storeImages(invocation: Invocation, task: Task): Promise<void> {
   const dead = new Set<string>();
   let images = await storeWanted(invocation, task, task.images, dead);
-  // The upstream may hand out better links than those that it gave when it was done.
+  // The upstream may give better links than those that it gave when it was done.
   const fresh = dead.size > 0 ? await readFreshLinks(invocation, task, dead) : undefined;
   if (fresh) images = await storeWanted(invocation, task, withLinks(images, fresh), new Set());
   const open =
@@ -110,7 +110,7 @@ async function fetchAndStore(
   source: string,
   dead: Set<string>,
 ): Promise<TaskImage> {
-  // An earlier try may have put it and died before it could say so.
+  // An earlier attempt may have put it and died before it could record that.
   const found = task.attempts > 1 ? await readStored(invocation, image.id) : undefined;
   if (found) return { ...image, state: "stored", stored: found };
   const fetched = await fetchPicture(invocation, source, task.attempts <= 1);
@@ -162,7 +162,7 @@ function notStored(
 
 /**
  * Puts bytes under a picture's id unless something is there; R2 itself verifies the hash.
- * @returns what is known of the object that is there now; undefined when it was erased meanwhile.
+ * @returns the metadata of the object that is there now; undefined when it was erased meanwhile.
  */
 async function putOnce(
   invocation: Invocation,
@@ -191,18 +191,18 @@ async function readStored(invocation: Invocation, id: string): Promise<StoredIma
   };
 }
 
-/** What a tick finds done is claimed in the write that says so; who stores for the tick is its lane, and each task is begun once. */
+/** Tasks that a tick has found done, claimed in the write that says so. The tick's store lane begins each once. */
 export interface FoundByTick {
-  /** By which they are known; 0: none. */
+  /** The lease that they have in common; 0: none. */
   leaseUntilMs: number;
   begun: Set<string>;
 }
 
 /**
  * Stores what is due; true when there may be more.
- * @param which `new`: such as were never attempted; `any`: first those whose links die first.
+ * @param which `new`: tasks that were never attempted; `any`: those first whose links expire first.
  * @param atOnce How many to claim.
- * @param found What the tick has found done, if it is its lane that stores.
+ * @param found The tasks that the tick has found done, when its lane stores.
  */
 export async function storeNext(
   invocation: Invocation,
@@ -250,7 +250,7 @@ async function beginFound(
   }
 }
 
-/** What nobody has begun when the lane ends is anybody's. */
+/** Gives back the tasks that the lane has not begun when it ends. */
 export async function giveBack(invocation: Invocation, { leaseUntilMs, begun }: FoundByTick): Promise<void> {
   if (leaseUntilMs > 0) await giveBackFound(invocation.db, leaseUntilMs, [...begun], invocation.now());
 }

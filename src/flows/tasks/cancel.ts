@@ -1,5 +1,5 @@
 /**
- * Calling a task off. Only one that waits in the queue can be: whoever sends it takes it out of there first, by a
+ * Cancelling a task. Only a queued one can be cancelled: its sender takes it out of the queue first, by a
  * compare-and-set of its own, so that of a sender and a canceller exactly one has it:
  *
  *   sender                              canceller

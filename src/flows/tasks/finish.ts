@@ -1,6 +1,6 @@
 /**
- * The one way to end a task: a compare-and-set on its state, in one transaction with what is to be told of it. Whoever
- * comes second, late or again changes nothing, so every caller may simply try. Then the tenant's object settles the
+ * The one way to end a task: a compare-and-set on its state, in one transaction with its webhooks' outbox rows. A caller
+ * that comes second, late or again changes nothing, so every caller may call it. Then the tenant's object settles the
  * task's hold, and the task is closed:
  *
  *   dies after                     what cron finds
@@ -26,7 +26,7 @@ import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { wakeDelivery } from "../webhooks/wake-delivery.ts";
 
-/** So long whoever ends a task has for settling it, before cron does. */
+/** The ender of a task settles it within so long, or cron does. */
 const settleMs = 30_000;
 const tasksAtOnce = 60;
 
@@ -36,7 +36,7 @@ export async function finish(invocation: Invocation, endings: Ending[]): Promise
   if (ended.length > 0) invocation.defer("settle", () => settle(invocation, ended));
 }
 
-/** Ends and settles a task before it returns: its caller is told that nothing is held any more. */
+/** Ends and settles a task before it returns: the reply says that nothing is held any more. */
 export async function finishNow(invocation: Invocation, ending: Ending): Promise<void> {
   await settle(invocation, await end(invocation, [ending]));
 }
@@ -85,7 +85,7 @@ async function settleOne(invocation: Invocation, task: EndedTask): Promise<void>
   });
 }
 
-/** Claims and settles what whoever ended it did not, once; true when there may be more. */
+/** Claims and settles, once, tasks that their enders did not settle; true when there may be more. */
 export async function settleDue(invocation: Invocation): Promise<boolean> {
   const nowMs = invocation.now();
   const skip = skipUnreadable(invocation);

@@ -1,9 +1,9 @@
-/** What a repeated submission is recognised by. */
+/** How a repeated submission is recognised. */
 import type { Caller } from "../../domain/access.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import type { Replay } from "../../tenant/replay.ts";
 
-/** What the request says of being a idempotency. */
+/** The parts of a request that say whether it repeats another one. */
 export interface IdempotencySource {
   /** `Idempotency-Key`. */
   key: string | null;
@@ -14,9 +14,9 @@ export interface IdempotencySource {
 }
 
 /**
- * Names what is looked for. An idempotency key counts for its key or token alone; a browser key, which all
- * visitors share, also for their network address, so that nobody is shown another visitor's task by guessing.
- * @param body Whatever makes the request what it is, as it was parsed.
+ * Names the submission that this one may replay. An idempotency key counts for its key or token alone; a browser key, which
+ * all visitors share, also for their network address, so that no visitor gets another one's task by guessing.
+ * @param body All parts of the request that a replay has in common with it, as they were parsed.
  */
 export async function replayOf(
   caller: Caller,

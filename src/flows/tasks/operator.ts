@@ -1,4 +1,4 @@
-/** What the operator does to a task by hand. Each goes through the same doors as cron does. */
+/** Acts of the operator on a task, by the same functions as cron's. */
 
 import { findTask, makeDue } from "../../d1/tasks/reconciled-tasks.ts";
 import { isFinished, openStates, type Task } from "../../domain/task.ts";
@@ -7,7 +7,7 @@ import { type Actor, auditEntry } from "../tenants/audit-entry.ts";
 import { finishNow } from "./finish.ts";
 import { pollNow } from "./poll.ts";
 
-/** Looks at a task now, or makes it due now. @returns it as it is afterwards; undefined when there is none. */
+/** Polls a task now, or makes it due now. @returns it as it is afterwards; undefined when there is none. */
 export async function refreshTask(invocation: Invocation, by: Actor, id: string): Promise<Task | undefined> {
   const task = await findTask(invocation.db, id);
   if (!task) return undefined;

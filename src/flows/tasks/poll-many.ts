@@ -1,4 +1,4 @@
-/** Looking at many tasks in one invocation: a tick's share of a round, or a consumer's workItem of it. */
+/** Polling many tasks in one invocation: a tick's share of a round, or a consumer's work item. */
 
 import pMap from "p-map";
 import type { PollTarget } from "../../domain/poll.ts";
@@ -6,13 +6,13 @@ import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { type Found, pollTask, recordPolls } from "./poll.ts";
 
-/** Looks are written down in groups, so that what is ready is stored while the rest is still being looked at. */
+/** Polls are recorded in groups, so that finished pictures are stored while the rest is still being polled. */
 export const groupSize = 2 * connections;
 
 /**
- * Looks at tasks, as many at a time as there are connections; none begins after `untilMs`, or once the upstream has
+ * Polls tasks, as many at a time as there are connections; none begins after `untilMs`, or once the upstream has
  * asked for a pause.
- * @param storing Who stores what is ready: by the lease under which it finds that, and what starts it.
+ * @param storing The storer of finished pictures: the lease by which it finds their tasks, and its start.
  */
 export async function pollAll(
   invocation: Invocation,

@@ -1,6 +1,6 @@
 /**
- * Looking at tasks upstream and writing down what was found: for a round of cron, for a reader, and for a
- * submit that was answered with a task already under way.
+ * Polling tasks upstream and recording the outcomes: for a round of cron, for a reader, and for a submit that the upstream
+ * answered with a task already under way.
  */
 
 import { coolDown } from "../../d1/cron/leases.ts";
@@ -20,14 +20,14 @@ import { skipUnreadable } from "../../platform/unreadable.ts";
 import { storeImages, storeLeaseMs } from "../images/store-images.ts";
 import { finish } from "./finish.ts";
 
-/** What one look leads to. */
+/** The outcome of one poll. */
 export type Found =
   | { kind: "nothing" }
   | { kind: "change"; result: PollResult }
   | { kind: "end"; ending: Ending }
   | { kind: "busy"; id: string; retryAfterMs: number | null };
 
-/** Looks at one task. A task past its deadline gets this one last look. */
+/** Polls one task. A task past its deadline gets this one last poll. */
 export async function pollTask(invocation: Invocation, task: PollTarget): Promise<Found> {
   if (task.upstreamId === null) return { kind: "nothing" };
   const outcome = await invocation.upstream.read(task.upstreamId);
@@ -36,7 +36,7 @@ export async function pollTask(invocation: Invocation, task: PollTarget): Promis
   return outcome.kind === "busy" ? { ...outcome, id: task.id } : { kind: "nothing" };
 }
 
-/** What the upstream's word on a task leads to. */
+/** The outcome of the upstream's view of a task. */
 export function resultOf(
   invocation: Pick<Invocation, "now" | "newId">,
   task: PollTarget,
@@ -74,12 +74,12 @@ function failed(task: PollTarget, errorCode: Ending["errorCode"]): Ending {
   return { id: task.id, from: ["submitted"], state: "failed", images: [], errorCode };
 }
 
-/** After a pause of the account, those that did not cause it are looked at before those that did. */
+/** After a pause of the account, the tasks that did not cause it are polled before those that did. */
 const othersFirstMs = 30_000;
 
 /**
- * Writes down what a round found: one statement for the tasks that go on, one transaction for those that end.
- * @param leaseUntilMs Has what is found done claimed for whoever looked, in the same write.
+ * Records polls: one statement for the tasks that go on, one transaction for those that end.
+ * @param leaseUntilMs Claims the tasks that were found done for the caller, in the same write.
  * @returns the tasks that were found done.
  */
 export async function recordPolls(
@@ -108,7 +108,7 @@ export async function recordPolls(
 }
 
 /**
- * Looks at a task because somebody reads it, at the pace of {@link refreshIntervalMs} however many read, and
+ * Polls a task because a caller reads it, at the pace of {@link refreshIntervalMs} however many callers read, and
  * stores its pictures if they are ready. Runs beside the reply.
  */
 export async function refresh(invocation: Invocation, task: Task): Promise<void> {
@@ -118,7 +118,7 @@ export async function refresh(invocation: Invocation, task: Task): Promise<void>
   await pollAndStore(invocation, task.id, intervalMs);
 }
 
-/** Looks at a task that the upstream has, whenever it was looked at last. */
+/** Polls a task that the upstream has, however recent the last poll was. */
 export async function pollNow(invocation: Invocation, task: Task): Promise<void> {
   await pollAndStore(invocation, task.id, 0);
 }

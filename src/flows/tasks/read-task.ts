@@ -12,7 +12,7 @@ export type ReadResult =
   | { kind: "task"; task: Task; position: number | null }
   | { kind: "key_refused"; refusal: KeyRefusal }
   | { kind: "deleted" }
-  /** There is none of that id, or it is not the caller's: the caller cannot tell which. */
+  /** No task has that id, or it is not the caller's: the caller cannot tell which. */
   | { kind: "not_found" };
 
 /** Reads a task of the caller's; an unfinished one is refreshed from the upstream beside the reply. */
@@ -29,7 +29,7 @@ export async function readTask(invocation: Invocation, caller: Caller, id: strin
   return { kind: "task", task, position: queuePosition(authorized.results[1]) };
 }
 
-/** A token that is for one end user reads nobody else's tasks, even if it learns of their ids. */
+/** A token of one end user reads that user's tasks alone, even if it learns of other ids. */
 function isTheirs({ token }: Caller, task: Task): boolean {
   return token?.endUser == null || token.endUser === task.endUser;
 }

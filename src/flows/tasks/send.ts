@@ -1,6 +1,6 @@
 /**
  * Sending a task upstream: by the request that submits it, and by cron for those that wait or whose sender
- * never told. Two senders of one task, and a canceller, may meet:
+ * recorded no outcome. Two senders of one task, and a canceller, may meet:
  *
  *   sender A (its lease ran out)        sender B (took the task over)
  *   1. sends, no answer for long
@@ -9,7 +9,7 @@
  *   4a. accepted → `submitted`          4b. accepted → changes nothing, it is `submitted` already
  *   4a. busy → changes nothing: the lease is B's, so the task does not become `queued`, where it could be
  *       cancelled while the upstream has it
- *   4a. refused → ends it               4b. accepted → changes nothing; the caller was told of the refusal
+ *   4a. refused → ends it               4b. accepted → changes nothing; the caller has the refusal
  */
 
 import pMap from "p-map";
@@ -28,17 +28,17 @@ import type { SubmitOutcome } from "../../upstream/evolink.ts";
 import { finish } from "./finish.ts";
 import { recordPolls, resultOf } from "./poll.ts";
 
-/** How long a sender may keep a task to itself: one call, and time to write down how it went. */
+/** A sender's lease in milliseconds: one call, and time to record its outcome. */
 export function sendLeaseMs(invocation: Pick<Invocation, "config">): number {
   return invocation.config.UPSTREAM_TIMEOUT_MS + 30_000;
 }
 
-/** How a send went: the task as it is now, and how to write that down. */
+/** A send's outcome: the task as it is now, and how to record that. */
 export type SendResult =
   | { kind: "pending"; task: Task; write: () => Promise<unknown> }
   | { kind: "refused"; code: RefusalCode; ending: Ending };
 
-/** Sends a task that the caller holds the lease of. */
+/** Sends a task whose lease the caller holds. */
 export async function send(invocation: Invocation, task: Task): Promise<SendResult> {
   const outcome = await invocation.upstream.submit(task.model, task.input, task.id);
   // An account that is refused now says nothing of an earlier send that may have been taken.

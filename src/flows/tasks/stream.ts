@@ -1,5 +1,5 @@
 /**
- * A task's life as a stream: as it is at the start, then each change, until its end. What is sent are versions of the
+ * A task's life as a stream: as it is at the start, then each change, until its end. The stream sends versions of the
  * record, so that a client that comes back misses no end and sees nothing twice.
  */
 

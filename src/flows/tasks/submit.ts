@@ -1,16 +1,16 @@
 /**
- * Submitting a task: admit, write the row, send. Whatever dies in between leaves either nothing or a row that
+ * Submitting a task: admit, write the row, send. A process that dies in between leaves either nothing or a row that
  * cron finishes:
  *
  *   dies after                          what is found
  *   1. admission                        a hold without a row: the object's alarm voids the task and releases it
  *   2. the row (`submitting`, leased)   the lease runs out: cron sends it, under the task's id
  *   3. the upstream took it             the same; the upstream answers with the task it has
- *   4. the row says `submitted`         cron looks
+ *   4. the row says `submitted`         cron polls
  *
  * Of two equal requests under one idempotency key one is admitted; the other finds its hold and answers with
- * its task, or that it is in progress while the row is not there yet. A task that a twin was told of stays to be
- * read, also when the upstream then refuses it.
+ * its task, or that it is in progress while the row is not there yet. A task that a replay has shown stays
+ * readable, also when the upstream then refuses it.
  */
 
 import { firstTask, markNotified, selectTask, unhideTask } from "../../d1/tasks/tasks.ts";
@@ -38,9 +38,9 @@ export interface Submission extends TaskRequest {
   requestId: string;
   origin: string;
   idempotency: IdempotencySource;
-  /** What stands for `image_urls` where a idempotency is looked for: hashes, of images that came with the request. */
+  /** Replaces `image_urls` where requests are compared: hashes of the images that came with the request. */
   references?: string[] | undefined;
-  /** Those images could not be kept, so it can only be a idempotency: anything else is `no_such_files`. */
+  /** Those images could not be kept, so only a replay can succeed: anything else is `no_such_files`. */
   onlyReplay?: boolean | undefined;
 }
 
@@ -50,7 +50,7 @@ export type SubmitResult =
   | { kind: "replayed"; task: Task; policies: PolicyState[] }
   /** Its task was erased meanwhile. */
   | { kind: "deleted"; policies: PolicyState[] }
-  /** It is still being admitted, or whoever admitted it died, which shows within minutes. */
+  /** It is still being admitted, or the process that admitted it died, which shows within minutes. */
   | { kind: "in_progress"; retryAfterMs: number; policies: PolicyState[] }
   | { kind: "key_refused"; refusal: KeyRefusal }
   | (Refused & { policies: PolicyState[] })
@@ -71,7 +71,7 @@ export async function submit(invocation: Invocation, submission: Submission): Pr
     images: input.n,
     price: invocation.config.PRICES[model],
     replay: await replayOf(caller, comparedBody(submission), submission.idempotency),
-    // A idempotency gets its task, whatever has become of the files meanwhile.
+    // A replay gets its task, also when the files are gone meanwhile.
     onlyReplay: submission.onlyReplay === true || missing.length > 0,
     nowMs: row.task.createdMs,
   };
@@ -95,12 +95,12 @@ export async function submit(invocation: Invocation, submission: Submission): Pr
   try {
     await finishNow(invocation, { ...sent.ending, hidden: true });
   } catch {
-    return { kind: "accepted", task: await reveal(invocation, task), policies };
+    return { kind: "accepted", task: await unhide(invocation, task), policies };
   }
   return { kind: "upstream_refused", code: sent.code, policies };
 }
 
-/** What has to be equal of two requests for one to be a idempotency of the other. */
+/** The parts of a request that are equal in a replay. */
 function comparedBody({ model, input, metadata, endUser, references }: Submission): object {
   const image_urls = references ?? input.image_urls;
   return { model, input: { ...input, ...(image_urls && { image_urls }) }, metadata, endUser };
@@ -118,19 +118,19 @@ function missingReferences(invocation: Invocation, { caller, origin, input }: Su
  * send it again. The caller is told of the task as it is, and from then on it is in sight.
  * @throws BindingUnavailable when that cannot be made sure of either.
  */
-async function reveal(invocation: Invocation, { id, tenantId }: Task): Promise<Task> {
-  const [, told, row] = await invocation.db.batch([
+async function unhide(invocation: Invocation, { id, tenantId }: Task): Promise<Task> {
+  const [, ends, row] = await invocation.db.batch([
     unhideTask(invocation.db, id),
     insertEnds(invocation.db, [id], null),
     selectTask(invocation.db, tenantId, id),
   ]);
-  if (told?.meta.changes) wakeDelivery(invocation);
+  if (ends?.meta.changes) wakeDelivery(invocation);
   const task = firstTask(row);
   if (!task) throw new BindingUnavailable("the task is not there");
   return task;
 }
 
-/** A twin that is not there after so long has probably died: its hold is given up in a few minutes. */
+/** A submission whose row is not there after so long has probably died: its hold is given up in a few minutes. */
 const admittingMs = 10_000;
 const inProgressRetryMs = { soon: 1_000, later: 30_000 };
 

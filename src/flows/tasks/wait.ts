@@ -1,6 +1,6 @@
 /**
- * Following a task by its record, which is what every way of telling callers is made from: whoever waits, streams
- * or polls sees the same versions.
+ * Waiting for a task by its record. All ways to wait read the same record, so callers that wait, stream or poll see the
+ * same versions.
  */
 
 import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
@@ -10,7 +10,7 @@ import type { Invocation } from "../../platform/invocation.ts";
 import { authorize } from "../tenants/authorize.ts";
 import { refresh } from "./poll.ts";
 
-/** No two looks are further apart. */
+/** The longest time between two reads. */
 export const slowestPaceMs = 4_000;
 
 /** Often at first, when most tasks end; then seldom enough for the free plan's 50 queries in two minutes. */

@@ -1,4 +1,4 @@
-/** Letting a caller in for whatever the tenant's object does not decide, in the same call to D1 that fetches what was asked for. */
+/** Authorizing requests that the tenant's object does not decide, in the same call to D1 that reads their data. */
 
 import { firstKey, type KnownKey, selectKey } from "../../d1/tenants/keys.ts";
 import { type Action, type Caller, checkAccess, type KeyRefusal } from "../../domain/access.ts";

@@ -17,7 +17,7 @@ export async function pushConfig(invocation: Invocation, tenantId: string): Prom
   );
 }
 
-/** Pushes again what no object has acknowledged. */
+/** Pushes again the settings that no object has acknowledged. */
 export async function pushLagging(invocation: Invocation, tenantIds: string[]): Promise<void> {
   for (const tenantId of tenantIds) {
     try {

@@ -3,7 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { type AuditEntry, listAuditEntries } from "../../d1/tenants/audit-log.ts";
 import { toSeconds } from "../../domain/task.ts";
-import { audit } from "../../flows/cron/reconcile.ts";
+import { reconcile } from "../../flows/cron/reconcile.ts";
 import type { Api } from "../../http/context.ts";
 import { pageLimit, toPage } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
@@ -94,13 +94,13 @@ export function getAudit(api: Api): void {
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
     const { cursor, acts_limit, acts_cursor } = c.req.valid("query");
-    const { problems, tenants, nextTenant } = await audit(invocation, cursor);
+    const { discrepancies, tenants, nextTenant } = await reconcile(invocation, cursor);
     const entries = await listAuditEntries(invocation.db, acts_cursor || afterAllEntries, acts_limit + 1);
     return c.json(
       {
         object: "list" as const,
-        ok: problems.length === 0,
-        data: problems,
+        ok: discrepancies.length === 0,
+        data: discrepancies,
         next_cursor: nextTenant,
         tenants_checked: tenants,
         acts: toPage(entries, acts_limit, viewAuditEntry),

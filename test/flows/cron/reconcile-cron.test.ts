@@ -1,4 +1,4 @@
-/** The self-check by cron: every ten minutes a few tenants in turn, and what is unsound is logged as an error. */
+/** Reconciliation by cron: every ten minutes a few tenants in turn, and each discrepancy is logged as an error. */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, it } from "vitest";
@@ -48,11 +48,11 @@ it("logs nothing while all is sound", async () => {
 it("logs a hold that leaked, once, and settles it", async () => {
   const task = await leaky("shop");
   await checkingTick();
-  const problem = { event: "unsound", level: "error", kind: "hold", tenant: "shop", subject: task };
-  expect(logged("unsound")).toEqual([{ ...problem, text: expect.stringContaining("settled") }]);
+  const problem = { event: "discrepancy", level: "error", kind: "hold", tenant: "shop", subject: task };
+  expect(logged("discrepancy")).toEqual([{ ...problem, text: expect.stringContaining("settled") }]);
   expect(await moneyOf(gateway, "shop")).toEqual({ balance: 100, held: 0, available: 100 });
   await checkingTick();
-  expect(logged("unsound")).toHaveLength(1);
+  expect(logged("discrepancy")).toHaveLength(1);
 });
 
 it("logs books that do not add up, each time", async () => {
@@ -62,7 +62,7 @@ it("logs books that do not add up, each time", async () => {
   });
   await checkingTick();
   await checkingTick();
-  expect(logged("unsound")).toMatchObject([
+  expect(logged("discrepancy")).toMatchObject([
     { level: "error", kind: "balance", tenant: "shop" },
     { level: "error", kind: "balance", tenant: "shop" },
   ]);
@@ -74,18 +74,18 @@ it("looks every ten minutes and not in between", async () => {
   for (let minute = 1; minute <= 9; minute++) {
     gateway.advance(minuteMs);
     await gateway.tick();
-    expect(logged("unsound")).toEqual([]);
+    expect(logged("discrepancy")).toEqual([]);
   }
   gateway.advance(minuteMs);
   await gateway.tick();
-  expect(logged("unsound")).toMatchObject([{ tenant: "shop" }]);
+  expect(logged("discrepancy")).toMatchObject([{ tenant: "shop" }]);
 });
 
 it("comes to every tenant in turn, however many there are", async () => {
   const ids = Array.from({ length: 13 }, (_, i) => `tenant-${10 + i}`);
   for (const id of ids) await leaky(id);
   for (let i = 0; i < 16; i++) await checkingTick();
-  const found = logged("unsound").map((line) => String(line.tenant));
+  const found = logged("discrepancy").map((line) => String(line.tenant));
   expect(found.toSorted((a, b) => (a < b ? -1 : 1))).toEqual(ids);
 });
 
@@ -93,8 +93,8 @@ it("is not kept from the other tenants by one whose object is out of reach", asy
   for (const id of ["aaa", "bbb", "ccc"]) await leaky(id);
   failing = 1;
   await checkingTick();
-  expect(logged("unsound").map(({ tenant }) => tenant)).toHaveLength(2);
-  expect(logged("not_checked")).toMatchObject([{ level: "error", tenant: "aaa" }]);
+  expect(logged("discrepancy").map(({ tenant }) => tenant)).toHaveLength(2);
+  expect(logged("not_reconciled")).toMatchObject([{ level: "error", tenant: "aaa" }]);
   for (let i = 0; i < 3; i++) await checkingTick();
-  expect(logged("unsound").map(({ tenant }) => tenant)).toContain("aaa");
+  expect(logged("discrepancy").map(({ tenant }) => tenant)).toContain("aaa");
 });
