@@ -14,8 +14,8 @@ import { someLimits } from "./stored-limits.ts";
 
 export const keyKinds = ["secret", "browser"] as const;
 export type KeyKind = (typeof keyKinds)[number];
-export type KeyScope = "images" | "manage";
-export const keyScopes: readonly KeyScope[] = ["images", "manage"];
+export const keyScopes = ["images", "manage"] as const;
+export type KeyScope = (typeof keyScopes)[number];
 
 const prefixes: Record<KeyKind, string> = { secret: "wsk", browser: "wbk" };
 const keyPattern = /^(wsk|wbk)_([a-z0-9-]{3,32})_([0-9a-z]{16})_[0-9a-z]{32}_([0-9a-z]{26})$/;

@@ -34,6 +34,10 @@ export function statusOfEvent(event: WebhookEvent): TaskStatus | undefined {
   return facts.status;
 }
 
+/** The states of a delivery that callers see: one that is being sent is pending. */
+export const deliveryStates = ["pending", "delivered", "failed", "dropped"] as const;
+export type DeliveryState = (typeof deliveryStates)[number];
+
 const second = 1_000;
 const minute = 60 * second;
 const hour = 60 * minute;

@@ -47,7 +47,7 @@ describe("a request without a usable key", () => {
   });
 
   it.each(["", " ", "Bearer", "bearer ", "Bearer  "])(
-    "is told so when its Authorization has none: %j",
+    "is missing where its Authorization has none: %j",
     async (authorization) => {
       await expectRefused({ authorization }, "missing_key");
       expect(watch.calls).toEqual([]);
@@ -222,7 +222,7 @@ describe("a secret key in a web page", () => {
     expect((await behind.fetch(`/v1/tasks/${taskId}`, { headers })).status).toBe(200);
   });
 
-  it("is not told apart from any other one while it is forged", async () => {
+  it("gets the same answer as any other one while it is forged", async () => {
     await expectRefused({ ...bearer(flip(tenant.key)), origin: "https://shop.example" }, "invalid_key");
   });
 });

@@ -185,7 +185,7 @@ describe.each(["browser key", "client token"] as const)("a reply to a page with 
     }
   });
 
-  it("that is an error is for every page: whoever may not use it can read why", async () => {
+  it("that is an error is for every page: a refused page can read the reason", async () => {
     for (const [status, response] of [
       [403, await gateway.post(generations, goodBody, headers("https://evil.example"))],
       [403, await gateway.fetch("/v1/models", { headers: headers("null") })],

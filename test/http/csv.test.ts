@@ -1,4 +1,4 @@
-/** Tables for spreadsheets: what somebody else has written in them is text there, and never a formula that runs. */
+/** Tables for spreadsheets: text that a caller wrote stays text in them, and never runs as a formula. */
 import { describe, expect, it } from "vitest";
 import { credit, csvRows, getAs } from "../helpers/credits.ts";
 import { startGateway, submitTask } from "../helpers/gateway.ts";

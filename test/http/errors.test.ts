@@ -1,4 +1,4 @@
-/** What every route does with what it does not know: paths, methods, and failures of what it stands on. */
+/** How every route answers unknown paths, other methods and failing bindings. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { createApp } from "../../src/app.ts";
 import { isPage } from "../helpers/documented.ts";
@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 const asTenant = () => bearer(tenant.key);
 const asOperator = () => bearer(gateway.config.ADMIN_API_KEY);
-const asNobody = () => ({});
+const withoutKey = () => ({});
 
 interface KnownRoute {
   /** As the app registers it. */
@@ -33,7 +33,7 @@ interface KnownRoute {
 
 const read = ["GET", "HEAD"];
 
-/** Every route that there is, with the methods that it takes. */
+/** Every route, with the methods that it takes. */
 const takes: Record<string, string[]> = {
   "/v1/images/generations": ["POST"],
   "/v1/tasks": read,
@@ -87,7 +87,7 @@ const takes: Record<string, string[]> = {
 
 const routes = Object.entries(takes).map(([route, allow]): KnownRoute => {
   const isTenants = /^\/(openai\/)?v1\//.test(route);
-  const who = isTenants ? asTenant : route.startsWith("/admin/") ? asOperator : asNobody;
+  const who = isTenants ? asTenant : route.startsWith("/admin/") ? asOperator : withoutKey;
   const id = () => (route.includes("/tasks/") ? taskId : route.includes("/files/") ? file.id : tenant.id);
   const places: Record<string, () => string> = {
     "/images/:file": () => picture,

@@ -24,7 +24,7 @@ async function logged(ask: () => Promise<Response>): Promise<[Response, Record<s
 }
 
 describe("a request's log line", () => {
-  it("of a submit tells request, tenant, task, status and what it cost", async () => {
+  it("of a submit has request, tenant, task, status and what it cost", async () => {
     const [response, line] = await logged(() => submit(gateway, tenant.key));
     const { id } = (await response.json()) as { id: string };
     expect(line).toMatchObject({
@@ -42,7 +42,7 @@ describe("a request's log line", () => {
     expect(line.rows_written).toBeGreaterThan(0);
   });
 
-  it("of a read tells rows read and none written", async () => {
+  it("of a read has rows read and none written", async () => {
     const { id } = await submitTask(gateway, tenant.key);
     const [response, line] = await logged(() => read(gateway, tenant.key, id));
     expect(line).toMatchObject({
@@ -55,13 +55,13 @@ describe("a request's log line", () => {
     expect(line.rows_written).toBe(0);
   });
 
-  it("of an error tells its code", async () => {
+  it("of an error has its code", async () => {
     const [, invalid] = await logged(() => submit(gateway, tenant.key, { n: 0 }));
     expect(invalid).toMatchObject({ status: 400, code: "invalid_request", tenant: tenant.id });
     const [, unknown] = await logged(() => read(gateway, tenant.key, "task-x"));
     expect(unknown).toMatchObject({ status: 404, code: "task_not_found", tenant: tenant.id });
-    const [, nobody] = await logged(() => gateway.fetch("/v1/tasks/task-x"));
-    expect(nobody).toMatchObject({ status: 401, code: "missing_key" });
+    const [, anonymous] = await logged(() => gateway.fetch("/v1/tasks/task-x"));
+    expect(anonymous).toMatchObject({ status: 401, code: "missing_key" });
     const { key } = await gateway.makeTenant({ limits: { requests_per_minute: 1 } });
     await submit(gateway, key);
     const [, early] = await logged(() => submit(gateway, key));
@@ -162,7 +162,7 @@ describe("Server-Timing", () => {
       .map((step) => step.trim().split(";")[0] ?? "")
       .filter((step) => step !== "");
 
-  it("tells a key's holder where the time of a submit and of a read went", async () => {
+  it("shows a key's holder where the time of a submit and of a read went", async () => {
     const submitted = await submit(gateway, tenant.key);
     expect(steps(submitted)).toEqual(expect.arrayContaining(["auth", "admit", "db", "upstream", "total"]));
     const { id } = (await submitted.json()) as { id: string };
@@ -178,7 +178,7 @@ describe("Server-Timing", () => {
     ["without a key", {}],
     ["with a forged key", bearer("wsk_forged")],
     ["with nonsense", { authorization: "Basic x" }],
-  ])("tells nothing to who asks %s", async (_what, headers) => {
+  ])("shows nothing to a caller %s", async (_what, headers) => {
     const response = await gateway.fetch("/v1/tasks/task-x", { headers });
     expect(response.status).toBe(401);
     expect(response.headers.get("server-timing")).toBeNull();

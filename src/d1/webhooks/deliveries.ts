@@ -2,6 +2,7 @@
  * The outbox of webhooks: written in one transaction with what is told, claimed before it is sent, and kept as the
  * delivery log. An endpoint is a tenant's webhook, or the origin of its tasks' callbacks.
  */
+import { maxUrlCharacters } from "../../domain/address.ts";
 import { readable, type SkipUnreadable } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
 import { eventOfEnd, type WebhookEvent } from "../../domain/webhooks.ts";
@@ -15,7 +16,7 @@ const callback = "iif(json_valid(task.input), json_extract(task.input, '$.callba
 const endEvent = sqlCase("task.state", eventOfEnd);
 const lowEvent: WebhookEvent = "balance.low";
 /** Of a URL whose host has at least two characters. */
-const callbackOrigin = `substr(${callback}, 1, 8 + iif(instr(substr(${callback}, 9), '/') = 0, 2048, instr(substr(${callback}, 9), '/') - 1))`;
+const callbackOrigin = `substr(${callback}, 1, 8 + iif(instr(substr(${callback}, 9), '/') = 0, ${maxUrlCharacters}, instr(substr(${callback}, 9), '/') - 1))`;
 
 /**
  * The statement that puts ends of tasks into the outbox: for the tenant's webhook and for the task's own callback, where

@@ -1,14 +1,9 @@
 /** The outbox read as a log, and deliveries attempted again by hand. */
+import type { DeliveryState } from "../../domain/webhooks.ts";
 import { deleteFailures } from "./attempts.ts";
-import {
-  type Delivery,
-  type DeliveryState,
-  deliveryFromRow,
-  storedAs,
-  webhookEndpoint,
-} from "./delivery-row.ts";
+import { type Delivery, deliveryFromRow, storedAs, webhookEndpoint } from "./delivery-row.ts";
 
-export { type Delivery, type DeliveryState, deliveryStates } from "./delivery-row.ts";
+export type { Delivery } from "./delivery-row.ts";
 
 export interface DeliveryFilter {
   tenant?: string | undefined;

@@ -13,11 +13,8 @@ import {
   whole,
   word,
 } from "../../domain/stored.ts";
-import type { WebhookEvent } from "../../domain/webhooks.ts";
+import { type DeliveryState, deliveryStates, type WebhookEvent } from "../../domain/webhooks.ts";
 
-/** As callers see them: one that is being sent is pending. */
-export const deliveryStates = ["pending", "delivered", "failed", "dropped"] as const;
-export type DeliveryState = (typeof deliveryStates)[number];
 const storedStates = [...deliveryStates, "sending"] as const;
 type StoredState = (typeof storedStates)[number];
 

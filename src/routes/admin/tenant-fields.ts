@@ -4,12 +4,13 @@ import type { Config } from "../../config.ts";
 import { maxAmount } from "../../domain/account.ts";
 import { tenantIdPattern } from "../../domain/ids.ts";
 import { defaultModel } from "../../domain/model-catalog.ts";
+import { tenantStatuses } from "../../domain/tenant.ts";
 import { givenLimits, modelList, prices } from "../account/limit-fields.ts";
 import { givenWebhook } from "../webhooks/webhook-fields.ts";
 
 const name = z.string().trim().min(1).max(200);
 /** Suspended: all keys of the tenant are refused. */
-export const tenantStatus = z.enum(["active", "suspended"]);
+export const tenantStatus = z.enum(tenantStatuses);
 const credits = z.int().min(0).max(maxAmount);
 
 const settings = (config: Config) => ({

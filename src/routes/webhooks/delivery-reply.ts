@@ -1,8 +1,8 @@
 /** Deliveries as the operator and the tenant list them. */
 import * as z from "zod";
-import { type Delivery, deliveryStates } from "../../d1/webhooks/delivery-log.ts";
+import type { Delivery } from "../../d1/webhooks/delivery-log.ts";
 import { toSeconds } from "../../domain/task.ts";
-import { webhookEvents } from "../../domain/webhooks.ts";
+import { deliveryStates, webhookEvents } from "../../domain/webhooks.ts";
 import { ApiError } from "../../errors.ts";
 import { pageQuery } from "../../http/paging.ts";
 

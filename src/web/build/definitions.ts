@@ -9,7 +9,7 @@ import { modelCatalog } from "../../domain/model-catalog.ts";
 import { taskStatuses } from "../../domain/task.ts";
 import { fieldFacts, fieldNames } from "../../domain/task-request.ts";
 import { maxUploadBytes } from "../../domain/uploads.ts";
-import { webhookEvents } from "../../domain/webhooks.ts";
+import { deliveryStates, webhookEvents } from "../../domain/webhooks.ts";
 
 /** The fields of true and false that the playground offers, by name. */
 const choices = Object.fromEntries(
@@ -28,6 +28,7 @@ const definitions = {
   keyScopes,
   taskStatuses,
   webhookEvents,
+  deliveryStates,
 };
 
 /** A module of the definitions, as TypeScript. */

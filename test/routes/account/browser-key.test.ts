@@ -1,6 +1,6 @@
 /**
  * A browser key is held by everybody who opens the page: it makes pictures and reads them by their ids, from
- * its own pages and within its own caps, and tells nobody of its tenant or of the page's other visitors.
+ * its own pages and within its own caps, and shows nothing of its tenant or of the page's other visitors.
  */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { bearer, type ShownTask, startGateway } from "../../helpers/gateway.ts";
@@ -126,7 +126,7 @@ describe("the pages of a browser key", () => {
   });
 });
 
-describe("what a browser key is told", () => {
+describe("what a browser key sees", () => {
   it("has no credits in it", async () => {
     const submitted: ShownTask = await (await submitFrom(gateway, key)).json();
     const asRead: ShownTask = await (await readFrom(gateway, key, submitted.id)).json();
@@ -138,7 +138,7 @@ describe("what a browser key is told", () => {
     const { key: theirs } = await makeBrowserKey(gateway, poor.id);
     const message = await expectError(await submitFrom(gateway, theirs), "insufficient_balance");
     expect(message).not.toMatch(/\d/);
-    // The tenant's own server is told.
+    // The tenant's own server sees it.
     expect(await expectError(await submit(gateway, poor.key), "insufficient_balance")).toMatch(/\b17\b/);
   });
 

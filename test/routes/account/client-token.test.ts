@@ -141,7 +141,7 @@ describe("a client token's images", () => {
     expect((await submitFrom(gateway, one)).status).toBe(200);
   });
 
-  it("are what it is told of limits, and nothing of its tenant's", async () => {
+  it("are the limits that it sees, and none of its tenant's", async () => {
     const ten = await mint({ max_images: 10, ttl_seconds: 300 });
     const { headers } = await submitFrom(gateway, ten, { n: 4 });
     expect(policy(headers, "RateLimit-Policy", "images")).toEqual({ q: 10, w: 300 });

@@ -45,7 +45,7 @@ async function claimsOf(response: Response) {
 }
 
 describe("a token minted by a secret key", () => {
-  it("lasts 10 minutes and 10 images unless it is told otherwise", async () => {
+  it("lasts 10 minutes and 10 images unless the request says otherwise", async () => {
     expect(await claimsOf(await askForToken(gateway, tenant.key))).toMatchObject({
       tenantId: tenant.id,
       keyId: tenant.keyId,
@@ -109,7 +109,7 @@ describe("a token minted by a secret key", () => {
     end_user: [...typesBut("string"), ["empty", ""], ["129 letters", "u".repeat(129)]],
     turnstile: [["which is for browser keys", "solved"]],
     scopes: [["which is no field", ["manage"]]],
-    id: [["which nobody chooses", "tok-1"]],
+    id: [["which no caller chooses", "tok-1"]],
   };
   const table = Object.entries(bad).flatMap(([field, values]) =>
     values.map(([what, value]) => ({ field, what, value })),
@@ -206,7 +206,7 @@ describe("a token minted by a browser key", () => {
     expect(asked).toEqual([]);
   });
 
-  it("is for the key's own pages, and asks nobody from another", async () => {
+  it("is for the key's own pages, and asks Turnstile nothing for another", async () => {
     const { key } = await makeBrowserKey(gateway, tenant.id);
     for (const headers of [{ origin: "https://evil.example" }, { origin: "null" }, {}]) {
       await expectError(await solve(key, { turnstile: "solved" }, headers), "origin_not_allowed");

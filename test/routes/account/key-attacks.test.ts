@@ -116,7 +116,7 @@ const forgeries: [string, (own: Parts, foreign: Parts) => Partial<Parts>][] = [
 ];
 
 describe.each(kinds)("a forged %s key", (kind) => {
-  it("works while nobody touches it", async () => {
+  it("works while it is unchanged", async () => {
     for (const ask of asks(gateway, mine[kind])) expect((await ask()).status).toBe(200);
   });
 
@@ -157,7 +157,7 @@ describe("a client token", () => {
     ["a later expiry", { expiresMs: 4_000_000_000_000 }],
     ["another origin", { allowedOrigins: ["https://evil.example"] }],
     ["an end user", { endUser: "somebody" }],
-    ["another id, whose images nobody has counted", { id: "tok-00000000000000000000" }],
+    ["another id, whose images are not counted yet", { id: "tok-00000000000000000000" }],
     ["another key", { keyId: "key-0000000000000000" }],
     ["a tenant among its claims", { tenantId: "elsewhere" }],
     ["nothing changed but its spelling", {}],

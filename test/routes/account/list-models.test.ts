@@ -85,7 +85,7 @@ describe("the list of models", () => {
     expect((await submit(gateway, key, { model: std })).status).toBe(200);
   });
 
-  it("is for every kind of key that is let in, and for no other", async () => {
+  it("is for every kind of key that is authorized, and for no other", async () => {
     const { id, key, keyId } = await gateway.makeTenant();
     for (const scopes of [["images"], ["manage"]]) {
       expect(await ids((await makeKey(gateway, id, { scopes })).key)).toEqual([std, pro]);

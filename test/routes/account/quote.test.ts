@@ -114,13 +114,13 @@ describe("the body of a quote", () => {
     ["several faults at once", { n: 9, size: "huge", surplus: 1 }],
   ])("is refused as a submission is: %s", async (_what, fields) => {
     const { key } = await gateway.makeTenant();
-    const told = async (response: Response) => {
+    const shown = async (response: Response) => {
       const { error } = (await response.json()) as { error: object };
       return { status: response.status, error };
     };
-    const submitted = await told(await gateway.post(generations, { ...goodBody, ...fields }, bearer(key)));
+    const submitted = await shown(await gateway.post(generations, { ...goodBody, ...fields }, bearer(key)));
     expect(submitted.status).toBe(400);
-    expect(await told(await ask(key, fields))).toEqual(submitted);
+    expect(await shown(await ask(key, fields))).toEqual(submitted);
   });
 
   it("is refused when it is no JSON, too large or of another type", async () => {
@@ -170,7 +170,7 @@ describe("who asks for a quote", () => {
     await expectError(await ask(key, { model: pro }), "model_not_allowed", "model");
   });
 
-  it("has to be somebody", async () => {
+  it("needs a key", async () => {
     const { id, key } = await gateway.makeTenant();
     await expectError(await gateway.post("/v1/quote", goodBody), "missing_key");
     await expectError(await ask(`${key}0`), "invalid_key");

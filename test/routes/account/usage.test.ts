@@ -41,7 +41,7 @@ beforeAll(async () => {
   expect(await make(shop.key, { n: 3 })).toMatchObject({ status: "failed" });
   script({ on: "submit", times: 1, do: { kind: "plan", seconds: 5, results: 1 } });
   await make(club.key, { n: 4 });
-  // Told to the caller at once, so it is nobody's task.
+  // The caller gets the refusal at once, so it counts as no task.
   script({ on: "submit", times: 1, do: { kind: "error", status: 400, code: "content_policy_violation" } });
   expect((await submit(gateway, shop.key)).status).toBe(400);
   // Under way.
@@ -155,7 +155,7 @@ describe("use over all tenants", () => {
 describe("a tenant's own use", () => {
   const own = (query: string, key = shop.key) => getAs(gateway, key, `/v1/usage?${query}`);
 
-  it("tells balance, limits, what remains of them, and the days", async () => {
+  it("shows balance, limits, what remains of them, and the days", async () => {
     const response = await own("");
     expect(response.headers.get("cache-control")).toBe("no-store");
     const limits = {
@@ -189,7 +189,7 @@ describe("a tenant's own use", () => {
     });
   });
 
-  it("tells what remains of days and months, and gives back what was not made", async () => {
+  it("shows what remains of days and months, and gives back what was not made", async () => {
     const { key } = await gateway.makeTenant({ limits: { images_per_day: 10, images_per_month: 50 } });
     const remaining = async () => ((await (await own("", key)).json()) as { remaining: Row }).remaining;
     gateway.simulator.control.script({

@@ -97,8 +97,8 @@ describe("making a key", () => {
       ["milliseconds", (nowSeconds + 1) * 1000],
       ["digits in a text", String(nowSeconds + 1)],
     ],
-    key: [["which nobody can choose", "wsk_mine"]],
-    id: [["which nobody can choose", "key-0000000000000000"]],
+    key: [["which no caller can choose", "wsk_mine"]],
+    id: [["which no caller can choose", "key-0000000000000000"]],
     plan: [["which is no field", "gold"]],
   };
   const table = Object.entries(bad).flatMap(([field, values]) =>

@@ -56,7 +56,7 @@ async function pagesOf(tenantId: string, limit: number, query = ""): Promise<Lin
 }
 
 describe("the ledger of a tenant's life", () => {
-  it("tells each step, newest first, with balance and held after it", async () => {
+  it("shows each step, newest first, with balance and held after it", async () => {
     const none = { task: null, reference: null, note: null };
     expect(await readPage(`/tenants/${one.id}/ledger`, "")).toEqual({
       object: "list",
@@ -225,7 +225,7 @@ describe("the table of the ledger", () => {
   });
 });
 
-describe("a tenant's own look at its ledger", () => {
+describe("a tenant's own ledger", () => {
   it("shows what the operator sees", async () => {
     for (const query of ["", "limit=2", `task=${one.task}`, `from=${one.heldAt}&to=${one.endedAt}`]) {
       const own = await getAs(gateway, one.key, `/v1/ledger?${query}`);

@@ -43,7 +43,7 @@ describe("the overview", () => {
     });
   });
 
-  it("tells states, ages, days, failures, times and the upstream's health", async () => {
+  it("shows states, ages, days, failures, times and the upstream's health", async () => {
     const { script } = gateway.simulator.control;
     const { key } = await gateway.makeTenant({ prices: { "wan-2.7-image": 10 } });
     const firstDay = day();
@@ -119,7 +119,7 @@ interface Audit {
 
 const acts = async () => (await get<Audit>("/audit?acts_limit=100")).acts.data;
 
-describe("the log of acts", () => {
+describe("the audit log", () => {
   it("has a line for each change, newest first, and no secret in any", async () => {
     const turnstile_secret = "turnstile-secret-0123456789";
     const { id, key, keyId } = await gateway.makeTenant({ id: "shop", balance: 500, turnstile_secret });

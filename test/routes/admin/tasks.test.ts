@@ -180,14 +180,14 @@ describe("refreshing a task", () => {
     expect(await actsOf(id)).toMatchObject([{ act: "task.refresh", actor: "admin", tenant: tenant.id }]);
   });
 
-  it("looks at one under way at once, however lately it was looked at", async () => {
+  it("polls one under way at once, however recent its last poll is", async () => {
     script({ on: "submit", times: 1, do: { kind: "plan", seconds: 1_000 } });
     const { id } = await submitTask(gateway, tenant.key);
     gateway.advance(300_000);
     const before = upstreamCalls(gateway, "GET").length;
-    for (const looks of [1, 2, 3]) {
+    for (const polls of [1, 2, 3]) {
       expect(await (await act(id, "refresh")).json()).toMatchObject({ status: "processing", progress: 30 });
-      expect(upstreamCalls(gateway, "GET")).toHaveLength(before + looks);
+      expect(upstreamCalls(gateway, "GET")).toHaveLength(before + polls);
     }
   });
 

@@ -108,7 +108,7 @@ describe("a webhook that cannot be", () => {
     );
   });
 
-  it("is told of beside all else that is wrong", async () => {
+  it("is listed beside all other faults", async () => {
     const webhook = { url: "http://hooks.example", events: [], secret: "x" };
     const response = await gateway.admin("POST", "/tenants", { name: "", webhook });
     const message = await expectError(response, "invalid_request", "name");
@@ -117,7 +117,7 @@ describe("a webhook that cannot be", () => {
     }
   });
 
-  it("left no tenant, no change and no line in the log of acts", async () => {
+  it("left no tenant, no change and no line in the audit log", async () => {
     expect(await state()).toEqual(before);
   });
 });

@@ -1,6 +1,6 @@
 /**
  * A tenant's webhook as the operator sets it: where it may lead, that its secret is shown this once, and what a change
- * does to the secret, to what is told and to who is told.
+ * does to the secret, to the events that are sent and to their receiver.
  */
 import { describe, expect, it } from "vitest";
 import { formatSecret } from "../../../src/domain/webhooks.ts";
@@ -54,8 +54,8 @@ async function tenantWith(webhook: object | null) {
   return { id: tenantId, key, secret };
 }
 
-/** Has a task of the tenant's end, and gives what its webhook was told of it. */
-async function nextTold(key: string, fields: object = {}) {
+/** Has a task of the tenant's end, and gives what its webhook received about it. */
+async function nextSent(key: string, fields: object = {}) {
   const taskId = await endTask(gateway, key, fields);
   return [...receiver.told, ...other.told].find(({ headers }) => headers["webhook-id"] === toWebhook(taskId));
 }
@@ -75,9 +75,9 @@ describe("the secret of a webhook", () => {
   it("is one that a tenant has from its creation, webhook or not, which signs its tasks' callbacks", async () => {
     const { key, secret } = await tenantWith(null);
     const taskId = await endTask(gateway, key, { callback_url: other.url });
-    const told = other.told.find(({ headers }) => headers["webhook-id"] === toCallback(taskId));
-    expect(told && verifies(told, secret)).toBe(true);
-    expect(told && verifies(told, givenSecret(1))).toBe(false);
+    const sent = other.told.find(({ headers }) => headers["webhook-id"] === toCallback(taskId));
+    expect(sent && verifies(sent, secret)).toBe(true);
+    expect(sent && verifies(sent, givenSecret(1))).toBe(false);
   });
 
   it.each([
@@ -87,7 +87,7 @@ describe("the secret of a webhook", () => {
     const url = `${receiver.url}/${hidden}`;
     const { id, key, secret } = await tenantWith({ url, secret: given });
     expect(secret).not.toBe("");
-    await nextTold(key);
+    await nextSent(key);
     const text = async (response: Response | Promise<Response>) => (await response).text();
     const own = (path: string) => text(gateway.fetch(path, { headers: bearer(key) }));
     const replies = [
@@ -116,10 +116,10 @@ describe("changing a webhook", () => {
       events: ["task.completed", "task.failed", "task.cancelled", "balance.low"],
       status: "on",
     });
-    const told = await nextTold(key);
-    expect(told?.url).toBe(other.url);
-    expect(signatures(told)).toHaveLength(1);
-    expect(told && verifies(told, secret)).toBe(true);
+    const sent = await nextSent(key);
+    expect(sent?.url).toBe(other.url);
+    expect(signatures(sent)).toHaveLength(1);
+    expect(sent && verifies(sent, secret)).toBe(true);
   });
 
   it("leaves it alone when it is left out", async () => {
@@ -130,7 +130,7 @@ describe("changing a webhook", () => {
     expect(((await response.json()) as Shown).webhook).toMatchObject(expected);
   });
 
-  it("to null removes it: what still waited is dropped, and nothing more is told", async () => {
+  it("to null removes it: what still waited is dropped, and nothing more is sent", async () => {
     const { id, key } = await tenantWith({ url: receiver.url });
     receiver.status = 500;
     const waiting = await endTask(gateway, key);
@@ -151,11 +151,11 @@ describe("changing a webhook", () => {
     const body = { webhook: { url: receiver.url, secret: fresh } };
     expect(await change(id, body)).toMatchObject({ secret: fresh });
     gateway.advance(day - 1);
-    const during = await nextTold(key);
+    const during = await nextSent(key);
     expect(signatures(during)).toHaveLength(2);
     for (const secret of [old, fresh]) expect(during && verifies(during, secret)).toBe(true);
     gateway.advance(1);
-    const after = await nextTold(key);
+    const after = await nextSent(key);
     expect(signatures(after)).toHaveLength(1);
     expect([old, fresh].map((secret) => after && verifies(after, secret))).toEqual([false, true]);
   });
@@ -166,11 +166,11 @@ describe("changing a webhook", () => {
     await change(id, body);
     gateway.advance(day / 2);
     await change(id, body);
-    const during = await nextTold(key);
+    const during = await nextSent(key);
     expect(signatures(during)).toHaveLength(2);
     expect(during && verifies(during, old)).toBe(true);
     gateway.advance(day / 2);
-    expect(signatures(await nextTold(key))).toHaveLength(1);
+    expect(signatures(await nextSent(key))).toHaveLength(1);
   });
 
   it("leaves a line that names the origin and hides the rest", async () => {
@@ -196,16 +196,16 @@ describe("changing a webhook", () => {
 });
 
 describe("the events of a webhook", () => {
-  it("are all that it is told", async () => {
+  it("are all that it receives", async () => {
     const { id, key } = await tenantWith({ url: receiver.url, events: ["task.completed"] });
-    expect(await nextTold(key)).toBeUndefined();
+    expect(await nextSent(key)).toBeUndefined();
     await change(id, { webhook: { url: receiver.url, events: ["task.failed", "balance.low"] } });
-    expect(JSON.parse((await nextTold(key))?.body ?? "{}")).toMatchObject({ type: "task.failed" });
+    expect(JSON.parse((await nextSent(key))?.body ?? "{}")).toMatchObject({ type: "task.failed" });
   });
 });
 
 describe("a deleted tenant", () => {
-  it("is told nothing any more, at its webhook or at a callback", async () => {
+  it("receives nothing any more, at its webhook or at a callback", async () => {
     const { id, key } = await tenantWith({ url: receiver.url });
     [receiver.status, other.status] = [500, 500];
     const taskId = await endTask(gateway, key, { callback_url: other.url });

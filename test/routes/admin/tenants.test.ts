@@ -203,8 +203,8 @@ describe("changing a tenant", () => {
 
   it.each([
     ...table({ name: badNames, limits: badLimits, status: badStatuses }),
-    { field: "id", what: "which nobody can change", value: "other-id" },
-    { field: "created", what: "which nobody can change", value: 1 },
+    { field: "id", what: "which no call can change", value: "other-id" },
+    { field: "created", what: "which no call can change", value: 1 },
   ])("refuses a bad $field and changes nothing: $what", async ({ field, value }) => {
     const before = await made();
     const response = await change(before.id, { name: "Changed", [field]: value });
@@ -276,7 +276,7 @@ describe("the list of tenants", () => {
     await expectError(await lister.admin("GET", `/tenants?limit=${limit}`), "invalid_request", "limit");
   });
 
-  it("takes limits of 1 and 100, and a cursor that is nobody's", async () => {
+  it("takes limits of 1 and 100, and a cursor that is no tenant's", async () => {
     for (const query of ["limit=1", "limit=100", "cursor=zzzz", "cursor=%27%20OR%201=1"]) {
       expect([query, (await lister.admin("GET", `/tenants?${query}`)).status]).toEqual([query, 200]);
     }

@@ -1,4 +1,4 @@
-/** `/admin/api/webhooks`: the operator reads what all tenants are told, and has any of it attempted again. */
+/** `/admin/api/webhooks`: the operator reads the deliveries to all tenants, and has any of them attempted again. */
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   endTask,
@@ -119,7 +119,7 @@ describe("a tenant's key", () => {
 });
 
 describe("the operator's retry", () => {
-  it("sends at once whoever's it is, and leaves a line that says whose", async () => {
+  it("sends any tenant's at once, and leaves a line that names the tenant", async () => {
     for (const [place, tenant] of [
       [1, "shop"],
       [0, "studio"],

@@ -99,7 +99,7 @@ describe("no picture", () => {
     );
   });
 
-  it("is told what is wrong with it, in pixels", async () => {
+  it("gets its fault named, in pixels", async () => {
     const message = await expectNothingOf(
       () => upload(gateway, tenant.key, drawn.narrow),
       "invalid_request",
@@ -177,15 +177,18 @@ describe("a form", () => {
     await expectNothingOf(() => upload(gateway, tenant.key, body(), headers), "invalid_request", "file");
   });
 
-  it.each(["image", "File", "file[]", "data"])("with the field %s is told of the name", async (name) => {
-    await expectNothingOf(
-      () => uploadForm(gateway, tenant.key, [[name, new Blob([png])]]),
-      "invalid_request",
-      name,
-    );
-  });
+  it.each(["image", "File", "file[]", "data"])(
+    "with the field %s gets that name in the refusal",
+    async (name) => {
+      await expectNothingOf(
+        () => uploadForm(gateway, tenant.key, [[name, new Blob([png])]]),
+        "invalid_request",
+        name,
+      );
+    },
+  );
 
-  it("with a field beside the file is told of that one", async () => {
+  it("with a field beside the file gets that one named", async () => {
     const fields: [string, Blob | string][] = [
       ["file", new Blob([png])],
       ["purpose", "vision"],
@@ -255,7 +258,7 @@ describe("a body that is too large", () => {
     expect(counted.bytes).toBeLessThanOrEqual(2 * maxBytes + 2 * 65_536);
   });
 
-  it("is not looked at before the key is", async () => {
+  it("is not read before the key is checked", async () => {
     const { stream } = workItems(maxBytes, png);
     const refused = await gateway.fetch("/v1/files", {
       method: "POST",

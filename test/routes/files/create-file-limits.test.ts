@@ -136,7 +136,7 @@ describe("the counters of files", () => {
 });
 
 describe("an upload that never fits", () => {
-  it("is told so, since no waiting helps", async () => {
+  it("is refused for good, since no waiting helps", async () => {
     const gateway = startGateway();
     const { key } = await gateway.makeTenant({ limits: { file_bytes: picture.length - 1 } });
     expect(await expectError(await upload(gateway, key, picture), "invalid_request", "file")).toMatch(
@@ -161,7 +161,7 @@ describe("an upload that never fits", () => {
   });
 });
 
-it("tells a client token nothing of its tenant's limits", async () => {
+it("shows a client token nothing of its tenant's limits", async () => {
   const gateway = startGateway();
   const { key } = await gateway.makeTenant();
   const token = await mintToken(gateway, key);

@@ -84,7 +84,7 @@ describe.each(ways)("an upload %s", (_way, send) => {
 });
 
 describe("an upload", () => {
-  it("tells of the limits, and counts as one request, one file and its bytes", async () => {
+  it("shows the limits, and counts as one request, one file and its bytes", async () => {
     const { id, key } = await gateway.makeTenant();
     const bytes = await draw("jpeg");
     const response = await upload(gateway, key, bytes);
@@ -106,14 +106,14 @@ describe("an upload", () => {
     expect(object?.customMetadata).toEqual({ expires_ms: String(gateway.now() + 72 * 3_600_000) });
   });
 
-  it("has the address that callers reach the gateway under", async () => {
+  it("has the address of the gateway that callers use", async () => {
     const behind = startGateway({ vars: { PUBLIC_BASE_URL: "https://images.shop.example" } });
     const { key } = await behind.makeTenant();
     const file = await fileOf(await upload(behind, key, await draw("png")));
     expect(file.url).toBe(`https://images.shop.example/files/${file.id}.png`);
   });
 
-  it("by a client token is its own to delete, and nobody else's token's", async () => {
+  it("by a client token is its own to delete, and no other token's", async () => {
     const [token, other] = [await mintToken(gateway, tenant.key), await mintToken(gateway, tenant.key)];
     const file = await fileOf(await upload(gateway, token, await draw("png"), page));
     const remove = (key: string) =>

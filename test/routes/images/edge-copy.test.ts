@@ -291,7 +291,7 @@ describe("a copy", () => {
   it("holds up no reply when it cannot be written", async () => {
     const hangs = { ...cache, put: () => new Promise<never>(() => undefined) };
     const begun: Promise<unknown>[] = [];
-    // Beside the reply, and for ever: nobody here may wait for it.
+    // It runs beside the reply, and for ever: no caller here may wait for it.
     const invocation: Invocation = {
       ...bare.invocation(),
       cache: hangs,
@@ -299,7 +299,7 @@ describe("a copy", () => {
     };
     const object = await env.IMAGES.get(picture.path.slice(1, -4));
     const body = object?.body as ReadableStream<Uint8Array>;
-    const isErased = () => Promise.reject(new Error("nobody asks"));
+    const isErased = () => Promise.reject(new Error("nothing asks"));
     const reply = keepCopy(
       invocation,
       `${origin}${picture.path}`,
@@ -313,9 +313,9 @@ describe("a copy", () => {
 
   it.each([
     ["is dropped when its picture was erased while a slow client read it", 1_000, "erased", false],
-    ["is dropped when nobody knows whether it was", 1_000, "unknown", false],
+    ["is dropped when it is unknown whether it was", 1_000, "unknown", false],
     ["stays when it was not", 1_000, "there", true],
-    ["is not looked after when it was written at once", 999, "unknown", true],
+    ["is not checked when it was written at once", 999, "unknown", true],
   ])("%s", async (_what, tookMs, state, stays) => {
     const copies = new Map<string, Uint8Array[]>();
     const work: Promise<unknown>[] = [];

@@ -181,7 +181,7 @@ describe("a picture", () => {
     "..%2Fimages%2Fx.png",
     "%E0%A4%A.png",
     `img-${"0".repeat(26)}/x.png`,
-  ])("whose id cannot be one is not even looked for: %s", async (file) => {
+  ])("whose id cannot be one costs no read: %s", async (file) => {
     await expectError(await gateway.fetch(`/images/${file}`), "not_found");
     expect(watch.calls).toEqual([]);
   });

@@ -26,7 +26,7 @@ describe("/healthz", () => {
 });
 
 describe("/readyz", () => {
-  it("asks database, bucket and object, and tells everybody no more than ok", async () => {
+  it("asks database, bucket and object, and shows callers without a key no more than ok", async () => {
     const { watch, ready } = start();
     const response = await ready();
     expect(response.status).toBe(200);
@@ -63,7 +63,7 @@ describe("/readyz", () => {
     expect(await (await ready(lowerCase)).json()).toHaveProperty("checks");
   });
 
-  it("tells the operator how long the oldest task is overdue", async () => {
+  it("shows the operator how long the oldest task is overdue", async () => {
     const { gateway, ready, asOperator } = start({ TASK_DEADLINE_SECONDS: 60 });
     const { key } = await gateway.makeTenant();
     await submitTask(gateway, key);
@@ -88,7 +88,7 @@ describe("/readyz", () => {
     expect(await detailed.json()).toMatchObject({ status: "unavailable", checks });
   });
 
-  it("asks again after 10 s, and not before, whoever wants to know", async () => {
+  it("asks again after 10 s, and not before, for any caller", async () => {
     const { gateway, watch, ready, asOperator } = start();
     await ready();
     const once = watch.calls.length;

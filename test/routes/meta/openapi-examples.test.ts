@@ -130,7 +130,7 @@ describe("the rest of the document", () => {
     expect(document.info.license).toEqual({ name: "MIT", identifier: "MIT" });
   });
 
-  it("tells what the gateway sends of itself, with its signature", () => {
+  it("has the requests that the gateway sends, with their signature", () => {
     expect(Object.keys(document.webhooks)).toEqual([
       "task.completed",
       "task.failed",

@@ -1,4 +1,4 @@
-/** The pages beside the API, with whatever the platform has of them: built or not, there or out of reach. */
+/** The pages beside the API: built or not, and with assets that answer or fail. */
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { createApp } from "../../../src/app.ts";
@@ -37,7 +37,7 @@ describe("a page", () => {
     expect([head.status, await head.text()]).toEqual([200, ""]);
   });
 
-  it("may call the gateway, and show its pictures, where they are published, and nobody else", async () => {
+  it("may call the gateway, and show its pictures, where they are published, and no other host", async () => {
     const vars = {
       PUBLIC_BASE_URL: "https://images.shop.example",
       PUBLIC_IMAGE_BASE_URL: "https://cdn.shop.example",
@@ -62,7 +62,7 @@ describe("a page", () => {
     for (const path of ["/docs", "/assets/none.js"]) await expectError(await ask(path, none), "not_found");
   });
 
-  it("out of reach is unavailable", async () => {
+  it("whose assets fail is unavailable", async () => {
     await expectError(await ask("/docs", () => Promise.reject(new Error("gone"))), "unavailable");
   });
 

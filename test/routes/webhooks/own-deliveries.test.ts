@@ -1,4 +1,4 @@
-/** `/v1/webhook/deliveries`: a tenant reads what it was told, page by page, and has a delivery attempted again. */
+/** `/v1/webhook/deliveries`: a tenant reads its deliveries, page by page, and has a delivery attempted again. */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   endTask,
@@ -33,11 +33,11 @@ async function delivery(key: string, id: string): Promise<ShownDelivery> {
   return found;
 }
 
-/** A delivery that has failed on all of its ten tries. */
+/** A delivery that has failed on all of its ten attempts. */
 async function givenUp(key: string): Promise<string> {
   receiver.status = 500;
   const id = toWebhook(await endTask(gateway, key));
-  for (let tries = 1; tries < 10; tries++) {
+  for (let attempts = 1; attempts < 10; attempts++) {
     const { next_attempt_at } = await delivery(key, id);
     gateway.advance(((next_attempt_at ?? 0) + 1) * 1000 - gateway.now());
     // An endpoint that fails rests as well, for ten minutes at the most.
@@ -89,7 +89,7 @@ describe("the log of deliveries", () => {
     expect(JSON.stringify(data)).not.toContain("a-path-of-its-own");
   });
 
-  it("shows one that nobody answered", async () => {
+  it("shows one without an answer", async () => {
     const { key } = await gateway.makeTenant({ webhook: { url: receiver.url } });
     const alone = startGateway({
       beside: gateway,
@@ -162,7 +162,7 @@ describe("the log of deliveries in parts", () => {
 });
 
 describe("trying a delivery again", () => {
-  it("that has failed for good sends it at once, under its id and with all its tries before it", async () => {
+  it("that has failed for good sends it at once, under its id and with all its attempts before it", async () => {
     const { key, keyId } = await withWebhook();
     const id = await givenUp(key);
     const last = { status: "failed", attempts: 10, next_attempt_at: null, last_status: 500 };
@@ -200,7 +200,7 @@ describe("trying a delivery again", () => {
     expect(await delivery(key, id)).toMatchObject({ status: "delivered", attempts: 1 });
   });
 
-  it("that was taken tells it a second time", async () => {
+  it("that was taken sends it a second time", async () => {
     const { key } = await withWebhook();
     const id = toWebhook(await endTask(gateway, key));
     await retry(key, id);

@@ -48,8 +48,8 @@ async function set(key: string, body: object, method = "PUT", path = ""): Promis
   return shown(response);
 }
 
-/** Has a task end, and gives what the webhook was told of it. */
-async function nextTold(key: string) {
+/** Has a task end, and gives what the webhook received about it. */
+async function nextSent(key: string) {
   const taskId = await endTask(gateway, key);
   return receiver.told.find(({ headers }) => headers["webhook-id"] === toWebhook(taskId));
 }
@@ -62,8 +62,8 @@ describe("a tenant's webhook", () => {
     expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
     expect(hook).toEqual({ object: "webhook", url: receiver.url, events, status: "on" });
     expect(await readHook(key)).toEqual(hook);
-    const told = await nextTold(key);
-    expect(told && verifies(told, secret)).toBe(true);
+    const sent = await nextSent(key);
+    expect(sent && verifies(sent, secret)).toBe(true);
     const again = JSON.stringify(await set(key, { url: receiver.url, events }));
     await expectHidden(gateway, [again, JSON.stringify(await ownDeliveries(gateway, key))], [secret]);
   });
@@ -73,8 +73,8 @@ describe("a tenant's webhook", () => {
     const secret = formatSecret(new Uint8Array(24).fill(9));
     const wanted = { url: receiver.url, events: ["task.failed"], secret };
     expect(await set(key, wanted, method)).toEqual({ object: "webhook", ...wanted, status: "on" });
-    const told = await nextTold(key);
-    expect(told && verifies(told, secret)).toBe(true);
+    const sent = await nextSent(key);
+    expect(sent && verifies(sent, secret)).toBe(true);
   });
 
   it.each(["PUT", "PATCH"])("keeps its secret when %s gives none", async (method) => {
@@ -83,9 +83,9 @@ describe("a tenant's webhook", () => {
     // Until then what the tenant began with signs as well.
     gateway.advance(86_400_000);
     expect(await set(key, { url: receiver.url }, method)).not.toHaveProperty("secret");
-    const told = await nextTold(key);
-    expect(signatures(told)).toHaveLength(1);
-    expect(told && verifies(told, secret)).toBe(true);
+    const sent = await nextSent(key);
+    expect(signatures(sent)).toHaveLength(1);
+    expect(sent && verifies(sent, secret)).toBe(true);
   });
 
   it("is set as a whole by PUT, and changed in part by PATCH", async () => {
@@ -107,14 +107,14 @@ describe("a tenant's webhook", () => {
   it("that is removed leaves nothing that waits for the next one", async () => {
     const { key } = await gateway.makeTenant();
     await set(key, { url: "https://nobody.example/in" });
-    await nextTold(key);
+    await nextSent(key);
     const states = async () => (await ownDeliveries(gateway, key)).data.map(({ status }) => status);
     expect(await states()).toEqual(["pending"]);
     await ask(key, "DELETE");
     expect(await states()).toEqual(["dropped"]);
   });
 
-  it("is removed, and then nothing is told, until it is set again with a new secret", async () => {
+  it("is removed, and then nothing is sent, until it is set again with a new secret", async () => {
     const { key } = await gateway.makeTenant();
     const { secret: first } = await set(key, { url: receiver.url, events: ["task.failed"] });
     for (let times = 0; times < 2; times++) {
@@ -122,11 +122,11 @@ describe("a tenant's webhook", () => {
       expect([removed.status, await removed.text()]).toEqual([204, ""]);
     }
     expect(await readHook(key)).toEqual({ object: "webhook", url: null, events, status: "off" });
-    expect(await nextTold(key)).toBeUndefined();
+    expect(await nextSent(key)).toBeUndefined();
     const { secret: second = "" } = await set(key, { url: receiver.url });
     expect(second).toMatch(/^whsec_/);
     expect(second).not.toBe(first);
-    expect(await nextTold(key)).toBeDefined();
+    expect(await nextSent(key)).toBeDefined();
   });
 
   it.each([
@@ -148,7 +148,7 @@ describe("a tenant's webhook", () => {
     expect([await readHook(key), await readActs(gateway)]).toEqual(before);
   });
 
-  it("leaves lines in the log of acts that name the key and hide URL and secret", async () => {
+  it("leaves lines in the audit log that name the key and hide URL and secret", async () => {
     const tenant = await gateway.makeTenant();
     const { secret = "" } = await set(tenant.key, { url: `${receiver.url}/a-path-of-its-own` });
     gateway.advance(1);
@@ -174,10 +174,10 @@ describe("rotating the secret", () => {
     expect(rotated).toMatchObject({ url: receiver.url, events, status: "on" });
     expect(fresh).not.toBe(old);
     gateway.advance(599_999);
-    const during = await nextTold(key);
+    const during = await nextSent(key);
     expect([old, fresh].map((secret) => during && verifies(during, secret))).toEqual([true, true]);
     gateway.advance(1);
-    const after = await nextTold(key);
+    const after = await nextSent(key);
     expect([old, fresh].map((secret) => after && verifies(after, secret))).toEqual([false, true]);
   });
 
@@ -185,9 +185,9 @@ describe("rotating the secret", () => {
     const { key } = await gateway.makeTenant();
     const { secret: old = "" } = await set(key, { url: receiver.url });
     await set(key, { overlap_seconds: 0 }, "POST", "/rotate");
-    const told = await nextTold(key);
-    expect(signatures(told)).toHaveLength(1);
-    expect(told && verifies(told, old)).toBe(false);
+    const sent = await nextSent(key);
+    expect(signatures(sent)).toHaveLength(1);
+    expect(sent && verifies(sent, old)).toBe(false);
   });
 
   it("overlaps by a day when nothing is said, and needs no webhook: callbacks are signed too", async () => {
@@ -196,10 +196,10 @@ describe("rotating the secret", () => {
     await set(key, { url: receiver.url, secret: formatSecret(new Uint8Array(32).fill(8)) });
     await set(key, {}, "POST", "/rotate");
     gateway.advance(86_399_999);
-    // The one that the tenant began with, and each that took over since: whoever holds one of them is told.
-    expect(signatures(await nextTold(key))).toHaveLength(4);
+    // The one that the tenant began with, and each that took over since: a holder of any of them can verify.
+    expect(signatures(await nextSent(key))).toHaveLength(4);
     gateway.advance(1);
-    expect(signatures(await nextTold(key))).toHaveLength(1);
+    expect(signatures(await nextSent(key))).toHaveLength(1);
   });
 
   it.each([-1, 2_592_001, 0.5, "60", null])("refuses an overlap of %j", async (overlap_seconds) => {
@@ -258,7 +258,7 @@ describe("who may see to a webhook", () => {
     }
   });
 
-  it("is nobody without a key", async () => {
+  it("needs a key", async () => {
     for (const [method, path] of calls()) {
       await expectError(await gateway.fetch(`/v1/webhook${path}`, { method }), "missing_key");
     }

@@ -1,5 +1,6 @@
 /** All webhook deliveries, and which of them did not arrive. */
 import { useEffect } from "preact/hooks";
+import { deliveryStates } from "#definitions";
 import { listDeliveries, type WebhookDelivery } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { PageTurner, usePages } from "../../ui/list-pages.tsx";
@@ -10,14 +11,8 @@ import { TaskLink, TenantLink } from "../when.tsx";
 import { Attempts } from "./attempts.tsx";
 import { SendAgain } from "./send-again.tsx";
 
-/** All of the API's states: one that is missing here does not compile. */
-const states = { pending: true, delivered: true, failed: true, dropped: true } satisfies Record<
-  WebhookDelivery["status"],
-  true
->;
-
 const fields: readonly FilterField[] = [
-  { name: "status", label: "Status", options: Object.keys(states) },
+  { name: "status", label: "Status", options: deliveryStates },
   { name: "tenant", label: "Tenant" },
   { name: "task", label: "Task" },
 ];

@@ -1,0 +1,169 @@
+/** Rows that cannot be read: a request is told of an internal error, a sweep of cron goes on, and the log names the place. */
+
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, it } from "vitest";
+import {
+  bearer,
+  clearTasks,
+  finishTask,
+  readTask,
+  startGateway,
+  storedKeys,
+  submitTask,
+  type TestGateway,
+} from "../../helpers/gateway.ts";
+import { objectOf } from "../../helpers/tenant-object.ts";
+
+beforeEach(clearTasks);
+
+const set = (table: string, column: string, value: unknown, id: string) =>
+  env.DB.prepare(`UPDATE ${table} SET ${column} = ?1 WHERE id = ?2`).bind(value, id).run();
+
+/** The places that the log names as unreadable. */
+const unreadable = ({ logs }: TestGateway) =>
+  logs
+    .filter(({ event }) => event === "stored_data_unreadable")
+    .map(({ table, field, id }) => `${String(table)} ${String(field)} ${String(id)}`);
+
+/** Asks for something that holds the data, and expects the error and its log line, without the contents. */
+async function expectInternalError(gateway: TestGateway, response: Response, place: string): Promise<void> {
+  expect(response.status).toBe(500);
+  expect(await response.json()).toMatchObject({ error: { code: "internal_error", charged: "no" } });
+  expect(unreadable(gateway)).toEqual([place]);
+  expect(JSON.stringify(gateway.logs)).not.toContain("unreadable contents");
+}
+
+describe("a request that reads what cannot be read", () => {
+  it.each([
+    ["input", "{unreadable contents"],
+    ["input.n", '{"prompt":"unreadable contents"}'],
+    ["metadata.a", '{"a":["unreadable contents"]}'],
+    ["images.0.state", '[{"id":"img-1","state":"unreadable contents"}]'],
+    ["state", "unreadable contents"],
+    ["erasure", "unreadable contents"],
+  ])("of a task is an internal error: %s", async (field, value) => {
+    const gateway = startGateway();
+    const { key } = await gateway.makeTenant();
+    const { id } = await submitTask(gateway, key);
+    await set("tasks", field.split(".")[0] ?? "", value, id);
+    const response = await gateway.fetch(`/v1/tasks/${id}`, { headers: bearer(key) });
+    await expectInternalError(gateway, response, `tasks ${field} ${id}`);
+  });
+
+  it.each([
+    ["settings.limits.images_per_day", '{"limits":{"images_per_day":"unreadable contents"}}'],
+    ["scopes", '"unreadable contents"'],
+  ])("of a key is an internal error: %s", async (field, value) => {
+    const gateway = startGateway();
+    const { key, keyId } = await gateway.makeTenant();
+    await set("keys", field.split(".")[0] ?? "", value, keyId);
+    const response = await gateway.fetch("/v1/models", { headers: bearer(key) });
+    await expectInternalError(gateway, response, `keys ${field} ${keyId}`);
+  });
+
+  it("of a tenant's object is an internal error and no outage, under the tenant's id", async () => {
+    const gateway = startGateway();
+    const { id, key } = await gateway.makeTenant();
+    await submitTask(gateway, key);
+    await runInDurableObject(objectOf(id), (_object, { storage }) => {
+      storage.sql.exec("UPDATE config SET body = '{unreadable contents'");
+    });
+    const asked = { model: "wan-2.7-image", prompt: "a lighthouse" };
+    const response = await gateway.post("/v1/images/generations", asked, bearer(key));
+    await expectInternalError(gateway, response, `config body ${id}`);
+  });
+
+  it("opens a task whose failure or model is of another version", async () => {
+    const gateway = startGateway();
+    const { key } = await gateway.makeTenant();
+    const { id } = await submitTask(gateway, key);
+    await set("tasks", "state", "failed", id);
+    await set("tasks", "error_code", "of_another_version", id);
+    await set("tasks", "model", "wan-1", id);
+    const task = await env.DB.prepare("SELECT 1 FROM tasks WHERE id = ?1").bind(id).all();
+    expect(task.results).toHaveLength(1);
+    const { findTask } = await import("../../../src/d1/tasks/reconciled-tasks.ts");
+    expect(await findTask(env.DB, id)).toMatchObject({ model: "wan-1", errorCode: "unknown_error" });
+  });
+});
+
+describe("a tick that finds a row that cannot be read", () => {
+  it.each([
+    ["while it is polled", "input", "{unreadable contents", "images_asked"],
+    ["when its pictures are to be stored", "metadata", "{unreadable contents", "metadata"],
+  ])("ends the other tasks, and logs it: %s", async (_when, column, value, field) => {
+    const gateway = startGateway();
+    const { key } = await gateway.makeTenant();
+    const broken = await submitTask(gateway, key);
+    const others = [await submitTask(gateway, key), await submitTask(gateway, key)];
+    await set("tasks", column, value, broken.id);
+    for (const { id } of others) expect((await finishTask(gateway, key, id)).status).toBe("completed");
+    expect(new Set(unreadable(gateway))).toEqual(new Set([`tasks ${field} ${broken.id}`]));
+    expect(gateway.logs.filter(({ event }) => event === "round_failed")).toEqual([]);
+    expect(JSON.stringify(gateway.logs)).not.toContain("unreadable contents");
+    expect(await storedKeys()).not.toEqual([]);
+  });
+
+  it("sends the others of those that wait", async () => {
+    const gateway = startGateway();
+    const { key } = await gateway.makeTenant();
+    const tasks = [await submitTask(gateway, key), await submitTask(gateway, key)];
+    const [broken, other] = tasks.map(({ id }) => id) as [string, string];
+    await env.DB.prepare(
+      "UPDATE tasks SET state = 'queued', due_ms = 0, upstream_id = NULL, submitted_ms = NULL",
+    ).run();
+    await set("tasks", "metadata", "{unreadable contents", broken);
+    gateway.advance(60_000);
+    await gateway.tick();
+    expect(unreadable(gateway)).toContain(`tasks metadata ${broken}`);
+    expect((await finishTask(gateway, key, other)).status).toBe("completed");
+  });
+
+  it("settles the others of those that have ended", async () => {
+    const gateway = startGateway();
+    const { key } = await gateway.makeTenant();
+    const tasks = [await submitTask(gateway, key), await submitTask(gateway, key)];
+    const [broken, other] = tasks.map(({ id }) => id) as [string, string];
+    await env.DB.prepare("UPDATE tasks SET state = 'failed', due_ms = 0, error_code = 'unknown_error'").run();
+    await set("tasks", "images", "{unreadable contents", broken);
+    await gateway.tick();
+    expect(unreadable(gateway)).toContain(`tasks images ${broken}`);
+    const { results } = await env.DB.prepare("SELECT id FROM tasks WHERE open = 0").all<{ id: string }>();
+    expect(results.map(({ id }) => id)).toEqual([other]);
+    expect((await readTask(gateway, key, other)).usage).toMatchObject({ credits_held: 0 });
+  });
+
+  it("erases the others of those that are to be erased", async () => {
+    const gateway = startGateway();
+    const { key } = await gateway.makeTenant();
+    const tasks = [await submitTask(gateway, key), await submitTask(gateway, key)];
+    const [broken, other] = tasks.map(({ id }) => id) as [string, string];
+    for (const { id } of tasks) await finishTask(gateway, key, id);
+    await env.DB.prepare("UPDATE tasks SET erasure = 'pending'").run();
+    await set("tasks", "images", "{unreadable contents", broken);
+    await gateway.tick();
+    expect(unreadable(gateway)).toContain(`tasks images ${broken}`);
+    const { results } = await env.DB.prepare("SELECT id FROM tasks WHERE erasure = 'done'").all<{
+      id: string;
+    }>();
+    expect(results.map(({ id }) => id)).toEqual([other]);
+  });
+
+  it("pushes a tenant without the key that it cannot read, which is refused", async () => {
+    const gateway = startGateway();
+    const { id, key, keyId } = await gateway.makeTenant();
+    const other = await (
+      await gateway.admin("POST", `/tenants/${id}/keys`, { name: "b", kind: "secret" })
+    ).json<{ key: string }>();
+    await set("keys", "scopes", "{unreadable contents", keyId);
+    expect((await gateway.admin("PATCH", `/tenants/${id}`, { limits: { images_per_day: 1 } })).status).toBe(
+      200,
+    );
+    expect(unreadable(gateway)).toEqual([`keys scopes ${keyId}`]);
+    await submitTask(gateway, other.key);
+    const asked = { model: "wan-2.7-image", prompt: "a lighthouse" };
+    expect((await gateway.post("/v1/images/generations", asked, bearer(other.key))).status).toBe(429);
+    expect((await gateway.post("/v1/images/generations", asked, bearer(key))).status).toBe(401);
+  });
+});
