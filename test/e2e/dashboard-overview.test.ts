@@ -99,7 +99,7 @@ describe("the overview", () => {
   it("changes its verdict and its figures by itself, and leads to the task that waits", async () => {
     const verdict = opened.page.getByRole("status", { name: "Verdict" });
     await verdict.getByText("25% of the last day's tasks failed.").waitFor();
-    await query(gateway, `UPDATE tasks SET created_ms = created_ms - 1200000 WHERE id = '${slow}'`);
+    await query(gateway, `UPDATE tasks SET created_ms = ${Date.now() - 1_200_000} WHERE id = '${slow}'`);
     await whilePassing(opened.page, verdict.getByText("A task has been under way for 20 min").waitFor());
     await whilePassing(opened.page, tile("Oldest unfinished").getByText("it waits for something").waitFor());
     await opened.page.getByRole("link", { name: slow }).click();

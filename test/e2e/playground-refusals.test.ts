@@ -108,12 +108,17 @@ describe("a refusal", () => {
     await playground.submit("the second lighthouse");
     await page.getByText("Too many requests (requests_per_minute).").waitFor();
     const timer = page.getByRole("timer");
-    expect(await timer.textContent()).toMatch(/^You can try again in (60|5\d) s\.$/);
+    const secondsLeft = async () =>
+      Number(/^You can try again in (\d+) s\.$/.exec((await timer.textContent()) ?? "")?.[1]);
+    const before = await secondsLeft();
+    // The page's clock also goes by itself, so that a slow machine has fewer left.
+    expect(before).toBeGreaterThan(30);
+    expect(before).toBeLessThanOrEqual(60);
     expect(await sendButton(page).isDisabled()).toBe(true);
+    await page.clock.fastForward(20_000);
+    await expect.poll(secondsLeft, { timeout: 5_000 }).toBeLessThanOrEqual(before - 20);
     await expectAccessible(page);
-    await page.clock.fastForward(40_000);
-    await expect.poll(() => timer.textContent(), { timeout: 5_000 }).toMatch(/in (20|1\d) s/);
-    await page.clock.fastForward(25_000);
+    await page.clock.fastForward(60_000);
     await page.getByText("You can try again now.").waitFor();
     expect(await sendButton(page).isEnabled()).toBe(true);
     playground.expectQuiet();
