@@ -1,6 +1,7 @@
 /** The published contract is made of what validates and answers, so it cannot promise what is not there. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { createApp } from "../../../src/app.ts";
+import { models } from "../../../src/domain/model-catalog.ts";
 import { isPage } from "../../helpers/documented.ts";
 import { startGateway } from "../../helpers/gateway.ts";
 import { errorTable } from "../../helpers/routes.ts";
@@ -222,7 +223,7 @@ describe("the documented body of a submit", () => {
       ]),
     );
     expect(fields).toMatchObject({
-      model: { enum: ["wan-2.7-image", "wan-2.7-image-pro"] },
+      model: { enum: models },
       prompt: { type: "string", minLength: 1, maxLength: 2_000 },
       image_urls: { type: "array", minItems: 1, maxItems: 4, items: { type: "string", maxLength: 2_048 } },
       n: { type: "integer", minimum: 1, maximum: 5, default: 1 },

@@ -1,5 +1,6 @@
 /** Every field of a submit, at its bounds and beyond them. What breaks a rule costs the caller nothing. */
 import { beforeAll, describe, expect, it } from "vitest";
+import type { FieldName } from "../../../src/domain/task-request.ts";
 import { bearer, startGateway } from "../../helpers/gateway.ts";
 import {
   countTasks,
@@ -23,7 +24,8 @@ const typesBut = (...own: (keyof typeof samples)[]) =>
 const pairs = (count: number) =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`key${index}`, "value"]));
 
-const refused: Record<string, [string, unknown][]> = {
+/** A field that has no bad values here does not compile. */
+const refused: Record<FieldName, [string, unknown][]> = {
   model: [
     ...typesBut("string"),
     ["missing", undefined],
