@@ -129,7 +129,7 @@ export async function bundle(worker: string): Promise<string> {
 }
 
 async function makeTables(miniflare: Miniflare): Promise<void> {
-  const migrations = join(root, "src", "store", "migrations");
+  const migrations = join(root, "src", "d1", "migrations");
   const gateway = await miniflare.getD1Database("DB", "gateway");
   for (const file of readdirSync(migrations).sort()) {
     for (const statement of splitSql(readFileSync(join(migrations, file), "utf8")))
