@@ -2,6 +2,7 @@
  * Yesterday's data opens: for every fixture, what a former version stored is migrated, read, gone on with and brought to
  * its end by the newest code. The tests of a fixture follow each other: time only goes forward.
  */
+import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { bearer } from "../helpers/gateway.ts";
 import type { ShownTask } from "./fixture.ts";
@@ -16,6 +17,10 @@ const ends = ["completed", "failed", "cancelled"];
 
 /** All of them are in each fixture. */
 const states = ["submitting", "queued", "submitted", "storing", ...ends];
+
+it("has a fixture of what the newest migration leads to", () => {
+  expect(readFixtures().at(-1)?.d1.migration).toBe(env.MIGRATIONS.at(-1)?.name);
+});
 
 describe.each(readFixtures())("$version", (fixture) => {
   const { made, shown } = fixture;
