@@ -67,7 +67,7 @@ export const mutations: Mutation[] = [
     file: "src/tenant/file-admission.ts",
     line: "if (!held || file.bytes > held.bytes) return false;",
     broken: "if (!held) return false;",
-    tests: ["test/tenant", "test/flows/files", "test/routes/files"],
+    tests: ["test/tenant/file-admission.test.ts"],
   },
   {
     breaks: "available is what is not held",
