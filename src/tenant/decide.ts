@@ -145,7 +145,7 @@ function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext
   const alarm = alarmMs === null ? {} : { alarmMs, alarmSeq: seq };
   const balanceLow = lowOf(account, settings);
   // Told once, by the admission that crosses the line.
-  const told = state.lowBalanceNotified && lowOf(state.account, settings) !== null;
+  const notified = state.lowBalanceNotified && lowOf(state.account, settings) !== null;
   const after: TenantState = {
     ...{ ...state, ...alarm, seq, account },
     ...{ open: withHold(state.open, seq), counters: shared.after, lowBalanceNotified: balanceLow !== null },
@@ -178,7 +178,7 @@ function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext
     kind: "admitted",
     holdNumber: seq,
     price,
-    balanceLow: told ? null : balanceLow,
+    balanceLow: notified ? null : balanceLow,
     alarmMs,
     policies,
   };

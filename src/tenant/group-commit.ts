@@ -22,7 +22,7 @@ import { withTimeLimit } from "../domain/time-limit.ts";
 
 interface Waiting<Change, Done> {
   decide: () => Change | null;
-  tell: (done: Done | null) => void;
+  answer: (done: Done | null) => void;
   fail: (reason: unknown) => void;
 }
 
@@ -56,8 +56,8 @@ export class GroupCommit<Change, Done> {
    */
   write(decide: () => Change | null): Promise<Done | null> {
     if (this.#isSlow) return Promise.resolve(null);
-    return new Promise((tell, fail) => {
-      this.#waiting.push({ decide, tell, fail });
+    return new Promise((answer, fail) => {
+      this.#waiting.push({ decide, answer, fail });
       this.#run ??= this.#commitAll();
     });
   }
@@ -78,9 +78,9 @@ export class GroupCommit<Change, Done> {
       const done = await withTimeLimit(callTimeoutMs, () =>
         this.#commit(decided.map(({ change }) => change)),
       );
-      for (const [index, { tell }] of decided.entries()) tell(done[index] ?? null);
+      for (const [index, { answer }] of decided.entries()) answer(done[index] ?? null);
     } catch {
-      for (const { tell } of decided) tell(null);
+      for (const { answer } of decided) answer(null);
       this.#giveUpWaiting();
     } finally {
       clearTimeout(patience);
@@ -90,16 +90,16 @@ export class GroupCommit<Change, Done> {
 
   /** D1 is out of reach: those that wait would be late, so they are given up before anything is decided. */
   #giveUpWaiting(): void {
-    for (const { tell } of this.#waiting.splice(0)) tell(null);
+    for (const { answer } of this.#waiting.splice(0)) answer(null);
   }
 }
 
 /** What one request wants changed; nothing for one that was refused, or whose decision failed. */
-function decideOn<Change, Done>({ decide, tell, fail }: Waiting<Change, Done>) {
+function decideOn<Change, Done>({ decide, answer, fail }: Waiting<Change, Done>) {
   try {
     const change = decide();
-    if (change !== null) return [{ change, tell }];
-    tell(null);
+    if (change !== null) return [{ change, answer }];
+    answer(null);
   } catch (error) {
     fail(error);
   }

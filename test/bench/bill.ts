@@ -34,7 +34,7 @@ export const assumptions = {
   cpuMsPerRequest: 3,
   /** Of cron: one round, and what it does for each task that it looks at. */
   cpuMsPerRound: 1,
-  cpuMsPerLook: 0.5,
+  cpuMsPerPoll: 0.5,
   /** Storing a picture: hashing and checking a megabyte. */
   cpuMsPerPicture: 5,
   /** Each call waits for D1 at the most, and an object has an eighth of a gigabyte. */
@@ -47,7 +47,7 @@ const operationsPerMessage = 3;
 /** Minutes between two alarms of an object. */
 const alarmMinutes = 2;
 /** One every three seconds, for half a minute. */
-const looksATask = 10;
+const pollsPerTask = 10;
 
 export interface BillLine {
   what: string;
@@ -83,14 +83,14 @@ export function billOf(life: Life, tasksPerMinute: number = tasksAMinute): Bill 
     d1RowsWritten: life.unchangedTick.d1RowsWritten / 2,
     logLines: life.idleMinute.logLines + life.roundsAMinute,
   };
-  const look = life.busyRound.d1RowsRead / life.dueTasks;
+  const poll = life.busyRound.d1RowsRead / life.dueTasks;
   const total = sumOf(own, [cron, minute], [life.alarm, minute / alarmMinutes]);
-  const counts = { ...total, d1RowsRead: total.d1RowsRead + look * looksATask };
-  const { cpuMsPerRequest, cpuMsPerRound, cpuMsPerLook, cpuMsPerPicture } = assumptions;
+  const counts = { ...total, d1RowsRead: total.d1RowsRead + poll * pollsPerTask };
+  const { cpuMsPerRequest, cpuMsPerRound, cpuMsPerPoll, cpuMsPerPicture } = assumptions;
   const cpuMs =
     own.requests * cpuMsPerRequest +
     life.roundsAMinute * minute * cpuMsPerRound +
-    looksATask * cpuMsPerLook +
+    pollsPerTask * cpuMsPerPoll +
     cpuMsPerPicture;
   const lines = linesOf({ ...counts, objectCalls: counts.objectCalls + minute / alarmMinutes }, cpuMs);
   return {

@@ -2,7 +2,7 @@
  * A round of cron over many due tasks, in a small table and in a large one: what it reads must not grow with the table. It
  * takes as many looks as one invocation should, and hands over the others.
  */
-import type { Ground } from "./ground.ts";
+import type { Prepared } from "./prepare.ts";
 import type { Stage } from "./stage.ts";
 
 export interface Round {
@@ -20,7 +20,7 @@ const copied =
 /** Adds tasks that have ended, some of each minute. @param onStep Told how many there are so far. */
 export async function addFinished(
   { miniflare }: Stage,
-  { finishedTask }: Ground,
+  { finishedTask }: Prepared,
   count: number,
   onStep: (done: number) => void,
 ): Promise<void> {
@@ -41,7 +41,7 @@ export async function addFinished(
 /** Runs one round over so many due tasks, which are gone afterwards. */
 export async function measureRound(
   stage: Stage,
-  { runningTask }: Ground,
+  { runningTask }: Prepared,
   due: number,
   finished: number,
 ): Promise<Round> {

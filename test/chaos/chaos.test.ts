@@ -92,7 +92,7 @@ it("chaos loses nothing, charges nothing twice and leaves nothing behind", {
     drift: 0,
     orphanObjects: 0,
     overdue: 0,
-    untold: 0,
+    unnotified: 0,
     unsound: [],
   });
   expect(await openTasks()).toBe(0);

@@ -22,7 +22,7 @@ const perfect = {
   charged: tasks * price,
   held: 0,
   unsound: [],
-  piecesLeft: 0,
+  workItemsLeft: 0,
 };
 
 function report(what: string, { seconds, messages, callsToD1 }: Drained, realMs: number): void {

@@ -4,10 +4,10 @@ import { emptyBucket, maxLimit, takeFromBucket } from "../../src/domain/rate-buc
 const t0 = 1_800_000_000_000;
 
 /** Takes one event after the other at one moment; how many were admitted. */
-function admitAll(limit: number, tries: number, nowMs: number, bucket = emptyBucket) {
+function admitAll(limit: number, attempts: number, nowMs: number, bucket = emptyBucket) {
   let admitted = 0;
   let current = bucket;
-  for (let i = 0; i < tries; i++) {
+  for (let i = 0; i < attempts; i++) {
     const take = takeFromBucket(current, limit, 1, nowMs);
     current = take.bucket;
     if (take.admitted) admitted++;

@@ -1,20 +1,20 @@
 /** The audit as the operator sees it: over all tenants, sound until a row is tampered with; and who changed what. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { makeToldTenant, query } from "../helpers/node/notified-tenant.ts";
-import type { WatchedPage } from "../helpers/node/open-page.ts";
+import { makeNotifiedTenant, query } from "../helpers/node/notified-tenant.ts";
+import type { CheckedPage } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 
 /** More than one call checks. */
 const tenants = 53;
 serveInBrowser();
-let opened: WatchedPage;
+let opened: CheckedPage;
 let page: Page;
 let task: string;
 
 beforeAll(async () => {
-  const acme = await makeToldTenant(gateway, null, { id: "acme-audit", balance: 500 });
+  const acme = await makeNotifiedTenant(gateway, null, { id: "acme-audit", balance: 500 });
   task = await acme.start("a lighthouse [sim:seconds=0]");
   await gateway.tick();
   for (let made = 1; made < tenants; made++) {
@@ -58,21 +58,21 @@ describe("the audit", () => {
   });
 
   it("shows who changed what, page by page, newest first, as text", async () => {
-    const acts = page.getByRole("region", { name: "Who changed what" });
-    const first = acts.getByRole("row").nth(1);
+    const auditLog = page.getByRole("region", { name: "Who changed what" });
+    const first = auditLog.getByRole("row").nth(1);
     await first.getByText("tenant.create").waitFor();
     await first.getByText("name: <img src=x onerror=alert(1)>").waitFor();
     await first.getByRole("link", { name: `t-${tenants - 1}`, exact: true }).waitFor();
     // What is read next is begun by the tenant made this many before.
     const turn = async (button: string, to: number, begin: number) => {
-      await acts.getByRole("button", { name: button }).press("Enter");
-      await acts.getByText(`Page ${to}`).waitFor();
+      await auditLog.getByRole("button", { name: button }).press("Enter");
+      await auditLog.getByText(`Page ${to}`).waitFor();
       const name = `t-${tenants - 1 - begin}`;
-      await acts.getByRole("row").nth(1).getByRole("link", { name, exact: true }).waitFor();
+      await auditLog.getByRole("row").nth(1).getByRole("link", { name, exact: true }).waitFor();
     };
     await turn("Older", 2, 25);
     await turn("Older", 3, 50);
-    await acts.getByRole("row").filter({ hasText: "key.create" }).waitFor();
+    await auditLog.getByRole("row").filter({ hasText: "key.create" }).waitFor();
     await turn("Newer", 2, 25);
     expect(await page.locator("main img").count()).toBe(0);
   });

@@ -6,8 +6,8 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { secrets } from "../helpers/node/built-gateway.ts";
 import { type Receiver, startReceiver } from "../helpers/node/http-receiver.ts";
-import { makeToldTenant, query, type ToldTenant } from "../helpers/node/notified-tenant.ts";
-import type { WatchedPage } from "../helpers/node/open-page.ts";
+import { makeNotifiedTenant, type NotifiedTenant, query } from "../helpers/node/notified-tenant.ts";
+import type { CheckedPage } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 import { whileTicking } from "../helpers/node/ticking.ts";
@@ -15,13 +15,13 @@ import { whileTicking } from "../helpers/node/ticking.ts";
 const readKey = secrets.ADMIN_READ_KEY;
 serveInBrowser();
 let receiver: Receiver;
-let tenant: ToldTenant;
-let opened: WatchedPage;
+let tenant: NotifiedTenant;
+let opened: CheckedPage;
 let page: Page;
 
 beforeAll(async () => {
   receiver = await startReceiver();
-  tenant = await makeToldTenant(gateway, `${receiver.url}/hook`, { id: "acme-tasks", balance: 5_000 });
+  tenant = await makeNotifiedTenant(gateway, `${receiver.url}/hook`, { id: "acme-tasks", balance: 5_000 });
   opened = await openSection(browser, gateway, "/tasks");
   page = opened.page;
   page.on("dialog", (dialog) => void dialog.accept().then(() => opened.complaints.push(dialog.message())));
@@ -101,7 +101,7 @@ describe("a task", () => {
     await station("Failed").getByText("The task failed for an unknown reason.").waitFor();
     await station("Settled").getByText("the hold is released").waitFor();
     expect(await open.count()).toBe(0);
-    expect(await tenant.told(id)).toMatchObject({ status: "failed", error: { code: "unknown_error" } });
+    expect(await tenant.notified(id)).toMatchObject({ status: "failed", error: { code: "unknown_error" } });
   });
 
   it("is not changed with the key that only reads, which the page says", async () => {

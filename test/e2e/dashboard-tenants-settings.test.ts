@@ -3,13 +3,13 @@ import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { secrets, submit } from "../helpers/node/built-gateway.ts";
 import { makeKeyOf, makeTenant, openDashboard, part, soon } from "../helpers/node/dashboard-tenants-page.ts";
-import type { WatchedPage } from "../helpers/node/open-page.ts";
+import type { CheckedPage } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 const readKey = secrets.ADMIN_READ_KEY;
 serveInBrowser();
 
-async function closeQuietly(opened: WatchedPage): Promise<void> {
+async function closeQuietly(opened: CheckedPage): Promise<void> {
   expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
   await opened.close();
 }

@@ -87,7 +87,7 @@ async function startTask() {
     upstreamId,
     revokeKey: () => gateway.admin("DELETE", `${keys}/${keyId}`),
     /** Has the gateway look at the task now, or try again to store its pictures. */
-    look: () => gateway.admin("POST", `/tasks/${id}/refresh`),
+    poll: () => gateway.admin("POST", `/tasks/${id}/refresh`),
     /** The task as a read shows it. */
     async now(): Promise<Moment> {
       const response = await read(gateway, key, id);
@@ -107,7 +107,7 @@ describe("an EventSource on a task's link", () => {
     const comesTo = async (progress: number) => {
       const json = { id: task.upstreamId, status: "processing", progress };
       control.script({ on: "read", match, do: { kind: "reply", status: 200, json } });
-      await task.look();
+      await task.poll();
       life.push(await task.now());
     };
     const follower = new Follower(task.link);
@@ -133,10 +133,10 @@ describe("an EventSource on a task's link", () => {
     control.script({ on: "read", match, do: { kind: "pass" } });
     control.script({ on: "picture", match, times: 1, do: { kind: "error", status: 503, code: "busy" } });
     control.advance(3_600_000);
-    await task.look();
+    await task.poll();
     life.push(await task.now());
     await follower.hasSeen(6);
-    await task.look();
+    await task.poll();
     await gateway.tick();
     life.push(await task.now());
     await follower.hasGivenUp();

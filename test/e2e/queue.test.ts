@@ -24,16 +24,16 @@ it("looks at all of what is more than a tick takes, once, and leaves no workItem
        'wan-2.7-image', '{"prompt":"a boat","n":1}', '{}', 30, ${nowMs}, ${nowMs + 3_600_000}, 0, 0, 'up-' || i,
        ${nowMs - 30_000} FROM n`,
   );
-  const looks = () =>
+  const polls = () =>
     gateway.simulator.control.calls().filter(({ path }) => path.startsWith("/v1/tasks/up-"));
   await gateway.tick();
   await vi.waitFor(
     async () => {
       expect(await rows("SELECT name FROM work_items")).toEqual([]);
-      expect(looks().length).toBeGreaterThanOrEqual(tasks);
+      expect(polls().length).toBeGreaterThanOrEqual(tasks);
     },
     { timeout: 30_000 },
   );
-  expect(new Set(looks().map(({ path }) => path)).size).toBe(tasks);
-  expect(looks()).toHaveLength(tasks);
+  expect(new Set(polls().map(({ path }) => path)).size).toBe(tasks);
+  expect(polls()).toHaveLength(tasks);
 });

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type BuiltGateway, secrets, startBuiltGateway } from "../helpers/node/built-gateway.ts";
 import { type Answer, type Received, type Receiver, startReceiver } from "../helpers/node/http-receiver.ts";
-import { makeToldTenant, query, verify } from "../helpers/node/notified-tenant.ts";
+import { makeNotifiedTenant, query, verify } from "../helpers/node/notified-tenant.ts";
 
 let gateway: BuiltGateway;
 let receiver: Receiver;
@@ -31,7 +31,7 @@ function newPath(...answers: Answer[]): string {
 }
 
 const makeTenant = (path: string | null, settings?: object) =>
-  makeToldTenant(gateway, path === null ? null : receiver.url + path, settings);
+  makeNotifiedTenant(gateway, path === null ? null : receiver.url + path, settings);
 
 const done = "a lighthouse [sim:seconds=0]";
 
@@ -52,7 +52,7 @@ describe("what is told", () => {
     expect(receiver.received(hook)).toEqual([]);
     await gateway.tick();
 
-    const task = await tenant.told(id);
+    const task = await tenant.notified(id);
     expect(task).toMatchObject({ id, status: "completed", metadata: { order: "7" } });
     const event = await first(hook);
     const timestamp = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
@@ -98,7 +98,7 @@ describe("what is told", () => {
     const id = await tenant.start("a failure [sim:leak] [sim:seconds=0]", {
       callback_url: receiver.url + callback,
     });
-    const task = await tenant.told(id);
+    const task = await tenant.notified(id);
     expect(task).toMatchObject({ status: "failed", error: { type: "task_error" }, images: [] });
     expect(verify(tenant.secret, await first(callback))).toEqual(task);
     expect(await tenant.log(id)).toMatchObject([{ event: "task.failed", status: "delivered" }]);
@@ -120,7 +120,7 @@ describe("what is told", () => {
   it("is signed with both secrets while one is replaced, and with the new one alone without an overlap", async () => {
     const hook = newPath();
     const tenant = await makeTenant(hook);
-    const told = async (count: number): Promise<Received> => {
+    const notified = async (count: number): Promise<Received> => {
       await tenant.start(done);
       await gateway.tick();
       const event = (await receiver.hasReceived(hook, count))[count - 1];
@@ -131,12 +131,12 @@ describe("what is told", () => {
 
     const second = (await rotate({})).secret;
     expect(second).toMatch(/^whsec_/);
-    const both = await told(1);
+    const both = await notified(1);
     expect(signatures(both)).toHaveLength(2);
     for (const secret of [tenant.secret, second]) expect(() => verify(secret, both)).not.toThrow();
 
     const third = (await rotate({ overlap_seconds: 0 })).secret;
-    const one = await told(2);
+    const one = await notified(2);
     expect(signatures(one)).toHaveLength(1);
     expect(() => verify(third, one)).not.toThrow();
     for (const secret of [tenant.secret, second]) expect(() => verify(secret, one)).toThrow();
@@ -169,19 +169,19 @@ describe("a receiver", () => {
     expect(receiver.received(hook)).toHaveLength(2);
     await query(gateway, `UPDATE deliveries SET due_ms = 0 WHERE task_id = '${id}'`);
     await gateway.tick();
-    const tries = await receiver.hasReceived(hook, 3);
+    const attempts = await receiver.hasReceived(hook, 3);
     expect(await tenant.log(id)).toMatchObject([{ status: "delivered", attempts: 3, next_attempt_at: null }]);
 
     expect(pauses).toEqual([5, 300]);
-    expect(new Set(tries.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
-    expect(new Set(tries.map(({ body }) => body)).size).toBe(1);
-    const signed = tries.map(({ headers }) => Number(headers["webhook-timestamp"]));
-    for (const [at, one] of tries.entries()) {
+    expect(new Set(attempts.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
+    expect(new Set(attempts.map(({ body }) => body)).size).toBe(1);
+    const signed = attempts.map(({ headers }) => Number(headers["webhook-timestamp"]));
+    for (const [at, one] of attempts.entries()) {
       expect(() => verify(tenant.secret, one)).not.toThrow();
       expect(Math.abs(one.atMs / 1000 - (signed[at] ?? 0))).toBeLessThan(2);
     }
     expect((signed[1] ?? 0) - (signed[0] ?? 0)).toBeGreaterThanOrEqual(5);
-    expect(tries[1]?.headers["webhook-signature"]).not.toBe(tries[0]?.headers["webhook-signature"]);
+    expect(attempts[1]?.headers["webhook-signature"]).not.toBe(attempts[0]?.headers["webhook-signature"]);
   });
 
   it("that redirects has failed, and nobody follows", async () => {
@@ -206,19 +206,19 @@ describe("a receiver", () => {
     expect(await tenant.log(gone)).toMatchObject([{ status: "dropped", last_status: 410 }]);
     expect(await show()).toMatchObject({ status: "off" });
 
-    const untold = await tenant.start(done);
+    const unnotified = await tenant.start(done);
     await gateway.tick();
-    expect(await tenant.told(untold)).toMatchObject({ status: "completed" });
-    expect(await tenant.log(untold)).toEqual([]);
+    expect(await tenant.notified(unnotified)).toMatchObject({ status: "completed" });
+    expect(await tenant.log(unnotified)).toEqual([]);
 
     const set = await tenant.call("PUT", "/webhook", { url: receiver.url + hook });
     expect(set).toMatchObject({ status: "on" });
-    const told = await tenant.start(done);
+    const notified = await tenant.start(done);
     await gateway.tick();
     const events = await receiver.hasReceived(hook, 2);
     expect(events.map((event) => verify(tenant.secret, event))).toMatchObject([
       { data: { id: gone } },
-      { data: { id: told } },
+      { data: { id: notified } },
     ]);
   });
 
@@ -257,7 +257,7 @@ describe("a receiver", () => {
     const tenant = await makeTenant(hook);
     const id = await tenant.start("a busy upstream [sim:429=60]");
     await tenant.call("POST", `/tasks/${id}/cancel`);
-    const data = await tenant.told(id);
+    const data = await tenant.notified(id);
     expect(data).toMatchObject({ status: "cancelled" });
     expect(verify(tenant.secret, await first(hook))).toMatchObject({ type: "task.cancelled", data });
   });
@@ -268,10 +268,10 @@ describe("nobody else learns", () => {
   it("anything of the upstream by what is told", () => {
     const { host } = new URL(gateway.upstreamUrl);
     const ids = gateway.simulator.control.tasks().map((task) => task.id);
-    const told = receiver.all().map(({ headers, body }) => JSON.stringify([headers, body]));
-    expect([told.length > 10, ids.length > 5]).toEqual([true, true]);
+    const notified = receiver.all().map(({ headers, body }) => JSON.stringify([headers, body]));
+    expect([notified.length > 10, ids.length > 5]).toEqual([true, true]);
     for (const secret of [secrets.UPSTREAM_API_KEY, host, ...ids, "lighthouse", '"input"']) {
-      expect(told.filter((text) => text.includes(secret))).toEqual([]);
+      expect(notified.filter((text) => text.includes(secret))).toEqual([]);
     }
   });
 

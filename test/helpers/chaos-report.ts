@@ -32,7 +32,7 @@ export interface Report {
   orphanObjects: number;
   overdue: number;
   /** Ends that their tenant's webhook was not told of, or was told otherwise, or under two ids. */
-  untold: number;
+  unnotified: number;
   /** From the upstream done to the pictures stored, of completed tasks: half of them, and the worst, in seconds. */
   storedAfter: { median: number; worst: number };
   /** Problems that the audit found. */
@@ -68,14 +68,14 @@ export async function readReport(world: ChaosWorld, cronAwayMs: number): Promise
     ...(await checkMoney(world, rows)),
     orphanObjects: await countOrphans(rows),
     overdue: late.length,
-    untold: countUntold(world, rows),
+    unnotified: countUnnotified(world, rows),
     storedAfter: storedAfter(rows, upstream),
     unsound: ((await (await world.sound.admin("GET", "/audit")).json()) as { data: unknown[] }).data,
   };
 }
 
-function countUntold({ told, accepted }: ChaosWorld, rows: Row[]): number {
-  const byTask = Map.groupBy(told, ({ body }) => body.data?.id);
+function countUnnotified({ received, accepted }: ChaosWorld, rows: Row[]): number {
+  const byTask = Map.groupBy(received, ({ body }) => body.data?.id);
   return rows.filter(({ id, state, hidden }) => {
     const heard = new Set(
       byTask.get(id)?.map((one) => `${one.id} ${one.body.type} ${one.body.data?.status}`),
@@ -141,8 +141,8 @@ export function tableOf(seed: number, world: ChaosWorld, report: Report): string
       .map(([what, count]): [string, number] => [`ended: ${what}`, count]),
     ["lost", report.lost],
     ["double upstream tasks", report.doubled],
-    ["ends that a webhook was not told", report.untold],
-    ["tries of webhooks", world.told.length],
+    ["ends that a webhook was not told", report.unnotified],
+    ["tries of webhooks", world.received.length],
     ["tenants with wrong charges", report.wrongCharges],
     ["tenants whose books drift", report.drift],
     ["stored objects without a task", report.orphanObjects],

@@ -3,7 +3,7 @@ import { Webhook } from "standardwebhooks";
 import { expect, vi } from "vitest";
 import { bearer, type GatewayOptions, submitTask, type TestGateway } from "./gateway.ts";
 
-export interface Told {
+export interface Received {
   url: string;
   headers: Record<string, string>;
   body: string;
@@ -11,7 +11,7 @@ export interface Told {
 
 export interface Receiver {
   url: string;
-  told: Told[];
+  received: Received[];
   /** What it answers from now on. */
   status: number;
   hosts: NonNullable<GatewayOptions["hosts"]>;
@@ -21,12 +21,12 @@ export interface Receiver {
 export function startReceiver(origin = "https://hooks.example"): Receiver {
   const receiver: Receiver = {
     url: `${origin}/in`,
-    told: [],
+    received: [],
     status: 200,
     hosts: {
       [origin]: async (request) => {
         const headers = Object.fromEntries(request.headers);
-        receiver.told.push({ url: request.url, headers, body: await request.text() });
+        receiver.received.push({ url: request.url, headers, body: await request.text() });
         return new Response(null, { status: receiver.status });
       },
     },
@@ -35,7 +35,7 @@ export function startReceiver(origin = "https://hooks.example"): Receiver {
 }
 
 /** Whether a receiver with this secret takes what it was told for the gateway's. */
-export function verifies({ headers, body }: Told, secret: string): boolean {
+export function verifies({ headers, body }: Received, secret: string): boolean {
   const clock = vi.spyOn(Date, "now").mockReturnValue(Number(headers["webhook-timestamp"]) * 1000);
   try {
     new Webhook(secret).verify(body, headers);
@@ -47,7 +47,8 @@ export function verifies({ headers, body }: Told, secret: string): boolean {
   }
 }
 
-export const signatures = (told: Told | undefined) => told?.headers["webhook-signature"]?.split(" ") ?? [];
+export const signatures = (received: Received | undefined) =>
+  received?.headers["webhook-signature"]?.split(" ") ?? [];
 
 /** Has a task end, so that there is something to tell. */
 export async function endTask(gateway: TestGateway, key: string, fields: object = {}): Promise<string> {
@@ -102,7 +103,7 @@ export async function pagesOf(
   return pages;
 }
 
-export interface ShownAct {
+export interface ShownAuditEntry {
   actor: string;
   act: string;
   tenant: string | null;
@@ -111,9 +112,9 @@ export interface ShownAct {
 }
 
 /** The log of acts, newest first. */
-export async function readActs(gateway: TestGateway): Promise<ShownAct[]> {
+export async function readAuditLog(gateway: TestGateway): Promise<ShownAuditEntry[]> {
   const response = await gateway.admin("GET", "/audit?acts_limit=100");
-  return ((await response.json()) as { acts: { data: ShownAct[] } }).acts.data;
+  return ((await response.json()) as { acts: { data: ShownAuditEntry[] } }).acts.data;
 }
 
 /** Expects that none of the texts is in any reply, in the log of acts or in the gateway's log. */
@@ -122,7 +123,7 @@ export async function expectHidden(
   replies: string[],
   secrets: string[],
 ): Promise<void> {
-  const everything = [...replies, JSON.stringify(await readActs(gateway)), JSON.stringify(gateway.logs)];
+  const everything = [...replies, JSON.stringify(await readAuditLog(gateway)), JSON.stringify(gateway.logs)];
   for (const secret of secrets) {
     for (const text of everything) expect(text).not.toContain(secret.replace("whsec_", ""));
   }

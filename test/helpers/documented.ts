@@ -100,14 +100,14 @@ function matches(template: string, pathname: string): boolean {
 }
 
 function headerProblems({ components }: Document, reply: Reply, response: Response): string[] {
-  const told = reply.headers ?? {};
+  const documented = reply.headers ?? {};
   const known = Object.keys(components.headers);
   const surplus = known
-    .filter((name) => response.headers.has(name) && !(name in told))
+    .filter((name) => response.headers.has(name) && !(name in documented))
     // Of every body, whatever it is.
     .filter((name) => !["cache-control", "content-length"].includes(name));
   const missing = known.filter(
-    (name) => components.headers[name]?.required && name in told && !response.headers.has(name),
+    (name) => components.headers[name]?.required && name in documented && !response.headers.has(name),
   );
   return [
     ...surplus.map((name) => `header ${name} is not documented`),

@@ -56,7 +56,7 @@ export function aPicture(id: string, stored: Partial<StoredImage> = {}): TaskIma
 }
 
 /** A task as a look takes it. */
-export function lookedAt(over: Partial<PollTarget> = {}): PollTarget {
+export function makePollTarget(over: Partial<PollTarget> = {}): PollTarget {
   return {
     id: "task-1",
     upstreamId: "task-unified-1",

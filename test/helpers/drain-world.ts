@@ -33,7 +33,7 @@ export interface Drained {
   messages: number;
   callsToD1: number;
   /** Pieces that nobody did. */
-  piecesLeft: number;
+  workItemsLeft: number;
 }
 
 /** An upstream that has finished two tasks of three, and the third one when it is asked again. */
@@ -175,6 +175,6 @@ export async function drain(
     unsound: audit.data,
     messages: gateway.work.sent.length,
     callsToD1: callsTo("D1"),
-    piecesLeft: await count("SELECT count(*) AS n FROM work_items"),
+    workItemsLeft: await count("SELECT count(*) AS n FROM work_items"),
   };
 }

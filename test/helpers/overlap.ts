@@ -6,7 +6,7 @@ import { startGateway, storedKeys, submitTask, type TestGateway } from "./gatewa
 import { taskOf } from "./seed.ts";
 
 /** A process whose first look has its reply, and writes it down only after `meanwhile`. */
-export function heldAtItsLook(gateway: TestGateway, meanwhile: () => Promise<unknown>): TestGateway {
+export function heldAtItsPoll(gateway: TestGateway, meanwhile: () => Promise<unknown>): TestGateway {
   let held = false;
   return startGateway({
     beside: gateway,
@@ -45,7 +45,7 @@ export async function kept(gateway: TestGateway, tenantId: string, id: string): 
 /** The lines that money moved by. */
 export const lineTypes = ({ ledger }: Kept) => ledger.map(({ type }) => type);
 
-export async function forgetObjects(): Promise<void> {
+export async function deleteObjects(): Promise<void> {
   const keys = await storedKeys();
   if (keys.length > 0) await env.IMAGES.delete(keys);
 }

@@ -55,7 +55,7 @@ export const picture = (id: string, over: Partial<TaskImage> = {}): TaskImage =>
 });
 
 /** What a look found: the upstream is done. */
-export const doneLook = (id: string, over: Partial<PollResult> = {}): PollResult => ({
+export const donePoll = (id: string, over: Partial<PollResult> = {}): PollResult => ({
   id,
   processing: true,
   progress: 99,
@@ -66,8 +66,8 @@ export const doneLook = (id: string, over: Partial<PollResult> = {}): PollResult
 });
 
 /** What a look found: the upstream is at work. */
-export const runningLook = (id: string, over: Partial<PollResult> = {}): PollResult =>
-  doneLook(id, { progress: 40, estimatedSeconds: 12, images: null, upstreamLinksExpireMs: null, ...over });
+export const runningPoll = (id: string, over: Partial<PollResult> = {}): PollResult =>
+  donePoll(id, { progress: 40, estimatedSeconds: 12, images: null, upstreamLinksExpireMs: null, ...over });
 
 /** Reads a task, whoever's it is. */
 export async function taskOf(id: string): Promise<Task> {
@@ -100,7 +100,7 @@ export async function insertSubmitted(over: Partial<NewTask> = {}, submittedMs =
 /** A task whose pictures are to be stored, due at `dueMs`. */
 export async function insertStoring(over: Partial<NewTask> = {}, dueMs = t0): Promise<Task> {
   const { id } = await insertSubmitted(over);
-  await writePolls(db, [doneLook(id)], dueMs);
+  await writePolls(db, [donePoll(id)], dueMs);
   return taskOf(id);
 }
 

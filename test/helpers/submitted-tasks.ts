@@ -45,6 +45,6 @@ export async function insertMany(
 }
 
 /** How many workItems there are, done or not. */
-export async function countPieces(): Promise<number> {
+export async function countWorkItems(): Promise<number> {
   return Number((await env.DB.prepare("SELECT count(*) AS n FROM work_items").first<{ n: number }>())?.n);
 }

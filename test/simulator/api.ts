@@ -105,7 +105,7 @@ function changePlan(task: SimulatedTask, change: Plan | undefined): void {
 async function readOne(world: World, id: string, signal: AbortSignal): Promise<Response> {
   const blocked = await blockRead(world, id, signal);
   if (blocked !== undefined) return blocked;
-  const view = look(world, id);
+  const view = poll(world, id);
   if (view !== undefined) return Response.json(view);
   return errorReply({ status: 404, code: "task_not_found", message: "Task not found", param: "id" });
 }
@@ -118,7 +118,7 @@ async function readBatch(world: World, request: Request): Promise<Response> {
     const blocked = await blockRead(world, id, request.signal);
     if (blocked !== undefined) return blocked;
   }
-  const known = body.data.task_ids.map((id) => look(world, id)).filter((view) => view !== undefined);
+  const known = body.data.task_ids.map((id) => poll(world, id)).filter((view) => view !== undefined);
   return Response.json({ object: "list", data: known });
 }
 
@@ -130,7 +130,7 @@ async function blockRead(world: World, id: string, signal: AbortSignal): Promise
   return passGate(gate, { signal, nowMs: world.now(), apiKey: world.apiKey });
 }
 
-function look(world: World, id: string): Record<string, unknown> | undefined {
+function poll(world: World, id: string): Record<string, unknown> | undefined {
   const task = world.taskById(id);
   if (task === undefined || isHidden(task, world.now())) return undefined;
   changePlan(task, world.rules.shaper("read", subjectOf(id, task)));

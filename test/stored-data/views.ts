@@ -28,8 +28,18 @@ export function taskAsShown(task: Json): ShownTask {
     request_id: task.request_id,
     upstream_id: task.upstream_id,
   };
-  const told = Object.entries(rest).filter(([, value]) => Boolean(value));
-  return { id, tenant, key, model, state, status, created, input: task.input, ...Object.fromEntries(told) };
+  const received = Object.entries(rest).filter(([, value]) => Boolean(value));
+  return {
+    id,
+    tenant,
+    key,
+    model,
+    state,
+    status,
+    created,
+    input: task.input,
+    ...Object.fromEntries(received),
+  };
 }
 
 /** How many lines of each type a ledger has, and what they come to. */

@@ -69,13 +69,13 @@ it("does not know of a call that failed, decides on nothing that waited behind i
 it("gives a call up after 8 s, before those who asked have left", async () => {
   vi.useFakeTimers();
   const { group } = held();
-  const told = vi.fn();
-  const first = group.write(says("first")).then(told);
+  const received = vi.fn();
+  const first = group.write(says("first")).then(received);
   await vi.advanceTimersByTimeAsync(7_999);
-  expect(told).not.toHaveBeenCalled();
+  expect(received).not.toHaveBeenCalled();
   await vi.advanceTimersByTimeAsync(1);
   await first;
-  expect(told).toHaveBeenCalledWith(null);
+  expect(received).toHaveBeenCalledWith(null);
 });
 
 it("has nobody wait longer than 2 s for another's call, and decides on nothing for them", async () => {
@@ -83,13 +83,13 @@ it("has nobody wait longer than 2 s for another's call, and decides on nothing f
   const { group, calls, gates } = held();
   const decide = vi.fn(says("waiting"));
   const first = group.write(says("first"));
-  const told = vi.fn();
-  const waiting = group.write(decide).then(told);
+  const received = vi.fn();
+  const waiting = group.write(decide).then(received);
   await vi.advanceTimersByTimeAsync(1_999);
-  expect(told).not.toHaveBeenCalled();
+  expect(received).not.toHaveBeenCalled();
   await vi.advanceTimersByTimeAsync(1);
   await waiting;
-  expect(told).toHaveBeenCalledWith(null);
+  expect(received).toHaveBeenCalledWith(null);
   expect(await group.write(decide)).toBeNull();
   expect(decide).not.toHaveBeenCalled();
   // Its own call may take longer, and when it is over others are taken again.

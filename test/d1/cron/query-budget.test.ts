@@ -14,14 +14,14 @@ import { clearTasks } from "../../helpers/gateway.ts";
 import {
   claimStore,
   db,
-  doneLook,
+  donePoll,
   hourMs,
   insertSubmitted,
   insertSubmitting,
   leaseMs,
   newTask,
   noteSubmitted,
-  runningLook,
+  runningPoll,
   t0,
   writeTask,
 } from "../../helpers/seed.ts";
@@ -74,8 +74,8 @@ async function live(metered: D1Database): Promise<void> {
     submittedMs: t0,
     estimatedSeconds: 30,
   });
-  await writePolls(metered, [runningLook(task.id)], t0 + 6_000);
-  await writePolls(metered, [doneLook(task.id)], t0 + 30_000);
+  await writePolls(metered, [runningPoll(task.id)], t0 + 6_000);
+  await writePolls(metered, [donePoll(task.id)], t0 + 30_000);
   const claimed = await claimStore(metered, t0 + 30_000, t0 + 90_000, "any");
   if (!claimed) throw new Error("not claimed");
   const ending = { id: task.id, from: ["storing"] as const, state: "completed" as const };
@@ -159,7 +159,7 @@ describe("a round of cron, among thousands of tasks that have ended", () => {
     const cost = await costOf((metered) =>
       writePolls(
         metered,
-        tasks.map(({ id }) => runningLook(id)),
+        tasks.map(({ id }) => runningPoll(id)),
         t0,
       ),
     );

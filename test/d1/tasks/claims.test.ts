@@ -14,7 +14,7 @@ import { clearTasks } from "../../helpers/gateway.ts";
 import {
   claimStore,
   db,
-  doneLook,
+  donePoll,
   hourMs,
   insertIn,
   insertQueued,
@@ -179,7 +179,7 @@ describe("claiming tasks to store", () => {
     const made: string[] = [];
     for (const hours of [5, 1, 3]) {
       const { id } = await insertSubmitted();
-      await writePolls(db, [doneLook(id, { upstreamLinksExpireMs: t0 + hours * hourMs })], t0);
+      await writePolls(db, [donePoll(id, { upstreamLinksExpireMs: t0 + hours * hourMs })], t0);
       made.push(id);
     }
     const order = [await store(), await store(), await store()].map((task) => task?.id);

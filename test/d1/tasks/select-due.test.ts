@@ -12,7 +12,7 @@ import {
   insertSubmitted,
   insertSubmitting,
   leaseMs,
-  runningLook,
+  runningPoll,
   t0,
 } from "../../helpers/seed.ts";
 
@@ -69,13 +69,13 @@ describe("a task that the upstream has", () => {
 
   it("is looked at every 3 s by rounds of 1 s, then every 10 s, and never twice for one pace", async () => {
     await insertSubmitted();
-    const looks: number[] = [];
+    const polls: number[] = [];
     for (let second = 1; second <= 160; second++) {
       const due = await dueAt(t0 + second * 1_000, t0 + (second - 1) * 1_000);
-      if (due.length > 0) looks.push(second);
+      if (due.length > 0) polls.push(second);
     }
     const expected = [...Array.from({ length: 40 }, (_, index) => 3 * (index + 1)), 130, 140, 150, 160];
-    expect(looks).toEqual(expected);
+    expect(polls).toEqual(expected);
   });
 
   it("rests for 3 s after a reader's look", async () => {
@@ -95,7 +95,7 @@ describe("a task that the upstream has", () => {
 
   it("is described as far as a look needs it", async () => {
     const task = await insertSubmitted({ input: { prompt: "a", n: 4 } });
-    await writePolls(db, [runningLook(task.id)], t0);
+    await writePolls(db, [runningPoll(task.id)], t0);
     const { due } = await selectDue(db, { nowMs: t0 + 3_000, previousMs: t0, limit: 1 });
     expect(due[0]).toEqual({
       id: task.id,

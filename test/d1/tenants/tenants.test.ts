@@ -88,10 +88,10 @@ describe("a tenant", () => {
   });
 
   it("is made once of many tries at once", async () => {
-    const tries = await Promise.all(
+    const attempts = await Promise.all(
       Array.from({ length: 6 }, () => insertTenant(db, tenantOf("acme"), webhookSecret)),
     );
-    expect(tries.filter(Boolean)).toHaveLength(1);
+    expect(attempts.filter(Boolean)).toHaveLength(1);
   });
 
   it("is changed in what can be changed, by one version", async () => {

@@ -7,19 +7,19 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { ledgerOf, moneyOf } from "../../helpers/credits.ts";
 import { finishTask, startGateway, storedKeys, submitTask, type TestGateway } from "../../helpers/gateway.ts";
-import { expectError, submit, watchBindings } from "../../helpers/routes.ts";
+import { expectError, recordBindings, submit } from "../../helpers/routes.ts";
 import { startAnew } from "../../helpers/setup.ts";
 import { objectOf, stubOf } from "../../helpers/tenant-object.ts";
 
 let gateway: TestGateway;
 let tenant = { id: "", key: "", keyId: "" };
-const watch = watchBindings();
+const bindings = recordBindings();
 const fiveMinutes = 301_000;
 
 beforeEach(async () => {
   await startAnew();
-  watch.broken.clear();
-  gateway = startGateway({ around: watch.around });
+  bindings.broken.clear();
+  gateway = startGateway({ around: bindings.around });
   tenant = await gateway.makeTenant({ balance: 500 });
 });
 
@@ -59,7 +59,7 @@ const sql = (query: string, ...values: unknown[]) =>
     .run();
 
 /** Changes the book that the tenant's object keeps, behind its back. */
-const setInBook = (path: string, value: number) =>
+const setInState = (path: string, value: number) =>
   runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
     // It goes with the newest hold or entry, wherever that is.
     for (const table of ["holds", "entries"])
@@ -144,10 +144,10 @@ describe("a hold that leaked", () => {
   });
 
   it("of a task that has ended is settled as the task ended", async () => {
-    watch.broken.add("object settle");
+    bindings.broken.add("object settle");
     const id = await finished(3);
     await sql("UPDATE tasks SET open = 0");
-    watch.broken.clear();
+    bindings.broken.clear();
     gateway.advance(fiveMinutes);
     expect(await audit()).toEqual(found("hold", id));
     const [charge] = await ledgerOf(gateway, tenant.id);
@@ -157,11 +157,11 @@ describe("a hold that leaked", () => {
   });
 
   it("of a task that cron has yet to settle is left to cron", async () => {
-    watch.broken.add("object settle");
+    bindings.broken.add("object settle");
     await finished();
     gateway.advance(fiveMinutes);
     expect(await audit()).toEqual(sound);
-    watch.broken.clear();
+    bindings.broken.clear();
     await gateway.tick();
     expect(await moneyOf(gateway, tenant.id)).toMatchObject({ balance: 470, held: 0 });
   });
@@ -211,7 +211,7 @@ describe("books that do not add up", () => {
     await finished();
     slow();
     await submitTask(gateway, tenant.key, { n: 2 });
-    await setInBook(path, value);
+    await setInState(path, value);
     expect(await audit()).toEqual({
       ok: false,
       data: [{ kind: "balance", tenant: tenant.id, subject: null, text: expect.stringMatching(text) }],
@@ -219,7 +219,7 @@ describe("books that do not add up", () => {
   });
 
   it("are found when a prepaid tenant has less than nothing", async () => {
-    await setInBook("account.toppedUp", -5);
+    await setInState("account.toppedUp", -5);
     await runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
       storage.sql.exec("UPDATE entries SET amount = -5");
     });

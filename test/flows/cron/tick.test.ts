@@ -109,7 +109,7 @@ describe("the pace of looks", () => {
       do: { kind: "plan", seconds: 7_200, progress: "frozen" },
     });
     const { id } = await submitTask(gateway, key);
-    const looksIn = async (seconds: number) => {
+    const pollsIn = async (seconds: number) => {
       const before = upstreamReads(gateway.simulator.control.calls());
       const endMs = gateway.now() + seconds * 1000;
       while (gateway.now() < endMs) {
@@ -119,11 +119,11 @@ describe("the pace of looks", () => {
       }
       return (upstreamReads(gateway.simulator.control.calls()) - before) / seconds;
     };
-    const first = await looksIn(120);
+    const first = await pollsIn(120);
     expect(first).toBeGreaterThan(1 / 4);
     expect(first).toBeLessThanOrEqual(1 / 3);
-    await looksIn(1_800);
-    expect(await looksIn(600)).toBeLessThanOrEqual(1 / 30);
+    await pollsIn(1_800);
+    expect(await pollsIn(600)).toBeLessThanOrEqual(1 / 30);
     const { results } = await env.DB.prepare("SELECT version FROM tasks WHERE id = ?").bind(id).all();
     // Submitted, and seen to be at work: that is all that ever changed.
     expect(Number(results[0]?.version)).toBeLessThanOrEqual(4);

@@ -9,11 +9,11 @@ import type { UpstreamTask } from "../../../src/domain/poll.ts";
 import type { Task } from "../../../src/domain/task.ts";
 import { recordPolls, resultOf } from "../../../src/flows/tasks/poll.ts";
 import { clearTasks, finishTask, readTask, startGateway, type TestGateway } from "../../helpers/gateway.ts";
-import { forgetObjects, heldAtItsLook, kept, lineTypes, submitted } from "../../helpers/overlap.ts";
+import { deleteObjects, heldAtItsPoll, kept, lineTypes, submitted } from "../../helpers/overlap.ts";
 import { taskOf } from "../../helpers/seed.ts";
 
 beforeEach(clearTasks);
-beforeEach(forgetObjects);
+beforeEach(deleteObjects);
 
 const reply = (over: Partial<UpstreamTask>): UpstreamTask => ({
   status: "processing",
@@ -115,7 +115,7 @@ describe("somebody who was held with a reply in his hand", () => {
     const { gateway, key, tenantId, id } = await submitted(prompt);
     gateway.advance(10_000);
     const end: Awaited<ReturnType<typeof kept>>[] = [];
-    const held = heldAtItsLook(gateway, async () => {
+    const held = heldAtItsPoll(gateway, async () => {
       // Longer than a tick has to itself.
       gateway.advance(60_000);
       await gateway.tick();
@@ -136,7 +136,7 @@ describe("somebody who was held with a reply in his hand", () => {
     const { gateway, key, id } = await submitted("a boat [sim:seconds=100]");
     const before = await taskOf(id);
     gateway.advance(20_000);
-    const held = heldAtItsLook(gateway, async () => {
+    const held = heldAtItsPoll(gateway, async () => {
       gateway.advance(3_000);
       await readTask(gateway, key, id);
     });
@@ -161,7 +161,7 @@ describe("ticks that come twice and thrice at once", () => {
     const { task, ...rest } = await kept(gateway, tenantId, id);
     const objects = rest.objects.length;
     await clearTasks();
-    await forgetObjects();
+    await deleteObjects();
     return { versions, end: task.state, lines: lineTypes({ task, ...rest }), objects };
   }
 

@@ -16,10 +16,10 @@ interface Delivery {
   last_error: string | null;
 }
 
-export type ToldTenant = Awaited<ReturnType<typeof makeToldTenant>>;
+export type NotifiedTenant = Awaited<ReturnType<typeof makeNotifiedTenant>>;
 
 /** Makes a tenant. @param url Its webhook's; null: it has none. */
-export async function makeToldTenant(gateway: BuiltGateway, url: string | null, settings: object = {}) {
+export async function makeNotifiedTenant(gateway: BuiltGateway, url: string | null, settings: object = {}) {
   const webhook = url === null ? undefined : { url };
   const made = await gateway.admin("POST", "/tenants", { name: "E2E", webhook, ...settings });
   const tenant = (await made.json()) as { id: string; webhook: { secret: string } };
@@ -46,7 +46,7 @@ export async function makeToldTenant(gateway: BuiltGateway, url: string | null, 
       return id;
     },
     /** A task as its receivers are told of it: as a read shows it, without what was asked and the signed link. */
-    async told(id: string): Promise<object> {
+    async notified(id: string): Promise<object> {
       const shown = (await (await read(gateway, key, id)).json()) as { input: object; links: object };
       const { input, links, ...task } = shown;
       expect([input, links]).toMatchObject([{ n: 1 }, { events: expect.any(String) }]);

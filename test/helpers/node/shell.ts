@@ -63,7 +63,7 @@ function collect(child: ChildProcessWithoutNullStreams) {
   let hasEnded = false;
   const waiting = new Set<() => void>();
   const wake = () => {
-    for (const look of waiting) look();
+    for (const check of waiting) check();
   };
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     written += text;
@@ -84,15 +84,15 @@ function collect(child: ChildProcessWithoutNullStreams) {
   /** Rejects when the process ends before `find` finds something. */
   const hasCome = <T>(find: (written: string) => T | undefined): Promise<T> =>
     new Promise((resolve, reject) => {
-      const look = () => {
+      const check = () => {
         const found = find(written);
         if (found === undefined && !hasEnded) return;
-        waiting.delete(look);
+        waiting.delete(check);
         if (found !== undefined) resolve(found);
         else reject(new Error(`the shell has ended:\n${written}\n${complaints}`));
       };
-      waiting.add(look);
-      look();
+      waiting.add(check);
+      check();
     });
   return { soFar: () => written, hasCome, isOver };
 }

@@ -2,11 +2,11 @@
 import type { Browser, Page } from "playwright-core";
 import { type BuiltGateway, secrets } from "./built-gateway.ts";
 import {
+  type CheckedPage,
   expectAccessible,
   expectNoSideScroll,
   openPage,
   type PageOptions,
-  type WatchedPage,
 } from "./open-page.ts";
 
 /** Opens a section, as "/tasks?status=failed". @param key The admin key unless told otherwise. */
@@ -16,7 +16,7 @@ export async function openSection(
   section: string,
   options: PageOptions = {},
   key: string = secrets.ADMIN_API_KEY,
-): Promise<WatchedPage> {
+): Promise<CheckedPage> {
   const opened = await openPage(browser, `${gateway.url}/admin#${section}`, options);
   await opened.page.getByLabel("Admin key").fill(key);
   await opened.page.getByRole("button", { name: "Sign in" }).click();

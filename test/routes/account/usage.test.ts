@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { asCells, csvRows, getAs } from "../../helpers/credits.ts";
 import { finishTask, startGateway, submitTask } from "../../helpers/gateway.ts";
-import { expectError, forgetTasks, makeKey, submit } from "../../helpers/routes.ts";
+import { deleteTasks, expectError, makeKey, submit } from "../../helpers/routes.ts";
 
 const gateway = startGateway();
 const dayMs = 86_400_000;
@@ -25,7 +25,7 @@ async function make(key: string, body: object) {
 }
 
 beforeAll(async () => {
-  await forgetTasks();
+  await deleteTasks();
   const { script } = gateway.simulator.control;
   shop = await gateway.makeTenant({ id: "shop", balance: 1_000 });
   club = await gateway.makeTenant({ id: "club", prices: { [std]: 7 } });

@@ -8,7 +8,7 @@ import { type Around, startGateway } from "../../helpers/gateway.ts";
 import { attempted, replyOf, taskIdOf } from "../../helpers/openai.ts";
 import { askEdit, type Field, livingFiles } from "../../helpers/openai-edits.ts";
 import { mintToken, page } from "../../helpers/page-visitor.ts";
-import { expectError, forgetTasks } from "../../helpers/routes.ts";
+import { deleteTasks, expectError } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
 let fault: Around | undefined;
@@ -22,7 +22,7 @@ beforeAll(async () => {
   [png, jpeg, other] = [await draw("png"), await draw("jpeg"), await draw("png", 320, 240, 9)];
 });
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   gateway.simulator.control.reset();
   fault = undefined;
   tenant = await gateway.makeTenant({ balance: 500 });

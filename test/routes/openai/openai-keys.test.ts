@@ -15,13 +15,13 @@ import {
   waitFor,
 } from "../../helpers/openai.ts";
 import { makeBrowserKey, mintToken, page } from "../../helpers/page-visitor.ts";
-import { expectError, expectNothingBut, forgetTasks, makeKey, policy, submit } from "../../helpers/routes.ts";
+import { deleteTasks, expectError, expectNothingBut, makeKey, policy, submit } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
 const gateway = startGateway({ time: virtualTime() });
 let tenant = { id: "", key: "", keyId: "" };
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   gateway.simulator.control.reset();
   tenant = await gateway.makeTenant({ balance: 500 });
 });

@@ -2,13 +2,13 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { readTask, startGateway } from "../../helpers/gateway.ts";
 import { decoded, storedBytes, taskIdOf, textOf, type Waited, waitFor } from "../../helpers/openai.ts";
-import { forgetTasks } from "../../helpers/routes.ts";
+import { deleteTasks } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
 const gateway = startGateway({ time: virtualTime() });
 let key = "";
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   gateway.simulator.control.reset();
   ({ key } = await gateway.makeTenant());
 });

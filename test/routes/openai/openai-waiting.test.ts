@@ -18,16 +18,16 @@ import {
   textOf,
   waitFor,
 } from "../../helpers/openai.ts";
-import { expectError, forgetTasks, watchBindings } from "../../helpers/routes.ts";
+import { deleteTasks, expectError, recordBindings } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
-const watch = watchBindings();
-const gateway = startGateway({ time: virtualTime(), around: watch.around });
+const bindings = recordBindings();
+const gateway = startGateway({ time: virtualTime(), around: bindings.around });
 let tenant = { id: "", key: "", keyId: "" };
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   gateway.simulator.control.reset();
-  watch.broken.clear();
+  bindings.broken.clear();
   tenant = await gateway.makeTenant({ balance: 500 });
 });
 
@@ -84,9 +84,9 @@ describe("a reply that comes within 55 s", () => {
   it("is 503 when the database is out of reach, and the client's own retry gets the same task", async () => {
     const waiting = ask(gateway, tenant.key, lasting(30));
     const { id } = await taskThat();
-    watch.broken.add("D1");
+    bindings.broken.add("D1");
     await expectError(await waiting, "unavailable");
-    watch.broken.clear();
+    bindings.broken.clear();
     const again = await ask(gateway, tenant.key, lasting(30), attempted(1));
     expect(taskIdOf(again)).toBe(id);
     expect((await replyOf(again)).data).toHaveLength(1);
@@ -100,14 +100,14 @@ describe("a picture that cannot be read has a status, before any byte:", () => {
     { name: "base 64 alone", fields: { response_format: "b64_json" } },
     { name: "a stream of events", fields: { stream: true } },
   ])("503 when the bucket is out of reach, for $name", async ({ fields }) => {
-    watch.broken.add("R2 get");
+    bindings.broken.add("R2 get");
     const response = await ask(gateway, tenant.key, fields);
     expect(taskIdOf(response)).not.toBe("");
     await expectError(response, "unavailable");
   });
 
   it("none of it matters to who asked for URLs", async () => {
-    watch.broken.add("R2 get");
+    bindings.broken.add("R2 get");
     const { data } = await replyOf(await ask(gateway, tenant.key, { response_format: "url" }));
     expect(data[0]?.url).toMatch(/^https:/);
   });
@@ -176,7 +176,7 @@ describe("a reply that takes longer than 55 s", () => {
   });
 
   it("breaks off when the bucket is out of reach", async () => {
-    watch.broken.add("R2 get");
+    bindings.broken.add("R2 get");
     const waited = await wait(lasting(90));
     expect([waited.response.status, waited.end]).toEqual([200, "broken"]);
     expect(textOf(waited).trim()).toBe("");
@@ -193,9 +193,9 @@ describe("a reply that takes longer than 55 s", () => {
   it("is given up as soon as the client leaves", async () => {
     const response = await ask(gateway, tenant.key, lasting(900));
     await response.body?.cancel();
-    const calls = watch.calls.length;
+    const calls = bindings.calls.length;
     await gateway.sleep(60_000);
     // One look may have been under way.
-    expect(watch.calls.length - calls).toBeLessThanOrEqual(3);
+    expect(bindings.calls.length - calls).toBeLessThanOrEqual(3);
   });
 });

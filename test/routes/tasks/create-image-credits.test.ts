@@ -12,8 +12,8 @@ describe("a balance that does not cover a task", () => {
     const { key: browserKey } = await makeKey(gateway, id, { kind: "browser", allowed_origins: [page] });
     const body = { ...goodBody, n: 2 };
 
-    const told = await expectError(await submit(gateway, key, body), "insufficient_balance");
-    expect(told).toBe("This costs 60 credits, and 47 are available.");
+    const received = await expectError(await submit(gateway, key, body), "insufficient_balance");
+    expect(received).toBe("This costs 60 credits, and 47 are available.");
 
     const headers = { authorization: `Bearer ${browserKey}`, origin: page };
     const refused = await gateway.post("/v1/images/generations", body, headers);

@@ -9,8 +9,8 @@ async function limited(requestsPerMinute: number) {
   return { gateway, ...tenant };
 }
 
-async function statuses(gateway: TestGateway, key: string, tries: number): Promise<number[]> {
-  const replies = await Promise.all(Array.from({ length: tries }, () => submit(gateway, key)));
+async function statuses(gateway: TestGateway, key: string, attempts: number): Promise<number[]> {
+  const replies = await Promise.all(Array.from({ length: attempts }, () => submit(gateway, key)));
   return replies.map((reply) => reply.status);
 }
 

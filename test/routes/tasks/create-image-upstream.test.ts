@@ -3,8 +3,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { bearer, finishTask, type ShownTask, startGateway } from "../../helpers/gateway.ts";
 import {
   type Code,
+  deleteTasks,
   expectError,
-  forgetTasks,
   generations,
   goodBody,
   submit,
@@ -12,7 +12,7 @@ import {
 } from "../../helpers/routes.ts";
 import type { Rule } from "../../simulator/app.ts";
 
-beforeEach(forgetTasks);
+beforeEach(deleteTasks);
 
 type Fault = Extract<Rule, { on: "submit" }>["do"];
 

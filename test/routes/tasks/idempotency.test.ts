@@ -9,8 +9,8 @@ import { type Around, bearer, finishTask, type ShownTask, startGateway } from ".
 import { taskIdOf } from "../../helpers/page-visitor.ts";
 import {
   countTasks,
+  deleteTasks,
   expectError,
-  forgetTasks,
   generations,
   goodBody,
   makeKey,
@@ -28,7 +28,7 @@ const { simulator } = gateway;
 let tenant = { id: "", key: "", keyId: "" };
 beforeEach(async () => {
   before = () => undefined;
-  await forgetTasks();
+  await deleteTasks();
   simulator.control.reset();
   tenant = await gateway.makeTenant();
 });

@@ -6,20 +6,20 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { credit, ledgerOf, moneyOf } from "../../helpers/credits.ts";
 import { finishTask, readTask, startGateway, submitTask } from "../../helpers/gateway.ts";
 import {
+  deleteTasks,
   expectError,
   expectNothingBut,
-  forgetTasks,
   generations,
   goodBody,
   makeKey,
+  recordBindings,
   submit,
-  watchBindings,
 } from "../../helpers/routes.ts";
 
-beforeEach(forgetTasks);
+beforeEach(deleteTasks);
 
-const watch = watchBindings();
-const gateway = startGateway({ around: watch.around });
+const bindings = recordBindings();
+const gateway = startGateway({ around: bindings.around });
 const { script } = gateway.simulator.control;
 const std = "wan-2.7-image";
 const roomy = { requests_per_minute: 1_000, images_per_minute: 1_000, concurrent_tasks: 1_000 };
@@ -159,10 +159,10 @@ describe("the balance that an operator sets", () => {
   });
 
   it("is in the account even when the object was out of reach at first, and only once", async () => {
-    watch.broken.add("object");
+    bindings.broken.add("object");
     const body = { id: "out-of-reach", name: "Test", balance: 70 };
     await expectError(await gateway.admin("POST", "/tenants", body), "unavailable");
-    watch.broken.clear();
+    bindings.broken.clear();
     for (let i = 0; i < 3; i++) await gateway.tick();
     expect(await moneyOf(gateway, "out-of-reach")).toEqual({ balance: 70, held: 0, available: 70 });
     expect(await ledgerOf(gateway, "out-of-reach")).toHaveLength(1);
@@ -208,18 +208,18 @@ describe("the balance that an operator sets", () => {
 describe("a balance that runs low", () => {
   it("is told once each time that it falls below the line", async () => {
     const { id, key } = await gateway.makeTenant({ balance: 160, low_balance: 100 });
-    const told = () =>
+    const received = () =>
       gateway.logs.filter((line) => line.event === "balance_low" && line.tenant === id).length;
     const counts: number[] = [];
     for (let i = 0; i < 5; i++) {
       await submitTask(gateway, key);
-      counts.push(told());
+      counts.push(received());
     }
     // 130, 100, 70, 40, 10
     expect(counts).toEqual([0, 0, 1, 1, 1]);
     await expectError(await submit(gateway, key), "insufficient_balance");
     await credit(gateway, id, { amount: 100 });
     await submitTask(gateway, key);
-    expect(told()).toBe(2);
+    expect(received()).toBe(2);
   });
 });

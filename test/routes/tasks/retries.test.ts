@@ -5,12 +5,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Around, bearer, finishTask, startGateway, type TestGateway } from "../../helpers/gateway.ts";
 import { taskIdOf } from "../../helpers/page-visitor.ts";
-import { forgetTasks, generations, goodBody, makeKey, upstreamCalls } from "../../helpers/routes.ts";
+import { deleteTasks, generations, goodBody, makeKey, upstreamCalls } from "../../helpers/routes.ts";
 
 const gateway = startGateway();
 let tenant = { id: "", key: "", keyId: "" };
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   gateway.simulator.control.reset();
   tenant = await gateway.makeTenant();
 });

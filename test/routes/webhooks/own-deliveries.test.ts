@@ -4,7 +4,7 @@ import {
   endTask,
   ownDeliveries,
   pagesOf,
-  readActs,
+  readAuditLog,
   type ShownDelivery,
   startReceiver,
   toCallback,
@@ -24,7 +24,8 @@ beforeEach(() => {
 const withWebhook = () => gateway.makeTenant({ webhook: { url: receiver.url } });
 const retry = (key: string, id: string) =>
   gateway.fetch(`/v1/webhook/deliveries/${id}/retry`, { method: "POST", headers: bearer(key) });
-const lowBalanceData = (id: string) => receiver.told.filter(({ headers }) => headers["webhook-id"] === id);
+const lowBalanceData = (id: string) =>
+  receiver.received.filter(({ headers }) => headers["webhook-id"] === id);
 
 async function delivery(key: string, id: string): Promise<ShownDelivery> {
   const { data } = await ownDeliveries(gateway, key, "?limit=100");
@@ -178,7 +179,7 @@ describe("trying a delivery again", () => {
     });
     expect(await delivery(key, id)).toMatchObject({ status: "delivered", attempts: 1, last_status: 200 });
     expect(lowBalanceData(id)).toHaveLength(11);
-    const acts = (await readActs(gateway)).filter(({ subject }) => subject === id);
+    const acts = (await readAuditLog(gateway)).filter(({ subject }) => subject === id);
     expect(acts).toMatchObject([{ act: "webhook.retry", actor: keyId, details: {} }]);
   });
 
@@ -243,10 +244,10 @@ describe("trying a delivery again", () => {
 
   it("that is not there is not found, and leaves no line", async () => {
     const { key } = await withWebhook();
-    const before = await readActs(gateway);
+    const before = await readAuditLog(gateway);
     for (const id of ["msg-0000000000000000000000000000000-w", "msg-", "%25", "x".repeat(500)]) {
       await expectError(await retry(key, id), "not_found");
     }
-    expect(await readActs(gateway)).toEqual(before);
+    expect(await readAuditLog(gateway)).toEqual(before);
   });
 });

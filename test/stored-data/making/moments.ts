@@ -65,8 +65,8 @@ export async function leaveHalfDone({ stand, task, made }: Story): Promise<void>
   // Found done by a tick's look, and given back by its store lane, which had no time left.
   await stand.sql("UPDATE tasks SET attempts = 0, due_ms = ?2 WHERE id = ?1", task("never tried"), nowMs);
   // What a busy tick hands over to the Queue; one piece has been begun.
-  const looks = [task("upstream works"), task("upstream waits")];
-  const piece = (name: string, tasks: string[], claimed: number, untilMs: number) =>
+  const polls = [task("upstream works"), task("upstream waits")];
+  const workItem = (name: string, tasks: string[], claimed: number, untilMs: number) =>
     stand.sql(
       "INSERT INTO work_items (name, task_ids, claimed, until_ms) VALUES (?1, ?2, ?3, ?4)",
       name,
@@ -74,10 +74,10 @@ export async function leaveHalfDone({ stand, task, made }: Story): Promise<void>
       claimed,
       untilMs,
     );
-  const messages = [`poll:${nowMs - 2_000}:${looks[0]}`, "send:0", "store:0", "settle:0"];
-  await piece(messages[0] ?? "", looks, 0, nowMs + 118_000);
-  for (const name of messages.slice(1)) await piece(name, [], 0, nowMs + 118_000);
-  await piece("store:1", [], 1, nowMs + 45_000);
+  const messages = [`poll:${nowMs - 2_000}:${polls[0]}`, "send:0", "store:0", "settle:0"];
+  await workItem(messages[0] ?? "", polls, 0, nowMs + 118_000);
+  for (const name of messages.slice(1)) await workItem(name, [], 0, nowMs + 118_000);
+  await workItem("store:1", [], 1, nowMs + 45_000);
   made.messages.push(...messages, "store:1");
   // A change of a tenant that has not reached its object.
   await stand.sql(
