@@ -13,7 +13,7 @@ const namesIn = (folder: string, ending: RegExp) =>
 
 const documents = ["README.md", "AGENTS.md", ...namesIn("docs", /\.md$/)].map((name) => {
   const text = read(name);
-  // What looks like a link or a heading in code is none.
+  // A link or a heading in a block of code is none.
   const prose = text.replaceAll(/^```.*?^```$/gms, "");
   return { name, text, prose };
 });

@@ -63,7 +63,7 @@ export interface Bill {
   runningReadsDollars: number;
   /** A million further reads of tasks that have ended. */
   finishedReadsDollars: number;
-  /** What cron costs in a month in which nobody asks for anything, dollars. */
+  /** What cron costs in a month without requests, dollars. */
   idleMonthDollars: number;
 }
 

@@ -47,7 +47,7 @@ export async function measureRound(
 ): Promise<Round> {
   const db = await stage.miniflare.getD1Database("DB", "gateway");
   await db.prepare("UPDATE tasks SET open = 0 WHERE open = 1").run();
-  // Nobody takes what a round before has handed over: here is no consumer.
+  // There is no consumer here: what a round before has enqueued stays.
   await db.prepare("DELETE FROM work_items").run();
   const nowMs = Date.now();
   await db

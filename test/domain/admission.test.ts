@@ -52,7 +52,7 @@ describe("a task", () => {
     expect(refusing(three, own, 4)).toEqual([{ code, limit, retryAfterMs }]);
   });
 
-  it("is told every limit that refuses it", () => {
+  it("gets every limit that refuses it", () => {
     const own = { requests_per_minute: 1, images_per_minute: 1, concurrent_tasks: 1, images_per_day: 1 };
     const limits = refusing(countersAfter([1], keyLimits(own)), own).map(({ limit }) => limit);
     expect(limits).toEqual([
@@ -163,7 +163,7 @@ describe("a task that has ended", () => {
     });
   });
 
-  it("never takes a meter below nothing", () => {
+  it("never takes a counter below nothing", () => {
     const after = afterTask(emptyCounters, { ...ended, unmade: 9 }, t0);
     expect(after).toMatchObject({ open: 0, day: { images: 0 }, month: { images: 0 } });
   });
@@ -172,7 +172,7 @@ describe("a task that has ended", () => {
 describe("what is left", () => {
   const used: UsageCounters = { ...countersAfter([4, 4]), day: { date: dateOf(t0), images: 8, refusals: 3 } };
 
-  it("is told limit by limit, and is null where there is no limit", () => {
+  it("is shown limit by limit, and is null where there is no limit", () => {
     // Files have counters of their own.
     const { files_per_day: _files, file_bytes: _bytes, ...nothing } = none;
     const left = { ...nothing, requests_per_minute: 598, images_per_minute: 52, concurrent_tasks: 18 };
@@ -188,7 +188,7 @@ describe("what is left", () => {
     for (const { remaining } of policiesOf(used, ones, t0)) expect(remaining).toBe(0);
   });
 
-  it("is told as policies of the limits in force, with their windows and resets", () => {
+  it("is shown as policies of the limits in force, with their windows and resets", () => {
     const own = keyLimits({ ...defaultLimits, images_per_day: 10, images_per_month: 20 });
     expect(policiesOf(used, own, t0)).toEqual([
       { name: "requests", limit: 600, windowSeconds: 60, remaining: 598, resetSeconds: 1 },
@@ -219,13 +219,13 @@ describe("of several", () => {
     retryAfterMs,
   });
 
-  it("policies of one name the one with the least left is told", () => {
+  it("policies of one name the one with the least left is shown", () => {
     const policies = [policy("images", 5), policy("tasks", 2), policy("images", 3), policy("tasks", 7)];
     expect(tightest(policies)).toEqual([policy("images", 3), policy("tasks", 2)]);
     expect(tightest([])).toEqual([]);
   });
 
-  it("refusals the one that lasts longest is told", () => {
+  it("refusals the one that lasts longest is shown", () => {
     const last = refusal("images_per_day", 9_000);
     expect(longest([refusal("requests_per_minute", 5), last, refusal("images_per_minute", 100)])).toBe(last);
     expect(longest([])).toBeUndefined();

@@ -11,7 +11,7 @@ import { makePollTarget, seen } from "../helpers/domain-values.ts";
 
 const links = ["https://files.example/1", "https://files.example/2", "https://files.example/3"];
 
-/** Looks one after the other at one task; the progress after each. */
+/** Polls of one task, one after the other; the progress after each. */
 function progressesOf(polls: UpstreamTask[]): number[] {
   let task = makePollTarget();
   return polls.map((one) => {
@@ -64,7 +64,7 @@ describe("progress", () => {
   });
 });
 
-describe("a look at a running task", () => {
+describe("a poll of a running task", () => {
   it("that says nothing new changes nothing", () => {
     expect(changeFrom(makePollTarget(), seen())).toEqual({ kind: "none" });
     const busy = makePollTarget({ processing: true, progress: 12, estimatedSeconds: 30 });
@@ -84,7 +84,7 @@ describe("a look at a running task", () => {
     }
   });
 
-  it("notes mere progress only when somebody watches: nobody else gains by a write", () => {
+  it("notes mere progress only when a reader waits: no other gains by a write", () => {
     const poll = seen({ progress: 5, estimatedSeconds: 20 });
     expect(changeFrom(makePollTarget({ isRead: false }), poll)).toEqual({ kind: "none" });
     expect(changeFrom(makePollTarget({ isRead: true }), poll)).toEqual({
@@ -115,8 +115,8 @@ describe("a look at a running task", () => {
   });
 });
 
-describe("a look at a task that the upstream has completed", () => {
-  it("hands over its links, in their order, isRead or not", () => {
+describe("a poll of a task that the upstream has completed", () => {
+  it("returns its links, in their order, with a reader or without", () => {
     const poll = seen({ status: "completed", links: links.slice(0, 2) });
     for (const isRead of [true, false]) {
       expect(changeFrom(makePollTarget({ isRead }), poll)).toEqual({
@@ -126,12 +126,12 @@ describe("a look at a task that the upstream has completed", () => {
     }
   });
 
-  it("hands over fewer than asked as they are", () => {
+  it("returns fewer than asked as they are", () => {
     const change = changeFrom(makePollTarget({ imagesAsked: 4 }), seen({ status: "completed", links }));
     expect(change).toEqual({ kind: "done", links });
   });
 
-  it("hands over no more than were asked for, and paid", () => {
+  it("returns no more than were asked for, and paid", () => {
     const change = changeFrom(makePollTarget({ imagesAsked: 1 }), seen({ status: "completed", links }));
     expect(change).toEqual({ kind: "done", links: links.slice(0, 1) });
   });
@@ -150,8 +150,8 @@ describe("a look at a task that the upstream has completed", () => {
   });
 });
 
-describe("a look at a task that the upstream has failed", () => {
-  it("fails it with the gateway's code, isRead or not", () => {
+describe("a poll of a task that the upstream has failed", () => {
+  it("fails it with the gateway's code, with a reader or without", () => {
     const poll = seen({ status: "failed", failure: "generation_timeout" });
     for (const isRead of [true, false]) {
       expect(changeFrom(makePollTarget({ isRead }), poll)).toEqual({
@@ -171,7 +171,7 @@ describe("a look at a task that the upstream has failed", () => {
   });
 });
 
-describe("the pace of looks", () => {
+describe("the pace of polls", () => {
   it("is one in 3 s for readers in the first minute, one in 10 s later", () => {
     expect([0, 59_999, 60_000, 3_600_000].map(refreshIntervalMs)).toEqual([3_000, 3_000, 10_000, 10_000]);
   });

@@ -1,4 +1,4 @@
-/** The audit as the operator sees it: over all tenants, sound until a row is tampered with; and who changed what. */
+/** Reconciliation as the operator sees it: over all tenants, sound until a row is tampered with; and who changed what. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeNotifiedTenant, query } from "../helpers/node/notified-tenant.ts";
@@ -27,7 +27,7 @@ afterAll(async () => {
   await opened.close();
 });
 
-describe("the audit", () => {
+describe("reconciliation", () => {
   it("checks all tenants, call by call, and finds the books sound", async () => {
     await page.getByText("The books are sound").waitFor();
     await page.getByText(`${tenants} tenants checked`).waitFor();
@@ -35,7 +35,7 @@ describe("the audit", () => {
   });
 
   it("finds what was tampered with, says what and whose it is, and leads there", async () => {
-    // Old enough to be looked at, and of a size that no stored picture has.
+    // Old enough to be reconciled, and of a size that no stored picture has.
     await query(
       gateway,
       `UPDATE tasks SET id = 'task-00' || substr(id, 8), images = json_set(images, '$[0].stored.bytes', 1)

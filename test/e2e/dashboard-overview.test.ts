@@ -1,4 +1,4 @@
-/** The overview says what was really done: its figures are the API's, and its verdict follows them. */
+/** The overview says what was really done: its figures are the API's, and its verdict agrees with them. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { secrets } from "../helpers/node/built-gateway.ts";
 import { makeNotifiedTenant, type NotifiedTenant, query } from "../helpers/node/notified-tenant.ts";

@@ -1,5 +1,5 @@
 /**
- * Tasks in the dashboard: watched live from the list to the last webhook, ended by hand, found by filters
+ * Tasks in the dashboard: seen live from the list to the last webhook, ended by hand, found by filters
  * among very many, and shown as text whatever their callers have written.
  */
 import type { Page } from "playwright-core";
@@ -38,7 +38,7 @@ const station = (name: string) => points().filter({ has: page.getByText(name, { 
 const deliveryTo = (target: string) => points().filter({ hasText: `to ${target}` });
 
 describe("a task", () => {
-  it("is watched from the list to its end, and to the last attempt of its webhook, without a reload", async () => {
+  it("is seen live from the list to its end, and to the last attempt of its webhook, without a reload", async () => {
     await page.getByText("There are no tasks yet.").waitFor();
     receiver.answer("/callback", { status: 500 });
     const id = await tenant.start("a lighthouse at dusk [sim:seconds=3]", {

@@ -116,19 +116,19 @@ describe("settings", () => {
   });
 
   it("of the webhook: a bad URL is said beside it, a new secret is shown once", async () => {
-    const id = await makeTenant(gateway, { name: "Told" });
+    const id = await makeTenant(gateway, { name: "Notified" });
     const opened = await openDashboard(browser, gateway, `/tenants/${id}`);
     const webhook = part(opened.page, "Webhook");
     await webhook.getByLabel("URL").fill("ftp://shop.example");
     await webhook.getByRole("button", { name: "Save webhook" }).click();
     await expect.poll(() => webhook.getByLabel("URL").getAttribute("aria-invalid"), soon).toBe("true");
-    await webhook.getByLabel("URL").fill("https://shop.example/told");
+    await webhook.getByLabel("URL").fill("https://shop.example/hook");
     await webhook.getByLabel("balance.low").uncheck();
     await webhook.getByRole("button", { name: "Save webhook" }).click();
     // The first webhook makes a secret, as does asking for another.
     const first = await readSecret(opened.page);
     expect((await tenantOf(id)).webhook).toMatchObject({
-      url: "https://shop.example/told",
+      url: "https://shop.example/hook",
       events: ["task.completed", "task.failed", "task.cancelled"],
       status: "on",
     });

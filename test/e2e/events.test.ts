@@ -1,5 +1,5 @@
 /**
- * A task followed as a page or a server follows it: by an `EventSource` of the market, through the task's signed link,
+* A task streamed as a page or a server does: by an `EventSource` of the market, through the task's signed link,
  * over connections that break. Whatever breaks, it sees each change once, in order, one end, and then stops by itself.
  */
 import { EventSource } from "eventsource";
@@ -86,7 +86,7 @@ async function startTask() {
     link: links.events,
     upstreamId,
     revokeKey: () => gateway.admin("DELETE", `${keys}/${keyId}`),
-    /** Has the gateway look at the task now, or try again to store its pictures. */
+    /** Has the gateway poll the task now, or try again to store its pictures. */
     poll: () => gateway.admin("POST", `/tasks/${id}/refresh`),
     /** The task as a read shows it. */
     async now(): Promise<Moment> {
@@ -175,7 +175,7 @@ describe("an EventSource on a task's link", () => {
     }
   });
 
-  it("is refused when it comes back after the key was revoked that handed the link out", async () => {
+  it("is refused when it comes back after the key was revoked that issued the link", async () => {
     const task = await startTask();
     const follower = new Follower(task.link);
     await follower.hasSeen(1);

@@ -20,7 +20,7 @@ const done = "a lighthouse [sim:seconds=0]";
 /** More than three lanes have connections for, each with a tenant of its own: of one tenant only two are under way. */
 const hanging = 24;
 
-it("keep nobody else waiting until they are given up", async () => {
+it("keep no other waiting until they are given up", async () => {
   receiver.answer("/hangs", "hang");
   for (let i = 0; i < hanging; i++) {
     const tenant = await makeNotifiedTenant(gateway, `${receiver.url}/hangs`);
@@ -33,7 +33,7 @@ it("keep nobody else waiting until they are given up", async () => {
   await other.start(done);
   const next = gateway.tick();
   await receiver.hasReceived("/answers", 1);
-  // Nobody has been given up by then.
+  // No delivery has been given up by then.
   expect(await query(gateway, "SELECT id FROM deliveries WHERE last_problem = 'time-out'")).toEqual([]);
   await Promise.all([tick, next]);
 }, 60_000);

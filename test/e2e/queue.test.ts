@@ -1,4 +1,4 @@
-/** The built Worker with a real Queue: what a tick hands over comes back to the same Worker, as a consumer. */
+/** The built Worker with a real Queue: what a tick enqueues comes back to the same Worker, as a consumer. */
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { type BuiltGateway, startBuiltGateway } from "../helpers/node/built-gateway.ts";
 
@@ -13,7 +13,7 @@ async function rows(sql: string): Promise<Record<string, unknown>[]> {
   return (await DB.prepare(sql).all()).results;
 }
 
-it("looks at all of what is more than a tick takes, once, and leaves no workItem behind", async () => {
+it("polls all of what is more than a tick takes, once, and leaves no work item behind", async () => {
   const tasks = 200;
   const nowMs = Date.now();
   await rows(

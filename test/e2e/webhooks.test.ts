@@ -23,7 +23,7 @@ afterAll(async () => {
   await gateway.close();
 });
 
-/** A path of the receiver that nobody else uses. */
+/** A path of the receiver that no other test uses. */
 function newPath(...answers: Answer[]): string {
   const path = `/${pathWord}/${++paths}`;
   if (answers.length > 0) receiver.answer(path, ...answers);
@@ -44,7 +44,7 @@ async function first(path: string): Promise<Received> {
 
 const signatures = ({ headers }: Received) => `${headers["webhook-signature"]}`.split(" ");
 
-describe("what is told", () => {
+describe("what is sent", () => {
   it("comes with the one tick that finds the task done, verified by the secret of the tenant's creation", async () => {
     const [hook, callback] = [newPath(), newPath()];
     const tenant = await makeTenant(hook);
@@ -144,7 +144,7 @@ describe("what is told", () => {
 });
 
 describe("a receiver", () => {
-  it("that takes it on the third try gets it under one id, each try signed anew, 5 s and 5 min later", async () => {
+  it("that takes it on the third attempt gets it under one id, each attempt signed anew, 5 s and 5 min later", async () => {
     const hook = newPath({ status: 500 }, { status: 500 }, { status: 200 });
     const tenant = await makeTenant(hook);
     const id = await tenant.start(done);
@@ -160,7 +160,7 @@ describe("a receiver", () => {
     await gateway.tick();
     expect(receiver.received(hook)).toHaveLength(1);
 
-    // The one wait in real time, so that the second try has another time to sign.
+    // The one wait in real time, so that the second attempt has another time to sign.
     await sleep(5_100);
     await gateway.tick();
     await receiver.hasReceived(hook, 2);
@@ -184,7 +184,7 @@ describe("a receiver", () => {
     expect(attempts[1]?.headers["webhook-signature"]).not.toBe(attempts[0]?.headers["webhook-signature"]);
   });
 
-  it("that redirects has failed, and nobody follows", async () => {
+  it("that redirects has failed, and is not followed", async () => {
     const elsewhere = newPath();
     const hook = newPath({ status: 301, location: elsewhere });
     const tenant = await makeTenant(hook);
@@ -195,7 +195,7 @@ describe("a receiver", () => {
     expect(receiver.received(elsewhere)).toEqual([]);
   });
 
-  it("that answers 410 is told nothing more until it is set again", async () => {
+  it("that answers 410 gets nothing more until it is set again", async () => {
     const hook = newPath({ status: 410 }, { status: 204 });
     const tenant = await makeTenant(hook);
     const show = () => tenant.call<{ status: string; secret?: string }>("GET", "/webhook");
@@ -222,7 +222,7 @@ describe("a receiver", () => {
     ]);
   });
 
-  it("that says nothing is given up after 15 s, and told at once when its tenant asks", async () => {
+  it("that says nothing is given up after 15 s, and notified at once when its tenant asks", async () => {
     const hook = newPath("hang", { status: 200 });
     const tenant = await makeTenant(hook);
     const id = await tenant.start(done);
@@ -252,7 +252,7 @@ describe("a receiver", () => {
   });
 
   // Behind all that needs the upstream, since all wait after a 429.
-  it("is told of a task that was called off", async () => {
+  it("is notified of a task that was cancelled", async () => {
     const hook = newPath();
     const tenant = await makeTenant(hook);
     const id = await tenant.start("a busy upstream [sim:429=60]");
@@ -263,9 +263,9 @@ describe("a receiver", () => {
   });
 });
 
-// Last, over all that was told above.
-describe("nobody else learns", () => {
-  it("anything of the upstream by what is told", () => {
+// Last, over all that was sent above.
+describe("no webhook shows", () => {
+  it("anything of the upstream", () => {
     const { host } = new URL(gateway.upstreamUrl);
     const ids = gateway.simulator.control.tasks().map((task) => task.id);
     const notified = receiver.all().map(({ headers, body }) => JSON.stringify([headers, body]));

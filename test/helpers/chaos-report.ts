@@ -21,17 +21,17 @@ interface Row {
 export interface Report {
   accepted: number;
   byEnd: Record<string, number>;
-  /** Told to a caller and not there, or without an end. */
+  /** Accepted and not there, or without an end. */
   lost: number;
   /** Tasks that the upstream made twice. */
   doubled: number;
   /** Tenants whose charges are not the sum of their completed tasks. */
   wrongCharges: number;
-  /** Tenants whose books do not add up, or who still hold something. */
+  /** Tenants whose accounts do not add up, or who still hold something. */
   drift: number;
   orphanObjects: number;
   overdue: number;
-  /** Ends that their tenant's webhook was not told of, or was told otherwise, or under two ids. */
+  /** Ends that were not sent to their tenant's webhook, or sent otherwise, or under two ids. */
   unnotified: number;
   /** From the upstream done to the pictures stored, of completed tasks: half of them, and the worst, in seconds. */
   storedAfter: { median: number; worst: number };
@@ -81,7 +81,7 @@ function countUnnotified({ received, accepted }: ChaosWorld, rows: Row[]): numbe
       byTask.get(id)?.map((one) => `${one.id} ${one.body.type} ${one.body.data?.status}`),
     );
     const expected = `msg-${id.slice("task-".length)}-w task.${state} ${state}`;
-    // A refusal that the waiting caller heard of is told to nobody else.
+    // A refusal that the waiting caller got is not sent by webhook.
     if (hidden && !accepted.has(id)) return heard.size > 0;
     return heard.size !== 1 || !heard.has(expected);
   }).length;
@@ -141,10 +141,10 @@ export function tableOf(seed: number, world: ChaosWorld, report: Report): string
       .map(([what, count]): [string, number] => [`ended: ${what}`, count]),
     ["lost", report.lost],
     ["double upstream tasks", report.doubled],
-    ["ends that a webhook was not told", report.unnotified],
-    ["tries of webhooks", world.received.length],
+    ["ends that a webhook did not get", report.unnotified],
+    ["attempts of webhooks", world.received.length],
     ["tenants with wrong charges", report.wrongCharges],
-    ["tenants whose books drift", report.drift],
+    ["tenants whose accounts drift", report.drift],
     ["stored objects without a task", report.orphanObjects],
     ["tasks past their deadline", report.overdue],
     ["upstream done to stored, median", `${report.storedAfter.median} s`],

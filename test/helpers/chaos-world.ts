@@ -14,17 +14,17 @@ export interface ChaosTenant {
 }
 
 export interface ChaosWorld {
-  /** For tenants and what is looked at afterwards: its platform never fails. */
+  /** For tenants and what is checked afterwards: its platform never fails. */
   sound: TestGateway;
   /** What callers and cron go through. */
   shaken: TestGateway;
   tenants: ChaosTenant[];
   chance: Chance;
-  /** Ids that a caller was told, with the tenant. */
+  /** Ids that a caller got, with the tenant. */
   accepted: Map<string, string>;
   /** Replies to submissions, by status and code. */
   replies: Map<string, number>;
-  /** What tenants' webhooks were told, also when they then answered that they were not. */
+  /** What tenants' webhooks received, also when they then answered with a failure. */
   received: Received[];
   faults(): number;
   /** The share of calls to bindings that fail. */
@@ -70,7 +70,7 @@ export async function startWorld(seed: number, tenants: number): Promise<ChaosWo
   };
 }
 
-/** Submits one task as a caller would, and notes what the caller is told. */
+/** Submits one task as a caller would, and notes what the caller gets. */
 export async function submitOne(world: ChaosWorld, prompt = drawPrompt(world.chance)): Promise<void> {
   const { chance, shaken, tenants } = world;
   const tenant = chance.pick(tenants);

@@ -1,4 +1,4 @@
-/** What the tests of webhooks share: receivers that write down what they are told, ends to tell of, and the log. */
+/** What the tests of webhooks share: receivers that record what they receive, ends of tasks, and the log. */
 import { Webhook } from "standardwebhooks";
 import { expect, vi } from "vitest";
 import { bearer, type GatewayOptions, submitTask, type TestGateway } from "./gateway.ts";
@@ -34,7 +34,7 @@ export function startReceiver(origin = "https://hooks.example"): Receiver {
   return receiver;
 }
 
-/** Whether a receiver with this secret takes what it was told for the gateway's. */
+/** Whether a receiver with this secret takes what it received for the gateway's. */
 export function verifies({ headers, body }: Received, secret: string): boolean {
   const clock = vi.spyOn(Date, "now").mockReturnValue(Number(headers["webhook-timestamp"]) * 1000);
   try {
@@ -50,7 +50,7 @@ export function verifies({ headers, body }: Received, secret: string): boolean {
 export const signatures = (received: Received | undefined) =>
   received?.headers["webhook-signature"]?.split(" ") ?? [];
 
-/** Has a task end, so that there is something to tell. */
+/** Has a task end, so that there is an event. */
 export async function endTask(gateway: TestGateway, key: string, fields: object = {}): Promise<string> {
   const { id } = await submitTask(gateway, key, fields);
   const response = await gateway.admin("POST", `/tasks/${id}/fail`);
@@ -58,7 +58,7 @@ export async function endTask(gateway: TestGateway, key: string, fields: object 
   return id;
 }
 
-/** Under which ids a task's end is told to the tenant's webhook, and to its own callback. */
+/** Under which ids a task's end is sent to the tenant's webhook, and to its own callback. */
 export const toWebhook = (taskId: string) => `msg-${taskId.slice("task-".length)}-w`;
 export const toCallback = (taskId: string) => `msg-${taskId.slice("task-".length)}-c`;
 

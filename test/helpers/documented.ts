@@ -82,7 +82,7 @@ function findReply({ paths, components }: Document, method: string, pathname: st
   return unknownRoute(paths, pathname)[String(status)];
 }
 
-/** Behind a key, whoever has none is refused before it is told that there is nothing. */
+/** Behind a key, a caller without one is refused before it learns that there is nothing. */
 function unknownRoute(paths: Document["paths"], pathname: string): Record<string, Reply> {
   const open = pathname.startsWith("/admin/api") ? paths["/admin/api/tenants/{id}"] : paths["/v1/keys/{key}"];
   const get = paths["/images/{file}"]?.get?.responses;

@@ -32,7 +32,7 @@ export interface Drained {
   unsound: unknown[];
   messages: number;
   callsToD1: number;
-  /** Pieces that nobody did. */
+  /** Work items that no consumer did. */
   workItemsLeft: number;
 }
 
@@ -139,9 +139,9 @@ export async function drain(
     for (;;) {
       await gateway.sleep(5_000);
       const open = await count("SELECT count(*) AS n FROM tasks WHERE open = 1");
-      const looking = await count("SELECT count(*) AS n FROM tasks WHERE open = 1 AND state = 'submitted'");
+      const polling = await count("SELECT count(*) AS n FROM tasks WHERE open = 1 AND state = 'submitted'");
       const after = (gateway.now() - startMs) / 1000;
-      progress(`${after} s: ${tasks - open} of ${tasks} settled, ${looking} to be looked at`);
+      progress(`${after} s: ${tasks - open} of ${tasks} settled, ${polling} to be polled`);
       if (open === 0 || after > tasks) return;
     }
   });

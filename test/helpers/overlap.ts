@@ -1,11 +1,11 @@
-/** Processes that meet over one task: one is held with the upstream's reply in its hand while others go on. */
+/** Processes that meet over one task: one is held with the upstream's reply while others go on. */
 import { env } from "cloudflare:workers";
 import type { Task } from "../../src/domain/task.ts";
 import { type Line, ledgerOf } from "./credits.ts";
 import { startGateway, storedKeys, submitTask, type TestGateway } from "./gateway.ts";
 import { taskOf } from "./seed.ts";
 
-/** A process whose first look has its reply, and writes it down only after `meanwhile`. */
+/** A process whose first poll has its reply, and records it only after `meanwhile`. */
 export function heldAtItsPoll(gateway: TestGateway, meanwhile: () => Promise<unknown>): TestGateway {
   let held = false;
   return startGateway({

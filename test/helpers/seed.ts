@@ -54,7 +54,7 @@ export const picture = (id: string, over: Partial<TaskImage> = {}): TaskImage =>
   ...over,
 });
 
-/** What a look found: the upstream is done. */
+/** What a poll found: the upstream is done. */
 export const donePoll = (id: string, over: Partial<PollResult> = {}): PollResult => ({
   id,
   processing: true,
@@ -65,11 +65,11 @@ export const donePoll = (id: string, over: Partial<PollResult> = {}): PollResult
   ...over,
 });
 
-/** What a look found: the upstream is at work. */
+/** What a poll found: the upstream is at work. */
 export const runningPoll = (id: string, over: Partial<PollResult> = {}): PollResult =>
   donePoll(id, { progress: 40, estimatedSeconds: 12, images: null, upstreamLinksExpireMs: null, ...over });
 
-/** Reads a task, whoever's it is. */
+/** Reads a task of any tenant. */
 export async function taskOf(id: string): Promise<Task> {
   const { results } = await db.prepare("SELECT * FROM tasks WHERE id = ?1").bind(id).all();
   const [row] = results;

@@ -1,8 +1,8 @@
-/** Somebody who listens to webhooks: notes what it is told, and answers as a test says. */
+/** A receiver of webhooks: records what it receives, and answers as a test says. */
 import { type GatewayOptions, startGateway, type TestGateway } from "./gateway.ts";
 
 export const hookOrigin = "https://hooks.example";
-export const hook = `${hookOrigin}/told`;
+export const hook = `${hookOrigin}/hook`;
 
 export interface Received {
   id: string;
@@ -34,7 +34,7 @@ export function startWithReceiver(options: GatewayOptions = {}, others: string[]
     answers(next: Answer) {
       answer = next;
     },
-    /** What was told of one task, or of none. */
+    /** What was received about one task, or about none. */
     of: (task: string | undefined) => received.filter(({ body }) => (body.data?.id ?? body.id) === task),
   };
 }

@@ -4,7 +4,7 @@
  * `npm run demo` uses it once.
  *
  * `wrangler dev` runs inside this process and not as a child of it: a child that is told to end leaves its own
- * child, workerd, to nobody.
+ * child, workerd, behind.
  */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -95,7 +95,7 @@ function realUpstreamUrl(): string {
   return process.env.UPSTREAM_BASE_URL || "https://api.evolink.ai";
 }
 
-/** Secrets that nobody gave: made up once and kept, so that keys survive a restart. */
+/** Secrets that were not given: made up once and kept, so that keys survive a restart. */
 function makeUpSecrets(folder: string): string {
   const file = join(folder, "secrets.env");
   const kept = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};

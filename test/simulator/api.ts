@@ -18,7 +18,7 @@ export function apiRoutes(world: World): Hono {
       return errorReply({ status: 401, code: "unauthorized", message: "Invalid token" });
     }
     await next();
-    // Either name occurs; nobody says when.
+    // Either name occurs; it is not documented when.
     c.res.headers.set(c.req.method === "POST" ? "x-request-id" : "x-oneapi-request-id", crypto.randomUUID());
   });
   api.post("/images/generations", (c) => submit(world, c.req.raw));

@@ -17,7 +17,7 @@ export interface SimulatedTask {
   readonly signature: string;
   plan: Plan & { seconds: number };
   reads: number;
-  /** How often its links were handed out. */
+  /** How often its links were given. */
   shown: number;
 }
 

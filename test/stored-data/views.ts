@@ -52,7 +52,7 @@ export function ledgerSums(lines: { type: string; amount: number }[]): Shown["le
   return sums;
 }
 
-/** The elements of a page, by name: lines of a ledger have no id. Of the self-check's reply it is the page of acts. */
+/** The elements of a page, by name: lines of a ledger have no id. Of reconciliation's reply it is the page of the audit log. */
 export function namesOnPage(reply: Json): string[] {
   const { data } = reply.acts ?? reply;
   return data.map((item: Json) => item.id ?? `${item.type} ${item.amount} ${item.task ?? item.reference}`);

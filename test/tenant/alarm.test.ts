@@ -1,5 +1,5 @@
 /**
- * A hold whose Worker died before it wrote the task's row is given back, and whoever still comes to write that
+ * A hold whose Worker died before it wrote the task's row is given back, and a Worker that still comes to write that
  * row is stopped: a hold without a task and a task without a hold never stay.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
@@ -112,7 +112,7 @@ describe("two minutes after an admission", () => {
   it("either the row or the void gets in when both come at once", async () => {
     const id = await configured();
     const tasks = await Promise.all(Array.from({ length: 30 }, () => admitTask(id)));
-    // The first alarm looks at what there was when it was set: the first one.
+    // The first alarm checks what there was when it was set: the first one.
     await runAlarm(id);
     const [written] = await Promise.all([
       Promise.all(tasks.map(({ task }) => writeRow(id, task))),
@@ -170,7 +170,7 @@ describe("the alarm", () => {
     expect(await held(id)).toBe(0);
   });
 
-  it("tries again when D1 was out of reach, and gives nothing back before", async () => {
+  it("tries again when D1 is unavailable, and gives nothing back before", async () => {
     const id = await configured();
     const { task } = await admitTask(id);
     const later = await admitTask(id, { nowMs: t0 + 1_000 });

@@ -1,4 +1,4 @@
-/** Changes that come together are made together, and each who asked is told of their own. */
+/** Changes that come together are made together, and each caller gets its own outcome. */
 import { afterEach, expect, it, vi } from "vitest";
 import { GroupCommit } from "../../src/tenant/group-commit.ts";
 
@@ -28,7 +28,7 @@ it("makes a single change at once, alone", async () => {
   expect(await done).toBe("ONE");
 });
 
-it("makes together what came while a call was under way, and tells each of its own", async () => {
+it("makes together what came while a call was under way, and answers each with its own", async () => {
   const { group, calls, gates } = held();
   const first = group.write(says("first"));
   const names = Array.from({ length: 50 }, (_, i) => `later${i}`);
@@ -78,7 +78,7 @@ it("gives a call up after 8 s, before those who asked have left", async () => {
   expect(received).toHaveBeenCalledWith(null);
 });
 
-it("has nobody wait longer than 2 s for another's call, and decides on nothing for them", async () => {
+it("has no caller wait longer than 2 s for another's call, and decides on nothing for them", async () => {
   vi.useFakeTimers();
   const { group, calls, gates } = held();
   const decide = vi.fn(says("waiting"));

@@ -80,7 +80,7 @@ describe("what a group of requests writes", () => {
     expect(bytes.reduce((sum, one) => sum + one)).toBeGreaterThan(64 * 60_000);
   });
 
-  it("is told to each: a task that was given up has no row, and who comes second was not the first", async () => {
+  it("has an outcome for each: a task that was given up has no row, and the second was not the first", async () => {
     const [given, kept, sent] = [begin(), begin(), begin()];
     await env.DB.prepare("INSERT INTO voids (id, at_ms) VALUES (?1, ?2)").bind(given.task.id, t0).run();
     await commitChanges(env.DB, [sent]);

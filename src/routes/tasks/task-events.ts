@@ -56,7 +56,7 @@ function streamReply(c: AppContext, task: Task): Response {
   const lastId = c.req.header("last-event-id");
   const seen = lastId !== undefined && /^\d{1,15}$/.test(lastId) ? Number(lastId) : null;
   const headers: Record<string, string> = { "cache-control": "no-store", "x-accel-buffering": "no" };
-  // Whoever has a link may show it on any page.
+  // The holder of a link may show it on any page.
   if (c.get("caller").kind === "link") headers["access-control-allow-origin"] = "*";
   if (isFinished(task) && seen === task.version) return c.body(null, 204, headers);
   return c.body(streamOf(eventsOf(c, streamTask(c.get("invocation"), c.get("caller"), task, seen))), 200, {

@@ -1,4 +1,4 @@
-/** What tasks cost in D1, by its own meter: rows are what is paid for, and what a primary can do in a second. */
+/** What tasks cost in D1, by its own count: rows are what is paid for, and what a primary can do in a second. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { readMaintenance } from "../../../src/d1/cron/maintenance.ts";
 import {
@@ -154,7 +154,7 @@ describe("a round of cron, among thousands of tasks that have ended", () => {
     expect((await costOf((metered) => oldestOverdueMs(metered, nowMs))).rowsRead).toBeLessThan(finished / 10);
   });
 
-  it("writes one row for each look that changed something", async () => {
+  it("writes one row for each poll that changed something", async () => {
     const tasks = [await insertSubmitted(), await insertSubmitted(), await insertSubmitted()];
     const cost = await costOf((metered) =>
       writePolls(
@@ -168,7 +168,7 @@ describe("a round of cron, among thousands of tasks that have ended", () => {
   });
 });
 
-describe("the meter", () => {
+describe("the count of rows", () => {
   it("counts every statement of a batch, and hands results through as they are", async () => {
     const { id } = await insertSubmitting();
     const calls: D1Usage[] = [];

@@ -94,7 +94,7 @@ describe("ending a task", () => {
     expect(await taskOf(id)).toEqual(after);
   });
 
-  it("leaves nothing due, and takes the task from whoever still holds it", async () => {
+  it("leaves nothing due, and takes the task from the holder of its lease", async () => {
     const { id } = await insertIn("storing");
     const held = await claimStore(db, t0, t0 + 60_000, "any");
     expect(held?.id).toBe(id);

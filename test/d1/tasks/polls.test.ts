@@ -21,7 +21,7 @@ beforeEach(clearTasks);
 
 const nowMs = t0 + 10_000;
 
-describe("what a round of looks found", () => {
+describe("what a round of polls found", () => {
   it("is written for running tasks, as a change that callers see", async () => {
     const before = await insertSubmitted();
     await writePolls(db, [runningPoll(before.id)], nowMs);
@@ -67,7 +67,7 @@ describe("what a round of looks found", () => {
     },
   );
 
-  it("does not open a task again that ended while it was looked at", async () => {
+  it("does not open a task again that ended while it was polled", async () => {
     const { id } = await insertSubmitted();
     await endTask(
       db,
@@ -79,7 +79,7 @@ describe("what a round of looks found", () => {
     expect(await taskOf(id)).toMatchObject({ state: "failed", errorCode: "task_timeout", images: [] });
   });
 
-  it("twice hands over the first pictures, under their first ids", async () => {
+  it("twice returns the first pictures, under their first ids", async () => {
     const { id } = await insertSubmitted();
     await writePolls(db, [donePoll(id)], nowMs);
     const after = await taskOf(id);

@@ -87,7 +87,7 @@ describe("a tenant", () => {
     expect(await findTenant(db, "acme")).toEqual(tenantOf("acme"));
   });
 
-  it("is made once of many tries at once", async () => {
+  it("is made once of many attempts at once", async () => {
     const attempts = await Promise.all(
       Array.from({ length: 6 }, () => insertTenant(db, tenantOf("acme"), webhookSecret)),
     );
@@ -167,7 +167,7 @@ describe("a key", () => {
     expect(await listKeys(db, "nobody", "", 10)).toEqual([]);
   });
 
-  it("is nobody else's", async () => {
+  it("is no other tenant's", async () => {
     await insertKey(db, "acme", keyOf("key-1")).run();
     expect(await find("other", "key-1")).toBeUndefined();
     expect(await listKeys(db, "other", "", 10)).toEqual([]);

@@ -1,5 +1,5 @@
 /**
- * What is more than one invocation should take goes to consumers, and whatever becomes of the messages, every look is
+ * What is more than one invocation should take goes to consumers, and whatever becomes of the messages, every poll is
  * taken once: the interleavings of `src/flows/hand-over.ts`, each with messages in the test's hands.
  */
 import { env } from "cloudflare:workers";
@@ -19,7 +19,7 @@ const events = (gateway: TestGateway) => gateway.logs.map(({ event }) => event);
 /** To the next full minute, when the next tick comes. */
 const nextMinute = (gateway: TestGateway) => gateway.advance(60_000 - (gateway.now() % 60_000));
 
-/** 180 tasks of which a tick has looked at 60, and handed over two workItems of 60. */
+/** 180 tasks of which a tick has polled 60, and enqueued two work items of 60. */
 async function enqueuedPolls() {
   const world = startWithReads();
   const all = await insertMany(world.gateway, 180);
@@ -32,7 +32,7 @@ async function enqueuedPolls() {
 }
 
 describe("a tick", () => {
-  it("with as much as one invocation takes hands over nothing and writes nothing for it", async () => {
+  it("with as much as one invocation takes enqueues nothing and writes nothing for it", async () => {
     const { gateway, reads } = startWithReads();
     const all = await insertMany(gateway, own);
     const calls: string[] = [];
@@ -48,7 +48,7 @@ describe("a tick", () => {
     expect(await countWorkItems()).toBe(0);
   });
 
-  it("with one more hands over that one", async () => {
+  it("with one more enqueues that one", async () => {
     const { gateway, reads } = startWithReads();
     const all = await insertMany(gateway, own + 1);
     await gateway.tick();
@@ -67,7 +67,7 @@ describe("a tick", () => {
     expect(await countWorkItems()).toBe(0);
   });
 
-  it("does not hand over again what still waits, and goes on with its own", async () => {
+  it("does not enqueue again what still waits, and goes on with its own", async () => {
     const { gateway, reads } = await enqueuedPolls();
     nextMinute(gateway);
     await gateway.tick();
@@ -78,7 +78,7 @@ describe("a tick", () => {
     expect(new Set(reads).size).toBe(own);
   });
 
-  it("that dies before it sends leaves workItems that lapse", async () => {
+  it("that dies before it sends leaves work items that lapse", async () => {
     const { gateway } = startWithReads();
     await insertMany(gateway, 180);
     let dead = false;
@@ -102,7 +102,7 @@ describe("a tick", () => {
   });
 
   it.each(["before", "after"])(
-    "whose sending fails, %s it took effect, takes all looks itself, once",
+    "whose sending fails, %s it took effect, makes all polls itself, once",
     async (when) => {
       let failures = 1;
       const around: Around = async (name, call) => {
@@ -124,7 +124,7 @@ describe("a tick", () => {
 });
 
 describe("a message", () => {
-  it("that comes twice, at once and later, has its tasks looked at once", async () => {
+  it("that comes twice, at once and later, has its tasks polled once", async () => {
     const { reads, all, first, second, deliver } = await enqueuedPolls();
     const acked = await Promise.all([first, second, first, second, second].map((body) => deliver(body)));
     expect(acked).toEqual([true, true, true, true, true]);
@@ -133,7 +133,7 @@ describe("a message", () => {
     expect(await countWorkItems()).toBe(0);
   });
 
-  it("that comes after its tasks were handed over again does nothing", async () => {
+  it("that comes after its tasks were enqueued again does nothing", async () => {
     const { gateway, reads, all, first, second, deliver } = await enqueuedPolls();
     gateway.advance(120_000);
     // From here on its tasks are due to the tick, which may just be reading them.
@@ -170,7 +170,7 @@ describe("a message", () => {
     };
     const victim = startGateway({ beside: gateway, hosts, around });
     await deliver(first, victim);
-    // The platform sends it again, since nobody has acked it: it is somebody else's by the row.
+    // The platform sends it again, since no consumer has acked it. By the row another consumer holds it.
     const before = reads.length;
     expect(await deliver(first)).toBe(true);
     expect(reads).toHaveLength(before);
@@ -209,7 +209,7 @@ describe("a message", () => {
     expect(reads).toHaveLength(before);
   });
 
-  it("begins no look when it has worked for 20 s", async () => {
+  it("begins no poll when it has worked for 20 s", async () => {
     const { gateway, reads, answers, first, deliver } = await enqueuedPolls();
     reads.length = 0;
     answers(() => {
@@ -226,7 +226,7 @@ describe("a message", () => {
     [0, "up-61"],
     [0.99, "up-109"],
   ])(
-    "begins anywhere in its workItem, so that a slow upstream leaves none out for good: %d",
+    "begins anywhere in its work item, so that a slow upstream leaves none out for good: %d",
     async (random, begins) => {
       const { gateway, reads, all, first, second, deliver } = await enqueuedPolls();
       const before = reads.length;
@@ -246,10 +246,10 @@ describe("a message", () => {
     },
   );
 
-  it("that nobody could do becomes a dead letter, which is logged; its tasks are due again", async () => {
+  it("that no consumer could do becomes a dead letter, which is logged; its tasks are due again", async () => {
     const away = new Set<string>();
     const around: Around = async (name, call) => {
-      if (away.has(name)) throw new Error("out of reach");
+      if (away.has(name)) throw new Error("unavailable");
       return call();
     };
     const { gateway, reads } = startWithReads({ around });

@@ -1,5 +1,5 @@
 /**
- * How long a finished picture lies upstream before it is stored and its tenant told, with nobody reading: cron alone, in virtual time, so
+ * How long a finished picture lies upstream before it is stored and its tenant notified, without readers: cron alone, in virtual time, so
  * that the figures are made of the gateway's own pauses and the upstream's answers, and of no machine's speed.
  */
 import { env } from "cloudflare:workers";
@@ -72,7 +72,7 @@ function print(columns: Record<string, Column>): void {
   console.log(`from upstream done to: ${shown.join("; ")}`);
 }
 
-it("a picture that is ready upstream is stored, and its tenant told, within 3 s, by half, and within 6 s, by 99 of 100", async () => {
+it("a picture that is ready upstream is stored, and its tenant notified, within 3 s, by half, and within 6 s, by 99 of 100", async () => {
   const time = virtualTime({ takes: (name) => (name.startsWith("fetch") ? answerMs : 0) });
   const { gateway, received } = startWithReceiver({ vars: { POLL_ROUND_SECONDS: 2 }, time });
   const { key } = await gateway.makeTenant({ limits: unlimited, webhook: { url: hook } });

@@ -58,7 +58,7 @@ const sql = (query: string, ...values: unknown[]) =>
     .bind(...values)
     .run();
 
-/** Changes the book that the tenant's object keeps, behind its back. */
+/** Changes the state in the tenant's object without its code. */
 const setInState = (path: string, value: number) =>
   runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
     // It goes with the newest hold or entry, wherever that is.
@@ -166,7 +166,7 @@ describe("a hold that leaked", () => {
     expect(await moneyOf(gateway, tenant.id)).toMatchObject({ balance: 470, held: 0 });
   });
 
-  it("is settled once by many that look at the same time", async () => {
+  it("is settled once by many that reconcile at the same time", async () => {
     slow();
     const { id } = await submitTask(gateway, tenant.key);
     await sql("DELETE FROM tasks WHERE id = ?", id);
@@ -201,7 +201,7 @@ describe("a task that", () => {
   });
 });
 
-describe("books that do not add up", () => {
+describe("an account that does not add up", () => {
   it.each([
     ["account.toppedUp", 501, /topped up.*501.*500/],
     ["account.charged", 0, /charged.*0.*30/],

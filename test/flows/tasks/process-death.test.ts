@@ -1,10 +1,10 @@
 /**
- * A process may die anywhere: before a call leaves, or after it took effect and before anybody knew. Here it
+ * A process may die anywhere: before a call leaves, or after it took effect and before its reply. Here it
  * does, at every call to a binding and to the network between the request and the stored picture, once on each
  * side of each. Whatever lived in that process is gone: its reply, its work beside the reply, its tick.
  *
  * Cron comes again in a new process and must bring the task to the same end: one upstream task, one stored
- * object per picture, charged once, nothing held, and the tenant told under one id. Only a request that died before its row was written leaves no
+ * object per picture, charged once, nothing held, and the tenant notified under one id. Only a request that died before its row was written leaves no
  * task; its hold is released by the alarm of the tenant's object.
  */
 

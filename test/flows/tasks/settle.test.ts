@@ -1,6 +1,6 @@
 /**
- * Every hold ends, once: when whoever ended its task could not settle it, cron does; when its task was never
- * written, the tenant's object gives it back by itself. Nobody is charged twice, and no credits stay behind.
+ * Every hold ends, once: when the flow that ended its task could not settle it, cron does; when its task was never
+ * written, the tenant's object gives it back by itself. No tenant is charged twice, and no credits stay behind.
  */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -42,7 +42,7 @@ async function openRows(): Promise<number> {
   return row?.count ?? -1;
 }
 
-/** Longer than whoever ended a task has for settling it. */
+/** Longer than the flow that ended a task has for settling it. */
 async function laterTick(gateway: TestGateway): Promise<void> {
   gateway.advance(60_000);
   await gateway.tick();
@@ -121,7 +121,7 @@ describe("a settlement that was lost", () => {
   it("is not held up by another tenant whose object is broken", async () => {
     let settlements = 0;
     const { healthy, shaky, id, key } = await start(async (name, call) => {
-      // At first nobody's object answers; then that of the first two, older, tasks' tenant goes on not to.
+      // At first no object answers; then that of the first two, older, tasks' tenant still does not.
       if (name === "object settle" && ++settlements <= 5) throw new Error("the object is broken");
       return call();
     });
@@ -161,7 +161,7 @@ describe("a hold whose task was never written", () => {
     expect(healthy.simulator.control.calls()).toEqual([]);
   });
 
-  it("is told apart from those whose tasks go on", async () => {
+  it("is not taken for one whose task goes on", async () => {
     const { healthy, shaky, bindings, id, key } = await start();
     const first = await submitTask(shaky, key);
     bindings.broken.add("D1 of the object");
@@ -234,7 +234,7 @@ describe("a task that was written although the database said otherwise", () => {
     expect(await countTasks()).toBe(1);
     while (await runDurableObjectAlarm(objectOf(id)));
     expect(await moneyOf(healthy, id)).toEqual(oneHeld);
-    // Whoever asks again gets the task that there is.
+    // A caller that asks again gets the task that there is.
     const again = await healthy.post(generations, goodBody, headers);
     expect(again.headers.get("idempotency-replayed")).toBe("true");
     const task = (await again.json()) as { id: string };

@@ -1,6 +1,6 @@
 /**
- * Many deliveries at once: of one tenant two at a time, whoever else waits; an endpoint that is dead rests, and holds up
- * nobody; what waits for it costs the others no rows.
+ * Many deliveries at once: of one tenant two at a time, whatever else waits; a failing endpoint is in back-off, and holds up
+ * no other; what waits for it costs the others no rows.
  */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -16,7 +16,7 @@ beforeEach(async () => {
   await env.DB.batch([env.DB.prepare("DELETE FROM deliveries"), env.DB.prepare("DELETE FROM endpoints")]);
 });
 
-/** Brings tasks of a tenant to their end while nobody tells of it. */
+/** Brings tasks of a tenant to their end while no delivery is sent. */
 async function endUnnotified(
   gateway: TestGateway,
   key: string,
@@ -55,7 +55,7 @@ describe("deliveries of one tenant", () => {
   it("that hang keep no other tenant waiting", async () => {
     const { gateway, answers, received } = startWithReceiver({}, [otherOrigin]);
     const hanging = await gateway.makeTenant({ webhook: { url: hook }, limits });
-    const other = await gateway.makeTenant({ webhook: { url: `${otherOrigin}/told` }, limits });
+    const other = await gateway.makeTenant({ webhook: { url: `${otherOrigin}/hook` }, limits });
     await endUnnotified(gateway, hanging.key, 10);
     await endUnnotified(gateway, other.key, 3);
     const release = Promise.withResolvers<number>();
@@ -75,7 +75,7 @@ describe("deliveries of one tenant", () => {
 });
 
 describe("an endpoint that fails again and again", () => {
-  it("rests as a whole, and what waits for it goes on once it works", async () => {
+  it("is in back-off as a whole, and what waits for it goes on once it works", async () => {
     const { gateway, answers, received } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook: { url: hook }, limits });
     answers(() => 500);
@@ -100,7 +100,7 @@ describe("an endpoint that fails again and again", () => {
     answers(({ url }) => (url.startsWith(hookOrigin) ? 500 : 200));
     await endUnnotified(gateway, key, 10, { callback_url: hook });
     await gateway.tick();
-    await endUnnotified(gateway, key, 5, { callback_url: `${otherOrigin}/told` });
+    await endUnnotified(gateway, key, 5, { callback_url: `${otherOrigin}/hook` });
     await gateway.tick();
     expect(received.filter(({ url }) => url.startsWith(otherOrigin))).toHaveLength(5);
   });

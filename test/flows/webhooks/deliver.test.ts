@@ -1,7 +1,7 @@
 /**
- * Telling tenants. What races here:
+ * Notifying tenants. What races here:
  *
- *   - who ends a task, and somebody who ends it again: one thing to tell, since its id is the task's
+ *   - who ends a task, and another that ends it again: one event, since its id is the task's
  *   - two senders of one delivery: the lease, and the stable id where it ran out
  *   - a sender that dies before or after the receiver has heard: the next one says it again, under the same id
  */
@@ -28,7 +28,7 @@ async function rowOf(delivery: string): Promise<Record<string, unknown> | null> 
 }
 
 describe("the end of a task", () => {
-  it("is told in the tick that stores its picture, once however often cron comes", async () => {
+  it("is sent in the tick that stores its picture, once however often cron comes", async () => {
     const { gateway, received, of } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook });
     const task = await submitTask(gateway, key);
@@ -59,7 +59,7 @@ describe("the end of a task", () => {
     expect(received[1]?.body.data).toEqual(received[0]?.body);
   });
 
-  it("is told of what was asked for only", async () => {
+  it("gets the events that it asked for only", async () => {
     const { gateway, received } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook: { ...webhook, events: ["task.failed"] } });
     await finishTask(gateway, key, (await submitTask(gateway, key)).id);
@@ -69,7 +69,7 @@ describe("the end of a task", () => {
     expect(received).toMatchObject([{ body: { type: "task.failed", data: { id: failing.id } } }]);
   });
 
-  it("that the waiting caller was told of is told to nobody else", async () => {
+  it("that the waiting caller got is not sent by webhook", async () => {
     const { gateway, received } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook });
     const body = { model: "wan-2.7-image", prompt: "x" };
@@ -85,7 +85,7 @@ describe("the end of a task", () => {
 });
 
 describe("a receiver that fails", () => {
-  it("is told again by the schedule, under the same id, and no more after ten tries", async () => {
+  it("is sent again by the schedule, under the same id, and no more after ten attempts", async () => {
     const { gateway, received, answers } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook });
     answers(() => 500);
@@ -108,7 +108,7 @@ describe("a receiver that fails", () => {
     expect(await rowOf(id(task))).toMatchObject({ state: "failed", open: 0, attempts: 10, last_status: 500 });
   });
 
-  it("that says 410 is told nothing more, until it is set again", async () => {
+  it("that says 410 gets nothing more, until it is set again", async () => {
     const { gateway, received, answers } = startWithReceiver();
     const { id: tenant, key } = await gateway.makeTenant({ webhook });
     answers(() => 410);
@@ -124,7 +124,7 @@ describe("a receiver that fails", () => {
     expect(received.map((one) => one.id)).toEqual([id(first), id(third)]);
   });
 
-  it("at a task's callback with 410 is told of later tasks that name it again", async () => {
+  it("at a task's callback with 410 gets events of later tasks that name it again", async () => {
     const { gateway, received, answers } = startWithReceiver();
     const { key } = await gateway.makeTenant();
     answers(() => 410);
@@ -198,7 +198,7 @@ describe("a sender", () => {
 });
 
 describe("what was erased", () => {
-  it("is told to nobody", async () => {
+  it("is sent to no receiver", async () => {
     const { gateway, received, answers } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook });
     answers(() => 500);
@@ -214,7 +214,7 @@ describe("what was erased", () => {
 });
 
 describe("a balance that runs low", () => {
-  it("is told with what is left, once each time that it falls below the line", async () => {
+  it("is sent with what is left, once each time that it falls below the line", async () => {
     const { gateway, received } = startWithReceiver();
     const { id: tenant, key } = await gateway.makeTenant({ webhook, balance: 160, low_balance: 100 });
     const low = () => received.filter(({ body }) => body.type === "balance.low").map(({ body }) => body.data);

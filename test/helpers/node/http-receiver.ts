@@ -1,5 +1,5 @@
 /**
- * Whoever is told by webhook, played by a plain HTTP server: it keeps what came to each path, and answers as a test
+ * A receiver of webhooks, played by a plain HTTP server: it keeps what came to each path, and answers as a test
  * says. Tests wait for what comes, never for time to pass.
  */
 import { createServer, type ServerResponse } from "node:http";

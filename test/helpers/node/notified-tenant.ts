@@ -1,4 +1,4 @@
-/** A tenant that is told by webhook, as tests of it need one: its tasks, its own routes, and its delivery log. */
+/** A tenant with a webhook, as tests of it need one: its tasks, its own routes, and its delivery log. */
 import { Webhook } from "standardwebhooks";
 import { expect, vi } from "vitest";
 import { type BuiltGateway, read, submit } from "./built-gateway.ts";
@@ -45,14 +45,14 @@ export async function makeNotifiedTenant(gateway: BuiltGateway, url: string | nu
       );
       return id;
     },
-    /** A task as its receivers are told of it: as a read shows it, without what was asked and the signed link. */
+    /** A task as its receivers get it: as a read shows it, without what was asked and the signed link. */
     async notified(id: string): Promise<object> {
       const shown = (await (await read(gateway, key, id)).json()) as { input: object; links: object };
       const { input, links, ...task } = shown;
       expect([input, links]).toMatchObject([{ n: 1 }, { events: expect.any(String) }]);
       return { ...task, links: { self: `${gateway.url}/v1/tasks/${id}` } };
     },
-    /** The log of what is told of a task, once nothing of it is being sent any more. */
+    /** The log of a task's deliveries, once nothing of it is being sent any more. */
     async log(id: string): Promise<Delivery[]> {
       const sending = `deliveries WHERE task_id = '${id}' AND (state = 'sending' OR attempts = 0)`;
       await vi.waitUntil(async () => !(await isThere(gateway, sending)), patience);

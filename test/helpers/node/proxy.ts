@@ -28,7 +28,7 @@ export async function startProxy(targetUrl: string): Promise<DroppingProxy> {
     open.add(client);
     for (const socket of [client, upstream]) socket.on("error", end).on("close", end);
     client.on("data", (chunk) => upstream.write(chunk));
-    // A text may come in workItems, so what came before is kept.
+    // A text may come in chunks, so what came before is kept.
     let came = "";
     upstream.on("data", (chunk: Buffer) => {
       came += chunk.toString("latin1");

@@ -9,7 +9,7 @@ import {
   type PageOptions,
 } from "./open-page.ts";
 
-/** Opens a section, as "/tasks?status=failed". @param key The admin key unless told otherwise. */
+/** Opens a section, as "/tasks?status=failed". @param key The admin key unless given otherwise. */
 export async function openSection(
   browser: Browser,
   gateway: BuiltGateway,
@@ -27,7 +27,7 @@ export async function openSection(
 /** Accessible in light and dark, and no wider than a small screen. */
 export async function expectFitForAll(page: Page): Promise<void> {
   for (const colorScheme of ["light", "dark"] as const) {
-    // Colours that are still on their way from one scheme to the other are none that anybody reads.
+    // Colours that are still on their way from one scheme to the other are none that a reader sees.
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await expectAccessible(page);
   }

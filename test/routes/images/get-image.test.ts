@@ -1,4 +1,4 @@
-/** A stored picture under its permanent URL: whole, to anybody, with headers that make it safe to embed. */
+/** A stored picture under its permanent URL: whole, to all, with headers that make it safe to embed. */
 import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startGateway } from "../../helpers/gateway.ts";

@@ -183,7 +183,7 @@ describe("a request is refused by the name of its field, and nothing is made of 
     expect(await expectNothingBut(gateway, send, "invalid_request", param)).toBe(text);
   });
 
-  it("all that is wrong is told at once", async () => {
+  it("all that is wrong is reported at once", async () => {
     const fields = { n: 9, mask: "x", colour: "red" };
     const message = await expectNothingBut(gateway, () => ask(gateway, key, fields), "invalid_request", "n");
     for (const name of ["n", "mask", "colour"]) expect(message).toMatch(naming(name));

@@ -139,7 +139,7 @@ describe("the texts of an edit", () => {
     expect(task).toMatchObject({ input, metadata: { order: "17" }, end_user: "ada" });
   });
 
-  it("stay texts where these look like something else", async () => {
+  it("stay texts where these could be something else", async () => {
     await replyOf(
       await ask(first(), [
         ["prompt", "42"],

@@ -97,7 +97,7 @@ describe("a task that fails", () => {
     expect(gateway.simulator.control.tasks()).toHaveLength(1);
   });
 
-  it("tells nothing of the upstream", async () => {
+  it("says nothing of the upstream", async () => {
     const response = await ask(gateway, tenant.key, { prompt: "a boat [sim:seconds=5] [sim:leak]" });
     expect(await response.text()).not.toMatch(/dashscope|evolink|channel|acct|sk-/);
   });

@@ -1,5 +1,5 @@
 /**
- * Whoever reads a task, waits for it, follows it by key or by link, or lists it, is told one story: all
+ * A caller that reads a task, waits for it, streams it by key or by link, or lists it, sees one story: all
  * that is shown of one version is the same, but for what a link hides, and for the links themselves.
  */
 import { beforeEach, expect, it } from "vitest";

@@ -53,7 +53,7 @@ describe("while the database is down", () => {
     expect((await read(gateway, key, id)).status).toBe(200);
   });
 
-  it("a refusal that cannot be written down is not told, and costs nothing: the task ends as refused", async () => {
+  it("a refusal that cannot be written down is not sent, and costs nothing: the task ends as refused", async () => {
     const bindings = recordBindings();
     let sent = 0;
     const around: Around = async (name, call) => {

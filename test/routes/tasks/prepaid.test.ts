@@ -41,7 +41,7 @@ describe("a balance that does not cover a submission", () => {
     await expectError(await submit(gateway, key), "insufficient_balance");
   });
 
-  it("is told to nobody who opens the tenant's page", async () => {
+  it("is shown to no visitor of the tenant's page", async () => {
     const { id } = await gateway.makeTenant({ balance: 29 });
     const origin = "https://app.example";
     const { key } = await makeKey(gateway, id, { kind: "browser", allowed_origins: [origin] });
@@ -158,7 +158,7 @@ describe("the balance that an operator sets", () => {
     ]);
   });
 
-  it("is in the account even when the object was out of reach at first, and only once", async () => {
+  it("is in the account even when the object is unavailable at first, and only once", async () => {
     bindings.broken.add("object");
     const body = { id: "out-of-reach", name: "Test", balance: 70 };
     await expectError(await gateway.admin("POST", "/tenants", body), "unavailable");
@@ -206,7 +206,7 @@ describe("the balance that an operator sets", () => {
 });
 
 describe("a balance that runs low", () => {
-  it("is told once each time that it falls below the line", async () => {
+  it("is sent once each time that it falls below the line", async () => {
     const { id, key } = await gateway.makeTenant({ balance: 160, low_balance: 100 });
     const received = () =>
       gateway.logs.filter((line) => line.event === "balance_low" && line.tenant === id).length;

@@ -151,7 +151,7 @@ describe("a signed link", () => {
     await expectError(await byLink(gateway, fresh), "invalid_key");
   });
 
-  it("that is followed when its key is revoked ends at the next look", async () => {
+  it("that is open when its key is revoked ends at the next read", async () => {
     const { gateway, id, keyId, link } = await started();
     const response = await byLink(gateway, link);
     await gateway.admin("DELETE", `/tenants/${id}/keys/${keyId}`);

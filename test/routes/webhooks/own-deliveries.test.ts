@@ -41,7 +41,7 @@ async function givenUp(key: string): Promise<string> {
   for (let attempts = 1; attempts < 10; attempts++) {
     const { next_attempt_at } = await delivery(key, id);
     gateway.advance(((next_attempt_at ?? 0) + 1) * 1000 - gateway.now());
-    // An endpoint that fails rests as well, for ten minutes at the most.
+    // An endpoint that fails is in back-off as well, for ten minutes at the most.
     gateway.advance(600_000);
     await gateway.invocation().lanes.start("deliver", 0);
   }
@@ -77,7 +77,7 @@ describe("the log of deliveries", () => {
     });
   });
 
-  it("shows one that was not, with its next try, and of a callback the origin alone", async () => {
+  it("shows one that was not, with its next attempt, and of a callback the origin alone", async () => {
     const { key } = await withWebhook();
     [receiver.status, callback.status] = [503, 302];
     const task = await endTask(gateway, key, { callback_url: `${callback.url}/a-path-of-its-own` });
@@ -192,7 +192,7 @@ describe("trying a delivery again", () => {
     expect(await delivery(key, id)).toMatchObject(waiting);
   });
 
-  it("that waits for its next try does not wait any longer", async () => {
+  it("that waits for its next attempt does not wait any longer", async () => {
     const { key } = await withWebhook();
     receiver.status = 500;
     const id = toWebhook(await endTask(gateway, key));

@@ -62,7 +62,7 @@ export function script({ stand }: Story): void {
 export async function runTasks(story: Story): Promise<void> {
   await submitThose(story);
   await submitRefused(story);
-  // The first look comes three seconds after the upstream took a task, the pictures are fetched in the same tick.
+  // The first poll comes three seconds after the upstream took a task, the pictures are fetched in the same tick.
   for (let round = 0; round < 3; round++) {
     await seconds(3.2);
     await story.stand.tick();
