@@ -158,8 +158,8 @@ export function checkLimits(
   quota("images_per_month", after.month.images, untilNextMonth(nowMs));
   // This one could be refused as well.
   quota("refusals_per_day", day.refusals + 1, untilTomorrow(nowMs));
-  const weighted = ["images_per_minute", "images_per_day", "images_per_month"] as const;
-  return { refusals, neverFits: weighted.filter((name) => images > (limits[name] ?? images)), after };
+  const byImages = ["images_per_minute", "images_per_day", "images_per_month"] as const;
+  return { refusals, neverFits: byImages.filter((name) => images > (limits[name] ?? images)), after };
 }
 
 /** Checks a request that is no task, such as an upload: it takes one of the minute's requests. */

@@ -1,6 +1,6 @@
 /**
  * The tenant's object: the one place where it is decided whether a tenant's request may go ahead, and the one
- * that keeps its money. Calls reach it one after the other and each decides in one transaction, so that
+ * that keeps its money. It takes calls one after the other and each decides in one transaction, so that
  * parallel requests cannot overrun a limit; whatever counts is in its SQLite, so that an eviction neither
  * loses nor repeats anything.
  *

@@ -25,7 +25,7 @@ function setting(name: string, usual: number, least: number): number {
 
 const effort = { rounds: setting("BENCH_ROUNDS", 3, 1), seconds: setting("BENCH_SECONDS", 3, 1) };
 const finishedTasks = setting("BENCH_FINISHED", 1_000_000, 1);
-/** Only the cases whose names hold this, for who looks for something. */
+/** Only the cases whose names hold this, for a quick run. */
 const only = process.env.BENCH_ONLY ?? "";
 const rowsPerDue = 3;
 const mostGzipBytes = 150_000;

@@ -1,9 +1,9 @@
 /**
  * What a million tasks cost at Cloudflare's list prices, storage of bytes apart and nothing that a plan includes taken off.
  *
- * The task that is billed asks for one image, takes half a minute and no idempotency key, and is told of to no webhook. Its
+ * The task that is billed asks for one image, takes half a minute and no idempotency key, and has no webhook. Its
  * caller submits it, waits for as long as the reply estimates, reads it then, and its picture is fetched once, from R2. What
- * each further read costs is a figure of its own, and so is one of a task that still runs, which has it looked at.
+ * each further read costs is a figure of its own, and so is one of a task that still runs, which has it polled.
  * A million of them come evenly in a month, 23 a minute, of one tenant; of what cron and the object's alarm do by the minute
  * each task bears its share. What cron costs with nothing to do is a figure of its own too.
  *
@@ -32,7 +32,7 @@ const prices = {
 export const assumptions = {
   /** All of workerd, the storage that it simulates included, spends 4 to 8 ms on one here. */
   cpuMsPerRequest: 3,
-  /** Of cron: one round, and what it does for each task that it looks at. */
+  /** Of cron: one round, and what it does for each task that it polls. */
   cpuMsPerRound: 1,
   cpuMsPerPoll: 0.5,
   /** Storing a picture: hashing and checking a megabyte. */
@@ -59,7 +59,7 @@ export interface BillLine {
 export interface Bill {
   lines: BillLine[];
   dollars: number;
-  /** A million reads of tasks that still run, each at a time at which the reader has the task looked at. */
+  /** A million reads of tasks that still run, each at a time at which the reader has the task polled. */
   runningReadsDollars: number;
   /** A million further reads of tasks that have ended. */
   finishedReadsDollars: number;

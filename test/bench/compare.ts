@@ -17,7 +17,7 @@ export interface Compared {
   references: { name: string; value: number; ratio: number; target?: Target; met?: boolean }[];
 }
 
-/** The ratio is the median of those of the rounds. @param step Told after each run. */
+/** The ratio is the median of those of the rounds. @param step Called after each run. */
 export async function compare(
   one: Comparison,
   prepared: Prepared,

@@ -24,7 +24,7 @@ export interface Life {
   /** One whole tick of a minute with no open task, rounds every 2 s. */
   idleMinute: Counts;
   roundsAMinute: number;
-  /** Cron's share of a task that runs: nothing, but for being looked at. */
+  /** Cron's share of a task that runs: nothing, but for being polled. */
   unchangedTick: Counts;
   /** Beyond an unchanged tick: that the upstream works at the task was found and written. */
   started: Counts;

@@ -1,6 +1,6 @@
 /**
  * A round of cron over many due tasks, in a small table and in a large one: what it reads must not grow with the table. It
- * takes as many looks as one invocation should, and hands over the others.
+ * makes as many polls as one invocation should, and enqueues the others.
  */
 import type { Prepared } from "./prepare.ts";
 import type { Stage } from "./stage.ts";
@@ -17,7 +17,7 @@ const step = 100_000;
 const copied =
   "tenant_id, key_id, request_id, origin, state, model, input, metadata, price_credits, images, progress, processing, version, attempts";
 
-/** Adds tasks that have ended, some of each minute. @param onStep Told how many there are so far. */
+/** Adds tasks that have ended, some of each minute. @param onStep Called with how many there are so far. */
 export async function addFinished(
   { miniflare }: Stage,
   { finishedTask }: Prepared,

@@ -1,5 +1,5 @@
 /**
- * The built Worker on workerd, reached through sockets of its own, beside bare Workers in the same process and one
+ * The built Worker on workerd, called through sockets of its own, beside bare Workers in the same process and one
  * upstream for all of them. It runs in a process apart from the one that makes the load, and reads what the Workers log,
  * as a caller must.
  */

@@ -22,7 +22,7 @@ function progressesOf(polls: UpstreamTask[]): number[] {
 }
 
 describe("progress", () => {
-  it("never falls and never reaches 100, whatever the upstream says", () => {
+  it("never falls and never becomes 100, whatever the upstream says", () => {
     const words = ["pending", "processing", "completed"] as const;
     // Every value once, in an order that jumps up and down; null in between.
     const polls = Array.from({ length: 202 }, (_, index) =>

@@ -52,7 +52,7 @@ describe("the AI SDK", () => {
     expect(await tenant.money()).toEqual({ balance: 440, held: 0 });
   });
 
-  it("hands on what a caller sets for the provider", async () => {
+  it("sends on what a caller sets for the provider", async () => {
     const providerOptions = { wan: { quality: "hd", response_format: "url", user: "ada", seed: 7 } };
     const { images } = await whileTicking(gateway, generate({ providerOptions }));
     const [task] = await tenant.tasks();

@@ -28,8 +28,8 @@ afterAll(async () => {
 });
 
 describe("reconciliation", () => {
-  it("checks all tenants, call by call, and finds the books sound", async () => {
-    await page.getByText("The books are sound").waitFor();
+  it("checks all tenants, call by call, and finds the ledgers sound", async () => {
+    await page.getByText("The ledgers are sound").waitFor();
     await page.getByText(`${tenants} tenants checked`).waitFor();
     await expectFitForAll(page);
   });
@@ -43,7 +43,7 @@ describe("reconciliation", () => {
     );
     const tampered = `task-00${task.slice(7)}`;
     await page.getByRole("button", { name: "Check again" }).click();
-    await page.getByText("The books are not sound: 1 problem").waitFor();
+    await page.getByText("The ledgers are not sound: 1 problem").waitFor();
     const row = page.getByRole("region", { name: "Problems" }).getByRole("row").last();
     await row.getByText("is completed, and one of its pictures is not stored").waitFor();
     await row.getByRole("link", { name: "acme-audit" }).waitFor();
@@ -52,9 +52,9 @@ describe("reconciliation", () => {
     await row.getByRole("link", { name: tampered }).click();
     await page.getByRole("heading", { level: 1, name: tampered }).waitFor();
     await page.getByRole("link", { name: "Overview" }).click();
-    await page.getByRole("status", { name: "Verdict" }).getByText("The audit found 1 problem").waitFor();
+    await page.getByRole("status", { name: "Verdict" }).getByText("Reconciliation found 1 problem").waitFor();
     await page.getByRole("link", { name: "See what is wrong" }).click();
-    await page.getByText("The books are not sound: 1 problem").waitFor();
+    await page.getByText("The ledgers are not sound: 1 problem").waitFor();
   });
 
   it("shows who changed what, page by page, newest first, as text", async () => {

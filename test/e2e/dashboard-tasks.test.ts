@@ -126,7 +126,7 @@ describe("a task", () => {
   });
 
   it("that is not there is said to be so", async () => {
-    await go("/tasks/task-nobody");
+    await go("/tasks/task-unknown");
     await page.getByRole("alert").getByText("There is no such task.").waitFor();
   });
 
@@ -176,11 +176,11 @@ describe("the list of tasks", () => {
     await go(`/tasks?${new URLSearchParams(known)}`);
     await shown([/a lighthouse/]);
     expect(await page.getByLabel("Tenant").inputValue()).toBe("acme-tasks");
-    await page.getByLabel("Tenant").fill("nobody");
+    await page.getByLabel("Tenant").fill("no-such");
     await page.keyboard.press("Tab");
     await page.getByText("No task is like that.").waitFor();
     // What was written stays, and so does the place of the keyboard.
-    expect(await page.getByLabel("Tenant").inputValue()).toBe("nobody");
+    expect(await page.getByLabel("Tenant").inputValue()).toBe("no-such");
     await page.goBack();
     await shown([/a lighthouse/]);
     await page.getByRole("button", { name: "Clear" }).press("Enter");

@@ -190,7 +190,7 @@ describe("many tenants", () => {
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "No many-007", level: 1 }).waitFor();
     await page.goBack();
-    await page.getByRole("searchbox").fill("nobody");
+    await page.getByRole("searchbox").fill("no-such");
     await page.keyboard.press("Enter");
     await page.getByText("There is no such tenant.").waitFor();
     await closeQuietly(opened);

@@ -176,7 +176,7 @@ describe("a browser key", () => {
 
 describe("the read key", () => {
   it("shows all and changes nothing, in the gateway's words", async () => {
-    const id = await makeTenant(gateway, { name: "Watched", balance: 100 });
+    const id = await makeTenant(gateway, { name: "Live", balance: 100 });
     await makeKeyOf(gateway, id);
     const opened = await openDashboard(browser, gateway, `/tenants/${id}`, { key: readKey });
     const { page } = opened;

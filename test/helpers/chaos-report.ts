@@ -35,7 +35,7 @@ export interface Report {
   unnotified: number;
   /** From the upstream done to the pictures stored, of completed tasks: half of them, and the worst, in seconds. */
   storedAfter: { median: number; worst: number };
-  /** Problems that the audit found. */
+  /** Problems that reconciliation found. */
   unsound: unknown[];
 }
 

@@ -111,13 +111,13 @@ export interface ShownAuditEntry {
   details: Record<string, unknown>;
 }
 
-/** The log of acts, newest first. */
+/** The audit log, newest first. */
 export async function readAuditLog(gateway: TestGateway): Promise<ShownAuditEntry[]> {
   const response = await gateway.admin("GET", "/audit?acts_limit=100");
   return ((await response.json()) as { acts: { data: ShownAuditEntry[] } }).acts.data;
 }
 
-/** Expects that none of the texts is in any reply, in the log of acts or in the gateway's log. */
+/** Expects that none of the texts is in any reply, in the audit log or in the gateway's log. */
 export async function expectHidden(
   gateway: TestGateway,
   replies: string[],

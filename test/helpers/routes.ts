@@ -1,4 +1,4 @@
-/** What the tests of the HTTP side share: the error table as callers know it, a watch on the bindings, pictures. */
+/** What the tests of the HTTP side share: the error table as callers know it, recorded calls to bindings, pictures. */
 import { env } from "cloudflare:workers";
 import { parseList } from "structured-headers";
 import { expect } from "vitest";

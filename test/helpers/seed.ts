@@ -1,4 +1,4 @@
-/** Tasks in every state, made by the store's own statements, and what the table holds of them. */
+/** Tasks in every state, made by the statements of src/d1, and what the table holds of them. */
 import { env } from "cloudflare:workers";
 import { coolDown } from "../../src/d1/cron/leases.ts";
 import { type PollResult, writePolls } from "../../src/d1/tasks/due-tasks.ts";

@@ -1,4 +1,4 @@
-/** A tenant's object as a Worker reaches it, and tenants and keys in D1 for it to load. */
+/** A tenant's object as a Worker calls it, and tenants and keys in D1 for it to load. */
 import { env } from "cloudflare:workers";
 import { insertKey, type ListedKey } from "../../src/d1/tenants/keys.ts";
 import { insertTenant, type Tenant as TenantRecord } from "../../src/d1/tenants/tenants.ts";

@@ -1,7 +1,7 @@
 /**
  * A Queue in a test's hands, so that messages come when the test says, twice, late or never, and consumers run side by
  * side in virtual time. (The real one has no door for that, and delivers by the machine's clock.) It delivers at least
- * once, one message a batch, and gives up after as many tries as wrangler.toml says.
+ * once, one message a batch, and gives up after as many attempts as wrangler.toml says.
  */
 
 import { consume } from "../../src/flows/cron/consume.ts";

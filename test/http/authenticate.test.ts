@@ -135,7 +135,7 @@ describe("a key with a good check value", () => {
 
   it.each([
     ["an unknown id", () => ({ tenantId: tenant.id, keyId: "key-0000000000000000" })],
-    ["an unknown tenant", () => ({ tenantId: "nobody", keyId: tenant.keyId })],
+    ["an unknown tenant", () => ({ tenantId: "no-such", keyId: tenant.keyId })],
     ["another tenant's id", () => ({ tenantId: other.id, keyId: tenant.keyId })],
     ["another secret under a known id", () => ({ tenantId: tenant.id, keyId: tenant.keyId })],
   ])("is refused all the same with %s", async (_what, names) => {

@@ -32,7 +32,7 @@ async function main(): Promise<void> {
     prompt,
     size: "landscape_4_3",
   });
-  console.log(`· ${submitted.id} is accepted; cron looks at it until the upstream is done`);
+  console.log(`· ${submitted.id} is accepted; cron polls it until the upstream is done`);
   const task = await waitForEnd(submitted);
   if (task.error) throw new Error(`the task failed: ${task.error.code}: ${task.error.message}`);
 

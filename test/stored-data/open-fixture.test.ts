@@ -86,7 +86,7 @@ describe.each(readFixtures())("$version", (fixture) => {
     }
   });
 
-  it("answers a repeated request with the task that the first one made", async () => {
+  it("answers a replay with the task that the first one made", async () => {
     for (const { key, idempotencyKey, body, task } of made.replays) {
       const headers = { ...bearer(world.key(key).key), "idempotency-key": idempotencyKey };
       const response = await world.gateway.post("/v1/images/generations", body, headers);

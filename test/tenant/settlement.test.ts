@@ -159,7 +159,7 @@ describe("a credit", () => {
     const down = (amount: number) => credit(id, { type: "adjustment", amount, reference: `down ${amount}` });
     expect(await down(-881)).toEqual({ kind: "balance_held", available: 880 });
     // A reference that did nothing is still free.
-    expect(await down(-880)).toMatchObject({ kind: "done", repeated: false });
+    expect(await down(-880)).toMatchObject({ kind: "done", isReplay: false });
     expect(await moneyOf(id)).toEqual([120, 120, 0]);
   });
 

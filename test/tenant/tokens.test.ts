@@ -146,7 +146,7 @@ describe("a token's images", () => {
 });
 
 describe("a token", () => {
-  it("dies with the key that made it", async () => {
+  it("ends with the key that made it", async () => {
     const id = await configured();
     expect((await ask(holderOf(id))).kind).toBe("admitted");
     await configure(id, { version: 2, keys: [keyOf(), { ...browserKey, revokedMs: t0 }] });

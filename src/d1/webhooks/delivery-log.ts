@@ -1,4 +1,4 @@
-/** The outbox read as a log, and deliveries attempted again by hand. */
+/** The outbox read as a log, and deliveries that the operator or the tenant retries. */
 import type { DeliveryState } from "../../domain/webhooks.ts";
 import { deleteFailures } from "./attempts.ts";
 import { type Delivery, deliveryFromRow, storedAs, webhookEndpoint } from "./delivery-row.ts";

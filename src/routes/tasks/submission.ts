@@ -29,7 +29,7 @@ export const idempotencyHeader = {
     .meta({
       description:
         "Set by OpenAI's clients. From 1 on, and without an `Idempotency-Key`, the same body from the same secret key " +
-        "within an hour answers with the task that the first try made.",
+        "within an hour answers with the task that the first attempt made.",
     }),
 };
 

@@ -169,7 +169,7 @@ describe("a round of cron, among thousands of tasks that have ended", () => {
 });
 
 describe("the count of rows", () => {
-  it("counts every statement of a batch, and hands results through as they are", async () => {
+  it("counts every statement of a batch, and passes results through as they are", async () => {
     const { id } = await insertSubmitting();
     const calls: D1Usage[] = [];
     let timed = 0;

@@ -111,7 +111,7 @@ describe("claiming tasks to send", () => {
     expect(ids(await sends(1))).toEqual([other.id]);
   });
 
-  it("hands each task out once, to however many ask at once", async () => {
+  it("gives each task to one claimer, however many ask at once", async () => {
     const made: string[] = [];
     for (let i = 0; i < 20; i++) made.push((await (i % 2 ? insertQueued() : insertSubmitting())).id);
     const claims = await Promise.all(Array.from({ length: 12 }, () => sends(3)));
@@ -120,7 +120,7 @@ describe("claiming tasks to send", () => {
     expect(await sends(100)).toEqual([]);
   });
 
-  it("hands a task out again when its taker does not come back, and the late one has no lease left", async () => {
+  it("gives a task out again when its holder does not come back, and the late one has no lease left", async () => {
     await insertQueued();
     const [first] = await sends(1);
     const [second] = await sends(1, leaseUntilMs);
@@ -175,7 +175,7 @@ describe("claiming tasks to store", () => {
     expect(await store()).toBeUndefined();
   });
 
-  it("takes those first whose links die first", async () => {
+  it("takes those first whose links expire first", async () => {
     const made: string[] = [];
     for (const hours of [5, 1, 3]) {
       const { id } = await insertSubmitted();
@@ -210,7 +210,7 @@ describe("claiming tasks to store", () => {
     expect((await store())?.id).toBe(id);
   });
 
-  it("hands each task out once, to however many ask at once", async () => {
+  it("gives each task to one claimer, however many ask at once", async () => {
     const made: string[] = [];
     for (let i = 0; i < 12; i++) made.push((await insertStoring()).id);
     const claims = await Promise.all([
@@ -234,7 +234,7 @@ describe("claiming tasks to store", () => {
     expect(sorted(again.map(({ id }) => id))).toEqual(left);
   });
 
-  it("hands a task out again when its taker does not come back, and the late one has no lease left", async () => {
+  it("gives a task out again when its holder does not come back, and the late one has no lease left", async () => {
     await insertStoring();
     const first = await store();
     const second = await store("any", leaseUntilMs);

@@ -34,7 +34,7 @@ describe("what a round of polls found", () => {
     });
   });
 
-  it("hands a finished task over to be stored, at once and counted anew", async () => {
+  it("makes a finished task due to be stored, at once and counted anew", async () => {
     const before = await insertSubmitted();
     const poll = donePoll(before.id, { estimatedSeconds: 45 });
     await writePolls(db, [poll], nowMs);

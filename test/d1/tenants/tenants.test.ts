@@ -105,7 +105,7 @@ describe("a tenant", () => {
     expect(await updateTenant(db, "acme", change)).toEqual(changed);
     expect(await findTenant(db, "acme")).toEqual(changed);
     expect(await versionOf("acme")).toBe(2);
-    expect(await updateTenant(db, "nobody", change)).toBeUndefined();
+    expect(await updateTenant(db, "no-such", change)).toBeUndefined();
   });
 
   it("keeps what a change leaves out, also when several change it at once", async () => {
@@ -163,8 +163,8 @@ describe("a key", () => {
   });
 
   it("is not written for a tenant that does not exist", async () => {
-    expect(await changes(insertKey(db, "nobody", keyOf("key-1")))).toBe(false);
-    expect(await listKeys(db, "nobody", "", 10)).toEqual([]);
+    expect(await changes(insertKey(db, "no-such", keyOf("key-1")))).toBe(false);
+    expect(await listKeys(db, "no-such", "", 10)).toEqual([]);
   });
 
   it("is no other tenant's", async () => {
@@ -218,7 +218,7 @@ describe("the copy for a tenant's object", () => {
   });
 
   it("is none when there is no such tenant", async () => {
-    expect(await loadTenantConfig(db, "nobody", t0)).toBeUndefined();
+    expect(await loadTenantConfig(db, "no-such", t0)).toBeUndefined();
   });
 
   it("lags until the newest version was acknowledged", async () => {

@@ -1,6 +1,6 @@
 /**
  * What is more than one invocation should take goes to consumers, and whatever becomes of the messages, every poll is
- * taken once: the interleavings of `src/flows/hand-over.ts`, each with messages in the test's hands.
+ * taken once: the interleavings of `src/flows/cron/enqueue.ts`, each with messages that the test delivers.
  */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";

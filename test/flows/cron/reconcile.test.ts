@@ -1,5 +1,5 @@
 /**
- * The self-check: silent while all is sound, and each kind of damage, made by hand here, is found. A hold that
+ * Reconciliation: silent while all is sound, and each kind of damage, made here in the rows, is found. A hold that
  * leaked is settled by it, once, with an entry that says so; what is younger than five minutes is left alone.
  */
 import { runInDurableObject } from "cloudflare:test";
@@ -30,7 +30,7 @@ interface Problem {
   text: string;
 }
 
-async function audit(): Promise<{ ok: boolean; data: Problem[] }> {
+async function reconcile(): Promise<{ ok: boolean; data: Problem[] }> {
   const response = await gateway.admin("GET", "/audit");
   expect(response.status).toBe(200);
   const { ok, data } = (await response.json()) as { ok: boolean; data: Problem[] };
@@ -68,7 +68,7 @@ const setInState = (path: string, value: number) =>
 
 describe("a sound gateway", () => {
   it("has nothing to show, whatever its tasks went through", async () => {
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     const { script } = gateway.simulator.control;
     await finished(3);
     script({ on: "submit", times: 1, do: { kind: "plan", end: "failed", code: "generation_failed" } });
@@ -82,14 +82,14 @@ describe("a sound gateway", () => {
     await gateway.admin("PATCH", `/tenants/${tenant.id}`, { balance: 300 });
     const metered = await gateway.makeTenant();
     await submitTask(gateway, metered.key);
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     gateway.advance(fiveMinutes);
     await gateway.tick();
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     gateway.advance(900_000);
     await gateway.tick();
     gateway.advance(fiveMinutes);
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
   });
 });
 
@@ -109,15 +109,15 @@ describe("a picture that is not there", () => {
     );
     expect(robbed).toBeDefined();
     gateway.advance(fiveMinutes);
-    expect(await audit()).toEqual(found("picture", robbed?.id ?? id));
+    expect(await reconcile()).toEqual(found("picture", robbed?.id ?? id));
   });
 
   it("is found when it is cut short, too, and not while its task is young", async () => {
     const id = await finished();
     await env.IMAGES.put((await storedKeys())[0] ?? "", "cut");
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     gateway.advance(fiveMinutes);
-    expect(await audit()).toEqual(found("picture", id));
+    expect(await reconcile()).toEqual(found("picture", id));
   });
 });
 
@@ -127,10 +127,10 @@ describe("a hold that leaked", () => {
     const { id } = await submitTask(gateway, tenant.key, { n: 2 });
     await sql("DELETE FROM tasks WHERE id = ?", id);
     gateway.advance(fiveMinutes - 2_000);
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     expect(await moneyOf(gateway, tenant.id)).toMatchObject({ held: 60 });
     gateway.advance(2_000);
-    expect(await audit()).toEqual(found("hold", id));
+    expect(await reconcile()).toEqual(found("hold", id));
     const [release] = await ledgerOf(gateway, tenant.id);
     expect(release).toMatchObject({
       type: "release",
@@ -139,7 +139,7 @@ describe("a hold that leaked", () => {
       note: "found without a task by the audit",
     });
     expect(await moneyOf(gateway, tenant.id)).toEqual({ balance: 500, held: 0, available: 500 });
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     expect(await ledgerOf(gateway, tenant.id)).toHaveLength(3);
   });
 
@@ -149,18 +149,18 @@ describe("a hold that leaked", () => {
     await sql("UPDATE tasks SET open = 0");
     bindings.broken.clear();
     gateway.advance(fiveMinutes);
-    expect(await audit()).toEqual(found("hold", id));
+    expect(await reconcile()).toEqual(found("hold", id));
     const [charge] = await ledgerOf(gateway, tenant.id);
     expect(charge).toMatchObject({ type: "charge", amount: 90, note: "found unsettled by the audit" });
     expect(await moneyOf(gateway, tenant.id)).toEqual({ balance: 410, held: 0, available: 410 });
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
   });
 
   it("of a task that cron has yet to settle is left to cron", async () => {
     bindings.broken.add("object settle");
     await finished();
     gateway.advance(fiveMinutes);
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     bindings.broken.clear();
     await gateway.tick();
     expect(await moneyOf(gateway, tenant.id)).toMatchObject({ balance: 470, held: 0 });
@@ -171,8 +171,8 @@ describe("a hold that leaked", () => {
     const { id } = await submitTask(gateway, tenant.key);
     await sql("DELETE FROM tasks WHERE id = ?", id);
     gateway.advance(fiveMinutes);
-    const audits = await Promise.all(Array.from({ length: 5 }, audit));
-    expect(audits.filter(({ ok }) => !ok)).toHaveLength(1);
+    const replies = await Promise.all(Array.from({ length: 5 }, reconcile));
+    expect(replies.filter(({ ok }) => !ok)).toHaveLength(1);
     expect(await ledgerOf(gateway, tenant.id)).toHaveLength(3);
   });
 });
@@ -186,18 +186,18 @@ describe("a task that", () => {
       .first<{ hold: number }>();
     const end = { images: 0, refused: false, deleteReplay: false, nowMs: gateway.now() };
     expect(await stubOf(tenant.id).settle({ ...end, holdNumber: row?.hold ?? 0 })).toBe(true);
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     gateway.advance(fiveMinutes);
-    expect(await audit()).toEqual(found("task", id));
+    expect(await reconcile()).toEqual(found("task", id));
   });
 
   it("should have ended is found, five minutes later", async () => {
     slow(9_000);
     const { id } = await submitTask(gateway, tenant.key);
     gateway.advance(3_600_000 + 299_000);
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     gateway.advance(2_000);
-    expect(await audit()).toEqual(found("overdue", id, null));
+    expect(await reconcile()).toEqual(found("overdue", id, null));
   });
 });
 
@@ -212,7 +212,7 @@ describe("an account that does not add up", () => {
     slow();
     await submitTask(gateway, tenant.key, { n: 2 });
     await setInState(path, value);
-    expect(await audit()).toEqual({
+    expect(await reconcile()).toEqual({
       ok: false,
       data: [{ kind: "balance", tenant: tenant.id, subject: null, text: expect.stringMatching(text) }],
     });
@@ -223,7 +223,7 @@ describe("an account that does not add up", () => {
     await runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
       storage.sql.exec("UPDATE entries SET amount = -5");
     });
-    expect(await audit()).toMatchObject({
+    expect(await reconcile()).toMatchObject({
       ok: false,
       data: [{ kind: "balance", text: expect.stringContaining("-5") }],
     });

@@ -126,7 +126,7 @@ describe("pictures that cannot be stored", () => {
     expect(done.images).toHaveLength(2);
   });
 
-  it("are attempted until their links die, and then the task fails with nothing charged", async () => {
+  it("are attempted until their links expire, and then the task fails with nothing charged", async () => {
     const gateway = startGateway();
     const { key, id } = await readyTask(gateway);
     gateway.simulator.control.script({

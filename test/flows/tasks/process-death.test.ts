@@ -89,8 +89,8 @@ describe.each(["before", "after"] as const)("a process that dies %s call", (side
     const account = await survivor.invocation().tenant(tenant.id).summary(tenant.id, survivor.now());
     const balance = rows.length === 0 ? 1_000 : 940;
     expect(account).toMatchObject({ balance, held: 0, available: balance });
-    const audit = await survivor.admin("GET", "/audit");
-    expect(await audit.json()).toMatchObject({ ok: true, data: [] });
+    const reconciled = await survivor.admin("GET", "/audit");
+    expect(await reconciled.json()).toMatchObject({ ok: true, data: [] });
     if (rows.length === 0) {
       expect(upstreamTasks).toEqual([]);
       expect(dieAt).toBeLessThanOrEqual(2);

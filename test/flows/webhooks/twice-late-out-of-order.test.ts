@@ -32,9 +32,9 @@ const failed = reply({ status: "failed", failure: "generation_timeout" });
 
 /** Records a reply as a poller does that read the task when it was as `known`. */
 async function record(gateway: TestGateway, known: Task, seen: UpstreamTask): Promise<void> {
-  const looked = { ...known, imagesAsked: known.input.n, isRead: true };
+  const polled = { ...known, imagesAsked: known.input.n, isRead: true };
   const invocation = gateway.invocation();
-  await recordPolls(invocation, [resultOf(invocation, looked, seen)]);
+  await recordPolls(invocation, [resultOf(invocation, polled, seen)]);
 }
 
 describe("a reply of the upstream's", () => {

@@ -1,5 +1,5 @@
 /**
- * One of the gateway's own pages in a real browser, watched: the hosts that it calls, its console, the breaches of its
+ * One of the gateway's own pages in a real browser, checked: the hosts that it calls, its console, the breaches of its
  * policy, and its fitness for keyboard and screen reader.
  */
 import { setTimeout as pause } from "node:timers/promises";

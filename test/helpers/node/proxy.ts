@@ -1,6 +1,6 @@
 /**
  * A TCP proxy before the gateway that drops connections when a test says so: what a tunnel, a redeployed edge or a
- * laptop's lid does to a client that follows a stream.
+ * laptop's lid does to a client that reads a stream.
  */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 

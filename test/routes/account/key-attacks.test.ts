@@ -37,7 +37,7 @@ beforeEach(() => {
   bindings.calls.length = 0;
 });
 
-/** One of each kind, each with a 0 or 1 in its check value, which have look-alikes. */
+/** One of each kind, each with a 0 or 1 in its check value, which have similar letters. */
 async function keysOf({ id, key }: { id: string; key: string }): Promise<Keys> {
   const until = async (make: () => Promise<string>) => {
     for (;;) {
@@ -102,7 +102,7 @@ const forgeries: [string, (own: Parts, foreign: Parts) => Partial<Parts>][] = [
   ["a check value of noughts", () => ({ check: "0".repeat(26) })],
   ["its check value in upper case", ({ check }) => ({ check: check.toUpperCase() })],
   [
-    "look-alikes in its check value",
+    "similar letters in its check value",
     ({ check }) => ({ check: check.replaceAll("0", "o").replaceAll("1", "l") }),
   ],
   ["its check value twice", ({ check }) => ({ check: check + check })],
@@ -156,7 +156,7 @@ describe("a client token", () => {
     ["more images", { maxImages: 1_000 }],
     ["a later expiry", { expiresMs: 4_000_000_000_000 }],
     ["another origin", { allowedOrigins: ["https://evil.example"] }],
-    ["an end user", { endUser: "somebody" }],
+    ["an end user", { endUser: "visitor" }],
     ["another id, whose images are not counted yet", { id: "tok-00000000000000000000" }],
     ["another key", { keyId: "key-0000000000000000" }],
     ["a tenant among its claims", { tenantId: "elsewhere" }],

@@ -113,7 +113,7 @@ describe("use over all tenants", () => {
       { model: std, ...sums(4, 3, 90) },
       { model: pro, ...sums(1, 1, 75) },
     ]);
-    expect(await usage("group=tenant&tenant=nobody")).toEqual([]);
+    expect(await usage("group=tenant&tenant=no-such")).toEqual([]);
   });
 
   it("is of a period, whose days are whole ones", async () => {

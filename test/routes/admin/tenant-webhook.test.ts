@@ -189,7 +189,7 @@ describe("changing a webhook", () => {
   it("of a tenant that is not there, or not any more, is not found", async () => {
     const { id } = await tenantWith({ url: receiver.url });
     await gateway.admin("DELETE", `/tenants/${id}`);
-    for (const gone of ["nobody", id]) {
+    for (const gone of ["no-such", id]) {
       for (const webhook of [{ url: other.url }, null]) {
         await expectError(await gateway.admin("PATCH", `/tenants/${gone}`, { webhook }), "not_found");
       }

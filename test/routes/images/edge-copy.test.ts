@@ -37,10 +37,10 @@ const etag = (await bare.fetch(picture.path)).headers.get("etag") ?? "";
 beforeEach(async () => {
   await caches.default.delete(`${origin}${picture.path}`);
   await clearTasks();
-  forget();
+  clearCalls();
 });
 
-function forget(): void {
+function clearCalls(): void {
   bindings.calls.length = 0;
   bindings.broken.clear();
   kept.length = 0;
@@ -49,11 +49,11 @@ function forget(): void {
 const bytesOf = async (response: Response) => new Uint8Array(await response.arrayBuffer());
 const copyOf = (path: string) => caches.default.match(`${origin}${path}`);
 
-/** Has a copy made, and forgets what that took. */
+/** Has a copy made, and clears the calls that that took. */
 async function warm(path = picture.path): Promise<void> {
   await (await edge.fetch(path)).arrayBuffer();
   expect(kept).toEqual([`${origin}${path}`]);
-  forget();
+  clearCalls();
 }
 
 const failures: [string, () => Promise<never>][] = [
@@ -106,7 +106,7 @@ describe("a picture that is cached", () => {
 
   it("is one copy, whatever queries and headers come", async () => {
     await (await edge.fetch(`${picture.path}?download=1&x=1`)).arrayBuffer();
-    forget();
+    clearCalls();
     for (const query of ["", "?", "?x=2", "?download=1", `?${"x".repeat(500)}`, "?range=bytes"]) {
       const headers = {
         "cache-control": "no-cache, no-store",
@@ -182,11 +182,11 @@ describe("an error", () => {
 describe("erasing", () => {
   /** A finished task of two pictures that are cached. */
   async function cachedTask(gateway = edge, key = tenant.key) {
-    const { id } = await submitTask(gateway, key, { n: 2, end_user: "somebody" });
+    const { id } = await submitTask(gateway, key, { n: 2, end_user: "visitor" });
     const paths = (await finishTask(gateway, key, id)).results.map((url) => new URL(url).pathname);
     for (const path of paths) await (await gateway.fetch(path)).arrayBuffer();
     expect(kept).toHaveLength(2);
-    forget();
+    clearCalls();
     return { id, paths };
   }
   const drop = (gateway: typeof edge, path: string, key = tenant.key) =>
@@ -194,7 +194,7 @@ describe("erasing", () => {
 
   it.each([
     ["the task", (id: string) => `/v1/tasks/${id}`],
-    ["the end user", () => "/v1/end-users/somebody"],
+    ["the end user", () => "/v1/end-users/visitor"],
   ])("ends a picture at once, though it was cached: %s", async (_what, path) => {
     const { id, paths } = await cachedTask();
     expect((await drop(edge, path(id))).ok).toBe(true);
@@ -206,7 +206,7 @@ describe("erasing", () => {
     const theirs = await cachedTask(edge, other.key);
     const { id } = await cachedTask();
     await drop(edge, `/v1/tasks/${id}`);
-    forget();
+    clearCalls();
     for (const path of theirs.paths) expect((await edge.fetch(path)).status).toBe(200);
     expect(bindings.calls).toEqual([]);
   });

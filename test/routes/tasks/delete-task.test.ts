@@ -49,8 +49,8 @@ describe("deleting a task", () => {
     expect(await list.json()).toMatchObject({ data: [] });
     const usage = await gateway.fetch("/v1/usage", { headers: bearer(key) });
     expect(await usage.json()).toMatchObject({ balance: 940, days: [{ images: 2, credits: 60 }] });
-    const audit = await gateway.admin("GET", `/tenants/${tenantId}/ledger`);
-    expect(await audit.json()).toMatchObject({ data: [{ type: "charge", amount: 60 }, {}, {}] });
+    const ledger = await gateway.admin("GET", `/tenants/${tenantId}/ledger`);
+    expect(await ledger.json()).toMatchObject({ data: [{ type: "charge", amount: 60 }, {}, {}] });
   });
 
   it("is refused while it runs", async () => {
@@ -134,7 +134,7 @@ describe("deleting an end user", () => {
   it("does not say whether there is one", async () => {
     const gateway = startGateway();
     const { key } = await gateway.makeTenant();
-    expect((await drop(gateway, key, "/v1/end-users/nobody")).status).toBe(202);
+    expect((await drop(gateway, key, "/v1/end-users/no-such")).status).toBe(202);
   });
 });
 

@@ -160,12 +160,12 @@ describe("the balance that an operator sets", () => {
 
   it("is in the account even when the object is unavailable at first, and only once", async () => {
     bindings.broken.add("object");
-    const body = { id: "out-of-reach", name: "Test", balance: 70 };
+    const body = { id: "object-unavailable", name: "Test", balance: 70 };
     await expectError(await gateway.admin("POST", "/tenants", body), "unavailable");
     bindings.broken.clear();
     for (let i = 0; i < 3; i++) await gateway.tick();
-    expect(await moneyOf(gateway, "out-of-reach")).toEqual({ balance: 70, held: 0, available: 70 });
-    expect(await ledgerOf(gateway, "out-of-reach")).toHaveLength(1);
+    expect(await moneyOf(gateway, "object-unavailable")).toEqual({ balance: 70, held: 0, available: 70 });
+    expect(await ledgerOf(gateway, "object-unavailable")).toHaveLength(1);
   });
 
   it("is what it is from then on, by an adjustment", async () => {

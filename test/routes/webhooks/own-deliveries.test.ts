@@ -140,7 +140,7 @@ describe("the log of deliveries in parts", () => {
   it("can be asked for by task", async () => {
     expect(await idsOf(`?task=${tasks[1]}`)).toEqual(at(1));
     expect(await idsOf(`?task=${tasks[1]}&status=dropped`)).toEqual([]);
-    expect(await idsOf("?task=task-nobodys")).toEqual([]);
+    expect(await idsOf("?task=task-unknowns")).toEqual([]);
   });
 
   it("begins behind any cursor", async () => {

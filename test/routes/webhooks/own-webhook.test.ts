@@ -106,7 +106,7 @@ describe("a tenant's webhook", () => {
 
   it("that is removed leaves nothing that waits for the next one", async () => {
     const { key } = await gateway.makeTenant();
-    await set(key, { url: "https://nobody.example/in" });
+    await set(key, { url: "https://unused.example/in" });
     await nextSent(key);
     const states = async () => (await ownDeliveries(gateway, key)).data.map(({ status }) => status);
     expect(await states()).toEqual(["pending"]);

@@ -13,7 +13,7 @@ export async function admitWithoutRow(story: Story, scene: string, by: string): 
 /** Senders that wait, that had no reply, and that were asked to come later. */
 export async function sendSome(story: Story): Promise<void> {
   const { stand, submit, made, key, until } = story;
-  await submit("no outcome", "acme", { prompt: "no outcome", callback_url: "https://told.example/unknown" });
+  await submit("no outcome", "acme", { prompt: "no outcome", callback_url: "https://hooks.example/unknown" });
   await until("SELECT id FROM tasks WHERE state = 'submitting' AND uncertain = 1");
   const body = { model: "wan-2.7-image", prompt: "no reply", end_user: "visitor-7" };
   const idempotent = { body, headers: { "idempotency-key": "order-1002" } };
@@ -32,7 +32,7 @@ export async function sendSome(story: Story): Promise<void> {
   await until("SELECT id FROM tasks WHERE state = 'queued' AND attempts = 1");
   await submit("queued", "acme-page", { prompt: "a boat that waits" });
   await submit("queued, metered", "metered", { callback_url: "https://broken.example/queued" });
-  await submit("cancelled", "acme", { callback_url: "https://told.example/cancelled" });
+  await submit("cancelled", "acme", { callback_url: "https://hooks.example/cancelled" });
   await stand.call(key("acme").key, "POST", `/v1/tasks/${story.task("cancelled")}/cancel`);
 }
 
@@ -63,7 +63,7 @@ export async function leaveHalfDone({ stand, task, made }: Story): Promise<void>
     nowMs + 30_000,
   );
   // Found done by a tick's poll, and given back by its store lane, which had no time left.
-  await stand.sql("UPDATE tasks SET attempts = 0, due_ms = ?2 WHERE id = ?1", task("never tried"), nowMs);
+  await stand.sql("UPDATE tasks SET attempts = 0, due_ms = ?2 WHERE id = ?1", task("never attempted"), nowMs);
   // What a busy tick enqueues; one work item has been begun.
   const polls = [task("upstream works"), task("upstream waits")];
   const workItem = (name: string, tasks: string[], claimed: number, untilMs: number) =>
