@@ -15,7 +15,7 @@ const spared = [
   /^src\/tenant\/migrations\.ts$/,
   /^test\/tenant\/migrate\.test\.ts$/,
   /^test\/stored-data\/\d{4}-/,
-  /^test\/words\.test\.ts$/,
+  /^test\/(words|documents)\.test\.ts$/,
 ];
 
 interface Former {
@@ -32,7 +32,7 @@ const former: Former[] = [
     allowed: [/'nobody wants it any more'/, /"nobody wants it any more"/],
   },
   {
-    words: /\b(looked|looking) at\b|\blooks? at\b|\b(a|last|first|next|each|of|no|one) looks?\b/gi,
+    words: /\b(looked|looking) at\b|\blooks? at\b|\b(a|last|first|next|each|of|no|one) looks?\b(?!-)/gi,
     now: "poll",
   },
   { words: /\w*(lookedAt|doneLook|runningLook|ItsLook|PerLook)\w*/g, now: "poll" },
@@ -48,7 +48,7 @@ const former: Former[] = [
     words: /\b(acts|chores|pieces?)\b|\w+(Acts|Pieces?|Chores)\b|\bchores_failed\b|\bpiece_failed\b/g,
     now: "audit log, maintenance, work items",
     allowed: [
-      /acts_limit|acts_cursor|\bacts: |\.acts\b|\{ acts \}|await acts\(\)|function acts|const acts =|among acts/,
+      /acts_limit|acts_cursor|\bacts: |\.acts\b|\{ acts \}|await acts\(\)|const acts =|acts\.data/,
       /\| `(chores_failed|piece_failed)` \|$/,
     ],
   },

@@ -93,7 +93,7 @@ it("chaos loses nothing, charges nothing twice and leaves nothing behind", {
     orphanObjects: 0,
     overdue: 0,
     unnotified: 0,
-    unsound: [],
+    discrepancies: [],
   });
   expect(await openTasks()).toBe(0);
 });

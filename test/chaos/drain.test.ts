@@ -21,7 +21,7 @@ const perfect = {
   settlements: tasks,
   charged: tasks * price,
   held: 0,
-  unsound: [],
+  discrepancies: [],
   workItemsLeft: 0,
 };
 

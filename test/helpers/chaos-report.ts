@@ -36,7 +36,7 @@ export interface Report {
   /** From the upstream done to the pictures stored, of completed tasks: half of them, and the worst, in seconds. */
   storedAfter: { median: number; worst: number };
   /** Problems that reconciliation found. */
-  unsound: unknown[];
+  discrepancies: unknown[];
 }
 
 /** Deadlines are seen to by cron, which may be away for a while. */
@@ -70,7 +70,7 @@ export async function readReport(world: ChaosWorld, cronAwayMs: number): Promise
     overdue: late.length,
     unnotified: countUnnotified(world, rows),
     storedAfter: storedAfter(rows, upstream),
-    unsound: ((await (await world.sound.admin("GET", "/audit")).json()) as { data: unknown[] }).data,
+    discrepancies: ((await (await world.sound.admin("GET", "/audit")).json()) as { data: unknown[] }).data,
   };
 }
 

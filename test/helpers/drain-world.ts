@@ -29,7 +29,7 @@ export interface Drained {
   settlements: number;
   charged: number;
   held: number;
-  unsound: unknown[];
+  discrepancies: unknown[];
   messages: number;
   callsToD1: number;
   /** Work items that no consumer did. */
@@ -162,7 +162,7 @@ export async function drain(
     cursor = page.truncated ? page.cursor : undefined;
   }
   const lastMs = await count("SELECT max(finished_ms) AS n FROM tasks");
-  const audit = (await (await gateway.admin("GET", "/audit")).json()) as { data: unknown[] };
+  const reconciled = (await (await gateway.admin("GET", "/audit")).json()) as { data: unknown[] };
   return {
     seconds: (lastMs - startMs) / 1000,
     completed: await count("SELECT count(*) AS n FROM tasks WHERE state = 'completed'"),
@@ -172,7 +172,7 @@ export async function drain(
     objects,
     puts: callsTo("R2 put"),
     ...sums,
-    unsound: audit.data,
+    discrepancies: reconciled.data,
     messages: gateway.work.sent.length,
     callsToD1: callsTo("D1"),
     workItemsLeft: await count("SELECT count(*) AS n FROM work_items"),

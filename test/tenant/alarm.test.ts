@@ -52,14 +52,14 @@ const hasRow = async (task: string) =>
   (await env.DB.prepare("SELECT 1 FROM tasks WHERE id = ?1").bind(task).all()).results.length > 0;
 
 /** Makes D1 answer the alarm with an error until it is called again. */
-let outOfReach = false;
+let isUnavailable = false;
 async function toggleD1(): Promise<void> {
-  const [from, to] = outOfReach ? ["voids_away", "voids"] : ["voids", "voids_away"];
+  const [from, to] = isUnavailable ? ["voids_away", "voids"] : ["voids", "voids_away"];
   await env.DB.prepare(`ALTER TABLE ${from} RENAME TO ${to}`).run();
-  outOfReach = !outOfReach;
+  isUnavailable = !isUnavailable;
 }
 afterEach(async () => {
-  if (outOfReach) await toggleD1();
+  if (isUnavailable) await toggleD1();
 });
 
 describe("two minutes after an admission", () => {

@@ -179,8 +179,8 @@ describe("trying a delivery again", () => {
     });
     expect(await delivery(key, id)).toMatchObject({ status: "delivered", attempts: 1, last_status: 200 });
     expect(lowBalanceData(id)).toHaveLength(11);
-    const acts = (await readAuditLog(gateway)).filter(({ subject }) => subject === id);
-    expect(acts).toMatchObject([{ act: "webhook.retry", actor: keyId, details: {} }]);
+    const entries = (await readAuditLog(gateway)).filter(({ subject }) => subject === id);
+    expect(entries).toMatchObject([{ act: "webhook.retry", actor: keyId, details: {} }]);
   });
 
   it("that fails once more is attempted by the schedule, from its start", async () => {
