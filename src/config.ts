@@ -1,5 +1,5 @@
 /**
- * The only reader of environment values: vars and secrets in, a checked `Config` out. Wrangler hands vars
+ * The only reader of environment values: vars and secrets in, a checked `Config` out. Wrangler gives vars
  * over as strings, or as numbers, booleans and objects when they are written so in `wrangler.toml`; both are
  * taken. A bad value is reported by its name, never by what it holds.
  */

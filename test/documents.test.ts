@@ -13,7 +13,7 @@ const namesIn = (folder: string, ending: RegExp) =>
 
 const documents = ["README.md", "AGENTS.md", ...namesIn("docs", /\.md$/)].map((name) => {
   const text = read(name);
-  // What looks like a link or a heading in code is none.
+  // A link or a heading in a block of code is none.
   const prose = text.replaceAll(/^```.*?^```$/gms, "");
   return { name, text, prose };
 });
@@ -108,4 +108,28 @@ describe("the table of log events", () => {
     expect(events.length).toBeGreaterThan(20);
     expect(events.filter((event) => !written.has(event))).toEqual([]);
   });
+
+  it("has the former name of each event that was renamed", () => {
+    const renamed = [...table.matchAll(/^\| `(\w+)` \|.*\| `(\w+)` \|$/gm)].map(([, name, former]) => [
+      former,
+      name,
+    ]);
+    expect(Object.fromEntries(renamed)).toEqual({
+      chores_failed: "maintenance_failed",
+      not_handed_over: "not_enqueued",
+      piece_failed: "work_item_failed",
+      place_not_left: "file_hold_not_released",
+      unsound: "discrepancy",
+      not_checked: "not_reconciled",
+    });
+  });
+});
+
+it("the glossary has 25 to 35 terms, each once and in a line", () => {
+  const terms = [...proseOf("docs/glossary.md").matchAll(/^\| (?!term \||-)([^|]+) \| [^|]+ \|$/gm)].map(
+    ([, term]) => term,
+  );
+  expect(terms.length).toBeGreaterThanOrEqual(25);
+  expect(terms.length).toBeLessThanOrEqual(35);
+  expect(new Set(terms).size).toBe(terms.length);
 });

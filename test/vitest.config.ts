@@ -66,7 +66,10 @@ export default defineConfig({
         root,
         test: {
           name: "node",
-          include: ["test/{e2e,simulator}/**/*.test.ts", "test/{architecture,definitions,documents}.test.ts"],
+          include: [
+            "test/{e2e,simulator}/**/*.test.ts",
+            "test/{architecture,definitions,documents,words}.test.ts",
+          ],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           // Files share a browser and a Worker. They come after those of the other project, since a process that is

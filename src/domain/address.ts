@@ -42,7 +42,7 @@ const platformAddresses = ["168.63.129.16"];
 const ambiguous = /[\\\p{Cc}]|^\s|\s$|^https?:(?!\/\/[^/])/iu;
 
 /**
- * Checks an address before it is fetched or handed on.
+ * Checks an address before it is fetched or sent on.
  * @returns what is wrong with it, as the end of a sentence that starts with the field's name; or the parsed URL.
  */
 export function checkAddress(text: string, policy: AddressPolicy): { url: URL } | { problem: string } {
@@ -88,8 +88,8 @@ export function isPublicHost(hostname: string): boolean {
 function isPublicIpv6(text: string): boolean {
   if (!ipaddr.IPv6.isValid(text)) return false;
   const address = ipaddr.IPv6.parse(text);
-  // Only 2000::/3 is handed out as global unicast (RFC 4291); mapped, NAT64, 6to4 and Teredo forms hide an
-  // IPv4 address that nobody needs to write that way, so they are refused with the rest.
+  // Only 2000::/3 is allocated as global unicast (RFC 4291); mapped, NAT64, 6to4 and Teredo forms hide an
+  // IPv4 address in a form that no receiver needs, so they are refused as well.
   return address.range() === "unicast" && (address.parts[0] ?? 0) >> 13 === 1;
 }
 

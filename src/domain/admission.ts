@@ -1,6 +1,6 @@
 /**
  * Whether a request may go ahead, by every limit at once. Pure: counters and the clock come in, a verdict with
- * its numbers and the counters afterwards go out. Whoever keeps the counters writes them only when the request is
+ * its numbers and the counters afterwards go out. The tenant's object writes the counters only when the request is
  * admitted, so that a refusal consumes nothing of anything.
  */
 import { type Bucket, emptyBucket, takeFromBucket, windowMs } from "./rate-bucket.ts";
@@ -62,7 +62,7 @@ export interface PolicyState {
   /** Absent for what has no window: tasks in flight. */
   windowSeconds?: number;
   remaining: number;
-  /** Until the policy is as new; absent where nobody can say. */
+  /** Until the policy is as new; absent where it is not known. */
   resetSeconds?: number;
 }
 
@@ -119,7 +119,7 @@ function current(counters: UsageCounters, nowMs: number): Pick<UsageCounters, "d
 }
 
 /**
- * Weighs one task of `images` images against all limits.
+ * Checks one task of `images` images against all limits.
  * @param images Whole, at least 1.
  */
 export function checkLimits(
@@ -158,11 +158,11 @@ export function checkLimits(
   quota("images_per_month", after.month.images, untilNextMonth(nowMs));
   // This one could be refused as well.
   quota("refusals_per_day", day.refusals + 1, untilTomorrow(nowMs));
-  const weighted = ["images_per_minute", "images_per_day", "images_per_month"] as const;
-  return { refusals, neverFits: weighted.filter((name) => images > (limits[name] ?? images)), after };
+  const byImages = ["images_per_minute", "images_per_day", "images_per_month"] as const;
+  return { refusals, neverFits: byImages.filter((name) => images > (limits[name] ?? images)), after };
 }
 
-/** Weighs a request that is no task, such as an upload: it takes one of the minute's requests. */
+/** Checks a request that is no task, such as an upload: it takes one of the minute's requests. */
 export function checkRequestLimit(
   counters: UsageCounters,
   limits: Limits,
@@ -176,7 +176,7 @@ export function checkRequestLimit(
   return { refusals: [refusal], after: counters };
 }
 
-/** The state of every limit that is in force, as the RateLimit headers tell it. */
+/** The state of every limit that is in force, as the RateLimit headers say it. */
 export function policiesOf(counters: UsageCounters, limits: Limits, nowMs: number): PolicyState[] {
   const { day, month } = current(counters, nowMs);
   const rate = (name: PolicyName, bucket: Bucket, limit: number | null): PolicyState[] => {

@@ -1,5 +1,5 @@
 /**
- * Limits of uploads: files by UTC day, and bytes of all that are alive. Pure, like the limits of tasks: whoever keeps
+ * Limits of uploads: files by UTC day, and bytes of all that are alive. Pure, like the limits of tasks: the object that keeps
  * the counters writes them only when everything admits.
  */
 import { dateOf, type LimitName, type LimitRefusal, type Limits, untilTomorrow } from "./admission.ts";
@@ -27,7 +27,7 @@ export interface FileLimitCheck {
 }
 
 /**
- * Weighs one upload.
+ * Checks one upload against its limits.
  * @param freeAfterMs In how long so many bytes will have come to the end of their lives.
  */
 export function checkFileLimits(

@@ -81,7 +81,7 @@ export const ownSize = z.strictObject({
 export const endUser = z.string().max(endUserCharacters);
 
 /**
- * The fields, in the order in which the document lists them and faults are told.
+ * The fields, in the order in which the document lists them and faults are reported.
  * @param policy Where `image_urls` and `callback_url` may point to.
  */
 export function generationFields(

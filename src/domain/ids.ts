@@ -78,11 +78,11 @@ export function idBound(kind: "task" | "auditEntry" | "delivery", nowMs: number)
 /** The tenant ids that an operator may choose: 3 to 32 of a-z, 0-9 and "-". */
 export const tenantIdPattern = /^[a-z0-9-]{3,32}$/;
 
-/** What a task id looks like; anything else names no task. */
+/** The form of a task's id; any other text names no task. */
 export const taskIdPattern = /^task-[0-9a-z]{31}$/;
 
-/** What an image id looks like; anything else names no image. */
+/** The form of an image's id; any other text names no image. */
 export const imageIdPattern = /^img-[0-9a-z]{26}$/;
 
-/** What a file's id looks like; anything else names no file. */
+/** The form of a file's id; any other text names no file. */
 export const fileIdPattern = /^file-[0-9a-z]{26}$/;

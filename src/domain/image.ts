@@ -11,7 +11,7 @@ export interface ImageFacts {
 }
 
 /**
- * `cut`: the bytes end before the format's own end, as a transfer that broke off does. `complete`: they reach it.
+ * `cut`: the bytes end before the format's own end, as a transfer that broke off does. `complete`: they have it.
  * `exact`: moreover they are pictures from the first byte to the last. Bytes behind the end could be a page, an archive or a
  * script to a program that reads the file as one.
  */

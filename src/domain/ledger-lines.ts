@@ -1,4 +1,4 @@
-/** The lines of a tenant's statement. */
+/** The lines of a tenant's ledger. */
 
 export const creditTypes = ["topup", "refund", "adjustment"] as const;
 export type CreditType = (typeof creditTypes)[number];
@@ -24,7 +24,7 @@ export function lineNumber({ seq, type }: Pick<LedgerLine, "seq" | "type">): num
   return seq * 2 + (type === "release" ? 1 : 0);
 }
 
-/** What a ledger's cursor looks like; empty: from the newest line on. */
+/** The form of a ledger's cursor; empty: from the newest line on. */
 export const ledgerCursorPattern = /^\d{0,15}$/;
 
 /** The cursor of the lines before one. */

@@ -28,7 +28,7 @@ export interface CatalogEntry {
   defaultPrice: number;
   /** Enforced: a request beyond them is refused before anything is held. */
   bounds: ModelBounds;
-  /** Not enforced: the upstream does not publish them, so they are told to people and left to the upstream to check. */
+  /** Not enforced: the upstream does not publish them, so documents state them and the upstream checks them. */
   sizes: {
     generated: PixelBounds;
     edited: PixelBounds;

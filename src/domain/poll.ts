@@ -12,7 +12,7 @@ export interface UpstreamTask {
   /** 0 to 100, or null when absent or no number. */
   progress: number | null;
   estimatedSeconds: number | null;
-  /** Links of finished pictures, without repetitions, in order. */
+  /** Links of finished pictures, each once, in order. */
   links: string[];
   /** Set when failed. */
   failure: TaskFailureCode | null;

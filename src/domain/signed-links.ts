@@ -1,6 +1,6 @@
 /**
- * Signed links: one task's events, for an hour, to whoever has the link, since an `EventSource` sends no headers. A link
- * dies with the key by which it was handed out.
+ * Signed links: one task's events, for an hour, to the holder of the link, since an `EventSource` sends no headers. A link
+ * ends with the key by which it was issued.
  *
  *   <tenant>.<key>.<expiry, unix seconds>.<check>
  */
@@ -9,7 +9,7 @@ import type { Signer } from "./signing.ts";
 export interface LinkClaims {
   taskId: string;
   tenantId: string;
-  /** The key by which, or by whose token, the link was handed out. */
+  /** The key by which, or by whose token, the link was issued. */
   keyId: string;
   expiresMs: number;
 }

@@ -32,7 +32,7 @@ export class StoredDataUnreadable extends Error {
 
   /**
    * The error that a tenant's object has thrown, which loses its class on the way to a Worker.
-   * @param owner Stands for an id that the object could not tell.
+   * @param owner Stands for an id that the object does not hold.
    */
   static from(error: unknown, owner: string): StoredDataUnreadable | undefined {
     const message = error instanceof Error ? error.message : "";

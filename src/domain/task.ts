@@ -64,7 +64,7 @@ export interface Task {
   createdMs: number;
   deadlineMs: number;
   finishedMs: number | null;
-  /** Until when nobody else may take the task, or cron look at it: the end of its taker's lease, or of a back-off. */
+  /** Cron leaves the task alone until then: the end of its holder's lease, or of a back-off. */
   dueMs: number;
   /** How often it was sent upstream (submitting, queued), or attempted to be stored (storing). */
   attempts: number;
@@ -73,7 +73,7 @@ export interface Task {
   upstreamId: string | null;
   /** When the upstream took it. */
   submittedMs: number | null;
-  /** When a reader last caused a look. */
+  /** When a reader last caused a poll. */
   refreshedMs: number;
   /** Whether the upstream has said that it works on it. */
   processing: boolean;
@@ -83,7 +83,7 @@ export interface Task {
   /** When the upstream's links stop working. */
   upstreamLinksExpireMs: number | null;
   errorCode: TaskFailureCode | null;
-  /** The refusal was told to the waiting caller: the row is for the operator, in no list of the tenant's. */
+  /** The waiting caller got the refusal: the row is for the operator, in no list of the tenant's. */
   hidden: boolean;
   /** The number of its hold in the tenant's object; null for one that was admitted before there were holds. */
   holdNumber: number | null;

@@ -23,7 +23,7 @@ export interface TenantSettings {
   prepaid: boolean;
   /** Credits that the tenant started with. */
   openingBalance: number;
-  /** `balance.low` is told when what is available falls below this; null: never. */
+  /** `balance.low` is sent when what is available falls below this; null: never. */
   lowBalance: number | null;
 }
 

@@ -23,7 +23,7 @@ export async function withTimeLimit<T>(
   }
 }
 
-/** Whether an error says that a time limit was reached. */
+/** Whether an error says that a time limit has passed. */
 export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.name === "TimeoutError";
 }

@@ -1,5 +1,5 @@
 /**
- * Client tokens: what a tenant's server, or a browser key with a Turnstile answer, hands to one end user for
+ * Client tokens: what a tenant's server, or a browser key with a Turnstile answer, gives one end user for
  * minutes. A token carries all that limits it, signed, so that no database is asked for it; only the images it
  * has used are counted, by the tenant's object.
  *
@@ -13,7 +13,7 @@ export interface TokenClaims {
   /** Names the token where its images are counted. */
   id: string;
   tenantId: string;
-  /** The key that made it, and with which it dies. */
+  /** The key that made it, and with which it ends. */
   keyId: string;
   expiresMs: number;
   maxImages: number;

@@ -71,7 +71,7 @@ export const endpointBackoffsMs = [
   0,
   0,
   0,
-  ...[5, 10, 20, 40, 80, 160, 320, 600].map((rest) => rest * second),
+  ...[5, 10, 20, 40, 80, 160, 320, 600].map((seconds) => seconds * second),
 ];
 
 /** How far the log of deliveries goes back. */

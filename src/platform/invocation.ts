@@ -1,5 +1,5 @@
 /**
- * What flows and routes reach the outside through: the only clock, randomness, global fetch and bindings. A request, a
+ * All that flows and routes use of the outside: the only clock, randomness, global fetch and bindings. A request, a
  * tick, a lane and a consumer have an invocation of their own, so that what it counts and holds belongs to that one alone.
  */
 import type { Config } from "../config.ts";

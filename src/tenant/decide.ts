@@ -70,7 +70,7 @@ export type Refused =
   | { kind: "insufficient_balance"; needed: number; available: number }
   | { kind: "other_body" };
 
-/** What a tenant is told when its balance falls below the line that it is warned at. Credits. */
+/** What a `balance.low` event says. Credits. */
 export interface BalanceLow {
   balance: number;
   held: number;
@@ -78,7 +78,7 @@ export interface BalanceLow {
   lowBalance: number;
 }
 
-/** How long after an admission the alarm looks whether its task has a row. */
+/** How long after an admission the alarm checks whether its task has a row. */
 export const confirmAfterMs = 120_000;
 
 /** What a request is checks against. */
@@ -144,8 +144,8 @@ function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext
   const alarmMs = state.alarmMs === null ? nowMs + confirmAfterMs : null;
   const alarm = alarmMs === null ? {} : { alarmMs, alarmSeq: seq };
   const balanceLow = lowOf(account, settings);
-  // Told once, by the admission that crosses the line.
-  const told = state.lowBalanceNotified && lowOf(state.account, settings) !== null;
+  // Notified once, by the admission that crosses the line.
+  const notified = state.lowBalanceNotified && lowOf(state.account, settings) !== null;
   const after: TenantState = {
     ...{ ...state, ...alarm, seq, account },
     ...{ open: withHold(state.open, seq), counters: shared.after, lowBalanceNotified: balanceLow !== null },
@@ -178,7 +178,7 @@ function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext
     kind: "admitted",
     holdNumber: seq,
     price,
-    balanceLow: told ? null : balanceLow,
+    balanceLow: notified ? null : balanceLow,
     alarmMs,
     policies,
   };
@@ -215,7 +215,7 @@ function refusalOf(request: AdmitRequest, { settings, state, own, used }: Admiss
 }
 
 /**
- * The policies that a caller is told of. Browser keys and tokens, which strangers hold, learn of their own only;
+ * The policies that a caller sees. Browser keys and tokens, which strangers hold, see their own only;
  * a token's own is what is left of its images.
  */
 export function policiesFor(

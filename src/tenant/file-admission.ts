@@ -6,7 +6,7 @@
  *   1. admitFile: a hold               its own end, a quarter of an hour later; it was none of the day's files
  *   2. keepFile: the file's own bytes  the file's end, which the object knows as well as D1 and R2 do
  *
- * so nothing has to be told to the object when files expire, and what is stored is never more than what is counted.
+ * so the object needs no call when files expire, and what is stored is never more than what is counted.
  */
 import { type Caller, checkAccess, type KeyRefusal } from "../domain/access.ts";
 import {

@@ -1,6 +1,6 @@
 /**
  * Group commit: D1 takes one transaction at a time, and each call costs a round trip, so what the tenant's requests write
- * while one call is under way goes together in the next. A single request waits for nobody; sixty-four at once share
+ * while one call is under way goes together in the next. A single request does not wait; sixty-four at once share
  * a few calls instead of queueing for sixty-four.
  *
  *   request A            request B            D1
@@ -11,25 +11,25 @@
  *
  * Two or four calls at a time were slower than one, for a few requests and for many: D1 takes them one by one anyway.
  *
- * What is to be written is decided when its call is made and not before: the decisions of a call are made one after
+ * A change is decided when its call is made and not before. The decisions of a call are made one after
  * the other without anything in between, so that the object's own storage commits them together as well.
  *
- * Nothing is kept here that counts: whoever writes is told when it is written, and what an eviction leaves undone is
- * found by whoever finds it today, the alarm of the tenant's object.
+ * Nothing is kept here alone: each writer gets its reply once its change is written, and what an eviction leaves undone
+ * is found by the alarm of the tenant's object.
  */
 
 import { withTimeLimit } from "../domain/time-limit.ts";
 
 interface Waiting<Change, Done> {
   decide: () => Change | null;
-  tell: (done: Done | null) => void;
+  answer: (done: Done | null) => void;
   fail: (reason: unknown) => void;
 }
 
-/** Changes in one call: a few milliseconds of D1's time, so that nobody else's call waits long behind it. */
+/** Changes in one call: a few milliseconds of D1's time, so that other tenants' calls do not wait long behind it. */
 const mostChanges = 64;
 /**
- * Callers wait for 10 s at the most, and what is made after they have left would be made behind their backs: so long for
+ * Callers wait for 10 s at the most, and what is made after they have left is made without their knowledge: so long for
  * another's call, and so long for their own.
  */
 const patienceMs = 2_000;
@@ -39,10 +39,10 @@ export class GroupCommit<Change, Done> {
   readonly #commit: (changes: Change[]) => Promise<Done[]>;
   #waiting: Waiting<Change, Done>[] = [];
   #run: Promise<void> | undefined;
-  /** The call under way has taken longer than anybody waits for another's. */
+  /** The call under way has taken longer than `patienceMs`: those that wait for it are refused. */
   #isSlow: boolean;
 
-  /** @param commit Makes changes in one transaction, and tells of each what came of it, in order. */
+  /** @param commit Makes changes in one transaction, and returns the outcome of each, in order. */
   constructor(commit: (changes: Change[]) => Promise<Done[]>) {
     this.#commit = commit;
     this.#isSlow = false;
@@ -56,8 +56,8 @@ export class GroupCommit<Change, Done> {
    */
   write(decide: () => Change | null): Promise<Done | null> {
     if (this.#isSlow) return Promise.resolve(null);
-    return new Promise((tell, fail) => {
-      this.#waiting.push({ decide, tell, fail });
+    return new Promise((answer, fail) => {
+      this.#waiting.push({ decide, answer, fail });
       this.#run ??= this.#commitAll();
     });
   }
@@ -78,9 +78,9 @@ export class GroupCommit<Change, Done> {
       const done = await withTimeLimit(callTimeoutMs, () =>
         this.#commit(decided.map(({ change }) => change)),
       );
-      for (const [index, { tell }] of decided.entries()) tell(done[index] ?? null);
+      for (const [index, { answer }] of decided.entries()) answer(done[index] ?? null);
     } catch {
-      for (const { tell } of decided) tell(null);
+      for (const { answer } of decided) answer(null);
       this.#giveUpWaiting();
     } finally {
       clearTimeout(patience);
@@ -88,18 +88,18 @@ export class GroupCommit<Change, Done> {
     }
   }
 
-  /** D1 is out of reach: those that wait would be late, so they are given up before anything is decided. */
+  /** D1 is unavailable: those that wait would be late, so they are given up before anything is decided. */
   #giveUpWaiting(): void {
-    for (const { tell } of this.#waiting.splice(0)) tell(null);
+    for (const { answer } of this.#waiting.splice(0)) answer(null);
   }
 }
 
 /** What one request wants changed; nothing for one that was refused, or whose decision failed. */
-function decideOn<Change, Done>({ decide, tell, fail }: Waiting<Change, Done>) {
+function decideOn<Change, Done>({ decide, answer, fail }: Waiting<Change, Done>) {
   try {
     const change = decide();
-    if (change !== null) return [{ change, tell }];
-    tell(null);
+    if (change !== null) return [{ change, answer }];
+    answer(null);
   } catch (error) {
     fail(error);
   }

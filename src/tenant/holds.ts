@@ -100,7 +100,7 @@ export function openHolds(
   );
 }
 
-/** Holds whose end no entry tells of, in order: the same ones, whatever the state says. Reads the whole ledger. */
+/** Holds without an entry of their end, in order, independent of what the state says. Reads the whole ledger. */
 export function holdsWithoutEnd(sql: SqlStorage): FoundHold[] {
   return selectHolds(
     sql,
@@ -115,11 +115,11 @@ export function findReplays(sql: SqlStorage, replay: string, sinceMs: number): F
 
 /** Workers' clocks differ by less: so much older than a hold's own time may be what stands before it. */
 const clocksDifferMs = 60_000;
-/** Holds that are looked through one by one, rather than halved again. */
+/** Holds that are compared one by one, rather than halved again. */
 const fewHolds = 200;
 
 /** Holds without an idempotency key, of a body that was sent with a key, made after `sinceMs`, newest first. */
-export function findRepeatedBodies(
+export function findRetriedBodies(
   sql: SqlStorage,
   keyId: string,
   fingerprint: string,

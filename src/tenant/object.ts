@@ -1,12 +1,12 @@
 /**
  * The tenant's object: the one place where it is decided whether a tenant's request may go ahead, and the one
- * that keeps its money. Calls reach it one after the other and each decides in one transaction, so that
+ * that keeps its money. It takes calls one after the other and each decides in one transaction, so that
  * parallel requests cannot overrun a limit; whatever counts is in its SQLite, so that an eviction neither
- * forgets nor repeats anything.
+ * loses nor repeats anything.
  *
  * Refusals are values: a thrown error loses its shape between object and Worker.
  *
- * An admission whose Worker died before it wrote the task's row leaves a hold that nobody would ever settle:
+ * An admission whose Worker died before it wrote the task's row leaves a hold that no sender or cron would settle:
  *
  *   Worker                                   the object's alarm, two minutes later
  *   1. admit: the hold
@@ -14,7 +14,7 @@
  *                                            3. asks D1 for a row; writes a void one where there is none
  *                                            4. a void one went in: releases the hold
  *   5. writes the row: the void one is
- *      there, so it calls nobody: 503
+ *      there, so nothing is sent: 503
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Submitted } from "../d1/tasks/tasks.ts";
@@ -251,7 +251,7 @@ export class Tenant extends DurableObject<Env> {
         }
       });
     } catch {
-      // D1 is out of reach: the same holds again, at the next alarm.
+      // D1 is unavailable: the same holds again, at the next alarm.
       confirmed = confirmedSeq;
     }
     const state = readState(sql);
@@ -262,7 +262,7 @@ export class Tenant extends DurableObject<Env> {
       // By the latest admission: a late alarm must not cut its two minutes short.
       alarmMs: last ? Math.max(nowMs, last.atMs) + confirmAfterMs : null,
     };
-    // A task that never came to be has told nobody that the balance is low.
+    // A task without a row has sent no `balance.low`: its event went into D1 with the row.
     writeState(sql, { ...state, ...next, ...(released > 0 && { lowBalanceNotified: false }) });
     if (next.alarmMs !== null) await this.#storage.setAlarm(next.alarmMs);
   }

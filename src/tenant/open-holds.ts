@@ -1,7 +1,7 @@
 /**
  * Which holds have not ended, as ranges of their numbers, in order: [[3, 7], [9, 9]]. The state carries them, so that a hold is
- * ended by the row that tells of its end and the hold's own row is never written again; as ranges, since a crowd that
- * waits came one after the other.
+ * ended by the entry of its end and the hold's own row is never written again. They are ranges, since tasks that wait
+ * were admitted one after the other.
  */
 
 import { type Decode, list, whole } from "../domain/stored.ts";

@@ -1,16 +1,16 @@
 /**
  * Requests that come twice. With an `Idempotency-Key` the same key means the same task for 24 hours. Without
- * one, an SDK that retries says so (`X-Stainless-Retry-Count`), and its retry gets the task that its first try
+ * one, an SDK that retries says so (`X-Stainless-Retry-Count`), and its retry gets the task that its first attempt
  * made:
  *
- *   try 1 of A: made task 1, its reply is lost        try 1 of B, the same body: made task 2, its reply is lost
- *   try 2 of A: gets task 2, which is marked          try 2 of B: gets task 1, since task 2 was given away
+ *   attempt 1 of A: made task 1, its reply is lost    attempt 1 of B, the same body: made task 2, its reply is lost
+ *   attempt 2 of A: gets task 2, which is marked      attempt 2 of B: gets task 1, since task 2 is taken
  *
  * Which of two equal requests gets which of two equal tasks does not matter; that neither makes a third does.
  */
 
 import type { Caller } from "../domain/access.ts";
-import { type FoundHold, findRepeatedBodies, findReplays, markAnswered } from "./holds.ts";
+import { type FoundHold, findRetriedBodies, findReplays, markAnswered } from "./holds.ts";
 
 export const idempotencyLifeMs = 24 * 3_600_000;
 export const retryLifeMs = 60 * 60_000;
@@ -24,7 +24,7 @@ export type Replay = {
   | {
       /** The caller sent an idempotency key. */
       by: "key";
-      /** What is looked for: names the caller's key or token as well. */
+      /** The key of the search: it names the caller's key or token as well. */
       value: string;
     }
   /** The body itself, of a secret key's request. */
@@ -49,7 +49,7 @@ export function findReplay(
   }
   if (replay.retries === 0) return { kind: "new" };
   const sinceMs = nowMs - retryLifeMs;
-  const holds = findRepeatedBodies(sql, keyId, replay.fingerprint, sinceMs);
+  const holds = findRetriedBodies(sql, keyId, replay.fingerprint, sinceMs);
   const hold = holds.find(({ answered }) => answered < replay.retries) ?? holds[0];
   if (!hold) return { kind: "new" };
   markAnswered(sql, hold.seq, replay.retries);

@@ -18,7 +18,7 @@ export interface Settlement {
   images: number;
   /** The upstream refused the content. */
   refused: boolean;
-  /** The caller was told that there is no task: its idempotency key is free again. */
+  /** The caller got a refusal and there is no task: its idempotency key is free again. */
   deleteReplay: boolean;
   /** Why, when it did not go the usual way. */
   note?: string;
@@ -26,7 +26,7 @@ export interface Settlement {
 }
 
 export type CreditResult =
-  | { kind: "done"; line: LedgerLine; repeated: boolean }
+  | { kind: "done"; line: LedgerLine; isReplay: boolean }
   /** The account would have less than it holds. */
   | { kind: "balance_held"; available: number }
   /** The reference was used for something else. */
@@ -53,13 +53,13 @@ export function openAccount(sql: SqlStorage, openingBalance: number, nowMs: numb
  */
 export function settleHold(
   sql: SqlStorage,
-  { holdNumber: seq, images, refused, deleteReplay: forget, note = null, nowMs }: NotedSettlement,
+  { holdNumber: seq, images, refused, deleteReplay: isReplayDeleted, note = null, nowMs }: NotedSettlement,
 ): boolean {
   const state = readState(sql);
   const open = withoutHold(state.open, seq);
   const hold = open && findHold(sql, seq);
   if (!hold) return false;
-  if (forget) deleteReplay(sql, seq);
+  if (isReplayDeleted) deleteReplay(sql, seq);
   const { charged, released, unmade } = chargeOf(hold, images);
   const ended = { date: hold.date, unmade, refused };
   const keyCounters = readKeyCounters(sql, hold.keyId);
@@ -68,7 +68,7 @@ export function settleHold(
   const account = settle(state.account, priceOf(hold), charged);
   const entry = { type: "settle" as const, taskId: hold.taskId, amount: charged, released };
   const after = { ...state, open, account, counters: afterTask(state.counters, ended, nowMs) };
-  enterEntry(sql, after, { ...entry, reference: null, note }, nowMs);
+  appendEntry(sql, after, { ...entry, reference: null, note }, nowMs);
   return true;
 }
 
@@ -79,18 +79,18 @@ export function creditAccount(sql: SqlStorage, wanted: Credit, nowMs: number): C
   const earlier = findCredit(sql, wanted.reference);
   if (earlier) {
     if (earlier.type !== wanted.type || earlier.amount !== wanted.amount) return { kind: "reference_taken" };
-    return { kind: "done", line: { ...earlier, type: wanted.type }, repeated: true };
+    return { kind: "done", line: { ...earlier, type: wanted.type }, isReplay: true };
   }
   const state = readState(sql);
   const account = credit(state.account, wanted.amount, settings.prepaid);
   if (!account) return { kind: "balance_held", available: availableOf(state.account) };
   const entry = { ...wanted, taskId: null, released: 0 };
-  const { type: _type, ...line } = enterEntry(sql, { ...state, account }, entry, nowMs);
-  return { kind: "done", line: { ...line, type: wanted.type }, repeated: false };
+  const { type: _type, ...line } = appendEntry(sql, { ...state, account }, entry, nowMs);
+  return { kind: "done", line: { ...line, type: wanted.type }, isReplay: false };
 }
 
 /** Writes an entry with the state that it leads to, numbered from one sequence. */
-function enterEntry(sql: SqlStorage, state: TenantState, entry: NewEntry, nowMs: number) {
+function appendEntry(sql: SqlStorage, state: TenantState, entry: NewEntry, nowMs: number) {
   const seq = state.seq + 1;
   const { account } = state;
   const written = { ...entry, seq, atMs: nowMs, balance: balanceOf(account), held: account.held };

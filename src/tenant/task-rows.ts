@@ -14,7 +14,7 @@ import type { AdmitDecision, AdmitRequest, BalanceLow } from "./decide.ts";
 /** What is written of an admitted task, beside what the request and the decision say of it. */
 export interface RowWanted {
   task: Omit<NewTask, "id" | "model" | "priceCredits" | "holdNumber">;
-  /** Of the delivery that tells of a low balance, should there be one. */
+  /** The id of the delivery of `balance.low`, should there be one. */
   lowId: string;
 }
 
@@ -34,7 +34,7 @@ export type BeginDecision =
 
 /** What one request has to write. */
 export type Change =
-  /** A new task, and what its admission has to tell. */
+  /** A new task, and what its admission writes beside it. */
   { kind: "begin"; task: NewTask; low: Low | null } | { kind: "submitted"; task: Submitted & { id: string } };
 
 type Low = Parameters<typeof insertBalanceLow>[1] & { atMs: number };
@@ -67,7 +67,7 @@ function lowBalanceData({ balance, held, available, lowBalance }: BalanceLow) {
   return { object: "balance", balance, held, available, low_balance: lowBalance };
 }
 
-/** Makes changes in one transaction, and tells of each what came of it, in order. @throws when D1 is out of reach. */
+/** Makes changes in one transaction, and returns the outcome of each, in order. @throws when D1 is unavailable. */
 export async function commitChanges(db: D1Database, changes: Change[]): Promise<Changed[]> {
   const begun = changes.filter((change) => change.kind === "begin");
   const submitted = changes.filter((change) => change.kind === "submitted").map(({ task }) => task);
@@ -106,7 +106,7 @@ function partsOf(tasks: NewTask[]): NewTask[][] {
   return parts;
 }
 
-/** What D1 did for each of those who came together, which their log lines tell. */
+/** The share of D1's rows and time that each request of a call has in its log line. */
 function shareOf(results: D1Result[], count: number): D1Spent {
   const cost = { rowsRead: 0, rowsWritten: 0, ms: 0 };
   for (const { meta } of results) {

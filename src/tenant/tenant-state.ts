@@ -20,7 +20,7 @@ export interface TenantState {
   alarmMs: number | null;
   /** Holds up to here have a row in D1, or were released for want of one. */
   confirmedSeq: number;
-  /** Up to here the alarm will look. */
+  /** The highest hold that the alarm will check. */
   alarmSeq: number;
   /** Holds that have not ended. */
   open: OpenHolds;

@@ -1,6 +1,6 @@
 /**
  * The upstream's replies, parsed as tolerantly as its documents are thin: only what the gateway needs is
- * looked at, and a field of another type counts as absent.
+ * read, and a field of another type counts as absent.
  */
 import * as z from "zod";
 import type { UpstreamTask } from "../domain/poll.ts";

@@ -9,8 +9,8 @@ import { type Bill, billOf } from "./bill.ts";
 import { type Budget, budgetsOf } from "./budgets.ts";
 import { cases } from "./cases.ts";
 import { type Compared, compare } from "./compare.ts";
-import { type Ground, prepare } from "./ground.ts";
 import { type Life, measureLife, startCountedStage } from "./life.ts";
+import { type Prepared, prepare } from "./prepare.ts";
 import { billTable, budgetTable, comparedTable, roundTable, showCount } from "./report.ts";
 import { addFinished, measureRound, type Round } from "./round.ts";
 import { root, type Stage, startStage } from "./stage.ts";
@@ -25,13 +25,13 @@ function setting(name: string, usual: number, least: number): number {
 
 const effort = { rounds: setting("BENCH_ROUNDS", 3, 1), seconds: setting("BENCH_SECONDS", 3, 1) };
 const finishedTasks = setting("BENCH_FINISHED", 1_000_000, 1);
-/** Only the cases whose names hold this, for who looks for something. */
+/** Only the cases whose names hold this, for a quick run. */
 const only = process.env.BENCH_ONLY ?? "";
 const rowsPerDue = 3;
 const mostGzipBytes = 150_000;
 
-async function compareAll(ground: Ground): Promise<Compared[]> {
-  const all = cases(ground);
+async function compareAll(prepared: Prepared): Promise<Compared[]> {
+  const all = cases(prepared);
   const wanted = all.filter(({ name }) => name.includes(only));
   if (wanted.length === 0)
     throw new Error(`BENCH_ONLY: must be part of one of ${all.map(({ name }) => `"${name}"`).join(", ")}`);
@@ -44,20 +44,20 @@ async function compareAll(ground: Ground): Promise<Compared[]> {
   );
   const compared: Compared[] = [];
   for (const one of wanted) {
-    compared.push(...(await compare(one, ground, effort, () => bar.increment({ name: one.name }))));
+    compared.push(...(await compare(one, prepared, effort, () => bar.increment({ name: one.name }))));
   }
   bar.stop();
   return compared;
 }
 
-async function measureRounds(stage: Stage, ground: Ground): Promise<Round[]> {
+async function measureRounds(stage: Stage, prepared: Prepared): Promise<Round[]> {
   const due = 1_000;
-  const small = await measureRound(stage, ground, due, 0);
+  const small = await measureRound(stage, prepared, due, 0);
   const bar = new SingleBar({ format: "  {bar} {value}/{total} finished tasks" }, Presets.shades_classic);
   bar.start(finishedTasks, 0);
-  await addFinished(stage, ground, finishedTasks, (done) => bar.update(done));
+  await addFinished(stage, prepared, finishedTasks, (done) => bar.update(done));
   bar.stop();
-  return [small, await measureRound(stage, ground, due, finishedTasks)];
+  return [small, await measureRound(stage, prepared, due, finishedTasks)];
 }
 
 /** Everything that takes time, against bare Workers on one stage. */
@@ -65,12 +65,12 @@ async function measureTimes(folder: string): Promise<{ compared: Compared[]; rou
   console.log("· starting the gateway beside bare Workers");
   const stage = await startStage(folder, readFileSync(join(root, ".wrangler", "build", "index.js"), "utf8"));
   console.log("· making tenants, keys and pictures");
-  const ground = await prepare(stage, effort.rounds + 1);
+  const prepared = await prepare(stage, effort.rounds + 1);
   console.log("· measuring in turns");
-  const compared = await compareAll(ground);
+  const compared = await compareAll(prepared);
   console.log(comparedTable(compared));
   console.log("· rounds of cron over 1,000 due tasks");
-  const rounds = await measureRounds(stage, ground);
+  const rounds = await measureRounds(stage, prepared);
   await stage.miniflare.dispose();
   return { compared, rounds };
 }

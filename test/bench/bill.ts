@@ -1,9 +1,9 @@
 /**
  * What a million tasks cost at Cloudflare's list prices, storage of bytes apart and nothing that a plan includes taken off.
  *
- * The task that is billed asks for one image, takes half a minute and no idempotency key, and is told of to no webhook. Its
+ * The task that is billed asks for one image, takes half a minute and no idempotency key, and has no webhook. Its
  * caller submits it, waits for as long as the reply estimates, reads it then, and its picture is fetched once, from R2. What
- * each further read costs is a figure of its own, and so is one of a task that still runs, which has it looked at.
+ * each further read costs is a figure of its own, and so is one of a task that still runs, which has it polled.
  * A million of them come evenly in a month, 23 a minute, of one tenant; of what cron and the object's alarm do by the minute
  * each task bears its share. What cron costs with nothing to do is a figure of its own too.
  *
@@ -32,9 +32,9 @@ const prices = {
 export const assumptions = {
   /** All of workerd, the storage that it simulates included, spends 4 to 8 ms on one here. */
   cpuMsPerRequest: 3,
-  /** Of cron: one round, and what it does for each task that it looks at. */
+  /** Of cron: one round, and what it does for each task that it polls. */
   cpuMsPerRound: 1,
-  cpuMsPerLook: 0.5,
+  cpuMsPerPoll: 0.5,
   /** Storing a picture: hashing and checking a megabyte. */
   cpuMsPerPicture: 5,
   /** Each call waits for D1 at the most, and an object has an eighth of a gigabyte. */
@@ -47,7 +47,7 @@ const operationsPerMessage = 3;
 /** Minutes between two alarms of an object. */
 const alarmMinutes = 2;
 /** One every three seconds, for half a minute. */
-const looksATask = 10;
+const pollsPerTask = 10;
 
 export interface BillLine {
   what: string;
@@ -59,11 +59,11 @@ export interface BillLine {
 export interface Bill {
   lines: BillLine[];
   dollars: number;
-  /** A million reads of tasks that still run, each at a time at which the reader has the task looked at. */
+  /** A million reads of tasks that still run, each at a time at which the reader has the task polled. */
   runningReadsDollars: number;
   /** A million further reads of tasks that have ended. */
   finishedReadsDollars: number;
-  /** What cron costs in a month in which nobody asks for anything, dollars. */
+  /** What cron costs in a month without requests, dollars. */
   idleMonthDollars: number;
 }
 
@@ -83,14 +83,14 @@ export function billOf(life: Life, tasksPerMinute: number = tasksAMinute): Bill 
     d1RowsWritten: life.unchangedTick.d1RowsWritten / 2,
     logLines: life.idleMinute.logLines + life.roundsAMinute,
   };
-  const look = life.busyRound.d1RowsRead / life.dueTasks;
+  const poll = life.busyRound.d1RowsRead / life.dueTasks;
   const total = sumOf(own, [cron, minute], [life.alarm, minute / alarmMinutes]);
-  const counts = { ...total, d1RowsRead: total.d1RowsRead + look * looksATask };
-  const { cpuMsPerRequest, cpuMsPerRound, cpuMsPerLook, cpuMsPerPicture } = assumptions;
+  const counts = { ...total, d1RowsRead: total.d1RowsRead + poll * pollsPerTask };
+  const { cpuMsPerRequest, cpuMsPerRound, cpuMsPerPoll, cpuMsPerPicture } = assumptions;
   const cpuMs =
     own.requests * cpuMsPerRequest +
     life.roundsAMinute * minute * cpuMsPerRound +
-    looksATask * cpuMsPerLook +
+    pollsPerTask * cpuMsPerPoll +
     cpuMsPerPicture;
   const lines = linesOf({ ...counts, objectCalls: counts.objectCalls + minute / alarmMinutes }, cpuMs);
   return {

@@ -1,6 +1,7 @@
 /** What is measured against what. Targets are ratios of the two, in the same run. */
-import { type Ground, imagesFor } from "./ground.ts";
+
 import type { Load, Measured } from "./load.ts";
+import { imagesFor, type Prepared } from "./prepare.ts";
 
 /** Of a ratio. */
 export type Target = { atLeast: number } | { atMost: number };
@@ -29,13 +30,13 @@ const unhurried = 16;
 const body = JSON.stringify({ model: "wan-2.7-image", prompt: "a lighthouse at dusk, seen from the sea" });
 const json = { "content-type": "application/json" };
 
-export function cases(ground: Ground): Comparison[] {
+export function cases(prepared: Prepared): Comparison[] {
   return [
-    ...submissions(ground),
-    ...reads(ground),
-    ...pictures(ground),
-    ...refusals(ground),
-    admissions(ground),
+    ...submissions(prepared),
+    ...reads(prepared),
+    ...pictures(prepared),
+    ...refusals(prepared),
+    admissions(prepared),
   ];
 }
 
@@ -49,7 +50,7 @@ function get(url: string, headers: Record<string, string> = {}, connections = sa
   return { url, headers, connections, status: 200 };
 }
 
-function submissions({ gatewayUrl, bareUrl, key }: Ground): Comparison[] {
+function submissions({ gatewayUrl, bareUrl, key }: Prepared): Comparison[] {
   const path = "/v1/images/generations";
   const submit = (connections: number) => () => post(gatewayUrl + path, connections, bearer(key));
   const passThrough = (connections: number) => () => post(bareUrl + path, connections);
@@ -83,7 +84,7 @@ function submissions({ gatewayUrl, bareUrl, key }: Ground): Comparison[] {
   ];
 }
 
-function reads({ gatewayUrl, bareUrl, key, row, runningTask, finishedTask }: Ground): Comparison[] {
+function reads({ gatewayUrl, bareUrl, key, row, runningTask, finishedTask }: Prepared): Comparison[] {
   const bareRead = { name: "a bare D1 read", load: () => get(`${bareUrl}/rows/${row}`) };
   return [
     ["running", runningTask],
@@ -96,7 +97,7 @@ function reads({ gatewayUrl, bareUrl, key, row, runningTask, finishedTask }: Gro
   }));
 }
 
-function pictures({ gatewayUrl, bareUrl, images }: Ground): Comparison[] {
+function pictures({ gatewayUrl, bareUrl, images }: Prepared): Comparison[] {
   const some = 8;
   const each = (paths: string[]) => ({ requests: paths.map((path) => ({ path })), amount: paths.length });
   const targets = { perSecond: { atLeast: 0.8 } };
@@ -131,7 +132,7 @@ function pictures({ gatewayUrl, bareUrl, images }: Ground): Comparison[] {
   ];
 }
 
-function refusals({ gatewayUrl, bareUrl, forgedKey, limitedKey }: Ground): Comparison[] {
+function refusals({ gatewayUrl, bareUrl, forgedKey, limitedKey }: Prepared): Comparison[] {
   const empty = { name: "an empty route", load: () => get(`${bareUrl}/empty`) };
   const logged = { name: "one that logs a line", load: () => get(`${bareUrl}/logged`) };
   return [
@@ -154,8 +155,8 @@ function refusals({ gatewayUrl, bareUrl, forgedKey, limitedKey }: Ground): Compa
 }
 
 /** The tenant's object alone, asked by a bare Worker. */
-function admissions({ bareUrl, admissions: all }: Ground): Comparison {
-  const admit = (requests: Ground["admissions"]) => () => ({ ...post(bareUrl), requests });
+function admissions({ bareUrl, admissions: all }: Prepared): Comparison {
+  const admit = (requests: Prepared["admissions"]) => () => ({ ...post(bareUrl), requests });
   return {
     name: "admit for one tenant",
     measures: ["perSecond"],

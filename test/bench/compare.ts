@@ -1,7 +1,7 @@
 /** One comparison: the gateway and what it is measured against, in turns, so that a machine that slows down slows all. */
 import type { Comparison, Measure, Reference, Target } from "./cases.ts";
-import type { Ground } from "./ground.ts";
 import { type Measured, median, run } from "./load.ts";
+import type { Prepared } from "./prepare.ts";
 
 /** How long and how often each is measured. */
 export interface Effort {
@@ -17,14 +17,14 @@ export interface Compared {
   references: { name: string; value: number; ratio: number; target?: Target; met?: boolean }[];
 }
 
-/** The ratio is the median of those of the rounds. @param step Told after each run. */
+/** The ratio is the median of those of the rounds. @param step Called after each run. */
 export async function compare(
   one: Comparison,
-  ground: Ground,
+  prepared: Prepared,
   { rounds, seconds }: Effort,
   step: () => void,
 ): Promise<Compared[]> {
-  await fetch(`${ground.upstreamUrl}/_pause/${one.upstreamMs ?? 0}`, { method: "POST" });
+  await fetch(`${prepared.upstreamUrl}/_pause/${one.upstreamMs ?? 0}`, { method: "POST" });
   const loads = [one.gateway, ...one.references.map(({ load }) => load)];
   const measured = loads.map(() => [] as Measured[]);
   for (let round = 0; round <= rounds; round++) {

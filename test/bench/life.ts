@@ -24,13 +24,13 @@ export interface Life {
   /** One whole tick of a minute with no open task, rounds every 2 s. */
   idleMinute: Counts;
   roundsAMinute: number;
-  /** Cron's share of a task that runs: nothing, but for being looked at. */
+  /** Cron's share of a task that runs: nothing, but for being polled. */
   unchangedTick: Counts;
   /** Beyond an unchanged tick: that the upstream works at the task was found and written. */
   started: Counts;
   /** Beyond an unchanged tick: the task was found done, and was stored, ended, settled and closed. */
   finished: Counts;
-  /** From submit to settled, nobody reading: what of it is the task's own. */
+  /** From submit to settled, without readers: what of it is the task's own. */
   whole: Counts;
   /** One round among `dueTasks`, beyond an idle one. */
   busyRound: Counts;
@@ -197,7 +197,7 @@ async function liveThrough(doors: Doors, keys: string[]): Promise<void> {
   await doors.say("pending", 0);
 }
 
-/** Moves the clock to the start of a minute in which cron audits nobody: that is one in ten. */
+/** Moves the clock to the start of a minute in which cron reconciles no tenant: nine of ten are. */
 async function alignMinute({ advance }: Doors): Promise<void> {
   const nowMs = await advance(0);
   const minute = Math.floor(nowMs / 60_000) + 1;

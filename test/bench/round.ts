@@ -1,8 +1,8 @@
 /**
  * A round of cron over many due tasks, in a small table and in a large one: what it reads must not grow with the table. It
- * takes as many looks as one invocation should, and hands over the others.
+ * makes as many polls as one invocation should, and enqueues the others.
  */
-import type { Ground } from "./ground.ts";
+import type { Prepared } from "./prepare.ts";
 import type { Stage } from "./stage.ts";
 
 export interface Round {
@@ -17,10 +17,10 @@ const step = 100_000;
 const copied =
   "tenant_id, key_id, request_id, origin, state, model, input, metadata, price_credits, images, progress, processing, version, attempts";
 
-/** Adds tasks that have ended, some of each minute. @param onStep Told how many there are so far. */
+/** Adds tasks that have ended, some of each minute. @param onStep Called with how many there are so far. */
 export async function addFinished(
   { miniflare }: Stage,
-  { finishedTask }: Ground,
+  { finishedTask }: Prepared,
   count: number,
   onStep: (done: number) => void,
 ): Promise<void> {
@@ -41,13 +41,13 @@ export async function addFinished(
 /** Runs one round over so many due tasks, which are gone afterwards. */
 export async function measureRound(
   stage: Stage,
-  { runningTask }: Ground,
+  { runningTask }: Prepared,
   due: number,
   finished: number,
 ): Promise<Round> {
   const db = await stage.miniflare.getD1Database("DB", "gateway");
   await db.prepare("UPDATE tasks SET open = 0 WHERE open = 1").run();
-  // Nobody takes what a round before has handed over: here is no consumer.
+  // There is no consumer here: what a round before has enqueued stays.
   await db.prepare("DELETE FROM work_items").run();
   const nowMs = Date.now();
   await db

@@ -1,7 +1,7 @@
 /**
- * The built Worker on workerd, reached through sockets of its own, beside bare Workers in the same process and one
+ * The built Worker on workerd, called through sockets of its own, beside bare Workers in the same process and one
  * upstream for all of them. It runs in a process apart from the one that makes the load, and reads what the Workers log,
- * as somebody must.
+ * as a caller must.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -48,7 +48,7 @@ export async function startStage(folder: string, gateway: string): Promise<Stage
   const shared = { compatibilityDate, modules: true as const, outboundService: "upstream" };
   const options = {
     handleStructuredLogs: ({ message }: { message: string }) => {
-      // Reading them costs; only what somebody listens for is looked into.
+      // Reading them costs; only what has a listener is read.
       for (const [event, lines] of heard) {
         if (message.startsWith(`{"event":"${event}"`))
           lines.push(JSON.parse(message) as Record<string, unknown>);

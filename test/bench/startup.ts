@@ -1,5 +1,5 @@
 /**
- * What the built Worker weighs and what its start costs. A start is the time from handing the script to a workerd of its
+ * The size of the built Worker and the cost of its start. A start is the time from giving the script to a workerd of its
  * own until that answers `/healthz`; most of it is workerd's, so the same of an empty Worker with the same bindings is
  * taken off. The two start by turns, so that a machine that slows down slows both, and the fastest start of each counts:
  * whatever else goes on only ever adds to a start, and medians of processes that begin say more of that than of the Worker.

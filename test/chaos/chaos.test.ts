@@ -1,7 +1,7 @@
 /**
  * Everything at once, for as many tasks as asked for: every scripted behaviour of the upstream, faults at every call
  * to a binding, evictions, doubled ticks, cron away for an hour. Then the faults end, cron goes on, and every task
- * that was accepted has ended, with the right money, one upstream task and no object too many, and its tenant told.
+ * that was accepted has ended, with the right money, one upstream task and no object too many, and its tenant notified.
  *
  * `CHAOS_TASKS` and `CHAOS_SEED` choose size and seed. The same seed has callers do the same and draws the same faults;
  * which call they hit depends on the order in which parallel calls come, as it would anywhere.
@@ -92,8 +92,8 @@ it("chaos loses nothing, charges nothing twice and leaves nothing behind", {
     drift: 0,
     orphanObjects: 0,
     overdue: 0,
-    untold: 0,
-    unsound: [],
+    unnotified: 0,
+    discrepancies: [],
   });
   expect(await openTasks()).toBe(0);
 });

@@ -21,8 +21,8 @@ const perfect = {
   settlements: tasks,
   charged: tasks * price,
   held: 0,
-  unsound: [],
-  piecesLeft: 0,
+  discrepancies: [],
+  workItemsLeft: 0,
 };
 
 function report(what: string, { seconds, messages, callsToD1 }: Drained, realMs: number): void {

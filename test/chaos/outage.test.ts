@@ -1,5 +1,5 @@
 /**
- * An outage of the upstream costs callers time and nothing else: whoever submits meanwhile is told 200, every task ends
+ * An outage of the upstream costs callers time and nothing else: a caller that submits meanwhile gets 200, every task ends
  * well once the upstream is back, and the queue is drained in turns, so that a tenant with few tasks does not wait for
  * one with many.
  */

@@ -34,7 +34,7 @@ describe("docs/data.md", () => {
       name: string;
     }>();
     const tables = results.map(({ name }) => name).filter(isOwn);
-    // Not in one statement: D1 refuses to tell of its own tables.
+    // Not in one statement: D1 refuses to describe its own tables.
     const columns = await env.DB.batch<{ name: string }>(
       tables.map((table) => env.DB.prepare("SELECT name FROM pragma_table_info(?1)").bind(table)),
     );

@@ -153,7 +153,7 @@ describe("an IPv6 address", () => {
     ["2002:808:808::1", "6to4"],
     ["3fff::1", "documentation"],
     ["3fff:fff:ffff::1", "documentation"],
-    ["4000::1", "not handed out"],
+    ["4000::1", "not allocated"],
     ["5f00::1", "segment routing"],
     ["fc00::1", "unique local"],
     ["fd00::1", "unique local"],

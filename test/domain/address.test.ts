@@ -79,7 +79,7 @@ describe("an address on a name of this host or network", () => {
     "http://instance-data.ec2.internal/latest/meta-data/",
     "http://kubernetes.default.svc/",
     "http://kubernetes.default.svc.cluster.local/",
-    // Look-alikes that the URL parser turns into the plain name.
+    // Similar characters that the URL parser turns into the plain name.
     "http://ｌｏｃａｌｈｏｓｔ/",
     "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/",
     "http://𝓵𝓸𝓬𝓪𝓵𝓱𝓸𝓼𝓽/",
@@ -173,7 +173,7 @@ describe("an address", () => {
     }
   });
 
-  it("is handed on as the parser understood it", () => {
+  it("is sent on as the parser understood it", () => {
     const checked = checkAddress("HTTPS://BÜCHER.Example.com:443/../ä", anyScheme);
     expect("url" in checked && checked.url.href).toBe("https://xn--bcher-kva.example.com/%C3%A4");
   });

@@ -29,7 +29,7 @@ const midnight = t0 - (t0 % dayMs);
 const none = keyLimits({});
 
 /** UsageCounters after tasks of so many images each, admitted at one moment. */
-function metersAfter(images: number[], limits: Limits = defaultLimits, nowMs = t0): UsageCounters {
+function countersAfter(images: number[], limits: Limits = defaultLimits, nowMs = t0): UsageCounters {
   return images.reduce((counters, count) => checkLimits(counters, limits, count, nowMs).after, emptyCounters);
 }
 
@@ -46,15 +46,15 @@ describe("a task", () => {
     ["images_per_month", 12, "quota_exceeded", Date.UTC(2030, 3, 1) - t0],
   ] as const)("fits into %s up to the last one, and not beyond", (limit, most, code, retryAfterMs) => {
     const own = { [limit]: most };
-    const two = metersAfter([4, 4], keyLimits(own));
-    const three = metersAfter([4, 4, 4], keyLimits(own));
+    const two = countersAfter([4, 4], keyLimits(own));
+    const three = countersAfter([4, 4, 4], keyLimits(own));
     expect(refusing(two, own, 4)).toEqual([]);
     expect(refusing(three, own, 4)).toEqual([{ code, limit, retryAfterMs }]);
   });
 
-  it("is told every limit that refuses it", () => {
+  it("gets every limit that refuses it", () => {
     const own = { requests_per_minute: 1, images_per_minute: 1, concurrent_tasks: 1, images_per_day: 1 };
-    const limits = refusing(metersAfter([1], keyLimits(own)), own).map(({ limit }) => limit);
+    const limits = refusing(countersAfter([1], keyLimits(own)), own).map(({ limit }) => limit);
     expect(limits).toEqual([
       "requests_per_minute",
       "images_per_minute",
@@ -91,7 +91,7 @@ describe("a task", () => {
   });
 
   it("is counted where there is no limit, so that one that is set later knows of it", () => {
-    const counters = metersAfter([3, 3], none);
+    const counters = countersAfter([3, 3], none);
     expect(counters).toMatchObject({ open: 2, day: { images: 6 }, month: { images: 6 } });
     expect(refusing(counters, { images_per_day: 6 })).toHaveLength(1);
   });
@@ -107,7 +107,7 @@ describe("days and months", () => {
     [Date.UTC(2030, 3, 30, 23), 3_600_000, 3_600_000],
   ])("of the moment %i end after %i and %i ms", (nowMs, ofDay, ofMonth) => {
     const own = { images_per_day: 1, images_per_month: 1 };
-    const counters = metersAfter([1], none, nowMs);
+    const counters = countersAfter([1], none, nowMs);
     const waits = refusing(counters, own, 1, nowMs).map(({ retryAfterMs }) => retryAfterMs);
     expect(waits).toEqual([ofDay, ofMonth]);
     expect(refusing(counters, { images_per_day: 1 }, 1, nowMs + ofDay)).toEqual([]);
@@ -123,7 +123,7 @@ describe("days and months", () => {
 
   it("do not come back for a clock that is behind", () => {
     const april = Date.UTC(2030, 3, 1);
-    const counters = metersAfter([5], none, april);
+    const counters = countersAfter([5], none, april);
     for (const limit of ["images_per_day", "images_per_month"] as const)
       expect(refusing(counters, { [limit]: 5 }, 1, april - 1)).toMatchObject([{ limit }]);
     const { day, month } = checkLimits(counters, none, 2, april - 1).after;
@@ -133,7 +133,7 @@ describe("days and months", () => {
 });
 
 describe("a task that has ended", () => {
-  const counters = metersAfter([4, 4]);
+  const counters = countersAfter([4, 4]);
   const ended = { date: dateOf(t0), unmade: 3, refused: false };
 
   it("gives back its place and the images that were not made, and no slot of a rate", () => {
@@ -163,16 +163,16 @@ describe("a task that has ended", () => {
     });
   });
 
-  it("never takes a meter below nothing", () => {
+  it("never takes a counter below nothing", () => {
     const after = afterTask(emptyCounters, { ...ended, unmade: 9 }, t0);
     expect(after).toMatchObject({ open: 0, day: { images: 0 }, month: { images: 0 } });
   });
 });
 
 describe("what is left", () => {
-  const used: UsageCounters = { ...metersAfter([4, 4]), day: { date: dateOf(t0), images: 8, refusals: 3 } };
+  const used: UsageCounters = { ...countersAfter([4, 4]), day: { date: dateOf(t0), images: 8, refusals: 3 } };
 
-  it("is told limit by limit, and is null where there is no limit", () => {
+  it("is shown limit by limit, and is null where there is no limit", () => {
     // Files have counters of their own.
     const { files_per_day: _files, file_bytes: _bytes, ...nothing } = none;
     const left = { ...nothing, requests_per_minute: 598, images_per_minute: 52, concurrent_tasks: 18 };
@@ -188,7 +188,7 @@ describe("what is left", () => {
     for (const { remaining } of policiesOf(used, ones, t0)) expect(remaining).toBe(0);
   });
 
-  it("is told as policies of the limits in force, with their windows and resets", () => {
+  it("is shown as policies of the limits in force, with their windows and resets", () => {
     const own = keyLimits({ ...defaultLimits, images_per_day: 10, images_per_month: 20 });
     expect(policiesOf(used, own, t0)).toEqual([
       { name: "requests", limit: 600, windowSeconds: 60, remaining: 598, resetSeconds: 1 },
@@ -219,13 +219,13 @@ describe("of several", () => {
     retryAfterMs,
   });
 
-  it("policies of one name the one with the least left is told", () => {
+  it("policies of one name the one with the least left is shown", () => {
     const policies = [policy("images", 5), policy("tasks", 2), policy("images", 3), policy("tasks", 7)];
     expect(tightest(policies)).toEqual([policy("images", 3), policy("tasks", 2)]);
     expect(tightest([])).toEqual([]);
   });
 
-  it("refusals the one that lasts longest is told", () => {
+  it("refusals the one that lasts longest is shown", () => {
     const last = refusal("images_per_day", 9_000);
     expect(longest([refusal("requests_per_minute", 5), last, refusal("images_per_minute", 100)])).toBe(last);
     expect(longest([])).toBeUndefined();

@@ -18,7 +18,7 @@ const known = {
 };
 
 describe("the codes of failed tasks", () => {
-  it("are the documented ones, and say whether another try can help", () => {
+  it("are the documented ones, and say whether another attempt can help", () => {
     const retryable = Object.entries(taskFailures).map(([code, row]) => [code, row.retryable]);
     expect(Object.fromEntries(retryable)).toEqual(known);
   });

@@ -275,7 +275,7 @@ describe("bytes that are no picture", () => {
     expect(storable).toEqual([]);
   });
 
-  it("are refused when a picture follows behind something else", async () => {
+  it("are refused when a picture comes behind something else", async () => {
     for (const [format] of formats) {
       const bytes = await draw(format, 24, 16);
       expect(isStorable(join(bytesOf(0x0a), bytes))).toBe(false);

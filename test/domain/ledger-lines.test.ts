@@ -16,7 +16,7 @@ it.each(lineTypes)("is read as it was written: %s", (type) => {
   expect(readLedgerCursor(cursor)).toBe(lineNumber(line));
 });
 
-it("tells the two lines of a row apart, in the order in which they are listed", () => {
+it("distinguishes the two lines of a row, in the order in which they are listed", () => {
   const numbers = [
     { seq: 13, type: "hold" },
     { seq: 12, type: "release" },

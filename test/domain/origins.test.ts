@@ -74,7 +74,7 @@ describe("an allowed origin", () => {
     [exact, "https://app.example\n"],
     [exact, "https://app.example, https://evil.example"],
     [exact, "https://evil.example https://app.example"],
-    // Somebody else's page that carries the name.
+    // A stranger's page that carries the name.
     [exact, "https://app.example@evil.example"],
     [exact, "https://user@app.example"],
     [exact, "https://user:pass@app.example"],
@@ -98,7 +98,7 @@ describe("an allowed origin", () => {
     expect(allowsOrigin([entry], origin)).toBe(false);
   });
 
-  it.each(["null", "*", ""])("that nobody may set lets nobody in: %j", (entry) => {
+  it.each(["null", "*", ""])("that no tenant may set lets no page in: %j", (entry) => {
     expect(originProblem(entry)).toBeDefined();
     for (const origin of [entry, exact, "null"]) expect(allowsOrigin([entry], origin)).toBe(false);
   });

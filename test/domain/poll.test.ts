@@ -7,14 +7,14 @@ import {
   refreshIntervalMs,
   type UpstreamTask,
 } from "../../src/domain/poll.ts";
-import { lookedAt, seen } from "../helpers/domain-values.ts";
+import { makePollTarget, seen } from "../helpers/domain-values.ts";
 
 const links = ["https://files.example/1", "https://files.example/2", "https://files.example/3"];
 
-/** Looks one after the other at one task; the progress after each. */
-function follow(looks: UpstreamTask[]): number[] {
-  let task = lookedAt();
-  return looks.map((one) => {
+/** Polls of one task, one after the other; the progress after each. */
+function progressesOf(polls: UpstreamTask[]): number[] {
+  let task = makePollTarget();
+  return polls.map((one) => {
     const change = changeFrom(task, one);
     if (change.kind === "progress") task = { ...task, ...change };
     return task.progress;
@@ -22,60 +22,60 @@ function follow(looks: UpstreamTask[]): number[] {
 }
 
 describe("progress", () => {
-  it("never falls and never reaches 100, whatever the upstream says", () => {
+  it("never falls and never becomes 100, whatever the upstream says", () => {
     const words = ["pending", "processing", "completed"] as const;
     // Every value once, in an order that jumps up and down; null in between.
-    const looks = Array.from({ length: 202 }, (_, index) =>
+    const polls = Array.from({ length: 202 }, (_, index) =>
       seen({
         status: words[index % 3] ?? "pending",
         progress: index % 2 === 1 ? null : ((index / 2) * 37) % 101,
       }),
     );
-    const shown = follow(looks);
+    const shown = progressesOf(polls);
     expect(shown).toEqual(shown.toSorted((a, b) => a - b));
     expect(shown.at(-1)).toBe(99);
   });
 
   it("goes up with the upstream's", () => {
-    expect(follow([seen({ progress: 1 }), seen({ progress: 40 }), seen({ progress: 98 })])).toEqual([
+    expect(progressesOf([seen({ progress: 1 }), seen({ progress: 40 }), seen({ progress: 98 })])).toEqual([
       1, 40, 98,
     ]);
   });
 
   it("that stands still, drops or is missing changes nothing", () => {
-    const task = lookedAt({ processing: true, progress: 50 });
+    const task = makePollTarget({ processing: true, progress: 50 });
     for (const progress of [50, 49, 0, null]) {
       expect(changeFrom(task, seen({ status: "processing", progress }))).toEqual({ kind: "none" });
     }
   });
 
   it("is whole", () => {
-    expect(changeFrom(lookedAt(), seen({ progress: 41.9 }))).toMatchObject({
+    expect(changeFrom(makePollTarget(), seen({ progress: 41.9 }))).toMatchObject({
       kind: "progress",
       progress: 41,
     });
   });
 
   it("of 100 without a picture is 99: the work is not over", () => {
-    expect(changeFrom(lookedAt(), seen({ status: "processing", progress: 100 }))).toMatchObject({
+    expect(changeFrom(makePollTarget(), seen({ status: "processing", progress: 100 }))).toMatchObject({
       kind: "progress",
       progress: 99,
     });
   });
 });
 
-describe("a look at a running task", () => {
+describe("a poll of a running task", () => {
   it("that says nothing new changes nothing", () => {
-    expect(changeFrom(lookedAt(), seen())).toEqual({ kind: "none" });
-    const busy = lookedAt({ processing: true, progress: 12, estimatedSeconds: 30 });
+    expect(changeFrom(makePollTarget(), seen())).toEqual({ kind: "none" });
+    const busy = makePollTarget({ processing: true, progress: 12, estimatedSeconds: 30 });
     const same = seen({ status: "processing", progress: 12, estimatedSeconds: 30 });
     expect(changeFrom(busy, same)).toEqual({ kind: "none" });
   });
 
   it("notes that the upstream has begun, with what else it says", () => {
     for (const isRead of [true, false]) {
-      const look = seen({ status: "processing", progress: 5, estimatedSeconds: 20 });
-      expect(changeFrom(lookedAt({ isRead }), look)).toEqual({
+      const poll = seen({ status: "processing", progress: 5, estimatedSeconds: 20 });
+      expect(changeFrom(makePollTarget({ isRead }), poll)).toEqual({
         kind: "progress",
         processing: true,
         progress: 5,
@@ -84,10 +84,10 @@ describe("a look at a running task", () => {
     }
   });
 
-  it("notes mere progress only when somebody watches: nobody else gains by a write", () => {
-    const look = seen({ progress: 5, estimatedSeconds: 20 });
-    expect(changeFrom(lookedAt({ isRead: false }), look)).toEqual({ kind: "none" });
-    expect(changeFrom(lookedAt({ isRead: true }), look)).toEqual({
+  it("notes mere progress only when a reader waits: no other gains by a write", () => {
+    const poll = seen({ progress: 5, estimatedSeconds: 20 });
+    expect(changeFrom(makePollTarget({ isRead: false }), poll)).toEqual({ kind: "none" });
+    expect(changeFrom(makePollTarget({ isRead: true }), poll)).toEqual({
       kind: "progress",
       processing: false,
       progress: 5,
@@ -97,12 +97,14 @@ describe("a look at a running task", () => {
 
   it("notes no estimate alone", () => {
     for (const isRead of [true, false]) {
-      expect(changeFrom(lookedAt({ isRead }), seen({ estimatedSeconds: 20 }))).toEqual({ kind: "none" });
+      expect(changeFrom(makePollTarget({ isRead }), seen({ estimatedSeconds: 20 }))).toEqual({
+        kind: "none",
+      });
     }
   });
 
   it("does not take back that it has begun, nor its estimate", () => {
-    const busy = lookedAt({ processing: true, progress: 12, estimatedSeconds: 30 });
+    const busy = makePollTarget({ processing: true, progress: 12, estimatedSeconds: 30 });
     expect(changeFrom(busy, seen({ status: "pending" }))).toEqual({ kind: "none" });
     expect(changeFrom(busy, seen({ status: "pending", progress: 13 }))).toEqual({
       kind: "progress",
@@ -113,57 +115,63 @@ describe("a look at a running task", () => {
   });
 });
 
-describe("a look at a task that the upstream has completed", () => {
-  it("hands over its links, in their order, isRead or not", () => {
-    const look = seen({ status: "completed", links: links.slice(0, 2) });
+describe("a poll of a task that the upstream has completed", () => {
+  it("returns its links, in their order, with a reader or without", () => {
+    const poll = seen({ status: "completed", links: links.slice(0, 2) });
     for (const isRead of [true, false]) {
-      expect(changeFrom(lookedAt({ isRead }), look)).toEqual({ kind: "done", links: links.slice(0, 2) });
+      expect(changeFrom(makePollTarget({ isRead }), poll)).toEqual({
+        kind: "done",
+        links: links.slice(0, 2),
+      });
     }
   });
 
-  it("hands over fewer than asked as they are", () => {
-    const change = changeFrom(lookedAt({ imagesAsked: 4 }), seen({ status: "completed", links }));
+  it("returns fewer than asked as they are", () => {
+    const change = changeFrom(makePollTarget({ imagesAsked: 4 }), seen({ status: "completed", links }));
     expect(change).toEqual({ kind: "done", links });
   });
 
-  it("hands over no more than were asked for, and paid", () => {
-    const change = changeFrom(lookedAt({ imagesAsked: 1 }), seen({ status: "completed", links }));
+  it("returns no more than were asked for, and paid", () => {
+    const change = changeFrom(makePollTarget({ imagesAsked: 1 }), seen({ status: "completed", links }));
     expect(change).toEqual({ kind: "done", links: links.slice(0, 1) });
   });
 
   it("goes on when there is no link to a picture", () => {
-    const change = changeFrom(lookedAt(), seen({ status: "completed", progress: 100 }));
+    const change = changeFrom(makePollTarget(), seen({ status: "completed", progress: 100 }));
     expect(change).toEqual({ kind: "progress", processing: true, progress: 99, estimatedSeconds: null });
-    const again = lookedAt({ processing: true, progress: 99 });
+    const again = makePollTarget({ processing: true, progress: 99 });
     expect(changeFrom(again, seen({ status: "completed", progress: 100 }))).toEqual({ kind: "none" });
   });
 
   it("takes links for results only once it is completed", () => {
     for (const status of ["pending", "processing"] as const) {
-      expect(changeFrom(lookedAt(), seen({ status, links })).kind).not.toBe("done");
+      expect(changeFrom(makePollTarget(), seen({ status, links })).kind).not.toBe("done");
     }
   });
 });
 
-describe("a look at a task that the upstream has failed", () => {
-  it("fails it with the gateway's code, isRead or not", () => {
-    const look = seen({ status: "failed", failure: "generation_timeout" });
+describe("a poll of a task that the upstream has failed", () => {
+  it("fails it with the gateway's code, with a reader or without", () => {
+    const poll = seen({ status: "failed", failure: "generation_timeout" });
     for (const isRead of [true, false]) {
-      expect(changeFrom(lookedAt({ isRead }), look)).toEqual({ kind: "failed", code: "generation_timeout" });
+      expect(changeFrom(makePollTarget({ isRead }), poll)).toEqual({
+        kind: "failed",
+        code: "generation_timeout",
+      });
     }
   });
 
   it("fails it with unknown_error when no reason was given", () => {
-    const change = changeFrom(lookedAt({ progress: 80 }), seen({ status: "failed", progress: 0 }));
+    const change = changeFrom(makePollTarget({ progress: 80 }), seen({ status: "failed", progress: 0 }));
     expect(change).toEqual({ kind: "failed", code: "unknown_error" });
   });
 
   it("fails it even when links came along", () => {
-    expect(changeFrom(lookedAt(), seen({ status: "failed", links })).kind).toBe("failed");
+    expect(changeFrom(makePollTarget(), seen({ status: "failed", links })).kind).toBe("failed");
   });
 });
 
-describe("the pace of looks", () => {
+describe("the pace of polls", () => {
   it("is one in 3 s for readers in the first minute, one in 10 s later", () => {
     expect([0, 59_999, 60_000, 3_600_000].map(refreshIntervalMs)).toEqual([3_000, 3_000, 10_000, 10_000]);
   });

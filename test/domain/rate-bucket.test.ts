@@ -4,10 +4,10 @@ import { emptyBucket, maxLimit, takeFromBucket } from "../../src/domain/rate-buc
 const t0 = 1_800_000_000_000;
 
 /** Takes one event after the other at one moment; how many were admitted. */
-function admitAll(limit: number, tries: number, nowMs: number, bucket = emptyBucket) {
+function admitAll(limit: number, attempts: number, nowMs: number, bucket = emptyBucket) {
   let admitted = 0;
   let current = bucket;
-  for (let i = 0; i < tries; i++) {
+  for (let i = 0; i < attempts; i++) {
     const take = takeFromBucket(current, limit, 1, nowMs);
     current = take.bucket;
     if (take.admitted) admitted++;
@@ -40,7 +40,7 @@ describe("a limit per minute", () => {
     expect(admitAll(37, 100, t0 + 86_400_000, bucket).admitted).toBe(37);
   });
 
-  it("weighs an event by its images", () => {
+  it("counts an event by its images", () => {
     const take = takeFromBucket(emptyBucket, 10, 4, t0);
     expect(take.remaining).toBe(6);
     expect(takeFromBucket(take.bucket, 10, 7, t0).admitted).toBe(false);
@@ -54,7 +54,7 @@ describe("a limit per minute", () => {
     expect(takeFromBucket(bucket, 5, 1, t0 - 30_000).bucket.atMs).toBe(t0);
   });
 
-  it("tells a clock that runs behind the moment by that clock", () => {
+  it("gives a clock that runs behind the moment by that clock", () => {
     const { bucket } = admitAll(5, 5, t0);
     const { retryMs, resetMs } = takeFromBucket(bucket, 5, 1, t0 - 250);
     expect([retryMs, resetMs]).toEqual([12_250, 60_250]);

@@ -86,14 +86,14 @@ describe("comparing texts", () => {
     expect(sameText("aabb", "bbaa")).toBe(false);
   });
 
-  it("tells a part from the whole, in either direction", () => {
+  it("distinguishes a part from the whole, in either direction", () => {
     for (const part of ["", "a", "ab"]) {
       expect(sameText(part, "abc")).toBe(false);
       expect(sameText("abc", part)).toBe(false);
     }
   });
 
-  it("tells code units apart that share their low byte", () => {
+  it("distinguishes code units that share their low byte", () => {
     expect(sameText("a", "\u0161")).toBe(false);
   });
 });

@@ -127,13 +127,13 @@ describe("a task as its owner sees it", () => {
     expect(viewTask(completed(), own, true).progress).toBe(100);
   });
 
-  it("tells times in whole seconds, cut off and never rounded up", () => {
+  it("shows times in whole seconds, cut off and never rounded up", () => {
     const view = viewTask(completed({ createdMs: t0 + 999 }), own, true);
     expect([view.created, view.finished]).toEqual([t0 / 1000, t0 / 1000 + 31]);
     expect(toSeconds(1_999)).toBe(1);
   });
 
-  it("tells nothing of the upstream, the tenant, the key or the request", () => {
+  it("says nothing of the upstream, the tenant, the key or the request", () => {
     const task = completed({
       upstreamId: "task-unified-hidden",
       images: [aPicture("img-1", { sha256: "hidden" })],

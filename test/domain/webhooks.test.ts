@@ -1,4 +1,4 @@
-/** Webhooks by the specification: when they are attempted again, which secrets sign them, and that receivers can tell. */
+/** Webhooks by the specification: when they are attempted again, which secrets sign them, and that receivers can verify them. */
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import {
@@ -22,7 +22,7 @@ const hour = 60 * minute;
 const secretOf = (bytes: number, first = 1) =>
   formatSecret(Uint8Array.from({ length: bytes }, (_, at) => ((first + at) % 255) + 1));
 
-describe("the schedule of tries", () => {
+describe("the schedule of attempts", () => {
   it("waits 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h and 24 h", () => {
     const pauses = [5_000, 5 * minute, 30 * minute, ...[2, 5, 10, 14, 20, 24].map((hours) => hours * hour)];
     expect(retryPausesMs).toEqual(pauses);
@@ -30,7 +30,7 @@ describe("the schedule of tries", () => {
     expect(pauses.map((_, at) => (nextAttemptMs(at + 1, now) ?? 0) - now)).toEqual(pauses);
   });
 
-  it("ends after the tenth try", () => {
+  it("ends after the tenth attempt", () => {
     expect([9, 10, 11, 100].map((attempts) => nextAttemptMs(attempts, 0))).toEqual([
       24 * hour,
       undefined,
@@ -45,14 +45,14 @@ describe("the schedule of tries", () => {
     ]);
   });
 
-  it("is over long before the log forgets", () => {
+  it("is over long before the log is pruned", () => {
     const whole = retryPausesMs.reduce((sum, pause) => sum + pause, 0);
     expect(deliveryLogMs).toBe(30 * 24 * hour);
     expect(whole).toBeLessThan(deliveryLogMs);
   });
 });
 
-describe("what is told", () => {
+describe("what is sent", () => {
   it("has an event for each end of a task, and one for the balance", () => {
     expect(webhookEvents).toEqual(["task.completed", "task.failed", "task.cancelled", "balance.low"]);
     expect(Object.entries(eventOfEnd).map(([end, event]) => [`task.${end}`, event])).toEqual(
@@ -108,13 +108,13 @@ describe("a secret that a tenant brings", () => {
   });
 });
 
-describe("the headers of a try", () => {
+describe("the headers of an attempt", () => {
   afterEach(() => vi.restoreAllMocks());
   const nowMs = 1_900_000_000_999;
   const body = JSON.stringify({ type: "task.completed", data: { name: "海の家 🌊" } });
   const [current, before] = [secretOf(32), secretOf(64, 100)];
 
-  /** What a receiver makes of it; an error where it takes it for somebody else's. */
+  /** What a receiver makes of it; an error where the signature is not the gateway's. */
   function received(secret: string, headers: Record<string, string>, text = body): unknown {
     vi.spyOn(Date, "now").mockReturnValue(nowMs);
     return new Webhook(secret).verify(text, headers);

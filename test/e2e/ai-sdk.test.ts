@@ -52,7 +52,7 @@ describe("the AI SDK", () => {
     expect(await tenant.money()).toEqual({ balance: 440, held: 0 });
   });
 
-  it("hands on what a caller sets for the provider", async () => {
+  it("sends on what a caller sets for the provider", async () => {
     const providerOptions = { wan: { quality: "hd", response_format: "url", user: "ada", seed: 7 } };
     const { images } = await whileTicking(gateway, generate({ providerOptions }));
     const [task] = await tenant.tasks();
@@ -103,7 +103,7 @@ describe("the AI SDK", () => {
   });
 });
 
-/** It says nothing of its tries, so what makes them one is a name that its caller gives. */
+/** It does not number its attempts, so what makes them one is a key that its caller gives. */
 describe("the AI SDK with an Idempotency-Key", () => {
   const headers = { "Idempotency-Key": "order-1" };
   let proxy: DroppingProxy;
@@ -123,7 +123,7 @@ describe("the AI SDK with an Idempotency-Key", () => {
     expect(await charged()).toHaveLength(1);
   });
 
-  it("hears of a failed task again when it tries again, and makes no other", async () => {
+  it("gets a failed task again when it tries again, and makes no other", async () => {
     const prompt = "a boat [sim:seconds=0] [sim:fail=generation_timeout]";
     const error = await whileTicking(gateway, failureOf(generate({ prompt, headers })));
     expect(String(error)).toContain("The image model took too long.");

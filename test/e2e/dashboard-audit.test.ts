@@ -1,20 +1,20 @@
-/** The audit as the operator sees it: over all tenants, sound until a row is tampered with; and who changed what. */
+/** Reconciliation as the operator sees it: over all tenants, sound until a row is tampered with; and who changed what. */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { makeToldTenant, query } from "../helpers/node/notified-tenant.ts";
-import type { WatchedPage } from "../helpers/node/open-page.ts";
+import { makeNotifiedTenant, query } from "../helpers/node/notified-tenant.ts";
+import type { CheckedPage } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 
 /** More than one call checks. */
 const tenants = 53;
 serveInBrowser();
-let opened: WatchedPage;
+let opened: CheckedPage;
 let page: Page;
 let task: string;
 
 beforeAll(async () => {
-  const acme = await makeToldTenant(gateway, null, { id: "acme-audit", balance: 500 });
+  const acme = await makeNotifiedTenant(gateway, null, { id: "acme-audit", balance: 500 });
   task = await acme.start("a lighthouse [sim:seconds=0]");
   await gateway.tick();
   for (let made = 1; made < tenants; made++) {
@@ -27,15 +27,15 @@ afterAll(async () => {
   await opened.close();
 });
 
-describe("the audit", () => {
-  it("checks all tenants, call by call, and finds the books sound", async () => {
-    await page.getByText("The books are sound").waitFor();
+describe("reconciliation", () => {
+  it("checks all tenants, call by call, and finds the ledgers sound", async () => {
+    await page.getByText("The ledgers are sound").waitFor();
     await page.getByText(`${tenants} tenants checked`).waitFor();
     await expectFitForAll(page);
   });
 
   it("finds what was tampered with, says what and whose it is, and leads there", async () => {
-    // Old enough to be looked at, and of a size that no stored picture has.
+    // Old enough to be reconciled, and of a size that no stored picture has.
     await query(
       gateway,
       `UPDATE tasks SET id = 'task-00' || substr(id, 8), images = json_set(images, '$[0].stored.bytes', 1)
@@ -43,7 +43,7 @@ describe("the audit", () => {
     );
     const tampered = `task-00${task.slice(7)}`;
     await page.getByRole("button", { name: "Check again" }).click();
-    await page.getByText("The books are not sound: 1 problem").waitFor();
+    await page.getByText("The ledgers are not sound: 1 problem").waitFor();
     const row = page.getByRole("region", { name: "Problems" }).getByRole("row").last();
     await row.getByText("is completed, and one of its pictures is not stored").waitFor();
     await row.getByRole("link", { name: "acme-audit" }).waitFor();
@@ -52,27 +52,27 @@ describe("the audit", () => {
     await row.getByRole("link", { name: tampered }).click();
     await page.getByRole("heading", { level: 1, name: tampered }).waitFor();
     await page.getByRole("link", { name: "Overview" }).click();
-    await page.getByRole("status", { name: "Verdict" }).getByText("The audit found 1 problem").waitFor();
+    await page.getByRole("status", { name: "Verdict" }).getByText("Reconciliation found 1 problem").waitFor();
     await page.getByRole("link", { name: "See what is wrong" }).click();
-    await page.getByText("The books are not sound: 1 problem").waitFor();
+    await page.getByText("The ledgers are not sound: 1 problem").waitFor();
   });
 
   it("shows who changed what, page by page, newest first, as text", async () => {
-    const acts = page.getByRole("region", { name: "Who changed what" });
-    const first = acts.getByRole("row").nth(1);
+    const auditLog = page.getByRole("region", { name: "Who changed what" });
+    const first = auditLog.getByRole("row").nth(1);
     await first.getByText("tenant.create").waitFor();
     await first.getByText("name: <img src=x onerror=alert(1)>").waitFor();
     await first.getByRole("link", { name: `t-${tenants - 1}`, exact: true }).waitFor();
     // What is read next is begun by the tenant made this many before.
     const turn = async (button: string, to: number, begin: number) => {
-      await acts.getByRole("button", { name: button }).press("Enter");
-      await acts.getByText(`Page ${to}`).waitFor();
+      await auditLog.getByRole("button", { name: button }).press("Enter");
+      await auditLog.getByText(`Page ${to}`).waitFor();
       const name = `t-${tenants - 1 - begin}`;
-      await acts.getByRole("row").nth(1).getByRole("link", { name, exact: true }).waitFor();
+      await auditLog.getByRole("row").nth(1).getByRole("link", { name, exact: true }).waitFor();
     };
     await turn("Older", 2, 25);
     await turn("Older", 3, 50);
-    await acts.getByRole("row").filter({ hasText: "key.create" }).waitFor();
+    await auditLog.getByRole("row").filter({ hasText: "key.create" }).waitFor();
     await turn("Newer", 2, 25);
     expect(await page.locator("main img").count()).toBe(0);
   });

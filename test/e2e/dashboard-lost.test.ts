@@ -1,14 +1,14 @@
 /** When the gateway cannot be reached any more, nothing that was read before passes for what is. */
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { makeToldTenant } from "../helpers/node/notified-tenant.ts";
-import { type WatchedPage, whilePassing } from "../helpers/node/open-page.ts";
+import { makeNotifiedTenant } from "../helpers/node/notified-tenant.ts";
+import { type CheckedPage, whilePassing } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 
 serveInBrowser();
 beforeAll(async () => {
-  const tenant = await makeToldTenant(gateway, null, { id: "acme-lost", balance: 5_000 });
+  const tenant = await makeNotifiedTenant(gateway, null, { id: "acme-lost", balance: 5_000 });
   await tenant.start("a slow one [sim:seconds=900]");
 });
 
@@ -24,7 +24,7 @@ async function cutOff(page: Page): Promise<() => number> {
 }
 
 /** The failed calls are these tests' own. */
-async function closeQuietly(opened: WatchedPage): Promise<void> {
+async function closeQuietly(opened: CheckedPage): Promise<void> {
   const complaints = opened.complaints.filter((text) => !text.includes("net::ERR_FAILED"));
   expect([complaints, opened.elsewhere]).toEqual([[], []]);
   await opened.close();

@@ -1,15 +1,15 @@
-/** The overview says what was really done: its figures are the API's, and its verdict follows them. */
+/** The overview says what was really done: its figures are the API's, and its verdict agrees with them. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { secrets } from "../helpers/node/built-gateway.ts";
-import { makeToldTenant, query, type ToldTenant } from "../helpers/node/notified-tenant.ts";
-import { type WatchedPage, whilePassing } from "../helpers/node/open-page.ts";
+import { makeNotifiedTenant, type NotifiedTenant, query } from "../helpers/node/notified-tenant.ts";
+import { type CheckedPage, whilePassing } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 
 const readKey = secrets.ADMIN_READ_KEY;
 serveInBrowser();
-let tenant: ToldTenant;
-let opened: WatchedPage;
+let tenant: NotifiedTenant;
+let opened: CheckedPage;
 let slow: string;
 
 interface Figures {
@@ -21,7 +21,7 @@ const figures = async () => (await (await gateway.admin("GET", "/overview")).jso
 const tile = (name: string) => opened.page.getByRole("region", { name, exact: true });
 
 beforeAll(async () => {
-  tenant = await makeToldTenant(gateway, null, { id: "acme-today", balance: 5_000 });
+  tenant = await makeNotifiedTenant(gateway, null, { id: "acme-today", balance: 5_000 });
   await tenant.start("a pair [sim:seconds=0]", { n: 2 });
   await tenant.start("one more [sim:seconds=0]");
   const { script } = gateway.simulator.control;
@@ -50,7 +50,7 @@ describe("the overview", () => {
       "Unfinished tasks": ["1", "submitted 1"],
       Upstream: ["takes tasks", `Credits left ${upstream.credits_left.toLocaleString("en")}`],
       Readiness: ["ready", "Database (D1) ok", "Pictures (R2) ok", "Limits (Durable Object) ok"],
-      Audit: ["sound", "The books are sound. 1 tenant checked."],
+      Audit: ["sound", "The ledgers are sound. 1 tenant checked."],
     };
     for (const [name, lines] of Object.entries(shown)) {
       for (const line of lines) await tile(name).getByText(line).first().waitFor();

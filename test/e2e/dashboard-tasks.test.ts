@@ -1,13 +1,13 @@
 /**
- * Tasks in the dashboard: watched live from the list to the last webhook, ended by hand, found by filters
+ * Tasks in the dashboard: seen live from the list to the last webhook, ended by hand, found by filters
  * among very many, and shown as text whatever their callers have written.
  */
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { secrets } from "../helpers/node/built-gateway.ts";
 import { type Receiver, startReceiver } from "../helpers/node/http-receiver.ts";
-import { makeToldTenant, query, type ToldTenant } from "../helpers/node/notified-tenant.ts";
-import type { WatchedPage } from "../helpers/node/open-page.ts";
+import { makeNotifiedTenant, type NotifiedTenant, query } from "../helpers/node/notified-tenant.ts";
+import type { CheckedPage } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 import { whileTicking } from "../helpers/node/ticking.ts";
@@ -15,13 +15,13 @@ import { whileTicking } from "../helpers/node/ticking.ts";
 const readKey = secrets.ADMIN_READ_KEY;
 serveInBrowser();
 let receiver: Receiver;
-let tenant: ToldTenant;
-let opened: WatchedPage;
+let tenant: NotifiedTenant;
+let opened: CheckedPage;
 let page: Page;
 
 beforeAll(async () => {
   receiver = await startReceiver();
-  tenant = await makeToldTenant(gateway, `${receiver.url}/hook`, { id: "acme-tasks", balance: 5_000 });
+  tenant = await makeNotifiedTenant(gateway, `${receiver.url}/hook`, { id: "acme-tasks", balance: 5_000 });
   opened = await openSection(browser, gateway, "/tasks");
   page = opened.page;
   page.on("dialog", (dialog) => void dialog.accept().then(() => opened.complaints.push(dialog.message())));
@@ -38,7 +38,7 @@ const station = (name: string) => points().filter({ has: page.getByText(name, { 
 const deliveryTo = (target: string) => points().filter({ hasText: `to ${target}` });
 
 describe("a task", () => {
-  it("is watched from the list to its end, and to the last attempt of its webhook, without a reload", async () => {
+  it("is seen live from the list to its end, and to the last attempt of its webhook, without a reload", async () => {
     await page.getByText("There are no tasks yet.").waitFor();
     receiver.answer("/callback", { status: 500 });
     const id = await tenant.start("a lighthouse at dusk [sim:seconds=3]", {
@@ -101,7 +101,7 @@ describe("a task", () => {
     await station("Failed").getByText("The task failed for an unknown reason.").waitFor();
     await station("Settled").getByText("the hold is released").waitFor();
     expect(await open.count()).toBe(0);
-    expect(await tenant.told(id)).toMatchObject({ status: "failed", error: { code: "unknown_error" } });
+    expect(await tenant.notified(id)).toMatchObject({ status: "failed", error: { code: "unknown_error" } });
   });
 
   it("is not changed with the key that only reads, which the page says", async () => {
@@ -126,7 +126,7 @@ describe("a task", () => {
   });
 
   it("that is not there is said to be so", async () => {
-    await go("/tasks/task-nobody");
+    await go("/tasks/task-unknown");
     await page.getByRole("alert").getByText("There is no such task.").waitFor();
   });
 
@@ -176,11 +176,11 @@ describe("the list of tasks", () => {
     await go(`/tasks?${new URLSearchParams(known)}`);
     await shown([/a lighthouse/]);
     expect(await page.getByLabel("Tenant").inputValue()).toBe("acme-tasks");
-    await page.getByLabel("Tenant").fill("nobody");
+    await page.getByLabel("Tenant").fill("no-such");
     await page.keyboard.press("Tab");
     await page.getByText("No task is like that.").waitFor();
     // What was written stays, and so does the place of the keyboard.
-    expect(await page.getByLabel("Tenant").inputValue()).toBe("nobody");
+    expect(await page.getByLabel("Tenant").inputValue()).toBe("no-such");
     await page.goBack();
     await shown([/a lighthouse/]);
     await page.getByRole("button", { name: "Clear" }).press("Enter");

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { submit } from "../helpers/node/built-gateway.ts";
 import { makeKeyOf, makeTenant, openDashboard, part, soon } from "../helpers/node/dashboard-tenants-page.ts";
-import { expectAccessible, expectNoSideScroll, type WatchedPage } from "../helpers/node/open-page.ts";
+import { type CheckedPage, expectAccessible, expectNoSideScroll } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 serveInBrowser();
@@ -15,7 +15,7 @@ async function makeUsed(fields: object): Promise<string> {
   return id;
 }
 
-async function closeQuietly(opened: WatchedPage): Promise<void> {
+async function closeQuietly(opened: CheckedPage): Promise<void> {
   expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
   await opened.close();
 }

@@ -3,12 +3,12 @@ import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { submit } from "../helpers/node/built-gateway.ts";
 import { makeKeyOf, makeTenant, openDashboard, part, soon } from "../helpers/node/dashboard-tenants-page.ts";
-import { expectAccessible, expectNoSideScroll, type WatchedPage } from "../helpers/node/open-page.ts";
+import { type CheckedPage, expectAccessible, expectNoSideScroll } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 serveInBrowser();
 
-async function closeQuietly(opened: WatchedPage): Promise<void> {
+async function closeQuietly(opened: CheckedPage): Promise<void> {
   expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
   await opened.close();
 }
@@ -190,7 +190,7 @@ describe("many tenants", () => {
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "No many-007", level: 1 }).waitFor();
     await page.goBack();
-    await page.getByRole("searchbox").fill("nobody");
+    await page.getByRole("searchbox").fill("no-such");
     await page.keyboard.press("Enter");
     await page.getByText("There is no such tenant.").waitFor();
     await closeQuietly(opened);

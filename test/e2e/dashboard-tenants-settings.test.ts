@@ -3,13 +3,13 @@ import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { secrets, submit } from "../helpers/node/built-gateway.ts";
 import { makeKeyOf, makeTenant, openDashboard, part, soon } from "../helpers/node/dashboard-tenants-page.ts";
-import type { WatchedPage } from "../helpers/node/open-page.ts";
+import type { CheckedPage } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 const readKey = secrets.ADMIN_READ_KEY;
 serveInBrowser();
 
-async function closeQuietly(opened: WatchedPage): Promise<void> {
+async function closeQuietly(opened: CheckedPage): Promise<void> {
   expect([opened.complaints, opened.elsewhere]).toEqual([[], []]);
   await opened.close();
 }
@@ -116,19 +116,19 @@ describe("settings", () => {
   });
 
   it("of the webhook: a bad URL is said beside it, a new secret is shown once", async () => {
-    const id = await makeTenant(gateway, { name: "Told" });
+    const id = await makeTenant(gateway, { name: "Notified" });
     const opened = await openDashboard(browser, gateway, `/tenants/${id}`);
     const webhook = part(opened.page, "Webhook");
     await webhook.getByLabel("URL").fill("ftp://shop.example");
     await webhook.getByRole("button", { name: "Save webhook" }).click();
     await expect.poll(() => webhook.getByLabel("URL").getAttribute("aria-invalid"), soon).toBe("true");
-    await webhook.getByLabel("URL").fill("https://shop.example/told");
+    await webhook.getByLabel("URL").fill("https://shop.example/hook");
     await webhook.getByLabel("balance.low").uncheck();
     await webhook.getByRole("button", { name: "Save webhook" }).click();
     // The first webhook makes a secret, as does asking for another.
     const first = await readSecret(opened.page);
     expect((await tenantOf(id)).webhook).toMatchObject({
-      url: "https://shop.example/told",
+      url: "https://shop.example/hook",
       events: ["task.completed", "task.failed", "task.cancelled"],
       status: "on",
     });
@@ -176,7 +176,7 @@ describe("a browser key", () => {
 
 describe("the read key", () => {
   it("shows all and changes nothing, in the gateway's words", async () => {
-    const id = await makeTenant(gateway, { name: "Watched", balance: 100 });
+    const id = await makeTenant(gateway, { name: "Live", balance: 100 });
     await makeKeyOf(gateway, id);
     const opened = await openDashboard(browser, gateway, `/tenants/${id}`, { key: readKey });
     const { page } = opened;

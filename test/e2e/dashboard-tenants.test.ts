@@ -4,11 +4,11 @@ import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { submit } from "../helpers/node/built-gateway.ts";
 import { openDashboard, part, soon } from "../helpers/node/dashboard-tenants-page.ts";
-import { expectAccessible, type WatchedPage } from "../helpers/node/open-page.ts";
+import { type CheckedPage, expectAccessible } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 serveInBrowser();
-let opened: WatchedPage;
+let opened: CheckedPage;
 let page: Page;
 beforeAll(async () => {
   opened = await openDashboard(browser, gateway, "/tenants", {

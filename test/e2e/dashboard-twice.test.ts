@@ -3,11 +3,11 @@ import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { submit } from "../helpers/node/built-gateway.ts";
 import { makeKeyOf, makeTenant, openDashboard, part, soon } from "../helpers/node/dashboard-tenants-page.ts";
-import type { WatchedPage } from "../helpers/node/open-page.ts";
+import type { CheckedPage } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 serveInBrowser();
-let opened: WatchedPage;
+let opened: CheckedPage;
 let page: Page;
 /** Calls that change something, as `POST /tenants`. */
 let changes: string[];

@@ -3,15 +3,15 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { secrets } from "../helpers/node/built-gateway.ts";
 import { type Receiver, startReceiver } from "../helpers/node/http-receiver.ts";
-import { makeToldTenant } from "../helpers/node/notified-tenant.ts";
-import type { WatchedPage } from "../helpers/node/open-page.ts";
+import { makeNotifiedTenant } from "../helpers/node/notified-tenant.ts";
+import type { CheckedPage } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 import { expectFitForAll, openSection } from "../helpers/node/signed-in.ts";
 
 const readKey = secrets.ADMIN_READ_KEY;
 serveInBrowser();
 let receiver: Receiver;
-let opened: WatchedPage;
+let opened: CheckedPage;
 let page: Page;
 const tasks = { shop: "", studio: "" };
 
@@ -19,7 +19,7 @@ beforeAll(async () => {
   receiver = await startReceiver();
   receiver.answer("/studio", { status: 503 });
   for (const name of ["shop", "studio"] as const) {
-    const tenant = await makeToldTenant(gateway, `${receiver.url}/${name}`, { id: name, balance: 500 });
+    const tenant = await makeNotifiedTenant(gateway, `${receiver.url}/${name}`, { id: name, balance: 500 });
     const id = await tenant.start("a lighthouse [sim:seconds=0]");
     tasks[name] = id;
     await gateway.tick();

@@ -19,7 +19,7 @@ function runDemo(): Promise<Run> {
       output += text;
     });
   }
-  // `close` comes when nobody holds the output any more: a process that was left behind would keep it open.
+  // `close` comes when no process holds the output any more: a process that was left behind would keep it open.
   return new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
 }
 

@@ -4,12 +4,12 @@
  */
 import type { Page } from "playwright-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { openPage, type WatchedPage } from "../helpers/node/open-page.ts";
+import { type CheckedPage, openPage } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";
 
 serveInBrowser();
 let page: Page;
-let reference: WatchedPage;
+let reference: CheckedPage;
 
 beforeAll(async () => {
   reference = await openPage(browser, `${gateway.url}/docs`);

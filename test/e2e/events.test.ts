@@ -1,5 +1,5 @@
 /**
- * A task followed as a page or a server follows it: by an `EventSource` of the market, through the task's signed link,
+* A task streamed as a page or a server does: by an `EventSource` of the market, through the task's signed link,
  * over connections that break. Whatever breaks, it sees each change once, in order, one end, and then stops by itself.
  */
 import { EventSource } from "eventsource";
@@ -86,8 +86,8 @@ async function startTask() {
     link: links.events,
     upstreamId,
     revokeKey: () => gateway.admin("DELETE", `${keys}/${keyId}`),
-    /** Has the gateway look at the task now, or try again to store its pictures. */
-    look: () => gateway.admin("POST", `/tasks/${id}/refresh`),
+    /** Has the gateway poll the task now, or try again to store its pictures. */
+    poll: () => gateway.admin("POST", `/tasks/${id}/refresh`),
     /** The task as a read shows it. */
     async now(): Promise<Moment> {
       const response = await read(gateway, key, id);
@@ -107,7 +107,7 @@ describe("an EventSource on a task's link", () => {
     const comesTo = async (progress: number) => {
       const json = { id: task.upstreamId, status: "processing", progress };
       control.script({ on: "read", match, do: { kind: "reply", status: 200, json } });
-      await task.look();
+      await task.poll();
       life.push(await task.now());
     };
     const follower = new Follower(task.link);
@@ -133,10 +133,10 @@ describe("an EventSource on a task's link", () => {
     control.script({ on: "read", match, do: { kind: "pass" } });
     control.script({ on: "picture", match, times: 1, do: { kind: "error", status: 503, code: "busy" } });
     control.advance(3_600_000);
-    await task.look();
+    await task.poll();
     life.push(await task.now());
     await follower.hasSeen(6);
-    await task.look();
+    await task.poll();
     await gateway.tick();
     life.push(await task.now());
     await follower.hasGivenUp();
@@ -175,7 +175,7 @@ describe("an EventSource on a task's link", () => {
     }
   });
 
-  it("is refused when it comes back after the key was revoked that handed the link out", async () => {
+  it("is refused when it comes back after the key was revoked that issued the link", async () => {
     const task = await startTask();
     const follower = new Follower(task.link);
     await follower.hasSeen(1);

@@ -14,7 +14,7 @@ import { type BuiltGateway, startBuiltGateway } from "../helpers/node/built-gate
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = join(root, ".wrangler", "client");
-/** By a variable: the compiler would look into it. */
+/** By a variable: the compiler would resolve a literal. */
 const program = fileURLToPath(new URL("client/make-picture.ts", import.meta.url));
 const run = promisify(execFile);
 

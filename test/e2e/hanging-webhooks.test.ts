@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type BuiltGateway, startBuiltGateway } from "../helpers/node/built-gateway.ts";
 import { type Receiver, startReceiver } from "../helpers/node/http-receiver.ts";
-import { makeToldTenant, query } from "../helpers/node/notified-tenant.ts";
+import { makeNotifiedTenant, query } from "../helpers/node/notified-tenant.ts";
 
 let gateway: BuiltGateway;
 let receiver: Receiver;
@@ -20,20 +20,20 @@ const done = "a lighthouse [sim:seconds=0]";
 /** More than three lanes have connections for, each with a tenant of its own: of one tenant only two are under way. */
 const hanging = 24;
 
-it("keep nobody else waiting until they are given up", async () => {
+it("keep no other waiting until they are given up", async () => {
   receiver.answer("/hangs", "hang");
   for (let i = 0; i < hanging; i++) {
-    const tenant = await makeToldTenant(gateway, `${receiver.url}/hangs`);
+    const tenant = await makeNotifiedTenant(gateway, `${receiver.url}/hangs`);
     await tenant.start(done);
   }
   const tick = gateway.tick();
   // All that one lane has connections for.
   await receiver.hasReceived("/hangs", 6);
-  const other = await makeToldTenant(gateway, `${receiver.url}/answers`);
+  const other = await makeNotifiedTenant(gateway, `${receiver.url}/answers`);
   await other.start(done);
   const next = gateway.tick();
   await receiver.hasReceived("/answers", 1);
-  // Nobody has been given up by then.
+  // No delivery has been given up by then.
   expect(await query(gateway, "SELECT id FROM deliveries WHERE last_problem = 'time-out'")).toEqual([]);
   await Promise.all([tick, next]);
 }, 60_000);

@@ -1,4 +1,4 @@
-/** What goes for both pages before anybody has signed in. */
+/** What goes for both pages before a sign-in. */
 import { describe, expect, it } from "vitest";
 import { expectAccessible, expectNoSideScroll, openPage } from "../helpers/node/open-page.ts";
 import { browser, gateway, serveInBrowser } from "../helpers/node/served-page.ts";

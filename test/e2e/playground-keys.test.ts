@@ -52,9 +52,9 @@ describe("the playground's key", () => {
     const playground = await openPlayground(browser, gateway);
     const { page } = playground;
     await playground.enterKey(token);
-    await playground.submit("a lighthouse for somebody [sim:seconds=0]");
+    await playground.submit("a lighthouse for a visitor [sim:seconds=0]");
     await gallery(page)
-      .getByRole("button", { name: /a lighthouse for somebody/ })
+      .getByRole("button", { name: /a lighthouse for a visitor/ })
       .waitFor();
     await page.getByRole("button", { name: "Use another key" }).click();
     await keyField(page).waitFor();

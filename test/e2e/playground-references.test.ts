@@ -24,7 +24,7 @@ async function png(side: number): Promise<string> {
   return (await sharp({ create }).png().toBuffer()).toString("base64");
 }
 
-/** Files and text on their way, as another program hands them over. */
+/** Files and text on their way, as another program offers them. */
 function transfer(page: Page, files: { name: string; base64: string }[], text = "") {
   return page.evaluateHandle(
     ([files, text]) => {

@@ -1,4 +1,4 @@
-/** A newcomer makes a picture: from the empty page, with nothing but a key, to the file in hand. */
+/** A newcomer makes a picture: from the empty page, with nothing but a key, to the saved file. */
 import type { Request } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { payingTenant } from "../helpers/node/built-tenant.ts";

@@ -1,4 +1,4 @@
-/** The built Worker with a real Queue: what a tick hands over comes back to the same Worker, as a consumer. */
+/** The built Worker with a real Queue: what a tick enqueues comes back to the same Worker, as a consumer. */
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { type BuiltGateway, startBuiltGateway } from "../helpers/node/built-gateway.ts";
 
@@ -13,7 +13,7 @@ async function rows(sql: string): Promise<Record<string, unknown>[]> {
   return (await DB.prepare(sql).all()).results;
 }
 
-it("looks at all of what is more than a tick takes, once, and leaves no workItem behind", async () => {
+it("polls all of what is more than a tick takes, once, and leaves no work item behind", async () => {
   const tasks = 200;
   const nowMs = Date.now();
   await rows(
@@ -24,16 +24,16 @@ it("looks at all of what is more than a tick takes, once, and leaves no workItem
        'wan-2.7-image', '{"prompt":"a boat","n":1}', '{}', 30, ${nowMs}, ${nowMs + 3_600_000}, 0, 0, 'up-' || i,
        ${nowMs - 30_000} FROM n`,
   );
-  const looks = () =>
+  const polls = () =>
     gateway.simulator.control.calls().filter(({ path }) => path.startsWith("/v1/tasks/up-"));
   await gateway.tick();
   await vi.waitFor(
     async () => {
       expect(await rows("SELECT name FROM work_items")).toEqual([]);
-      expect(looks().length).toBeGreaterThanOrEqual(tasks);
+      expect(polls().length).toBeGreaterThanOrEqual(tasks);
     },
     { timeout: 30_000 },
   );
-  expect(new Set(looks().map(({ path }) => path)).size).toBe(tasks);
-  expect(looks()).toHaveLength(tasks);
+  expect(new Set(polls().map(({ path }) => path)).size).toBe(tasks);
+  expect(polls()).toHaveLength(tasks);
 });

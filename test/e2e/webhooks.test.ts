@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type BuiltGateway, secrets, startBuiltGateway } from "../helpers/node/built-gateway.ts";
 import { type Answer, type Received, type Receiver, startReceiver } from "../helpers/node/http-receiver.ts";
-import { makeToldTenant, query, verify } from "../helpers/node/notified-tenant.ts";
+import { makeNotifiedTenant, query, verify } from "../helpers/node/notified-tenant.ts";
 
 let gateway: BuiltGateway;
 let receiver: Receiver;
@@ -23,7 +23,7 @@ afterAll(async () => {
   await gateway.close();
 });
 
-/** A path of the receiver that nobody else uses. */
+/** A path of the receiver that no other test uses. */
 function newPath(...answers: Answer[]): string {
   const path = `/${pathWord}/${++paths}`;
   if (answers.length > 0) receiver.answer(path, ...answers);
@@ -31,7 +31,7 @@ function newPath(...answers: Answer[]): string {
 }
 
 const makeTenant = (path: string | null, settings?: object) =>
-  makeToldTenant(gateway, path === null ? null : receiver.url + path, settings);
+  makeNotifiedTenant(gateway, path === null ? null : receiver.url + path, settings);
 
 const done = "a lighthouse [sim:seconds=0]";
 
@@ -44,7 +44,7 @@ async function first(path: string): Promise<Received> {
 
 const signatures = ({ headers }: Received) => `${headers["webhook-signature"]}`.split(" ");
 
-describe("what is told", () => {
+describe("what is sent", () => {
   it("comes with the one tick that finds the task done, verified by the secret of the tenant's creation", async () => {
     const [hook, callback] = [newPath(), newPath()];
     const tenant = await makeTenant(hook);
@@ -52,7 +52,7 @@ describe("what is told", () => {
     expect(receiver.received(hook)).toEqual([]);
     await gateway.tick();
 
-    const task = await tenant.told(id);
+    const task = await tenant.notified(id);
     expect(task).toMatchObject({ id, status: "completed", metadata: { order: "7" } });
     const event = await first(hook);
     const timestamp = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
@@ -98,7 +98,7 @@ describe("what is told", () => {
     const id = await tenant.start("a failure [sim:leak] [sim:seconds=0]", {
       callback_url: receiver.url + callback,
     });
-    const task = await tenant.told(id);
+    const task = await tenant.notified(id);
     expect(task).toMatchObject({ status: "failed", error: { type: "task_error" }, images: [] });
     expect(verify(tenant.secret, await first(callback))).toEqual(task);
     expect(await tenant.log(id)).toMatchObject([{ event: "task.failed", status: "delivered" }]);
@@ -120,7 +120,7 @@ describe("what is told", () => {
   it("is signed with both secrets while one is replaced, and with the new one alone without an overlap", async () => {
     const hook = newPath();
     const tenant = await makeTenant(hook);
-    const told = async (count: number): Promise<Received> => {
+    const notified = async (count: number): Promise<Received> => {
       await tenant.start(done);
       await gateway.tick();
       const event = (await receiver.hasReceived(hook, count))[count - 1];
@@ -131,12 +131,12 @@ describe("what is told", () => {
 
     const second = (await rotate({})).secret;
     expect(second).toMatch(/^whsec_/);
-    const both = await told(1);
+    const both = await notified(1);
     expect(signatures(both)).toHaveLength(2);
     for (const secret of [tenant.secret, second]) expect(() => verify(secret, both)).not.toThrow();
 
     const third = (await rotate({ overlap_seconds: 0 })).secret;
-    const one = await told(2);
+    const one = await notified(2);
     expect(signatures(one)).toHaveLength(1);
     expect(() => verify(third, one)).not.toThrow();
     for (const secret of [tenant.secret, second]) expect(() => verify(secret, one)).toThrow();
@@ -144,7 +144,7 @@ describe("what is told", () => {
 });
 
 describe("a receiver", () => {
-  it("that takes it on the third try gets it under one id, each try signed anew, 5 s and 5 min later", async () => {
+  it("that takes it on the third attempt gets it under one id, each attempt signed anew, 5 s and 5 min later", async () => {
     const hook = newPath({ status: 500 }, { status: 500 }, { status: 200 });
     const tenant = await makeTenant(hook);
     const id = await tenant.start(done);
@@ -160,7 +160,7 @@ describe("a receiver", () => {
     await gateway.tick();
     expect(receiver.received(hook)).toHaveLength(1);
 
-    // The one wait in real time, so that the second try has another time to sign.
+    // The one wait in real time, so that the second attempt has another time to sign.
     await sleep(5_100);
     await gateway.tick();
     await receiver.hasReceived(hook, 2);
@@ -169,22 +169,22 @@ describe("a receiver", () => {
     expect(receiver.received(hook)).toHaveLength(2);
     await query(gateway, `UPDATE deliveries SET due_ms = 0 WHERE task_id = '${id}'`);
     await gateway.tick();
-    const tries = await receiver.hasReceived(hook, 3);
+    const attempts = await receiver.hasReceived(hook, 3);
     expect(await tenant.log(id)).toMatchObject([{ status: "delivered", attempts: 3, next_attempt_at: null }]);
 
     expect(pauses).toEqual([5, 300]);
-    expect(new Set(tries.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
-    expect(new Set(tries.map(({ body }) => body)).size).toBe(1);
-    const signed = tries.map(({ headers }) => Number(headers["webhook-timestamp"]));
-    for (const [at, one] of tries.entries()) {
+    expect(new Set(attempts.map(({ headers }) => headers["webhook-id"])).size).toBe(1);
+    expect(new Set(attempts.map(({ body }) => body)).size).toBe(1);
+    const signed = attempts.map(({ headers }) => Number(headers["webhook-timestamp"]));
+    for (const [at, one] of attempts.entries()) {
       expect(() => verify(tenant.secret, one)).not.toThrow();
       expect(Math.abs(one.atMs / 1000 - (signed[at] ?? 0))).toBeLessThan(2);
     }
     expect((signed[1] ?? 0) - (signed[0] ?? 0)).toBeGreaterThanOrEqual(5);
-    expect(tries[1]?.headers["webhook-signature"]).not.toBe(tries[0]?.headers["webhook-signature"]);
+    expect(attempts[1]?.headers["webhook-signature"]).not.toBe(attempts[0]?.headers["webhook-signature"]);
   });
 
-  it("that redirects has failed, and nobody follows", async () => {
+  it("that redirects has failed, and is not followed", async () => {
     const elsewhere = newPath();
     const hook = newPath({ status: 301, location: elsewhere });
     const tenant = await makeTenant(hook);
@@ -195,7 +195,7 @@ describe("a receiver", () => {
     expect(receiver.received(elsewhere)).toEqual([]);
   });
 
-  it("that answers 410 is told nothing more until it is set again", async () => {
+  it("that answers 410 gets nothing more until it is set again", async () => {
     const hook = newPath({ status: 410 }, { status: 204 });
     const tenant = await makeTenant(hook);
     const show = () => tenant.call<{ status: string; secret?: string }>("GET", "/webhook");
@@ -206,23 +206,23 @@ describe("a receiver", () => {
     expect(await tenant.log(gone)).toMatchObject([{ status: "dropped", last_status: 410 }]);
     expect(await show()).toMatchObject({ status: "off" });
 
-    const untold = await tenant.start(done);
+    const unnotified = await tenant.start(done);
     await gateway.tick();
-    expect(await tenant.told(untold)).toMatchObject({ status: "completed" });
-    expect(await tenant.log(untold)).toEqual([]);
+    expect(await tenant.notified(unnotified)).toMatchObject({ status: "completed" });
+    expect(await tenant.log(unnotified)).toEqual([]);
 
     const set = await tenant.call("PUT", "/webhook", { url: receiver.url + hook });
     expect(set).toMatchObject({ status: "on" });
-    const told = await tenant.start(done);
+    const notified = await tenant.start(done);
     await gateway.tick();
     const events = await receiver.hasReceived(hook, 2);
     expect(events.map((event) => verify(tenant.secret, event))).toMatchObject([
       { data: { id: gone } },
-      { data: { id: told } },
+      { data: { id: notified } },
     ]);
   });
 
-  it("that says nothing is given up after 15 s, and told at once when its tenant asks", async () => {
+  it("that says nothing is given up after 15 s, and notified at once when its tenant asks", async () => {
     const hook = newPath("hang", { status: 200 });
     const tenant = await makeTenant(hook);
     const id = await tenant.start(done);
@@ -252,26 +252,26 @@ describe("a receiver", () => {
   });
 
   // Behind all that needs the upstream, since all wait after a 429.
-  it("is told of a task that was called off", async () => {
+  it("is notified of a task that was cancelled", async () => {
     const hook = newPath();
     const tenant = await makeTenant(hook);
     const id = await tenant.start("a busy upstream [sim:429=60]");
     await tenant.call("POST", `/tasks/${id}/cancel`);
-    const data = await tenant.told(id);
+    const data = await tenant.notified(id);
     expect(data).toMatchObject({ status: "cancelled" });
     expect(verify(tenant.secret, await first(hook))).toMatchObject({ type: "task.cancelled", data });
   });
 });
 
-// Last, over all that was told above.
-describe("nobody else learns", () => {
-  it("anything of the upstream by what is told", () => {
+// Last, over all that was sent above.
+describe("no webhook shows", () => {
+  it("anything of the upstream", () => {
     const { host } = new URL(gateway.upstreamUrl);
     const ids = gateway.simulator.control.tasks().map((task) => task.id);
-    const told = receiver.all().map(({ headers, body }) => JSON.stringify([headers, body]));
-    expect([told.length > 10, ids.length > 5]).toEqual([true, true]);
+    const notified = receiver.all().map(({ headers, body }) => JSON.stringify([headers, body]));
+    expect([notified.length > 10, ids.length > 5]).toEqual([true, true]);
     for (const secret of [secrets.UPSTREAM_API_KEY, host, ...ids, "lighthouse", '"input"']) {
-      expect(told.filter((text) => text.includes(secret))).toEqual([]);
+      expect(notified.filter((text) => text.includes(secret))).toEqual([]);
     }
   });
 

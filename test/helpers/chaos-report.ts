@@ -21,22 +21,22 @@ interface Row {
 export interface Report {
   accepted: number;
   byEnd: Record<string, number>;
-  /** Told to a caller and not there, or without an end. */
+  /** Accepted and not there, or without an end. */
   lost: number;
   /** Tasks that the upstream made twice. */
   doubled: number;
   /** Tenants whose charges are not the sum of their completed tasks. */
   wrongCharges: number;
-  /** Tenants whose books do not add up, or who still hold something. */
+  /** Tenants whose accounts do not add up, or who still hold something. */
   drift: number;
   orphanObjects: number;
   overdue: number;
-  /** Ends that their tenant's webhook was not told of, or was told otherwise, or under two ids. */
-  untold: number;
+  /** Ends that were not sent to their tenant's webhook, or sent otherwise, or under two ids. */
+  unnotified: number;
   /** From the upstream done to the pictures stored, of completed tasks: half of them, and the worst, in seconds. */
   storedAfter: { median: number; worst: number };
-  /** Problems that the audit found. */
-  unsound: unknown[];
+  /** Problems that reconciliation found. */
+  discrepancies: unknown[];
 }
 
 /** Deadlines are seen to by cron, which may be away for a while. */
@@ -68,20 +68,20 @@ export async function readReport(world: ChaosWorld, cronAwayMs: number): Promise
     ...(await checkMoney(world, rows)),
     orphanObjects: await countOrphans(rows),
     overdue: late.length,
-    untold: countUntold(world, rows),
+    unnotified: countUnnotified(world, rows),
     storedAfter: storedAfter(rows, upstream),
-    unsound: ((await (await world.sound.admin("GET", "/audit")).json()) as { data: unknown[] }).data,
+    discrepancies: ((await (await world.sound.admin("GET", "/audit")).json()) as { data: unknown[] }).data,
   };
 }
 
-function countUntold({ told, accepted }: ChaosWorld, rows: Row[]): number {
-  const byTask = Map.groupBy(told, ({ body }) => body.data?.id);
+function countUnnotified({ received, accepted }: ChaosWorld, rows: Row[]): number {
+  const byTask = Map.groupBy(received, ({ body }) => body.data?.id);
   return rows.filter(({ id, state, hidden }) => {
     const heard = new Set(
       byTask.get(id)?.map((one) => `${one.id} ${one.body.type} ${one.body.data?.status}`),
     );
     const expected = `msg-${id.slice("task-".length)}-w task.${state} ${state}`;
-    // A refusal that the waiting caller heard of is told to nobody else.
+    // A refusal that the waiting caller got is not sent by webhook.
     if (hidden && !accepted.has(id)) return heard.size > 0;
     return heard.size !== 1 || !heard.has(expected);
   }).length;
@@ -141,10 +141,10 @@ export function tableOf(seed: number, world: ChaosWorld, report: Report): string
       .map(([what, count]): [string, number] => [`ended: ${what}`, count]),
     ["lost", report.lost],
     ["double upstream tasks", report.doubled],
-    ["ends that a webhook was not told", report.untold],
-    ["tries of webhooks", world.told.length],
+    ["ends that a webhook did not get", report.unnotified],
+    ["attempts of webhooks", world.received.length],
     ["tenants with wrong charges", report.wrongCharges],
-    ["tenants whose books drift", report.drift],
+    ["tenants whose accounts drift", report.drift],
     ["stored objects without a task", report.orphanObjects],
     ["tasks past their deadline", report.overdue],
     ["upstream done to stored, median", `${report.storedAfter.median} s`],

@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { type Chance, chanceOf } from "./chance.ts";
 import { drawPrompt, faultyPlatform } from "./chaos-mix.ts";
 import { bearer, startGateway, type TestGateway } from "./gateway.ts";
-import { hook, startWithReceiver, type Told } from "./webhook-receiver.ts";
+import { hook, type Received, startWithReceiver } from "./webhook-receiver.ts";
 
 export const startingBalance = 100_000_000;
 
@@ -14,18 +14,18 @@ export interface ChaosTenant {
 }
 
 export interface ChaosWorld {
-  /** For tenants and what is looked at afterwards: its platform never fails. */
+  /** For tenants and what is checked afterwards: its platform never fails. */
   sound: TestGateway;
   /** What callers and cron go through. */
   shaken: TestGateway;
   tenants: ChaosTenant[];
   chance: Chance;
-  /** Ids that a caller was told, with the tenant. */
+  /** Ids that a caller got, with the tenant. */
   accepted: Map<string, string>;
   /** Replies to submissions, by status and code. */
   replies: Map<string, number>;
-  /** What tenants' webhooks were told, also when they then answered that they were not. */
-  told: Told[];
+  /** What tenants' webhooks received, also when they then answered with a failure. */
+  received: Received[];
   faults(): number;
   /** The share of calls to bindings that fail. */
   setFaults(share: number): void;
@@ -39,7 +39,7 @@ export async function startWorld(seed: number, tenants: number): Promise<ChaosWo
   let share = 0;
   // Chances of their own, so that what callers do depends on the seed alone.
   const { around, faults } = faultyPlatform(chanceOf(seed + 1), () => share);
-  const { gateway: sound, hosts, told, answers } = startWithReceiver({ vars: deadline });
+  const { gateway: sound, hosts, received, answers } = startWithReceiver({ vars: deadline });
   const shaken = startGateway({ vars, around, beside: sound, hosts });
   const moods = chanceOf(seed + 2);
   answers(() => (share > 0 && moods.happens(0.3) ? moods.pick([500, 301, 404, 429]) : 200));
@@ -62,7 +62,7 @@ export async function startWorld(seed: number, tenants: number): Promise<ChaosWo
     chance,
     accepted: new Map(),
     replies: new Map(),
-    told,
+    received,
     faults,
     setFaults(next) {
       share = next;
@@ -70,7 +70,7 @@ export async function startWorld(seed: number, tenants: number): Promise<ChaosWo
   };
 }
 
-/** Submits one task as a caller would, and notes what the caller is told. */
+/** Submits one task as a caller would, and notes what the caller gets. */
 export async function submitOne(world: ChaosWorld, prompt = drawPrompt(world.chance)): Promise<void> {
   const { chance, shaken, tenants } = world;
   const tenant = chance.pick(tenants);
@@ -83,14 +83,14 @@ export async function submitOne(world: ChaosWorld, prompt = drawPrompt(world.cha
   if (reply.status === 503 && key["idempotency-key"]) {
     reply = await shaken.post("/v1/images/generations", body, { ...bearer(tenant.key), ...key });
   }
-  const told = (await reply.json()) as { id?: string; error?: { code: string } };
-  const outcome = told.id ? "accepted" : `${reply.status} ${told.error?.code}`;
+  const received = (await reply.json()) as { id?: string; error?: { code: string } };
+  const outcome = received.id ? "accepted" : `${reply.status} ${received.error?.code}`;
   world.replies.set(outcome, (world.replies.get(outcome) ?? 0) + 1);
-  if (!told.id) return;
-  world.accepted.set(told.id, tenant.id);
+  if (!received.id) return;
+  world.accepted.set(received.id, tenant.id);
   // Some change their minds; whether it is too late is the gateway's to say.
   if (chance.happens(0.08)) {
-    const path = `/v1/tasks/${told.id}/cancel`;
+    const path = `/v1/tasks/${received.id}/cancel`;
     const cancelled = await shaken.fetch(path, { method: "POST", headers: bearer(tenant.key) });
     await cancelled.body?.cancel();
   }

@@ -1,9 +1,9 @@
-/** What the tests of webhooks share: receivers that write down what they are told, ends to tell of, and the log. */
+/** What the tests of webhooks share: receivers that record what they receive, ends of tasks, and the log. */
 import { Webhook } from "standardwebhooks";
 import { expect, vi } from "vitest";
 import { bearer, type GatewayOptions, submitTask, type TestGateway } from "./gateway.ts";
 
-export interface Told {
+export interface Received {
   url: string;
   headers: Record<string, string>;
   body: string;
@@ -11,7 +11,7 @@ export interface Told {
 
 export interface Receiver {
   url: string;
-  told: Told[];
+  received: Received[];
   /** What it answers from now on. */
   status: number;
   hosts: NonNullable<GatewayOptions["hosts"]>;
@@ -21,12 +21,12 @@ export interface Receiver {
 export function startReceiver(origin = "https://hooks.example"): Receiver {
   const receiver: Receiver = {
     url: `${origin}/in`,
-    told: [],
+    received: [],
     status: 200,
     hosts: {
       [origin]: async (request) => {
         const headers = Object.fromEntries(request.headers);
-        receiver.told.push({ url: request.url, headers, body: await request.text() });
+        receiver.received.push({ url: request.url, headers, body: await request.text() });
         return new Response(null, { status: receiver.status });
       },
     },
@@ -34,8 +34,8 @@ export function startReceiver(origin = "https://hooks.example"): Receiver {
   return receiver;
 }
 
-/** Whether a receiver with this secret takes what it was told for the gateway's. */
-export function verifies({ headers, body }: Told, secret: string): boolean {
+/** Whether a receiver with this secret takes what it received for the gateway's. */
+export function verifies({ headers, body }: Received, secret: string): boolean {
   const clock = vi.spyOn(Date, "now").mockReturnValue(Number(headers["webhook-timestamp"]) * 1000);
   try {
     new Webhook(secret).verify(body, headers);
@@ -47,9 +47,10 @@ export function verifies({ headers, body }: Told, secret: string): boolean {
   }
 }
 
-export const signatures = (told: Told | undefined) => told?.headers["webhook-signature"]?.split(" ") ?? [];
+export const signatures = (received: Received | undefined) =>
+  received?.headers["webhook-signature"]?.split(" ") ?? [];
 
-/** Has a task end, so that there is something to tell. */
+/** Has a task end, so that there is an event. */
 export async function endTask(gateway: TestGateway, key: string, fields: object = {}): Promise<string> {
   const { id } = await submitTask(gateway, key, fields);
   const response = await gateway.admin("POST", `/tasks/${id}/fail`);
@@ -57,7 +58,7 @@ export async function endTask(gateway: TestGateway, key: string, fields: object 
   return id;
 }
 
-/** Under which ids a task's end is told to the tenant's webhook, and to its own callback. */
+/** Under which ids a task's end is sent to the tenant's webhook, and to its own callback. */
 export const toWebhook = (taskId: string) => `msg-${taskId.slice("task-".length)}-w`;
 export const toCallback = (taskId: string) => `msg-${taskId.slice("task-".length)}-c`;
 
@@ -102,7 +103,7 @@ export async function pagesOf(
   return pages;
 }
 
-export interface ShownAct {
+export interface ShownAuditEntry {
   actor: string;
   act: string;
   tenant: string | null;
@@ -110,19 +111,19 @@ export interface ShownAct {
   details: Record<string, unknown>;
 }
 
-/** The log of acts, newest first. */
-export async function readActs(gateway: TestGateway): Promise<ShownAct[]> {
+/** The audit log, newest first. */
+export async function readAuditLog(gateway: TestGateway): Promise<ShownAuditEntry[]> {
   const response = await gateway.admin("GET", "/audit?acts_limit=100");
-  return ((await response.json()) as { acts: { data: ShownAct[] } }).acts.data;
+  return ((await response.json()) as { acts: { data: ShownAuditEntry[] } }).acts.data;
 }
 
-/** Expects that none of the texts is in any reply, in the log of acts or in the gateway's log. */
+/** Expects that none of the texts is in any reply, in the audit log or in the gateway's log. */
 export async function expectHidden(
   gateway: TestGateway,
   replies: string[],
   secrets: string[],
 ): Promise<void> {
-  const everything = [...replies, JSON.stringify(await readActs(gateway)), JSON.stringify(gateway.logs)];
+  const everything = [...replies, JSON.stringify(await readAuditLog(gateway)), JSON.stringify(gateway.logs)];
   for (const secret of secrets) {
     for (const text of everything) expect(text).not.toContain(secret.replace("whsec_", ""));
   }

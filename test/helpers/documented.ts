@@ -82,7 +82,7 @@ function findReply({ paths, components }: Document, method: string, pathname: st
   return unknownRoute(paths, pathname)[String(status)];
 }
 
-/** Behind a key, whoever has none is refused before it is told that there is nothing. */
+/** Behind a key, a caller without one is refused before it learns that there is nothing. */
 function unknownRoute(paths: Document["paths"], pathname: string): Record<string, Reply> {
   const open = pathname.startsWith("/admin/api") ? paths["/admin/api/tenants/{id}"] : paths["/v1/keys/{key}"];
   const get = paths["/images/{file}"]?.get?.responses;
@@ -100,14 +100,14 @@ function matches(template: string, pathname: string): boolean {
 }
 
 function headerProblems({ components }: Document, reply: Reply, response: Response): string[] {
-  const told = reply.headers ?? {};
+  const documented = reply.headers ?? {};
   const known = Object.keys(components.headers);
   const surplus = known
-    .filter((name) => response.headers.has(name) && !(name in told))
+    .filter((name) => response.headers.has(name) && !(name in documented))
     // Of every body, whatever it is.
     .filter((name) => !["cache-control", "content-length"].includes(name));
   const missing = known.filter(
-    (name) => components.headers[name]?.required && name in told && !response.headers.has(name),
+    (name) => components.headers[name]?.required && name in documented && !response.headers.has(name),
   );
   return [
     ...surplus.map((name) => `header ${name} is not documented`),

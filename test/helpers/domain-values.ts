@@ -45,7 +45,7 @@ export function storedImage(over: Partial<StoredImage> = {}): StoredImage {
   return { contentType: "image/png", width: 512, height: 384, bytes: 9_001, sha256: "f".repeat(64), ...over };
 }
 
-/** A picture of a task: stored unless told otherwise. */
+/** A picture of a task: stored unless given otherwise. */
 export function aPicture(id: string, stored: Partial<StoredImage> = {}): TaskImage {
   return {
     id,
@@ -55,8 +55,8 @@ export function aPicture(id: string, stored: Partial<StoredImage> = {}): TaskIma
   };
 }
 
-/** A task as a look takes it. */
-export function lookedAt(over: Partial<PollTarget> = {}): PollTarget {
+/** A task as a poll takes it. */
+export function makePollTarget(over: Partial<PollTarget> = {}): PollTarget {
   return {
     id: "task-1",
     upstreamId: "task-unified-1",

@@ -29,11 +29,11 @@ export interface Drained {
   settlements: number;
   charged: number;
   held: number;
-  unsound: unknown[];
+  discrepancies: unknown[];
   messages: number;
   callsToD1: number;
-  /** Pieces that nobody did. */
-  piecesLeft: number;
+  /** Work items that no consumer did. */
+  workItemsLeft: number;
 }
 
 /** An upstream that has finished two tasks of three, and the third one when it is asked again. */
@@ -139,9 +139,9 @@ export async function drain(
     for (;;) {
       await gateway.sleep(5_000);
       const open = await count("SELECT count(*) AS n FROM tasks WHERE open = 1");
-      const looking = await count("SELECT count(*) AS n FROM tasks WHERE open = 1 AND state = 'submitted'");
+      const polling = await count("SELECT count(*) AS n FROM tasks WHERE open = 1 AND state = 'submitted'");
       const after = (gateway.now() - startMs) / 1000;
-      progress(`${after} s: ${tasks - open} of ${tasks} settled, ${looking} to be looked at`);
+      progress(`${after} s: ${tasks - open} of ${tasks} settled, ${polling} to be polled`);
       if (open === 0 || after > tasks) return;
     }
   });
@@ -162,7 +162,7 @@ export async function drain(
     cursor = page.truncated ? page.cursor : undefined;
   }
   const lastMs = await count("SELECT max(finished_ms) AS n FROM tasks");
-  const audit = (await (await gateway.admin("GET", "/audit")).json()) as { data: unknown[] };
+  const reconciled = (await (await gateway.admin("GET", "/audit")).json()) as { data: unknown[] };
   return {
     seconds: (lastMs - startMs) / 1000,
     completed: await count("SELECT count(*) AS n FROM tasks WHERE state = 'completed'"),
@@ -172,9 +172,9 @@ export async function drain(
     objects,
     puts: callsTo("R2 put"),
     ...sums,
-    unsound: audit.data,
+    discrepancies: reconciled.data,
     messages: gateway.work.sent.length,
     callsToD1: callsTo("D1"),
-    piecesLeft: await count("SELECT count(*) AS n FROM work_items"),
+    workItemsLeft: await count("SELECT count(*) AS n FROM work_items"),
   };
 }

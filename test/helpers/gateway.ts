@@ -39,9 +39,9 @@ export interface TestGateway {
   /** Like `fetch`, with a JSON body. */
   post(path: string, body: unknown, headers?: Record<string, string>): Promise<Response>;
   admin(method: string, path: string, body?: unknown): Promise<Response>;
-  /** Runs one cron tick and whatever it leaves beside it, and consumers of what it hands over. */
+  /** Runs one cron tick and whatever it leaves beside it, and consumers of what it enqueues. */
   tick(): Promise<void>;
-  /** What ticks hand over. */
+  /** What ticks enqueue. */
   work: WorkQueue;
   /** Invocation as a request gets them, for tests that call flows. */
   invocation(): Invocation;
@@ -56,18 +56,18 @@ export interface GatewayOptions {
   around?: Around;
   /** Another gateway whose clock and simulator this one shares. */
   beside?: TestGateway;
-  /** Stands in for Cloudflare where Turnstile's answers are verified; without it nobody is there. */
+  /** Stands in for Cloudflare where Turnstile's answers are verified; without it there is no Turnstile. */
   turnstile?: (form: FormData) => Response;
-  /** Who else a fetch may reach beside the simulator, by origin. */
+  /** Hosts beside the simulator that a fetch may call, by origin. */
   hosts?: Record<string, (request: Request) => Response | Promise<Response>>;
   /** Other lanes than the real ones. */
   lanes?: Partial<Lanes>;
   /**
-   * Consumers of what ticks hand over: as many side by side, in virtual time; or only when the test delivers; or no
+   * Consumers of what ticks enqueue: as many side by side, in virtual time; or only when the test delivers; or no
    * Queue at all.
    */
   consumers?: number | "by hand" | "none";
-  /** Has sleepers share a clock that moves by itself; without it, whoever sleeps moves it for all. */
+  /** Has sleepers share a clock that moves by itself; without it, each sleeper moves it for all. */
   time?: VirtualTime;
   /** When its clock starts, unless it shares one: unix milliseconds. */
   startMs?: number;
@@ -279,7 +279,7 @@ async function givenFaults(stub: DurableObjectStub, around: Around): Promise<voi
   });
 }
 
-/** The limits at the edge fail nobody here, but what asks them is at work. */
+/** The limits at the edge refuse no request here, but what asks them is at work. */
 function limitersIn(time: VirtualTime, bindings: Env): Env {
   const counted = (limiter: RateLimit): RateLimit => ({
     limit: (options) => time.during("limit", () => limiter.limit(options)),

@@ -1,4 +1,4 @@
-/** A process that dies at a call: before it leaves, or after it took effect and before anybody knew. */
+/** A process that dies at a call: before it leaves, or after it took effect and before its reply. */
 import type { Around } from "./gateway.ts";
 
 export class Died extends Error {}

@@ -57,7 +57,7 @@ export async function livingFiles(): Promise<string[]> {
   return (await storedFiles()).filter(({ size }) => size > 0).map(({ key }) => key);
 }
 
-/** Expects a refusal that leaves no task, asks nobody upstream, keeps no file and uses up no quota. */
+/** Expects a refusal that leaves no task, sends nothing upstream, keeps no file and uses up no quota. */
 export async function expectNoEdit(
   gateway: TestGateway,
   tenantId: string,

@@ -5,7 +5,7 @@ import { bearer, type TestGateway } from "./gateway.ts";
 
 export const openAiGenerations = "/openai/v1/images/generations";
 
-/** What most requests here ask for: small, since drawing is the slowest part, and done after some looks. */
+/** What most requests here ask for: small, since drawing is the slowest part, and done after some polls. */
 export const openAiBody = { prompt: "a lighthouse [sim:seconds=5]", size: "square" };
 
 /** Asks as OpenAI's clients do. */
@@ -45,7 +45,7 @@ export async function storedBytes(url: string | undefined): Promise<Uint8Array> 
 
 export const decoded = (text: string | undefined) => Uint8Array.fromBase64(text ?? "");
 
-export interface WorkItem {
+export interface Chunk {
   /** Since the request was sent. */
   atMs: number;
   text: string;
@@ -55,13 +55,13 @@ export interface Waited {
   response: Response;
   /** When the status came, since the request was sent. */
   answeredMs: number;
-  workItems: WorkItem[];
+  chunks: Chunk[];
   /** Whether the body came to its end, or broke off. */
   end: "whole" | "broken";
   endedMs: number;
 }
 
-/** Asks in virtual time, and notes when each workItem of the reply came. */
+/** Asks in virtual time, and notes when each chunk of the reply came. */
 export async function waitFor(
   gateway: TestGateway,
   key: string,
@@ -72,16 +72,16 @@ export async function waitFor(
   const response = await ask(gateway, key, fields, headers);
   const answeredMs = gateway.now() - startMs;
   const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-  const workItems: WorkItem[] = [];
+  const chunks: Chunk[] = [];
   let end: Waited["end"] = "whole";
   try {
     for (let part = await reader?.read(); part?.done === false; part = await reader?.read()) {
-      workItems.push({ atMs: gateway.now() - startMs, text: part.value });
+      chunks.push({ atMs: gateway.now() - startMs, text: part.value });
     }
   } catch {
     end = "broken";
   }
-  return { response, answeredMs, workItems, end, endedMs: gateway.now() - startMs };
+  return { response, answeredMs, chunks, end, endedMs: gateway.now() - startMs };
 }
 
-export const textOf = ({ workItems }: Waited) => workItems.map(({ text }) => text).join("");
+export const textOf = ({ chunks }: Waited) => chunks.map(({ text }) => text).join("");

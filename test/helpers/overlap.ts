@@ -1,12 +1,12 @@
-/** Processes that meet over one task: one is held with the upstream's reply in its hand while others go on. */
+/** Processes that meet over one task: one is held with the upstream's reply while others go on. */
 import { env } from "cloudflare:workers";
 import type { Task } from "../../src/domain/task.ts";
 import { type Line, ledgerOf } from "./credits.ts";
 import { startGateway, storedKeys, submitTask, type TestGateway } from "./gateway.ts";
 import { taskOf } from "./seed.ts";
 
-/** A process whose first look has its reply, and writes it down only after `meanwhile`. */
-export function heldAtItsLook(gateway: TestGateway, meanwhile: () => Promise<unknown>): TestGateway {
+/** A process whose first poll has its reply, and records it only after `meanwhile`. */
+export function heldAtItsPoll(gateway: TestGateway, meanwhile: () => Promise<unknown>): TestGateway {
   let held = false;
   return startGateway({
     beside: gateway,
@@ -45,7 +45,7 @@ export async function kept(gateway: TestGateway, tenantId: string, id: string): 
 /** The lines that money moved by. */
 export const lineTypes = ({ ledger }: Kept) => ledger.map(({ type }) => type);
 
-export async function forgetObjects(): Promise<void> {
+export async function deleteObjects(): Promise<void> {
   const keys = await storedKeys();
   if (keys.length > 0) await env.IMAGES.delete(keys);
 }

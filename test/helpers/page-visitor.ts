@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import { bearer, type TestGateway } from "./gateway.ts";
 import { generations, goodBody, makeKey } from "./routes.ts";
 
-/** The page's origin, as its browser tells it. */
+/** The page's origin, as its browser sends it. */
 export const page = { origin: "https://shop.example" };
 
 export const makeBrowserKey = (gateway: TestGateway, tenantId: string, fields: object = {}) =>

@@ -1,4 +1,4 @@
-/** What the tests of the HTTP side share: the error table as callers know it, a watch on the bindings, pictures. */
+/** What the tests of the HTTP side share: the error table as callers know it, recorded calls to bindings, pictures. */
 import { env } from "cloudflare:workers";
 import { parseList } from "structured-headers";
 import { expect } from "vitest";
@@ -82,11 +82,11 @@ export async function expectError(
 /** A message that names a field, as a word of its own. */
 export const naming = (field: string) => new RegExp(`(?<![\\w.])${field}(?!\\w)`);
 
-/** What a binding says when it is broken; none of it may reach a caller or a log line. */
+/** What a binding says when it is broken; none of it may be in a reply or a log line. */
 export const rawErrorText =
   "D1_ERROR: no such table: ledger_v7 at https://internal.example/trace?sig=5f2c77aa91b04d3e6c, token sk_live_51NfHq8d0Zk3vXw9Lb2TcYp7";
 
-export interface Watch {
+export interface RecordedBindings {
   /** Names of the calls to bindings and to the network so far. */
   calls: string[];
   /** Calls whose names start with one of these fail. */
@@ -94,7 +94,7 @@ export interface Watch {
   around: Around;
 }
 
-export function watchBindings(): Watch {
+export function recordBindings(): RecordedBindings {
   const calls: string[] = [];
   const broken = new Set<string>();
   const around: Around = async (name, call) => {
@@ -126,7 +126,7 @@ export async function expectNothingBut(
 }
 
 /** Leaves no task and no pause of the upstream's account to the next test: a file's tests share one database. */
-export async function forgetTasks(): Promise<void> {
+export async function deleteTasks(): Promise<void> {
   await env.DB.batch([env.DB.prepare("DELETE FROM tasks"), env.DB.prepare("UPDATE leases SET until_ms = 0")]);
 }
 

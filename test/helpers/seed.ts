@@ -1,4 +1,4 @@
-/** Tasks in every state, made by the store's own statements, and what the table holds of them. */
+/** Tasks in every state, made by the statements of src/d1, and what the table holds of them. */
 import { env } from "cloudflare:workers";
 import { coolDown } from "../../src/d1/cron/leases.ts";
 import { type PollResult, writePolls } from "../../src/d1/tasks/due-tasks.ts";
@@ -54,8 +54,8 @@ export const picture = (id: string, over: Partial<TaskImage> = {}): TaskImage =>
   ...over,
 });
 
-/** What a look found: the upstream is done. */
-export const doneLook = (id: string, over: Partial<PollResult> = {}): PollResult => ({
+/** What a poll found: the upstream is done. */
+export const donePoll = (id: string, over: Partial<PollResult> = {}): PollResult => ({
   id,
   processing: true,
   progress: 99,
@@ -65,11 +65,11 @@ export const doneLook = (id: string, over: Partial<PollResult> = {}): PollResult
   ...over,
 });
 
-/** What a look found: the upstream is at work. */
-export const runningLook = (id: string, over: Partial<PollResult> = {}): PollResult =>
-  doneLook(id, { progress: 40, estimatedSeconds: 12, images: null, upstreamLinksExpireMs: null, ...over });
+/** What a poll found: the upstream is at work. */
+export const runningPoll = (id: string, over: Partial<PollResult> = {}): PollResult =>
+  donePoll(id, { progress: 40, estimatedSeconds: 12, images: null, upstreamLinksExpireMs: null, ...over });
 
-/** Reads a task, whoever's it is. */
+/** Reads a task of any tenant. */
 export async function taskOf(id: string): Promise<Task> {
   const { results } = await db.prepare("SELECT * FROM tasks WHERE id = ?1").bind(id).all();
   const [row] = results;
@@ -100,7 +100,7 @@ export async function insertSubmitted(over: Partial<NewTask> = {}, submittedMs =
 /** A task whose pictures are to be stored, due at `dueMs`. */
 export async function insertStoring(over: Partial<NewTask> = {}, dueMs = t0): Promise<Task> {
   const { id } = await insertSubmitted(over);
-  await writePolls(db, [doneLook(id)], dueMs);
+  await writePolls(db, [donePoll(id)], dueMs);
   return taskOf(id);
 }
 

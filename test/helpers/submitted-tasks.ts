@@ -44,7 +44,7 @@ export async function insertMany(
   return Array.from({ length: count }, (_, index) => `up-${index + 1}`);
 }
 
-/** How many workItems there are, done or not. */
-export async function countPieces(): Promise<number> {
+/** How many work items there are, done or not. */
+export async function countWorkItems(): Promise<number> {
   return Number((await env.DB.prepare("SELECT count(*) AS n FROM work_items").first<{ n: number }>())?.n);
 }

@@ -1,4 +1,4 @@
-/** A tenant's object as a Worker reaches it, and tenants and keys in D1 for it to load. */
+/** A tenant's object as a Worker calls it, and tenants and keys in D1 for it to load. */
 import { env } from "cloudflare:workers";
 import { insertKey, type ListedKey } from "../../src/d1/tenants/keys.ts";
 import { insertTenant, type Tenant as TenantRecord } from "../../src/d1/tenants/tenants.ts";
@@ -157,7 +157,7 @@ export async function admitOne(tenantId: string, over: Asked = {}): Promise<Admi
   return decision;
 }
 
-/** Ends a hold, of which nothing was made unless told otherwise. */
+/** Ends a hold, of which nothing was made unless given otherwise. */
 export const settle = (tenantId: string, hold: number, over: Partial<Settlement> = {}) =>
   stubOf(tenantId).settle({
     holdNumber: hold,
@@ -174,7 +174,7 @@ export async function summaryOf(tenantId: string, nowMs = t0): Promise<Summary> 
   return summary;
 }
 
-/** The tenant's ledger, newest first; all of it unless told otherwise. */
+/** The tenant's ledger, newest first; all of it unless given otherwise. */
 export const ledgerOf = (tenantId: string, over: Partial<LedgerQuery> = {}) =>
   stubOf(tenantId).ledger({
     fromMs: 0,

@@ -51,14 +51,14 @@ export function answered(
   reply: (request: Request) => Response | Promise<Response>,
   timeoutMs = 5_000,
 ): Client {
-  const follow = async (request: Request): Promise<Response> => {
+  const redirected = async (request: Request): Promise<Response> => {
     const response = await reply(request);
     const location = response.headers.get("location");
     if (request.redirect === "manual" || location === null) return response;
     made.calls.push({ url: location, init: request });
     return response;
   };
-  const made = client(follow, timeoutMs);
+  const made = client(redirected, timeoutMs);
   return made;
 }
 

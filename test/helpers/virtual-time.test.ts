@@ -27,7 +27,7 @@ describe("virtual time", () => {
     expect(woken).toEqual(["quick 500", "quick 1500", "slow 2000", "quick 2500", "slow 4000"]);
   });
 
-  it("stands while a call is under way, and while anybody waits for a reply's bytes", async () => {
+  it("stands while a call is under way, and while a reader waits for a reply's bytes", async () => {
     const time = virtualTime({ startMs: 0 });
     const body = new TransformStream<Uint8Array, Uint8Array>();
     const hosts = { "https://slow.example": () => new Response(body.readable) };
@@ -51,7 +51,7 @@ describe("virtual time", () => {
     expect(time.now()).toBe(1_000);
   });
 
-  it("is what a call takes, if that is told", async () => {
+  it("is what a call takes, if that is given", async () => {
     const time = virtualTime({ startMs: 0, takes: (name) => (name === "slow" ? 70 : 0) });
     await Promise.all([
       time.during("slow", async () => undefined),

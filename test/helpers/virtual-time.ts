@@ -3,12 +3,12 @@
  * streams and callers sleep side by side, each for as long as it says, and the difference between two readings is a
  * latency that no machine's speed is part of.
  *
- * At work is whoever has a call to a binding or to the network under way, or waits for bytes of a reply: those are
+ * At work is a flow that has a call to a binding or to the network under way, or waits for bytes of a reply: those are
  * counted. What lies between two calls (parsing, hashing, a stream's own turns) is not, so the clock also lets a few
  * turns of the event loop pass in which nothing begins. That is scheduling, not a sleep that hides a race: were they
  * too few, the clock would move while something is still being worked out, and that would have taken so long. The
- * figures would be those of a slower gateway. They cannot become those of a faster one: nobody wakes before their
- * time, the clock never goes back, and each moment is read when what it dates is done. (One look that is late may by
+ * figures would be those of a slower gateway. They cannot become those of a faster one: no sleeper wakes before its
+ * time, the clock never goes back, and each moment is read when what it dates is done. (One poll that is late may by
  * luck see an end that it would have missed. On the whole late is late: turns taken away make the figures larger, turns
  * added leave them as they are.)
  *
@@ -40,7 +40,7 @@ interface Sleeper {
   wake: () => void;
 }
 
-/** @param startMs a full minute unless told, so that the first tick has all of it. */
+/** @param startMs a full minute unless given, so that the first tick has all of it. */
 export function virtualTime({ startMs = 1_900_000_020_000, takes }: Options = {}): VirtualTime {
   let nowMs = startMs;
   let sleepers: Sleeper[] = [];
@@ -118,7 +118,7 @@ function countWork() {
   };
 }
 
-/** A reply is not over when `fetch` is: waiting for its bytes is work too. A body that nobody reads is none. */
+/** A reply is not over when `fetch` is: waiting for its bytes is work too. A body without a reader is none. */
 function withBodyCounted(response: Response, work: Work): Response {
   const reader = response.body?.getReader();
   if (!reader) return response;
@@ -129,7 +129,7 @@ function withBodyCounted(response: Response, work: Work): Response {
         const { done, value } = await reader.read();
         if (!done) return controller.enqueue(value);
         controller.close();
-        // Who reads into a buffer of their own is told that nothing more will be in it.
+        // Who reads into a buffer of their own learns that nothing more will be in it.
         controller.byobRequest?.respond(0);
       }),
     cancel: (reason) => reader.cancel(reason),

@@ -1,28 +1,28 @@
-/** Somebody who listens to webhooks: notes what it is told, and answers as a test says. */
+/** A receiver of webhooks: records what it receives, and answers as a test says. */
 import { type GatewayOptions, startGateway, type TestGateway } from "./gateway.ts";
 
 export const hookOrigin = "https://hooks.example";
-export const hook = `${hookOrigin}/told`;
+export const hook = `${hookOrigin}/hook`;
 
-export interface Told {
+export interface Received {
   id: string;
   atMs: number;
   url: string;
   body: { type?: string; data?: { id?: string; status?: string }; id?: string };
 }
 
-export type Answer = (told: Told) => number | Promise<number>;
+export type Answer = (received: Received) => number | Promise<number>;
 
 /** A gateway, and who listens at {@link hookOrigin}; more of them by `others`. */
 export function startWithReceiver(options: GatewayOptions = {}, others: string[] = []) {
-  const told: Told[] = [];
+  const received: Received[] = [];
   let answer: Answer = () => 200;
   let gateway: TestGateway;
   const listen = async (request: Request) => {
-    const body = (await request.json()) as Told["body"];
+    const body = (await request.json()) as Received["body"];
     const id = request.headers.get("webhook-id") ?? "";
     const one = { id, atMs: gateway.now(), url: request.url, body };
-    told.push(one);
+    received.push(one);
     return new Response("noted", { status: await answer(one) });
   };
   const hosts = Object.fromEntries([hookOrigin, ...others].map((origin) => [origin, listen]));
@@ -30,11 +30,11 @@ export function startWithReceiver(options: GatewayOptions = {}, others: string[]
   return {
     gateway,
     hosts,
-    told,
+    received,
     answers(next: Answer) {
       answer = next;
     },
-    /** What was told of one task, or of none. */
-    of: (task: string | undefined) => told.filter(({ body }) => (body.data?.id ?? body.id) === task),
+    /** What was received about one task, or about none. */
+    of: (task: string | undefined) => received.filter(({ body }) => (body.data?.id ?? body.id) === task),
   };
 }

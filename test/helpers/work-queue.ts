@@ -1,7 +1,7 @@
 /**
  * A Queue in a test's hands, so that messages come when the test says, twice, late or never, and consumers run side by
  * side in virtual time. (The real one has no door for that, and delivers by the machine's clock.) It delivers at least
- * once, one message a batch, and gives up after as many tries as wrangler.toml says.
+ * once, one message a batch, and gives up after as many attempts as wrangler.toml says.
  */
 
 import { consume } from "../../src/flows/cron/consume.ts";
@@ -38,7 +38,7 @@ export interface QueueOptions {
 export function createWorkQueue({ invocation, besides }: QueueOptions): WorkQueue {
   let made = 0;
   let running = 0;
-  const tell = (body: unknown, queue: string, attempts: number, by: Invocation): Promise<boolean> => {
+  const deliverTo = (body: unknown, queue: string, attempts: number, by: Invocation): Promise<boolean> => {
     const outcome = { acked: false };
     const message = {
       id: `message-${body}`,
@@ -59,10 +59,10 @@ export function createWorkQueue({ invocation, besides }: QueueOptions): WorkQueu
     );
   };
   const take = async (message: Waiting) => {
-    if (await tell(message.body, "wan-gateway-work", message.attempts, invocation())) return;
+    if (await deliverTo(message.body, "wan-gateway-work", message.attempts, invocation())) return;
     if (message.attempts > maxRetries) {
       queue.dead.push(message.body);
-      await tell(message.body, "wan-gateway-work-dead", 1, invocation());
+      await deliverTo(message.body, "wan-gateway-work-dead", 1, invocation());
       return;
     }
     await besides?.sleep(retryDelayMs);
@@ -95,7 +95,7 @@ export function createWorkQueue({ invocation, besides }: QueueOptions): WorkQueu
     sent: [],
     waiting: [],
     dead: [],
-    deliver: (body, by) => tell(body, "wan-gateway-work", 1, by),
+    deliver: (body, by) => deliverTo(body, "wan-gateway-work", 1, by),
     async drain() {
       for (let next = queue.waiting.shift(); next; next = queue.waiting.shift()) await take(next);
     },

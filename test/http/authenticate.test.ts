@@ -9,12 +9,12 @@ import {
   goodBody,
   makeKey,
   read,
+  recordBindings,
   submit,
-  watchBindings,
 } from "../helpers/routes.ts";
 
-const watch = watchBindings();
-const gateway = startGateway({ around: watch.around });
+const bindings = recordBindings();
+const gateway = startGateway({ around: bindings.around });
 let tenant = { id: "", key: "", keyId: "" };
 let other = tenant;
 let taskId = "";
@@ -24,7 +24,7 @@ beforeAll(async () => {
   taskId = (await submitTask(gateway, tenant.key)).id;
 });
 beforeEach(() => {
-  watch.calls.length = 0;
+  bindings.calls.length = 0;
 });
 
 /** Sends this to every operation that wants a key, and expects the same refusal of each. */
@@ -43,14 +43,14 @@ async function expectRefused(headers: Record<string, string>, code: Code): Promi
 describe("a request without a usable key", () => {
   it("is refused as one without a key", async () => {
     await expectRefused({}, "missing_key");
-    expect(watch.calls).toEqual([]);
+    expect(bindings.calls).toEqual([]);
   });
 
   it.each(["", " ", "Bearer", "bearer ", "Bearer  "])(
     "is missing where its Authorization has none: %j",
     async (authorization) => {
       await expectRefused({ authorization }, "missing_key");
-      expect(watch.calls).toEqual([]);
+      expect(bindings.calls).toEqual([]);
     },
   );
 
@@ -58,7 +58,7 @@ describe("a request without a usable key", () => {
     "is refused whatever else its Authorization says: %j",
     async (authorization) => {
       await expectRefused({ authorization }, "invalid_key");
-      expect(watch.calls).toEqual([]);
+      expect(bindings.calls).toEqual([]);
     },
   );
 
@@ -109,7 +109,7 @@ describe("a forged key", () => {
     const forged = forge(tenant.key.split("_"));
     expect(forged).not.toBe(tenant.key);
     await expectRefused(bearer(forged), "invalid_key");
-    expect(watch.calls).toEqual([]);
+    expect(bindings.calls).toEqual([]);
   });
 
   it("is one that another gateway signed, too", async () => {
@@ -118,7 +118,7 @@ describe("a forged key", () => {
     });
     const { key } = await elsewhere.makeTenant({ id: `e${tenant.id.slice(2)}` });
     await expectRefused(bearer(key), "invalid_key");
-    expect(watch.calls).toEqual([]);
+    expect(bindings.calls).toEqual([]);
   });
 });
 
@@ -135,7 +135,7 @@ describe("a key with a good check value", () => {
 
   it.each([
     ["an unknown id", () => ({ tenantId: tenant.id, keyId: "key-0000000000000000" })],
-    ["an unknown tenant", () => ({ tenantId: "nobody", keyId: tenant.keyId })],
+    ["an unknown tenant", () => ({ tenantId: "no-such", keyId: tenant.keyId })],
     ["another tenant's id", () => ({ tenantId: other.id, keyId: tenant.keyId })],
     ["another secret under a known id", () => ({ tenantId: tenant.id, keyId: tenant.keyId })],
   ])("is refused all the same with %s", async (_what, names) => {
@@ -195,7 +195,7 @@ describe("a secret key in a web page", () => {
   ])("is refused with the origin %j, and the text says what a proxy has to do", async (from) => {
     const headers = { ...bearer(tenant.key), origin: from };
     await expectRefused(headers, "secret_key_in_browser");
-    expect(watch.calls).toEqual([]);
+    expect(bindings.calls).toEqual([]);
     const message = await expectError(
       await gateway.post(generations, goodBody, headers),
       "secret_key_in_browser",

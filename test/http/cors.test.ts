@@ -2,10 +2,10 @@
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { bearer, origin, startGateway, submitTask } from "../helpers/gateway.ts";
 import { makeBrowserKey, mintToken } from "../helpers/page-visitor.ts";
-import { generations, goodBody, storePicture, submit, watchBindings } from "../helpers/routes.ts";
+import { generations, goodBody, recordBindings, storePicture, submit } from "../helpers/routes.ts";
 
-const watch = watchBindings();
-const gateway = startGateway({ around: watch.around });
+const bindings = recordBindings();
+const gateway = startGateway({ around: bindings.around });
 let key = "";
 let taskId = "";
 let picture = "";
@@ -20,7 +20,7 @@ beforeAll(async () => {
   taskId = (await submitTask(gateway, key)).id;
 });
 beforeEach(() => {
-  watch.calls.length = 0;
+  bindings.calls.length = 0;
 });
 
 const page = "https://shop.example";
@@ -62,7 +62,7 @@ describe("a preflight", () => {
       expect(response.headers.get("access-control-allow-credentials")).toBeNull();
       expect(response.headers.get("x-request-id")).toMatch(/^\S{16,}$/);
     }
-    expect(watch.calls).toEqual([]);
+    expect(bindings.calls).toEqual([]);
   });
 
   it.each([
@@ -207,7 +207,7 @@ describe.each(["browser key", "client token"] as const)("a reply to a page with 
       headers: { ...headers(), "access-control-request-method": "POST" },
     });
     expect(response.status).toBe(204);
-    expect(watch.calls).toEqual([]);
+    expect(bindings.calls).toEqual([]);
   });
 });
 

@@ -32,8 +32,8 @@ async function main(): Promise<void> {
     prompt,
     size: "landscape_4_3",
   });
-  console.log(`· ${submitted.id} is accepted; cron looks at it until the upstream is done`);
-  const task = await follow(submitted);
+  console.log(`· ${submitted.id} is accepted; cron polls it until the upstream is done`);
+  const task = await waitForEnd(submitted);
   if (task.error) throw new Error(`the task failed: ${task.error.code}: ${task.error.message}`);
 
   for (const image of task.images) {
@@ -56,7 +56,7 @@ let stack: Stack | undefined;
 let ending: Promise<never> | undefined;
 
 /** Reads the task until it has ended, and draws how far it is. */
-async function follow(task: ShownTask): Promise<ShownTask> {
+async function waitForEnd(task: ShownTask): Promise<ShownTask> {
   const bar = new SingleBar(
     { format: "  {bar} {percentage} % {status}", hideCursor: true, noTTYOutput: true, notTTYSchedule: 1_000 },
     Presets.shades_classic,

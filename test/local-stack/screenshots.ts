@@ -1,6 +1,6 @@
 /**
  * `npm run screenshots`: the main screens of both pages, wide and narrow, light and dark, with something on them, in
- * `.wrangler/screenshots`. To be looked at; two of them are in README.md and docs/operations.md.
+ * `.wrangler/screenshots`. They are for the eye; two of them are in README.md and docs/operations.md.
  */
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -65,7 +65,7 @@ async function visitPlayground(
   await shoot("playground-picture");
 }
 
-/** Long enough for whatever is still to come: this is to be looked at, not a test. */
+/** Long enough for whatever is still to come: this is for the eye, not a test. */
 async function settled(page: Page): Promise<void> {
   await page.getByRole("heading").first().waitFor();
   await page.waitForTimeout(1_000);

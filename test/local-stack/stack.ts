@@ -3,8 +3,8 @@
  * under `wrangler dev`, its database and bucket, a cron ticker, and a tenant with a key. `npm run dev` keeps it,
  * `npm run demo` uses it once.
  *
- * `wrangler dev` runs inside this process and not as a child of it: a child that is told to end leaves its own
- * child, workerd, to nobody.
+ * `wrangler dev` runs inside this process and not as a child of it: a child that is asked to end leaves its own
+ * child, workerd, behind.
  */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -27,7 +27,7 @@ export interface StackOptions {
   verbose: boolean;
   /** The folder goes with the process. */
   temporary?: boolean;
-  /** Told before each step. */
+  /** Called before each step. */
   onStep: (step: string) => void;
 }
 
@@ -95,7 +95,7 @@ function realUpstreamUrl(): string {
   return process.env.UPSTREAM_BASE_URL || "https://api.evolink.ai";
 }
 
-/** Secrets that nobody gave: made up once and kept, so that keys survive a restart. */
+/** Secrets that were not given: made up once and kept, so that keys survive a restart. */
 function makeUpSecrets(folder: string): string {
   const file = join(folder, "secrets.env");
   const kept = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {};
@@ -152,7 +152,7 @@ async function startWorker(
   return `http://127.0.0.1:${worker.port}`;
 }
 
-/** Wrangler takes from the environment what `[secrets] required` names; the others have to be handed to it. */
+/** Wrangler takes from the environment what `[secrets] required` names; the others have to be given to it. */
 function optionalSecrets(): Record<string, string> {
   const { ADMIN_READ_KEY, KEY_SIGNING_SECRET_PREVIOUS } = process.env;
   return {

@@ -25,7 +25,7 @@ const child = spawn(command, args, {
   env: { ...process.env, PATH: path },
   shell: process.platform === "win32",
 });
-// The terminal sends Ctrl-C to all of the group; a signal to this process alone is handed on.
+// The terminal sends Ctrl-C to all of the group; a signal to this process alone is passed on.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
   process.on(signal, () => {
     if (signal !== "SIGINT") child.kill(signal);

@@ -42,7 +42,7 @@ export const mutations: Mutation[] = [
     tests: ["test/tenant/replay.test.ts"],
   },
   {
-    breaks: "a first try is never a replay",
+    breaks: "a first attempt is never a replay",
     file: "src/tenant/replay.ts",
     line: 'if (replay.retries === 0) return { kind: "new" };',
     broken: 'if (replay.retries < 0) return { kind: "new" };',

@@ -18,7 +18,7 @@ export function apiRoutes(world: World): Hono {
       return errorReply({ status: 401, code: "unauthorized", message: "Invalid token" });
     }
     await next();
-    // Either name occurs; nobody says when.
+    // Either name occurs; it is not documented when.
     c.res.headers.set(c.req.method === "POST" ? "x-request-id" : "x-oneapi-request-id", crypto.randomUUID());
   });
   api.post("/images/generations", (c) => submit(world, c.req.raw));
@@ -105,7 +105,7 @@ function changePlan(task: SimulatedTask, change: Plan | undefined): void {
 async function readOne(world: World, id: string, signal: AbortSignal): Promise<Response> {
   const blocked = await blockRead(world, id, signal);
   if (blocked !== undefined) return blocked;
-  const view = look(world, id);
+  const view = poll(world, id);
   if (view !== undefined) return Response.json(view);
   return errorReply({ status: 404, code: "task_not_found", message: "Task not found", param: "id" });
 }
@@ -118,7 +118,7 @@ async function readBatch(world: World, request: Request): Promise<Response> {
     const blocked = await blockRead(world, id, request.signal);
     if (blocked !== undefined) return blocked;
   }
-  const known = body.data.task_ids.map((id) => look(world, id)).filter((view) => view !== undefined);
+  const known = body.data.task_ids.map((id) => poll(world, id)).filter((view) => view !== undefined);
   return Response.json({ object: "list", data: known });
 }
 
@@ -130,7 +130,7 @@ async function blockRead(world: World, id: string, signal: AbortSignal): Promise
   return passGate(gate, { signal, nowMs: world.now(), apiKey: world.apiKey });
 }
 
-function look(world: World, id: string): Record<string, unknown> | undefined {
+function poll(world: World, id: string): Record<string, unknown> | undefined {
   const task = world.taskById(id);
   if (task === undefined || isHidden(task, world.now())) return undefined;
   changePlan(task, world.rules.shaper("read", subjectOf(id, task)));

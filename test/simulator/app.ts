@@ -28,7 +28,7 @@ export function createSimulator(options: SimulatorOptions): Simulator {
   upstream.route("/v1", apiRoutes(world));
   upstream.all("/files/*", (c) => servePicture(world, c.req.raw, c.env.call));
   upstream.notFound(() => errorReply({ status: 404, code: "not_found", message: "no such endpoint" }));
-  // A reset is no reply: it must reach whoever called fetch.
+  // A reset is no reply: the caller of fetch must get it.
   upstream.onError((error) => {
     throw error;
   });

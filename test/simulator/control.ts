@@ -8,12 +8,12 @@ import type { Call, TaskReport, World } from "./world.ts";
 export interface Control {
   /** Adds rules; newer ones win. Throws on a bad one, and then adds none. */
   script(...rules: Rule[]): void;
-  /** Moves the clock forward and tells what it shows. */
+  /** Moves the clock forward and returns the time. */
   advance(ms: number): number;
   now(): number;
   tasks(): TaskReport[];
   calls(): Call[];
-  /** Forgets rules, tasks and calls, and sets the clock back to the given one. */
+  /** Deletes rules, tasks and calls, and sets the clock back to the given one. */
   reset(): void;
 }
 

@@ -148,7 +148,7 @@ describe("scripts", () => {
     const mountain = await simulator.submit({ prompt: "a mountain" });
     expect((await simulator.read(mountain.id)).status).toBe(200);
     const statuses: number[] = [];
-    for (let look = 0; look < 3; look++) statuses.push((await simulator.read(hill.id)).status);
+    for (let poll = 0; poll < 3; poll++) statuses.push((await simulator.read(hill.id)).status);
     expect(statuses).toEqual([429, 429, 500]);
   });
 

@@ -58,14 +58,14 @@ describe("who may have them", () => {
     expect((await simulator.picture(link, { headers: { "user-agent": agent } })).status).toBe(403);
   });
 
-  it("only the product, when told so", async () => {
+  it("only the product, when scripted so", async () => {
     simulator.script(onPicture({ kind: "strict_agent" }));
     const link = await simulator.link();
     expect((await simulator.picture(link, { headers: { "user-agent": "curl/8.5" } })).status).toBe(403);
     expect((await simulator.picture(link)).status).toBe(200);
   });
 
-  it("nobody who shows the key, or lacks the signature", async () => {
+  it("no caller that shows the key, or lacks the signature", async () => {
     const link = await simulator.link();
     const withKey = [
       simulator.picture(link, { headers: { "user-agent": AGENT, authorization: `Bearer ${API_KEY}` } }),

@@ -30,7 +30,7 @@ const gates: Record<string, Name> = {
     product: arg,
   })),
   "stale-links": {
-    means: "404 for the links of the first so many reads; later reads hand out good ones",
+    means: "404 for the links of the first so many reads; later reads give good ones",
     arg: "1",
     times: undefined,
     rules: (arg) => [

@@ -1,4 +1,4 @@
-/** Draws real pictures, for Node: a landscape that follows from the seed, so that results can be told apart. */
+/** Draws real pictures, for Node: a landscape that follows from the seed, so that results differ. */
 import sharp from "sharp";
 import type { PictureSpec } from "./app.ts";
 

@@ -1,7 +1,7 @@
 /**
  * Scripts for people: `[sim:name]` or `[sim:name=arg]` inside a prompt, so that a fault can be attempted with curl alone.
  * `*K` at the end of a mark (`[sim:429*3]`) sets for how many calls its gate holds.
- * An unknown name or a bad argument is refused by the submit: a typo must not look like a passed test.
+ * An unknown name or a bad argument is refused by the submit: a typo must not pass a test.
  */
 import { PICTURE_NAMES } from "./picture-names.ts";
 import { type Rule, RuleSchema } from "./script.ts";

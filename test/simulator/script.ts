@@ -1,5 +1,5 @@
 /**
- * The language in which a test tells the simulator how to misbehave. The schema is what the control door checks;
+ * The language in which a test scripts the simulator's faults. The schema is what the control door checks;
  * the types come from it, so that a script typed in-process and one sent over HTTP cannot differ.
  *
  * A rule's behaviour is a gate (what the wire does to this one call) or a shaper: a `plan` (how a task lives) or a
@@ -94,7 +94,7 @@ export const PlanSchema = z.strictObject({
   /** Every link is the first one. */
   repeated: z.boolean().optional(),
   carrier: z.enum(["results", "result_data_object", "result_data_array"]).optional(),
-  /** `fresh`: each read hands out new links, each good for 24 h; `same`: the ones made when it was done. */
+  /** `fresh`: each read gives new links, each good for 24 h; `same`: the ones made when it was done. */
   links: z.enum(["same", "fresh"]).optional(),
   format: PictureFormat.optional(),
   /** The end of the links' path, such as ".png" or "". */
@@ -146,7 +146,7 @@ const pictureGates = [
   }),
   /** 403 for a User-Agent that does not start with this product token. */
   z.strictObject({ kind: z.literal("strict_agent"), product: z.string().min(1).optional() }),
-  /** The first `links` links handed out for a task are dead; those of later reads work. Needs `links: "fresh"`. */
+  /** The first `links` links given for a task are dead; those of later reads work. Needs `links: "fresh"`. */
   z.strictObject({
     kind: z.literal("stale_link"),
     links: z.int().min(1).optional(),

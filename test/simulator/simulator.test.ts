@@ -80,7 +80,7 @@ describe("submit and read", () => {
     },
   );
 
-  it("tells credits and known tasks of a batch", async () => {
+  it("shows credits and known tasks of a batch", async () => {
     const { id } = await simulator.submit();
     const headers = { authorization: `Bearer ${API_KEY}` };
     const credits = await fetch(`${simulator.url()}/v1/credits`, { headers });

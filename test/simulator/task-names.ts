@@ -13,7 +13,7 @@ const BAD_GATEWAY = "<html><body><h1>502 Bad Gateway</h1></body></html>";
 
 type Gate = (arg: string) => object;
 
-/** A fault holds for one call, so that the next try gets through. */
+/** A fault holds for one call, so that the next attempt gets through. */
 function fault(on: "submit" | "read", means: string, arg: string, gate: Gate): Name {
   return { means, arg, times: 1, rules: (given) => [{ on, do: gate(given) }] };
 }
@@ -139,7 +139,7 @@ const lives: Record<string, Name> = {
   repeated: life("every link is the first one", "", () => ({ repeated: true })),
   "in-object": life("one link, in result_data as an object", "", () => ({ carrier: "result_data_object" })),
   "in-array": life("links in result_data as an array", "", () => ({ carrier: "result_data_array" })),
-  "fresh-links": life("each read hands out new links", "", () => ({ links: "fresh" })),
+  "fresh-links": life("each read gives new links", "", () => ({ links: "fresh" })),
   format: life("pictures are png, jpeg or webp", "jpeg", (arg) => ({ format: arg })),
   extension: life("links end in this", "", (arg) => ({ extension: arg })),
   origin: life("links point to this origin", "http://169.254.169.254", (arg) => ({ origin: arg })),

@@ -9,7 +9,7 @@ export interface SimulatedTask {
   readonly id: string;
   readonly idempotencyKey: string | undefined;
   readonly submission: Submission;
-  /** The submitted body, byte for byte, to tell a repeat from a conflict. */
+  /** The submitted body, byte for byte, to distinguish a replay from a conflict. */
   readonly text: string;
   readonly createdMs: number;
   readonly origin: string;
@@ -17,7 +17,7 @@ export interface SimulatedTask {
   readonly signature: string;
   plan: Plan & { seconds: number };
   reads: number;
-  /** How often its links were handed out. */
+  /** How often its links were given. */
   shown: number;
 }
 
@@ -54,7 +54,7 @@ export function isHidden(task: SimulatedTask, nowMs: number): boolean {
   return nowMs < task.createdMs + (task.plan.hiddenSeconds ?? 0) * 1000;
 }
 
-/** The task as a reply shows it. Handing out links is counted, so that fresh ones can differ. */
+/** The task as a reply shows it. Links given out are counted, so that fresh ones can differ. */
 export function showTask(task: SimulatedTask, nowMs: number, apiKey: string): Record<string, unknown> {
   const state = stateOf(task, nowMs);
   const view = {

@@ -1,5 +1,5 @@
 /**
- * What a fixture of stored data is: all that one version of the gateway has stored, and what it has handed out. `made` and
+ * What a fixture of stored data is: all that one version of the gateway has stored, and what it has issued. `made` and
  * `shown` say it in the API's own words, which outlive columns; the other parts are rows as they were, by whatever names
  * they had then.
  */

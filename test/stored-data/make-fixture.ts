@@ -27,7 +27,7 @@ async function main(): Promise<void> {
     );
   const stand = await startStand();
   try {
-    write(folder, await tell(stand));
+    write(folder, await readAll(stand));
   } catch (error) {
     console.error(stand.logs().slice(-20).join("\n"));
     throw error;
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
   }
 }
 
-async function tell(stand: Stand): Promise<Omit<Fixture, "version">> {
+async function readAll(stand: Stand): Promise<Omit<Fixture, "version">> {
   const story = beginStory(stand);
   script(story);
   await step("tenants and keys", async () => {

@@ -1,6 +1,6 @@
 /**
  * Yesterday's data opens: for every fixture, what a former version stored is migrated, read, gone on with and brought to
- * its end by the newest code. The tests of a fixture follow each other: time only goes forward.
+ * its end by the newest code. The tests of a fixture run in order: time only goes forward.
  */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -72,7 +72,7 @@ describe.each(readFixtures())("$version", (fixture) => {
     }
   });
 
-  it("serves every picture and file to whoever has its URL, or says that it is gone", async () => {
+  it("serves every picture and file to the holder of its URL, or says that it is gone", async () => {
     for (const { path, status, bytes } of [...made.images, ...made.files]) {
       const response = await world.gateway.fetch(path);
       expect(response.status, path).toBe(status);
@@ -91,7 +91,7 @@ describe.each(readFixtures())("$version", (fixture) => {
     }
   });
 
-  it("answers a repeated request with the task that the first one made", async () => {
+  it("answers a replay with the task that the first one made", async () => {
     for (const { key, idempotencyKey, body, task } of made.replays) {
       const headers = { ...bearer(world.key(key).key), "idempotency-key": idempotencyKey };
       const response = await world.gateway.post("/v1/images/generations", body, headers);
@@ -115,7 +115,7 @@ describe.each(readFixtures())("$version", (fixture) => {
     }
   });
 
-  it("streams events to whoever has a link", async () => {
+  it("streams events to the holder of a link", async () => {
     for (const { task, path } of made.eventLinks) {
       const response = await world.gateway.fetch(path);
       expect(response.status).toBe(200);
@@ -228,7 +228,7 @@ describe.each(readFixtures())("$version", (fixture) => {
 
 const withoutErased = ({ erased: _erased, ...task }: ShownTask) => task;
 
-/** The first task that a stream tells of. */
+/** The first task of a stream. */
 async function firstEvent(response: Response): Promise<Json> {
   const reader = response.body?.getReader();
   const decoder = new TextDecoder();

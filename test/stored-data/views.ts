@@ -28,8 +28,18 @@ export function taskAsShown(task: Json): ShownTask {
     request_id: task.request_id,
     upstream_id: task.upstream_id,
   };
-  const told = Object.entries(rest).filter(([, value]) => Boolean(value));
-  return { id, tenant, key, model, state, status, created, input: task.input, ...Object.fromEntries(told) };
+  const received = Object.entries(rest).filter(([, value]) => Boolean(value));
+  return {
+    id,
+    tenant,
+    key,
+    model,
+    state,
+    status,
+    created,
+    input: task.input,
+    ...Object.fromEntries(received),
+  };
 }
 
 /** How many lines of each type a ledger has, and what they come to. */
@@ -42,7 +52,7 @@ export function ledgerSums(lines: { type: string; amount: number }[]): Shown["le
   return sums;
 }
 
-/** The elements of a page, by name: lines of a ledger have no id. Of the self-check's reply it is the page of acts. */
+/** The elements of a page, by name: lines of a ledger have no id. Of reconciliation's reply it is the page of the audit log. */
 export function namesOnPage(reply: Json): string[] {
   const { data } = reply.acts ?? reply;
   return data.map((item: Json) => item.id ?? `${item.type} ${item.amount} ${item.task ?? item.reference}`);

@@ -1,5 +1,5 @@
 /**
- * A hold whose Worker died before it wrote the task's row is given back, and whoever still comes to write that
+ * A hold whose Worker died before it wrote the task's row is given back, and a Worker that still comes to write that
  * row is stopped: a hold without a task and a task without a hold never stay.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
@@ -52,14 +52,14 @@ const hasRow = async (task: string) =>
   (await env.DB.prepare("SELECT 1 FROM tasks WHERE id = ?1").bind(task).all()).results.length > 0;
 
 /** Makes D1 answer the alarm with an error until it is called again. */
-let outOfReach = false;
+let isUnavailable = false;
 async function toggleD1(): Promise<void> {
-  const [from, to] = outOfReach ? ["voids_away", "voids"] : ["voids", "voids_away"];
+  const [from, to] = isUnavailable ? ["voids_away", "voids"] : ["voids", "voids_away"];
   await env.DB.prepare(`ALTER TABLE ${from} RENAME TO ${to}`).run();
-  outOfReach = !outOfReach;
+  isUnavailable = !isUnavailable;
 }
 afterEach(async () => {
-  if (outOfReach) await toggleD1();
+  if (isUnavailable) await toggleD1();
 });
 
 describe("two minutes after an admission", () => {
@@ -112,7 +112,7 @@ describe("two minutes after an admission", () => {
   it("either the row or the void gets in when both come at once", async () => {
     const id = await configured();
     const tasks = await Promise.all(Array.from({ length: 30 }, () => admitTask(id)));
-    // The first alarm looks at what there was when it was set: the first one.
+    // The first alarm checks what there was when it was set: the first one.
     await runAlarm(id);
     const [written] = await Promise.all([
       Promise.all(tasks.map(({ task }) => writeRow(id, task))),
@@ -170,7 +170,7 @@ describe("the alarm", () => {
     expect(await held(id)).toBe(0);
   });
 
-  it("tries again when D1 was out of reach, and gives nothing back before", async () => {
+  it("tries again when D1 is unavailable, and gives nothing back before", async () => {
     const id = await configured();
     const { task } = await admitTask(id);
     const later = await admitTask(id, { nowMs: t0 + 1_000 });

@@ -69,7 +69,7 @@ describe("a key", () => {
 });
 
 describe("a copy of the tenant", () => {
-  it("is taken, and its version told", async () => {
+  it("is taken, and its version returned", async () => {
     const id = freshId();
     expect(await configure(id, { version: 3 })).toBe(3);
     expect(await configure(id, { version: 4 })).toBe(4);

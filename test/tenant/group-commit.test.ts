@@ -1,4 +1,4 @@
-/** Changes that come together are made together, and each who asked is told of their own. */
+/** Changes that come together are made together, and each caller gets its own outcome. */
 import { afterEach, expect, it, vi } from "vitest";
 import { GroupCommit } from "../../src/tenant/group-commit.ts";
 
@@ -28,7 +28,7 @@ it("makes a single change at once, alone", async () => {
   expect(await done).toBe("ONE");
 });
 
-it("makes together what came while a call was under way, and tells each of its own", async () => {
+it("makes together what came while a call was under way, and answers each with its own", async () => {
   const { group, calls, gates } = held();
   const first = group.write(says("first"));
   const names = Array.from({ length: 50 }, (_, i) => `later${i}`);
@@ -69,27 +69,27 @@ it("does not know of a call that failed, decides on nothing that waited behind i
 it("gives a call up after 8 s, before those who asked have left", async () => {
   vi.useFakeTimers();
   const { group } = held();
-  const told = vi.fn();
-  const first = group.write(says("first")).then(told);
+  const received = vi.fn();
+  const first = group.write(says("first")).then(received);
   await vi.advanceTimersByTimeAsync(7_999);
-  expect(told).not.toHaveBeenCalled();
+  expect(received).not.toHaveBeenCalled();
   await vi.advanceTimersByTimeAsync(1);
   await first;
-  expect(told).toHaveBeenCalledWith(null);
+  expect(received).toHaveBeenCalledWith(null);
 });
 
-it("has nobody wait longer than 2 s for another's call, and decides on nothing for them", async () => {
+it("has no caller wait longer than 2 s for another's call, and decides on nothing for them", async () => {
   vi.useFakeTimers();
   const { group, calls, gates } = held();
   const decide = vi.fn(says("waiting"));
   const first = group.write(says("first"));
-  const told = vi.fn();
-  const waiting = group.write(decide).then(told);
+  const received = vi.fn();
+  const waiting = group.write(decide).then(received);
   await vi.advanceTimersByTimeAsync(1_999);
-  expect(told).not.toHaveBeenCalled();
+  expect(received).not.toHaveBeenCalled();
   await vi.advanceTimersByTimeAsync(1);
   await waiting;
-  expect(told).toHaveBeenCalledWith(null);
+  expect(received).toHaveBeenCalledWith(null);
   expect(await group.write(decide)).toBeNull();
   expect(decide).not.toHaveBeenCalled();
   // Its own call may take longer, and when it is over others are taken again.

@@ -159,12 +159,12 @@ async function compare(tenant: TenantModel): Promise<void> {
   });
 
   const lines = (await ledgerOf(tenant.id)).toReversed();
-  const told = lines.map(
+  const received = lines.map(
     ({ type, taskId: task, reference, amount }) => `${type} ${task ?? reference} ${amount}`,
   );
   const known = tenant.lines();
-  expect(told).toHaveLength(known.length);
-  expect(new Set(told)).toEqual(new Set(known));
+  expect(received).toHaveLength(known.length);
+  expect(new Set(received)).toEqual(new Set(known));
   let account = { balance: 0, held: 0 };
   for (const line of lines) {
     const [ofBalance, ofHeld] = effects[line.type];

@@ -45,7 +45,7 @@ async function configured(limit: LimitName, images = 1): Promise<string> {
 const decide = (id: string, over = {}) => stubOf(id).admit(requestOf(id, over));
 
 describe.each(limits)("%s", (limit, images, code) => {
-  it("admits exactly that many of 500 that come at once, and tells the others why", async () => {
+  it("admits exactly that many of 500 that come at once, and answers the others why", async () => {
     const id = await configured(limit, images);
     const decisions = await admitMany(id, 500, { images });
     expect(admitted(decisions)).toBe(room);
@@ -170,7 +170,7 @@ describe("more images than a whole limit", () => {
 });
 
 describe("several limits that refuse at once", () => {
-  it("are told by the one that takes longest to admit again", async () => {
+  it("are described by the one that takes longest to admit again", async () => {
     const id = freshId();
     const own = limitsOf({ requests_per_minute: 2, images_per_minute: 2, images_per_day: 2 });
     await configure(id, { limits: own });

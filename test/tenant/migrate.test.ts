@@ -15,7 +15,7 @@ import {
   summaryOf,
 } from "../helpers/tenant-object.ts";
 
-const bookStep = 3;
+const stateStep = 3;
 const checkOf = (id: string) => runInDurableObject(objectOf(id), (object) => object.check());
 
 /** Puts an object back to how the code of before would have left it. */
@@ -30,7 +30,7 @@ const takeBack = (id: string) =>
       counters: object;
       lowBalanceNotified: boolean;
     };
-    const book = { ...rest, meters: counters, lowTold: lowBalanceNotified };
+    const state = { ...rest, meters: counters, lowTold: lowBalanceNotified };
     const isOpen = (seq: number) => open.some(([first, last]) => first <= seq && seq <= last);
     const ended = holds.filter(({ seq }) => !isOpen(Number(seq)));
     for (const { seq } of ended) sql.exec("UPDATE holds SET settled = 1 WHERE seq = ?", Number(seq));
@@ -39,9 +39,9 @@ const takeBack = (id: string) =>
       sql.exec(`ALTER TABLE ${table} RENAME COLUMN task_id TO task`);
     }
     sql.exec("DELETE FROM scopes WHERE scope = ''");
-    sql.exec("INSERT INTO scopes (scope, body) VALUES ('', ?)", JSON.stringify(book));
+    sql.exec("INSERT INTO scopes (scope, body) VALUES ('', ?)", JSON.stringify(state));
     sql.exec("ALTER TABLE scopes RENAME TO books");
-    sql.exec("DELETE FROM steps WHERE done > ?", bookStep);
+    sql.exec("DELETE FROM steps WHERE done > ?", stateStep);
   });
 
 it("keeps its money and its ledger, and ends what is open once", async () => {

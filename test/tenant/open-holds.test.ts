@@ -37,7 +37,7 @@ it("say of each number whether it is open, in order, and end it once", () => {
   fc.assert(runs);
 });
 
-it("of a crowd that nobody has served yet are one range", () => {
+it("of a crowd of which none has ended are one range", () => {
   let open: OpenHolds = [];
   for (let seq = 2; seq <= 5_000; seq++) open = withHold(open, seq);
   expect(open).toEqual([[2, 5_000]]);

@@ -49,7 +49,7 @@ describe("a limit of requests", () => {
     expect(admitted(await admitMany(id, 10))).toBe(0);
   });
 
-  it("neither forgets nor repeats anything when the object is evicted under load", async () => {
+  it("neither loses nor repeats anything when the object is evicted under load", async () => {
     const id = await configured();
     const first = admitMany(id, 100);
     const evicted = evictDurableObject(objectOf(id));
@@ -58,7 +58,7 @@ describe("a limit of requests", () => {
     expect(admitted([...(await first), ...(await second)])).toBe(37);
   });
 
-  it("tells with each decision what is left", async () => {
+  it("says with each decision what is left", async () => {
     const id = await configured();
     for (let left = 36; left >= 0; left--) {
       const decision = await stubOf(id).admit(requestOf(id));
@@ -77,7 +77,7 @@ describe("a limit of requests", () => {
     }
   });
 
-  it("tells with a refusal what is in force and when to come again", async () => {
+  it("says with a refusal what is in force and when to come again", async () => {
     const id = await configured();
     await admitMany(id, 37);
     expect(await stubOf(id).admit(requestOf(id))).toEqual({
@@ -145,7 +145,7 @@ describe("a limit of requests", () => {
     expect(admitted(both.flat())).toBe(37);
   });
 
-  it("that is none admits everything and has nothing to tell", async () => {
+  it("that is none admits everything and has no state to show", async () => {
     const id = await configured(null);
     const decisions = await admitMany(id, 100);
     expect(admitted(decisions)).toBe(100);

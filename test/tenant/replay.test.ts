@@ -55,7 +55,7 @@ async function taskFor(id: string, replay: Replay | null, nowMs = t0): Promise<s
 const held = async (id: string) => (await summaryOf(id)).held;
 
 describe("an idempotency key", () => {
-  it("makes one task and one hold of however many twins at once, also across an eviction", async () => {
+  it("makes one task and one hold of however many replays at once, also across an eviction", async () => {
     const id = await configured();
     const first = admitMany(id, 50, { replay: byKey() });
     const evicted = evictDurableObject(objectOf(id));
@@ -97,7 +97,7 @@ describe("an idempotency key", () => {
     expect(await taskFor(id, byKey())).toBe(request.taskId);
   });
 
-  it("is free again when its caller was told that there is no task", async () => {
+  it("is free again when its caller got a refusal", async () => {
     const id = await configured();
     const { holdNumber: hold } = await admitOne(id, { replay: byKey() });
     await settle(id, hold, { deleteReplay: true });
@@ -134,7 +134,7 @@ describe("an idempotency key", () => {
     expect(await taskFor(id, byBody(2), t0 + 70 * minuteMs)).not.toBe(task);
   });
 
-  it("tells nothing to a key that is refused", async () => {
+  it("says nothing to a key that is refused", async () => {
     const id = await configured();
     await admitOne(id, { replay: byKey() });
     const forged = requestOf(id, { replay: byKey(), keyHash: "0".repeat(64) });
@@ -147,7 +147,7 @@ describe("an idempotency key", () => {
   });
 });
 
-describe("what a idempotency is looked for by", () => {
+describe("what a replay is found by", () => {
   const { caller } = requestOf("acme");
   const other: Caller = { ...caller, keyId: "key-0000000000000002" };
   const claims = {
@@ -190,7 +190,7 @@ describe("what a idempotency is looked for by", () => {
 });
 
 describe("without a key, a client's retry", () => {
-  it("gets the task that its first try made, however often it comes", async () => {
+  it("gets the task that its first attempt made, however often it comes", async () => {
     const id = await configured();
     const first = await taskFor(id, byBody(0));
     for (const retries of [1, 2, 2, 5]) expect(await taskFor(id, byBody(retries))).toBe(first);
@@ -210,21 +210,21 @@ describe("without a key, a client's retry", () => {
     expect(await taskFor(id, byBody(2), t0 + 60 * minuteMs)).not.toBe(first);
   });
 
-  it("whose first try never came is a new request, and its next retry finds it", async () => {
+  it("whose first attempt never came is a new request, and its next retry finds it", async () => {
     const id = await configured();
     const first = await taskFor(id, byBody(1));
     expect(await taskFor(id, byBody(2))).toBe(first);
     expect(await taskFor(id, byBody(1, "another body"))).not.toBe(first);
   });
 
-  it("whose first try was refused by the upstream is a new request", async () => {
+  it("whose first attempt was refused by the upstream is a new request", async () => {
     const id = await configured();
     const { holdNumber: hold } = await admitOne(id, { replay: byBody(0) });
     await settle(id, hold, { deleteReplay: true });
     expect((await stubOf(id).admit(requestOf(id, { replay: byBody(1) }))).kind).toBe("admitted");
   });
 
-  it("is not needed: equal first tries are as many requests", async () => {
+  it("is not needed: equal first attempts are as many requests", async () => {
     const id = await configured();
     expect(admitted(await admitMany(id, 5, { replay: byBody(0) }))).toBe(5);
   });

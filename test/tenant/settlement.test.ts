@@ -135,11 +135,11 @@ describe("a credit", () => {
   it("goes in once per reference, of however many at once", async () => {
     const id = await prepaid();
     const results = await Promise.all(Array.from({ length: 50 }, () => credit(id)));
-    expect(results.filter((one) => one.kind === "done" && !one.repeated)).toHaveLength(1);
-    expect(results.filter((one) => one.kind === "done" && one.repeated)).toHaveLength(49);
+    expect(results.filter((one) => one.kind === "done" && !one.isReplay)).toHaveLength(1);
+    expect(results.filter((one) => one.kind === "done" && one.isReplay)).toHaveLength(49);
     await evictDurableObject(objectOf(id));
     const again = await credit(id);
-    expect(again).toEqual(results.find((one) => one.kind === "done" && one.repeated));
+    expect(again).toEqual(results.find((one) => one.kind === "done" && one.isReplay));
     expect(await moneyOf(id)).toEqual([1_100, 0, 1_100]);
   });
 
@@ -159,7 +159,7 @@ describe("a credit", () => {
     const down = (amount: number) => credit(id, { type: "adjustment", amount, reference: `down ${amount}` });
     expect(await down(-881)).toEqual({ kind: "balance_held", available: 880 });
     // A reference that did nothing is still free.
-    expect(await down(-880)).toMatchObject({ kind: "done", repeated: false });
+    expect(await down(-880)).toMatchObject({ kind: "done", isReplay: false });
     expect(await moneyOf(id)).toEqual([120, 120, 0]);
   });
 
@@ -211,12 +211,12 @@ describe("the opening balance", () => {
 });
 
 describe("a low balance", () => {
-  it("is told by the admission that crosses the line, and again only after a top-up", async () => {
+  it("is noted by the admission that crosses the line, and again only after a top-up", async () => {
     const id = await prepaid({ openingBalance: 150, lowBalance: 100 });
-    const tell = async () => (await admitOne(id)).balanceLow !== null;
-    expect([await tell(), await tell(), await tell()]).toEqual([false, true, false]);
+    const isNoted = async () => (await admitOne(id)).balanceLow !== null;
+    expect([await isNoted(), await isNoted(), await isNoted()]).toEqual([false, true, false]);
     await credit(id, { amount: 70 });
-    expect([await tell(), await tell()]).toEqual([false, true]);
+    expect([await isNoted(), await isNoted()]).toEqual([false, true]);
   });
 });
 

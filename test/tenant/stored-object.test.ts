@@ -82,7 +82,7 @@ const mayLack: [Table, string[]][] = [
 
 describe("an object whose stored data lacks a field", () => {
   it.each(mayLack.map(([table, path]) => [`${table} ${path.join(".")}`, table, path] as const))(
-    "admits, settles and tells its account: %s",
+    "admits, settles and shows its account: %s",
     async (_what, table, path) => {
       const { id, open } = await tenantWithHolds();
       await lose(id, table, path);

@@ -15,7 +15,7 @@ const begin = (over: Partial<NewTask> = {}): Change & { kind: "begin" } => ({
 });
 
 /** D1, how many bytes each value has that it is given, and how many statements each call. */
-function isRead(): { db: D1Database; bytes: number[]; calls: number[] } {
+function startRows(): { db: D1Database; bytes: number[]; calls: number[] } {
   const bytes: number[] = [];
   const calls: number[] = [];
   const prepare = (query: string) => {
@@ -54,7 +54,7 @@ describe("what a group of requests writes", () => {
 
   it("is one call, and a statement for what begins and one for what was sent, however many they are", async () => {
     const sent = Array.from({ length: 20 }, () => begin());
-    const { db, calls } = isRead();
+    const { db, calls } = startRows();
     await commitChanges(db, sent);
     const notes = sent.map(({ task }, i): Change => {
       const submitted = { upstreamId: `task-unified-${i}`, submittedMs: t0, estimatedSeconds: null };
@@ -73,14 +73,14 @@ describe("what a group of requests writes", () => {
     const changes = Array.from({ length: 64 }, () =>
       begin({ input: { prompt: "漢".repeat(20_000), n: 1 }, metadata: {} }),
     );
-    const { db, bytes } = isRead();
+    const { db, bytes } = startRows();
     const changed = await commitChanges(db, changes);
     expect(changed.map(({ row }) => row?.id)).toEqual(changes.map(({ task }) => task.id));
     expect(Math.max(...bytes)).toBeLessThan(2_000_000);
     expect(bytes.reduce((sum, one) => sum + one)).toBeGreaterThan(64 * 60_000);
   });
 
-  it("is told to each: a task that was given up has no row, and who comes second was not the first", async () => {
+  it("has an outcome for each: a task that was given up has no row, and the second was not the first", async () => {
     const [given, kept, sent] = [begin(), begin(), begin()];
     await env.DB.prepare("INSERT INTO voids (id, at_ms) VALUES (?1, ?2)").bind(given.task.id, t0).run();
     await commitChanges(env.DB, [sent]);

@@ -43,7 +43,7 @@ const browserOf = (tenantId: string): Caller => ({
   page: { origin: page, sameOrigin: false },
 });
 
-/** Whoever has a token that the browser key made, of 37 images for an hour. */
+/** The holder of a token that the browser key made, of 37 images for an hour. */
 const holderOf = (tenantId: string, over: Partial<TokenClaims> = {}): Caller => ({
   ...browserOf(tenantId),
   kind: "token",
@@ -103,7 +103,7 @@ describe("a token's images", () => {
     expect(admitted(await askMany(20, holder))).toBe(4);
   });
 
-  it("that never fit into it are told apart from those that are spent", async () => {
+  it("that never fit into it differ from those that are spent", async () => {
     const holder = holderOf(await configured(), { maxImages: 3 });
     const tooMany = await ask(holder, { images: 4 });
     expect(tooMany).toMatchObject({ kind: "never_fits", limit: "max_images", most: 3 });
@@ -146,7 +146,7 @@ describe("a token's images", () => {
 });
 
 describe("a token", () => {
-  it("dies with the key that made it", async () => {
+  it("ends with the key that made it", async () => {
     const id = await configured();
     expect((await ask(holderOf(id))).kind).toBe("admitted");
     await configure(id, { version: 2, keys: [keyOf(), { ...browserKey, revokedMs: t0 }] });
@@ -163,7 +163,7 @@ describe("a token", () => {
   });
 });
 
-describe("the policies that are told", () => {
+describe("the policies that are shown", () => {
   const tight = { requests_per_minute: 20, images_per_minute: 20, concurrent_tasks: 20, images_per_day: 20 };
 
   it("to a browser key without limits of its own are none", async () => {

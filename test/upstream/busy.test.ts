@@ -7,7 +7,7 @@ describe.each(["submit", "read"] as const)("a %s that is answered 429", (call) =
   const outcomeWith = (retryAfter: string) =>
     answeredJson({ error: { code: "rate_limit_exceeded" } }, 429, { "retry-after": retryAfter })[call]();
 
-  it("is to be repeated later, at a time that nobody named", async () => {
+  it("is to be repeated later, at a time that the upstream did not name", async () => {
     expect(await answeredJson({ error: { code: "rate_limit_exceeded" } }, 429)[call]()).toEqual(busy(null));
   });
 
@@ -34,7 +34,7 @@ describe.each(["submit", "read"] as const)("a %s that is answered 429", (call) =
   });
 
   it.each(["soon", "1.5", "-5", "+5", "5s", "5 seconds", "1e3", "0x10", "abc 5", "1,5", "30, 60", "NaN"])(
-    "at a time that nobody named when Retry-After is nonsense: %j",
+    "at a time that the upstream did not name when Retry-After is nonsense: %j",
     async (text) => {
       expect(await outcomeWith(text)).toEqual(busy(null));
     },

@@ -64,7 +64,7 @@ describe("a failed task", () => {
     },
   );
 
-  it("tells nothing of the upstream's own words", async () => {
+  it("says nothing of the upstream's own words", async () => {
     const { upstream, submit, simulator } = simulated();
     const message = "key {key}\nsee https://hidden.example/log";
     const plan = { kind: "plan", seconds: 0, end: "failed", code: "channel_x", message } as const;

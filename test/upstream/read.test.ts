@@ -34,7 +34,7 @@ describe("a read", () => {
     ]);
   });
 
-  it("follows a task from its start to its end", async () => {
+  it("reads a task from its start to its end", async () => {
     const { readTask, simulator } = await submitted();
     expect(await readTask()).toMatchObject({
       kind: "task",
@@ -121,7 +121,7 @@ describe("a read that finds no task", () => {
   });
 });
 
-describe("a read that tells nothing", () => {
+describe("a read that says nothing", () => {
   const open = (reason: string) => ({ kind: "unknown", reason });
 
   it.each([400, 401, 402, 403, 409, 410, 413, 500, 502, 503, 504, 529])("answered %i", async (status) => {

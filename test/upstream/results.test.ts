@@ -83,7 +83,7 @@ describe("the links of a completed task", () => {
     "file:///etc/passwd",
     "blob:x",
     "about:blank",
-  ])("leave out %s, which nobody can fetch", async (link) => {
+  ])("leave out %s, which no caller can fetch", async (link) => {
     expect(await linksOf({ results: [link, a] })).toEqual([a]);
   });
 

@@ -123,7 +123,7 @@ describe("a submit that the upstream refuses", () => {
     expect(outcome).toEqual({ kind: "refused", code: "invalid_parameters" });
   });
 
-  it("tells nothing of what the upstream said", async () => {
+  it("shows nothing of what the upstream said", async () => {
     const error = { code: "invalid_token", message: "sk-hidden https://hidden.example", type: "hidden" };
     const outcome = await answeredJson({ error, request_id: "hidden" }, 401).submit();
     expect(JSON.stringify(outcome)).not.toContain("hidden");

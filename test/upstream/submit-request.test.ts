@@ -122,7 +122,7 @@ describe("a generation that comes through the gateway", () => {
     "https:/example.com/a.png",
     "https:///example.com/a.png",
   ])(
-    "does not hand on an address that others may read differently than it was checked: %j",
+    "does not send on an address that others may read differently than it was checked: %j",
     async (address) => {
       const gateway = startGateway();
       const { key } = await gateway.makeTenant();

@@ -1,6 +1,6 @@
 /** Claims of work that is not one task: the tick, and the pause that the upstream's account asked for. */
 
-/** Takes the tick until `untilMs`, if nobody has it. */
+/** Takes the tick until `untilMs`, if no other invocation holds it. */
 export async function takeTick(db: D1Database, nowMs: number, untilMs: number): Promise<boolean> {
   const { meta } = await db
     .prepare("UPDATE leases SET until_ms = ?2 WHERE name = 'tick' AND until_ms <= ?1")

@@ -6,7 +6,7 @@ import { json, list, rowCodec, text } from "../../domain/stored.ts";
 
 export interface WorkItem {
   name: string;
-  /** Ids of the tasks to be looked at. */
+  /** Ids of the tasks to poll. */
   taskIds: string[];
 }
 
@@ -21,7 +21,7 @@ export interface ClaimedWorkItem extends WorkItem {
   untilMs: number;
 }
 
-/** Writes down those that nobody has yet, and sweeps what was lost. @returns the names of those written. */
+/** Writes the work items that have no row yet, and deletes lapsed ones. @returns the names of those written. */
 export async function insertWorkItems(
   db: D1Database,
   workItems: WorkItem[],
@@ -57,7 +57,7 @@ export async function claimWorkItem(
   return results[0] && { ...row.read(results[0]), untilMs };
 }
 
-/** Removes a work item, if it is still the one that was claimed: a place may be somebody else's by now. */
+/** Deletes a work item, if it is still the one that was claimed: its name may belong to another one by now. */
 export async function deleteWorkItem(db: D1Database, { name, untilMs }: ClaimedWorkItem): Promise<void> {
   await db
     .prepare("DELETE FROM work_items WHERE name = ?1 AND until_ms = ?2 AND claimed = 1")

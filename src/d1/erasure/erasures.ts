@@ -31,13 +31,13 @@ const redacted = `erasure = 'pending', version = version + 1, metadata = '{}', e
   input = json_object('prompt', '', 'n', json_extract(input, '$.n'))`;
 
 /** Which tasks of a tenant are to be erased, of those that have ended. */
-export type Erased =
+export type ErasureScope =
   | { task: string }
   | { endUser: string; upToMs: number }
   /** `afterId`: nothing before it is left to erase. */
   | { beforeId: string; afterId: string };
 
-const condition = (which: Erased): [string, ...(string | number)[]] => {
+const condition = (which: ErasureScope): [string, ...(string | number)[]] => {
   if ("task" in which) return ["id = ?2", which.task];
   if ("endUser" in which) return ["end_user = ?2 AND created_ms <= ?3", which.endUser, which.upToMs];
   return ["id < ?2 AND id > ?3", which.beforeId, which.afterId];
@@ -50,7 +50,7 @@ const condition = (which: Erased): [string, ...(string | number)[]] => {
 export async function redactTasks(
   db: D1Database,
   tenantId: string,
-  which: Erased,
+  which: ErasureScope,
   limit: number,
 ): Promise<string[]> {
   const [where, ...values] = condition(which);

@@ -45,21 +45,21 @@ export function filesOf(result: D1Result | undefined): StoredFile[] {
 }
 
 /** Which of a tenant's files are to go. */
-export type ErasedFiles =
+export type FileErasureScope =
   | { file: string }
   | { endUser: string; upToMs: number }
   /** All of them. */
   | { upToMs: number };
 
 /** The statement that has files of a tenant erased: from now on they answer no more. */
-export function eraseFiles(db: D1Database, tenantId: string, which: ErasedFiles): D1PreparedStatement {
+export function eraseFiles(db: D1Database, tenantId: string, which: FileErasureScope): D1PreparedStatement {
   const [where, ...values] = condition(which);
   return db
     .prepare(`UPDATE files SET ${redacted} WHERE tenant_id = ?1 AND erasure = 'none' AND ${where}`)
     .bind(tenantId, ...values);
 }
 
-function condition(which: ErasedFiles): [string, ...(string | number)[]] {
+function condition(which: FileErasureScope): [string, ...(string | number)[]] {
   if ("file" in which) return ["id = ?2", which.file];
   if ("endUser" in which) return ["end_user = ?2 AND created_ms <= ?3", which.endUser, which.upToMs];
   return ["created_ms <= ?2", which.upToMs];
@@ -68,7 +68,7 @@ function condition(which: ErasedFiles): [string, ...(string | number)[]] {
 const redacted = "erasure = 'pending', end_user = NULL";
 
 /**
- * SQL that has the files erased that a tenant's tasks name as their references; before the tasks forget them. Not those
+ * SQL that has the files erased that a tenant's tasks name as their references; before the tasks are redacted. Not those
  * that an unfinished task still needs, nor what another end user uploaded.
  * @param tasks SQL of the tasks' ids, with the tenant as its first parameter.
  */
@@ -104,7 +104,7 @@ export function selectFilesToTombstone(
     .bind(tenantId, limit);
 }
 
-/** Notes that a file's bytes are gone. Its row stays until its end, so that whoever stores it late is known. */
+/** Notes that a file's bytes are gone. The row stays until the file's end, so that a late put is recognised. */
 export async function markFilesTombstoned(db: D1Database, ids: string[]): Promise<void> {
   await db
     .prepare(
@@ -123,7 +123,7 @@ export function selectExpiredFiles(db: D1Database, nowMs: number, limit: number)
     .bind(nowMs, limit);
 }
 
-/** Forgets files that have come to their end and whose objects are gone. */
+/** Deletes the rows of files that have come to their end and whose objects are gone. */
 export async function deleteFileRows(db: D1Database, ids: string[], nowMs: number): Promise<void> {
   await db
     .prepare("DELETE FROM files WHERE expires_ms <= ?2 AND id IN (SELECT value FROM json_each(?1))")

@@ -1,6 +1,6 @@
 /**
- * What is due, for cron: one read tells it all, each kind of work is then claimed by its own statement.
- * A look is not written down: whether a task is due for one follows from its age and from when the last
+ * What is due, for cron: one read finds it all, each kind of work is then claimed by its own statement.
+ * A poll is not recorded by itself: whether a task is due for one follows from its age and from when the last
  * round ran.
  */
 import { firstPollMs, type PollTarget, pollSchedule } from "../../domain/poll.ts";
@@ -10,7 +10,7 @@ import { isBeforeStoring, taskColumns, taskFromRow } from "./task-row.ts";
 
 export interface DuePage {
   nowMs: number;
-  /** When the last round looked; at most a minute ago. */
+  /** When the last round polled; at most a minute ago. */
   previousMs: number;
   limit: number;
   /** The last task of the page before. */
@@ -36,15 +36,15 @@ const targetOf =
   (isRead: boolean) =>
   (row: unknown): PollTarget => ({ ...target.read(row), isRead });
 
-/** The last look at a task past its deadline waits for the end of a pause, but not for ever. */
+/** The last poll of a task past its deadline waits for the end of a pause, but no longer than this. */
 const lastPollWaitsMs = 120_000;
 
 const hasNoPause = "(SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1";
 
 /**
  * Reads a page of open tasks with something due, oldest first, in one pass over the open tasks. While the
- * upstream's account cools down, only storing, settling and ending what is past its deadline are due. Looks that were handed
- * over are not.
+ * upstream's account cools down, only storing, settling and ending what is past its deadline are due. Polls that were enqueued
+ * are not due.
  */
 export async function selectDue(
   db: D1Database,
@@ -81,7 +81,7 @@ export async function selectDue(
   };
 }
 
-/** Those of `ids` that may be looked at, at whatever pace: the upstream has them, and nobody has just looked. */
+/** Reads those of `ids` that may be polled at any pace: the upstream has them, and none was polled just now. */
 export async function selectPolls(
   db: D1Database,
   ids: string[],
@@ -101,8 +101,8 @@ export async function selectPolls(
 }
 
 /**
- * Claims one look on behalf of readers: the first of them within `intervalMs` gets the task, the others
- * undefined, as does everybody while the upstream's account cools down.
+ * Claims one poll on behalf of readers: the first of them within `intervalMs` gets the task, the others get
+ * undefined, as do all while the upstream's account cools down.
  */
 export async function claimRefresh(
   db: D1Database,
@@ -123,8 +123,8 @@ export async function claimRefresh(
 }
 
 /**
- * Has cron leave tasks alone until `untilMs`: a look at one of them was answered by a pause of the whole account, and the next
- * one is to be another's.
+ * Has cron leave tasks alone until `untilMs`: a poll of one of them was answered by a pause of the whole account, and
+ * the next poll is to be of another tenant's task.
  */
 export async function postponePolls(db: D1Database, ids: string[], untilMs: number): Promise<void> {
   await db
@@ -136,16 +136,16 @@ export async function postponePolls(db: D1Database, ids: string[], untilMs: numb
     .run();
 }
 
-/** What looks found, for tasks that go on. `images`: the upstream is done, these are to be stored. */
+/** What polls found, for tasks that go on. `images`: the upstream is done, these are to be stored. */
 export interface PollResult
   extends Pick<Task, "id" | "processing" | "progress" | "estimatedSeconds" | "upstreamLinksExpireMs"> {
   images: TaskImage[] | null;
 }
 
 /**
- * Writes what a round of looks found, in one statement. Tasks whose pictures are ready are `storing`, due now.
- * Others may have looked meanwhile: what takes a task no further than they found it is old, and not written.
- * @param leaseUntilMs Whoever looked has those tasks stored at once: they are claimed in the same write.
+ * Writes what a round of polls found, in one statement. Tasks whose pictures are ready are `storing`, due now.
+ * Another poll may be recorded meanwhile: a result that takes a task no further than that is old, and not written.
+ * @param leaseUntilMs The poller stores those tasks at once: they are claimed for it in the same write.
  * @returns those whose pictures are to be stored, as they are now.
  */
 export async function writePolls(
@@ -182,7 +182,7 @@ export async function writePolls(
  * Claims tasks to be sent upstream, fairly: a tenant's turn comes the sooner, the fewer of its tasks the upstream has
  * by now, so that a thousand tasks of one do not hold up the single one of another. Those past their deadline come
  * first, also while the account cools down: they are only ended. One that was `submitting` had a
- * sender that never told how it went.
+ * sender that recorded no outcome.
  */
 export async function claimSends(
   db: D1Database,

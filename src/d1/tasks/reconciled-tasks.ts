@@ -1,4 +1,4 @@
-/** Tasks by hand, for the operator, and what the self-check asks of them. */
+/** The operator's changes of single tasks, and what reconciliation reads of tasks. */
 import { rowCodec } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
 import { chargedImages, hasNotEnded, taskColumns, taskFromRow } from "./task-row.ts";

@@ -1,5 +1,5 @@
 /**
- * Who stores the pictures of which task: claimed from all that are to be stored, or by the look that found them ready.
+ * Who stores the pictures of which task: claimed from all that are to be stored, or by the poll that found them ready.
  * Either way the task is its claimer's until `due_ms`.
  */
 import { readable, type SkipUnreadable } from "../../domain/stored.ts";
@@ -7,7 +7,7 @@ import type { Task } from "../../domain/task.ts";
 import { taskFromRow } from "./task-row.ts";
 
 /**
- * Claims tasks whose pictures are to be stored: of the tenants with the fewest under way, those whose links die first.
+ * Claims tasks whose pictures are to be stored: of the tenants with the fewest under way, those whose links expire first.
  * Reads all that are to be stored, so that one claim of many is worth more than many of one.
  * @param which `new`: only such as were never attempted.
  */
@@ -36,7 +36,7 @@ export async function claimStores(
   return readable(results, taskFromRow, skip);
 }
 
-/** Gives back what {@link claimStores} claimed until `leaseUntilMs` and nobody has begun. */
+/** Gives back what {@link claimStores} claimed until `leaseUntilMs` and no storer has begun. */
 export async function giveBackStores(
   db: D1Database,
   ids: string[],
@@ -54,7 +54,7 @@ export async function giveBackStores(
 
 /**
  * A task that was claimed until `leaseUntilMs` when it was found done: of the tenant with the fewest of them, the one whose
- * links die first.
+ * links expire first.
  * @param besides Those that are being stored.
  */
 export async function selectFound(
@@ -75,7 +75,7 @@ export async function selectFound(
   return results[0] && taskFromRow(results[0]);
 }
 
-/** Gives back what was claimed until `leaseUntilMs` when it was found done, and nobody has begun to store. */
+/** Gives back what was claimed until `leaseUntilMs` when it was found done, and no storer has begun. */
 export async function giveBackFound(
   db: D1Database,
   leaseUntilMs: number,

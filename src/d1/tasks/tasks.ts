@@ -25,7 +25,7 @@ export type NewTask = Pick<
   | "dueMs"
 >;
 
-/** What a statement that writes a task tells of it. */
+/** What a statement that writes a task returns of it. */
 export type Written = Pick<Task, "id" | "state" | "dueMs" | "attempts">;
 
 const { id, state, dueMs, attempts } = taskColumns;
@@ -67,13 +67,13 @@ export function selectTask(db: D1Database, tenantId: string, id: string): D1Prep
 }
 
 /**
- * The statement that tells how many tasks are sent before a queued one and itself, by the order in which they are
+ * The statement that counts the tasks that are sent before a queued one, and itself, by the order in which they are
  * claimed; null for any other. Its result goes through {@link queuePosition}.
  */
 export function selectQueuePosition(db: D1Database, id: string): D1PreparedStatement {
   return db
     .prepare(
-      // CASE, so that nobody else's read goes through the open tasks.
+      // CASE: the read of a task that is not queued does not scan the open tasks.
       `SELECT CASE WHEN (SELECT state FROM tasks WHERE id = ?1) = 'queued' THEN (
          WITH turns AS (
            SELECT id, state, created_ms, row_number() OVER (
@@ -93,8 +93,8 @@ export function queuePosition(result: D1Result | undefined): number | null {
 }
 
 /**
- * The statement that notes that somebody else hears of a task which its own request is still sending: a refusal
- * cannot hide it any more. Its version is 1 until somebody has.
+ * The statement that notes that a second reader sees a task which its own request is still sending: a refusal
+ * cannot hide it any more. The task's version is 1 until then.
  */
 export function markNotified(db: D1Database, tenantId: string, id: string): D1PreparedStatement {
   return db
@@ -106,7 +106,7 @@ export function markNotified(db: D1Database, tenantId: string, id: string): D1Pr
 }
 
 /**
- * The statement that shows a task whose refusal could perhaps not be told to the caller who waits for it: it has ended
+ * The statement that shows a task whose refusal may not have reached the caller that waits for it: it has ended
  * and is hidden, or it goes on.
  */
 export function unhideTask(db: D1Database, id: string): D1PreparedStatement {
@@ -130,8 +130,8 @@ export interface Submitted extends Pick<Task, "estimatedSeconds"> {
 }
 
 /**
- * The statement that notes that the upstream has tasks; any of their senders may, since all hear of the same upstream
- * task. Its result goes through {@link writtenTasks}, and lacks those of whom somebody has said so already.
+ * The statement that notes that the upstream has tasks. Any of their senders may run it, since all get the same upstream
+ * task. Its result goes through {@link writtenTasks}, and lacks those that another sender has noted already.
  */
 export function markSubmitted(db: D1Database, tasks: (Submitted & { id: string })[]): D1PreparedStatement {
   return db
@@ -185,7 +185,7 @@ export async function postponeStoring(
 export interface Ending extends Pick<Task, "id" | "images" | "errorCode"> {
   from: readonly OpenState[];
   state: EndState;
-  /** It is to be as if it had never been, unless somebody was told of it meanwhile: see {@link markNotified}. */
+  /** No list shows the task, unless a second reader has seen it meanwhile: see {@link markNotified}. */
   hidden?: boolean;
 }
 
@@ -201,7 +201,7 @@ const ended = rowCodec<EndedTask>("tasks", { id, tenantId, holdNumber, state, im
 /**
  * The statement that ends a task; no row changes when it has ended already. It stays open until the tenant's
  * object has settled its hold. Only `finish` uses it, and reads its result with {@link endedTask}.
- * @param settleMs When cron settles it, if nobody has by then.
+ * @param settleMs When cron settles the hold, if it is not settled by then.
  */
 export function endTask(
   db: D1Database,
@@ -234,7 +234,7 @@ export function endedTask(result: D1Result): EndedTask | undefined {
   return row === undefined ? undefined : ended.read(row);
 }
 
-/** Claims ended tasks whose hold is not settled: one whose object is out of reach holds up no other. */
+/** Claims ended tasks whose hold is not settled: one whose object is unavailable holds up no other. */
 export async function claimUnsettled(
   db: D1Database,
   nowMs: number,

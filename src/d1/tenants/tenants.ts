@@ -159,7 +159,7 @@ export async function updateTenant(
   return row === undefined ? undefined : tenantFromRow(row);
 }
 
-/** A webhook that is set works again, whatever it answered before; what was to be told to one that is removed is dropped. */
+/** A webhook that is set works again, whatever it answered before; open deliveries of one that is removed are dropped. */
 function afterWebhook(db: D1Database, id: string, url: string | null | undefined): D1PreparedStatement[] {
   if (url === undefined) return [];
   if (url === null) return [dropWebhookDeliveries(db, id)];

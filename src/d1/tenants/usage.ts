@@ -22,7 +22,7 @@ export interface UsageRow extends Partial<Record<UsageGroup, string>> {
   credits: number;
 }
 
-/** Sums are of days of submission, UTC. A tenant's statement fits by far; a larger one is cut. */
+/** Sums are of days of submission, UTC. A tenant's days fit by far; a longer list is cut. */
 export const maxUsageRows = 10_000;
 
 /**

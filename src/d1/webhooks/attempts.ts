@@ -1,9 +1,9 @@
-/** What becomes of deliveries once they were attempted, and of those that nobody wants any more. */
+/** Records the attempts of deliveries, and drops deliveries that are no longer wanted. */
 import { endpointBackoffsMs } from "../../domain/webhooks.ts";
 import type { Sending } from "./deliveries.ts";
 import { endSuffixes, webhookEndpoint } from "./delivery-row.ts";
 
-/** How a try went. */
+/** How an attempt ended. */
 export interface AttemptResult {
   status: number | null;
   problem: string | null;
@@ -15,7 +15,7 @@ export interface AttemptResult {
     | { kind: "failed"; againMs: number | undefined };
 }
 
-/** Writes down how a try went, by the holder of the lease only. */
+/** Records how an attempt ended, by the holder of the lease only. */
 export async function recordAttempt(
   db: D1Database,
   one: Sending,
@@ -37,7 +37,7 @@ export async function recordAttempt(
   ]);
 }
 
-/** What a try says of its endpoint. */
+/** What an attempt says of its endpoint. */
 function afterAttempt(
   db: D1Database,
   { tenantId, endpoint, url }: Sending,
@@ -56,13 +56,13 @@ function afterAttempt(
       .bind(tenantId, url, nowMs);
     return [works, gone];
   }
-  const rest = (failures: string) =>
+  const backoffMs = (failures: string) =>
     `json_extract(?4, '$[' || min(${failures}, ${endpointBackoffsMs.length - 1}) || ']')`;
   const fails = db
     .prepare(
-      `INSERT INTO endpoints (tenant_id, endpoint, failures, backoff_until_ms) VALUES (?1, ?2, 1, ?3 + ${rest("1")})
+      `INSERT INTO endpoints (tenant_id, endpoint, failures, backoff_until_ms) VALUES (?1, ?2, 1, ?3 + ${backoffMs("1")})
        ON CONFLICT (tenant_id, endpoint) DO UPDATE SET failures = failures + 1,
-         backoff_until_ms = ?3 + ${rest("failures + 1")}`,
+         backoff_until_ms = ?3 + ${backoffMs("failures + 1")}`,
     )
     .bind(tenantId, endpoint, nowMs, JSON.stringify(endpointBackoffsMs));
   return [fails];
@@ -75,7 +75,7 @@ export function deleteFailures(db: D1Database, tenantId: string, endpoint: strin
 
 const dropped = "SET state = 'dropped', open = 0, last_problem = 'nobody wants it any more'";
 
-/** The statement that drops what a tenant's webhook was still to be told. What is being sent right now comes back to it. */
+/** The statement that drops a tenant's open webhook deliveries. One that is being sent is dropped at its next attempt. */
 export function dropWebhookDeliveries(db: D1Database, tenantId: string): D1PreparedStatement {
   return db
     .prepare(
@@ -85,7 +85,7 @@ export function dropWebhookDeliveries(db: D1Database, tenantId: string): D1Prepa
     .bind(tenantId);
 }
 
-/** Drops what was still to be told of tasks. */
+/** Drops the open deliveries of tasks. */
 export async function dropDeliveriesOf(db: D1Database, taskIds: string[]): Promise<void> {
   const ids = taskIds.flatMap((id) =>
     Object.values(endSuffixes).map((suffix) => `msg-${id.slice("task-".length)}${suffix}`),
@@ -99,7 +99,7 @@ export async function dropDeliveriesOf(db: D1Database, taskIds: string[]): Promi
     .run();
 }
 
-/** Deletes what was told, or given up, long ago; a bounded number of rows. */
+/** Deletes up to 500 ended deliveries that are older than `beforeId`. */
 export async function pruneDeliveries(db: D1Database, beforeId: string): Promise<void> {
   await db
     .prepare(

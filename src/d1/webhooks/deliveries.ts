@@ -1,5 +1,5 @@
 /**
- * The outbox of webhooks: written in one transaction with what is told, claimed before it is sent, and kept as the
+ * The outbox of webhooks: written in one transaction with what it reports, claimed before it is sent, and kept as the
  * delivery log. An endpoint is a tenant's webhook, or the origin of its tasks' callbacks.
  */
 import { maxUrlCharacters } from "../../domain/address.ts";
@@ -47,8 +47,8 @@ const wants = (event: string) => `(tenant.webhook_events IS NULL
   OR EXISTS (SELECT 1 FROM json_each(tenant.webhook_events) WHERE value = ${event}))`;
 
 /**
- * The statement that has a tenant told that its balance is low, in one transaction with the task that made it so: no
- * task, nothing to tell.
+ * The statement that notifies a tenant that its balance is low, in one transaction with the task that made it so: no
+ * task, no event.
  */
 export function insertBalanceLow(
   db: D1Database,
@@ -84,7 +84,7 @@ const endpointsWithWork = `ends (id, tenant_id, endpoint, due_ms) AS (
 const endpointState =
   "LEFT JOIN endpoints AS failing ON (failing.tenant_id, failing.endpoint) = (ends.tenant_id, ends.endpoint)";
 
-/** At most so many of one tenant are under way at a time, whoever sends them. */
+/** At most so many deliveries of one tenant are under way at a time, over all senders. */
 const perTenant = 2;
 
 /** A delivery that is being attempted, with all that it takes. `attempts` includes this one. */
@@ -107,7 +107,8 @@ export interface ClaimOfDeliveries {
 
 /**
  * Claims what is due: of each tenant two at a time, of each endpoint the longest due first, and nothing of an endpoint
- * that rests. (`CROSS JOIN` keeps SQLite from starting at what waits.) One that was `sending` had a sender that never told how it went.
+ * in back-off. (`CROSS JOIN` keeps SQLite from starting at what waits.) One that was `sending` had a sender that
+ * recorded no outcome.
  */
 export async function claimDeliveries(
   db: D1Database,
@@ -189,12 +190,12 @@ const secretsBefore = 3;
 function sendingOf(row: ClaimedRow, task: Task | null, nowMs: number): Sending {
   const { taskId, webhookUrl, secret, secretsBefore: before, isGone, ...rest } = row;
   const url = row.endpoint === webhookEndpoint ? webhookUrl : (task?.input.callback_url ?? null);
-  const isForgotten = isGone || (taskId !== null && (task === null || task.erased));
+  const isUnwanted = isGone || (taskId !== null && (task === null || task.erased));
   const signing = before.filter(({ untilMs }) => untilMs > nowMs).slice(-secretsBefore);
   return {
     ...rest,
     task,
-    url: isForgotten ? null : url,
+    url: isUnwanted ? null : url,
     secrets: [secret, ...signing.map(({ text }) => text)],
   };
 }

@@ -1,4 +1,4 @@
-/** The outbox read as a log, and deliveries attempted again by hand. */
+/** The outbox read as a log, and deliveries that the operator or the tenant retries. */
 import type { DeliveryState } from "../../domain/webhooks.ts";
 import { deleteFailures } from "./attempts.ts";
 import { type Delivery, deliveryFromRow, storedAs, webhookEndpoint } from "./delivery-row.ts";
@@ -11,7 +11,7 @@ export interface DeliveryFilter {
   task?: string | undefined;
 }
 
-/** Reads the log by id, newest first, before `beforeId`: the order of the tasks that are told of. */
+/** Reads the log by id, newest first, before `beforeId`: the order of the tasks that they are about. */
 export async function listDeliveries(
   db: D1Database,
   { tenant, status, task }: DeliveryFilter,
@@ -31,7 +31,7 @@ export async function listDeliveries(
 }
 
 /**
- * Makes a delivery due now, with all its tries before it, and its endpoint one that works. One that is being sent right
+ * Makes a delivery due now, with all its attempts before it, and its endpoint one that works. One that is being sent right
  * now is left alone.
  * @param tenantId Null: of any tenant.
  * @returns undefined when there is none.

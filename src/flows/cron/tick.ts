@@ -53,7 +53,7 @@ export async function runTick(invocation: Invocation): Promise<void> {
   const endMs = once ? startMs + minuteMs : (Math.floor(startMs / minuteMs) + 1) * minuteMs - marginMs;
   const tick: Tick = { endMs, taken: false, lanesUntilMs: once ? 0 : endMs };
   await doMaintenance(invocation, tick);
-  invocation.defer("audit", () => reconcileSome(invocation));
+  invocation.defer("reconciliation", () => reconcileSome(invocation));
   invocation.defer("retention", () => eraseAged(invocation));
   // The first round polls all tasks: no pace is slower than a minute.
   let previousMs = startMs - minuteMs;

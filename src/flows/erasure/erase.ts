@@ -10,7 +10,7 @@ import pMap from "p-map";
 import type { MaintenanceWork } from "../../d1/cron/maintenance.ts";
 import {
   deleteTenant,
-  type Erased,
+  type ErasureScope,
   type Erasure,
   endErasure,
   insertErasure,
@@ -129,7 +129,7 @@ async function eraseUsersTasks(invocation: Invocation, erasure: Erasure): Promis
 }
 
 /** @returns whether there may be more. */
-async function eraseRounds(invocation: Invocation, tenantId: string, which: Erased): Promise<boolean> {
+async function eraseRounds(invocation: Invocation, tenantId: string, which: ErasureScope): Promise<boolean> {
   let left = true;
   for (let round = 0; left && round < roundsATick; round++) {
     const ids = await redactTasks(invocation.db, tenantId, which, tasksAtOnce);

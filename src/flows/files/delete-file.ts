@@ -28,7 +28,7 @@ export async function dropFile(
 
 export type DeleteFileResult =
   | { kind: "deleted" }
-  /** No live file has that id, or it is not the caller's: the caller cannot tell which. */
+  /** No live file has that id, or it is not the caller's: the reply is the same. */
   | { kind: "not_found" }
   | { kind: "key_refused"; refusal: KeyRefusal };
 

@@ -26,7 +26,7 @@ export interface PictureWanted {
 
 export interface Part {
   offset: number;
-  /** 0: the picture does not reach that far. */
+  /** 0: the picture is shorter than that. */
   length: number;
 }
 
@@ -88,7 +88,7 @@ async function fromCopy(
 
 interface ReadObject {
   object: R2Object | R2ObjectBody;
-  /** The range that counts; that it reaches into the object is not said. */
+  /** The range that counts; it may lie past the end of the object. */
   range?: R2Range | undefined;
 }
 

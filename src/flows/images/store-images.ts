@@ -98,7 +98,7 @@ async function storeImage(
   try {
     return await fetchAndStore(invocation, task, image, image.source, dead);
   } catch (error) {
-    // The bucket is out of reach: this picture waits, the others do not.
+    // The bucket is unavailable: this picture waits, the others do not.
     return notStored(invocation, task, image, describe(error), false);
   }
 }

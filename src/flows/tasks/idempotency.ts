@@ -1,9 +1,9 @@
-/** How a repeated submission is recognised. */
+/** How a replayed submission is recognised. */
 import type { Caller } from "../../domain/access.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import type { Replay } from "../../tenant/replay.ts";
 
-/** The parts of a request that say whether it repeats another one. */
+/** The parts of a request that say whether it is a replay of another one. */
 export interface IdempotencySource {
   /** `Idempotency-Key`. */
   key: string | null;

@@ -1,4 +1,4 @@
-/** Acts of the operator on a task, by the same functions as cron's. */
+/** Changes of a task by the operator, through the same functions as cron's. */
 
 import { findTask, makeDue } from "../../d1/tasks/reconciled-tasks.ts";
 import { isFinished, openStates, type Task } from "../../domain/task.ts";

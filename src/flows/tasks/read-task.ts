@@ -12,7 +12,7 @@ export type ReadResult =
   | { kind: "task"; task: Task; position: number | null }
   | { kind: "key_refused"; refusal: KeyRefusal }
   | { kind: "deleted" }
-  /** No task has that id, or it is not the caller's: the caller cannot tell which. */
+  /** No task has that id, or it is not the caller's: the reply is the same. */
   | { kind: "not_found" };
 
 /** Reads a task of the caller's; an unfinished one is refreshed from the upstream beside the reply. */

@@ -115,7 +115,7 @@ function missingReferences(invocation: Invocation, { caller, origin, input }: Su
 
 /**
  * Whether the end of a refused task was written is not known: it may have been, out of everybody's sight, or cron will
- * send it again. The caller is told of the task as it is, and from then on it is in sight.
+ * send it again. The caller gets the task as it is, and from then on lists show it.
  * @throws BindingUnavailable when that cannot be made sure of either.
  */
 async function unhide(invocation: Invocation, { id, tenantId }: Task): Promise<Task> {

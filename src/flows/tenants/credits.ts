@@ -12,7 +12,7 @@ export async function giveCredits(
   credit: Credit,
 ): Promise<CreditResult> {
   const result = await invocation.tenant(tenantId).credit(tenantId, credit, invocation.now());
-  if (result.kind === "done" && !result.repeated) {
+  if (result.kind === "done" && !result.isReplay) {
     const { type, amount, reference } = credit;
     const details = { type, amount, reference };
     await auditEntry(invocation, by, {

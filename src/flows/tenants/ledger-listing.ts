@@ -26,7 +26,7 @@ export async function listLedger(
 }
 
 const rowsAtOnce = 1_000;
-/** A statement of more lines is for the JSON pages. */
+/** A longer listing is for the JSON pages. */
 export const maxLedgerLines = 100_000;
 
 /** Reads all lines of a period. */

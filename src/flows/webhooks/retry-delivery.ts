@@ -1,4 +1,4 @@
-/** A webhook attempted again by hand, at once; its earlier attempts stay in its log. */
+/** The operator's or tenant's retry of a delivery, at once; its earlier attempts stay in its log. */
 
 import { type Delivery, retryDelivery } from "../../d1/webhooks/delivery-log.ts";
 import type { Invocation } from "../../platform/invocation.ts";

@@ -1,4 +1,4 @@
-/** `POST /admin/api/tenants/{id}/credits`: books a top-up, a refund or an adjustment. */
+/** `POST /admin/api/tenants/{id}/credits`: records a top-up, a refund or an adjustment. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { findTenant } from "../../d1/tenants/tenants.ts";

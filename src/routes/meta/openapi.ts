@@ -51,7 +51,7 @@ const tags = [
   ["Admin: money", "The operator's: credits, ledgers and use."],
   ["Admin: tasks", "The operator's: tasks of all tenants."],
   ["Admin: webhooks", "The operator's: the delivery log of all tenants."],
-  ["Admin: overview", "The operator's: figures, and whether the books are sound."],
+  ["Admin: overview", "The operator's: figures, and whether the ledgers are sound."],
   ["Health", "Whether the gateway runs, and this document."],
 ].map(([name = "", description = ""]) => ({ name, description }));
 

@@ -35,8 +35,8 @@ export function openAiCreateImage(api: Api, config: Config): void {
     contract(config),
     async (c) => {
       const { stream, format, ...asked } = toOpenAiRequest(config, c.req.valid("json"));
-      const repeatKey = c.req.valid("header")["idempotency-key"] ?? null;
-      const { task, headers } = await submitAsked(c, { ...asked, repeatKey });
+      const idempotencyKey = c.req.valid("header")["idempotency-key"] ?? null;
+      const { task, headers } = await submitAsked(c, { ...asked, idempotencyKey });
       return replyWithImages(c, task, headers, { stream, format, event: "image_generation.completed" });
     },
     (result, c) => {

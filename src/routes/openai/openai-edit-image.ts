@@ -45,13 +45,13 @@ export function openAiEditImage(api: Api, config: Config): void {
     if (authorized.kind === "key_refused") throw keyRefused(authorized.refusal);
     const form = await readEditForm(c, config);
     const { stream, format, ...asked } = toOpenAiRequest(config, form.body);
-    const repeatKey = c.req.valid("header")["idempotency-key"] ?? null;
-    const { task, headers } = await submitEdit(c, form, { ...asked, repeatKey });
+    const idempotencyKey = c.req.valid("header")["idempotency-key"] ?? null;
+    const { task, headers } = await submitEdit(c, form, { ...asked, idempotencyKey });
     return replyWithImages(c, task, headers, { stream, format, event });
   });
 }
 
-type AskedEdit = Omit<OpenAiRequest, "stream" | "format"> & { repeatKey: string | null };
+type AskedEdit = Omit<OpenAiRequest, "stream" | "format"> & { idempotencyKey: string | null };
 
 /** Keeps the images and submits their task. A replay is known by what the images hold, not by where they are kept. */
 async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit) {

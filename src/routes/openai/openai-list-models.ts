@@ -1,4 +1,4 @@
-/** `GET /openai/v1/models`: the list of models, where OpenAI's clients look for it. */
+/** `GET /openai/v1/models`: the list of models, where OpenAI's clients expect it. */
 import type { Config } from "../../config.ts";
 import type { Api } from "../../http/context.ts";
 import { modelsContract, serveModels } from "../account/list-models.ts";

@@ -1,7 +1,7 @@
 /**
  * Replies that OpenAI's clients wait for. For 55 s nothing is sent, so that whatever goes wrong has a status of its own;
  * clients and proxies give up on a connection that is silent for longer, so after that the reply has begun, with white
- * space every ten seconds. What fails then breaks the connection: half a reply is no JSON, and nobody takes it for one.
+ * space every ten seconds. What fails then breaks the connection: half a reply is no JSON, so no client takes it for a whole one.
  */
 
 import { isCallersFault, type TaskFailureCode, taskFailures } from "../../domain/failures.ts";
@@ -65,7 +65,7 @@ export async function replyWithImages(
   return c.body(streamOf(body), 200, { "content-type": writing.contentType });
 }
 
-/** Why there is no task to wait for any more: the key was revoked meanwhile, or it ended and was erased between two looks. */
+/** Why there is no task to wait for any more: the key was revoked meanwhile, or it ended and was erased between two reads. */
 async function brokenOff(c: AppContext): Promise<ApiError> {
   const authorized = await authorize(c.get("invocation"), c.get("caller"), { action: "read" });
   return authorized.kind === "key_refused" ? keyRefused(authorized.refusal) : taskDeleted();
@@ -94,7 +94,7 @@ async function* writeLate(
   let latest = task;
   for await (const current of taskVersions(invocation, caller, task, startMs + longestMs, startMs)) {
     latest = current;
-    // The next look may be too late for it.
+    // The next read may be too late for it.
     if (invocation.now() - pulsedMs + slowestPaceMs <= pulseMs) continue;
     pulsedMs = invocation.now();
     yield encode(pulse);
@@ -138,7 +138,7 @@ interface Stored {
 const storedImages = (task: Task): Stored[] =>
   task.images.flatMap(({ id, stored }) => (stored ? [{ id, stored }] : []));
 
-/** Tokens are what OpenAI's clients look for; images and credits are what counts here. */
+/** OpenAI's clients expect tokens; images and credits are what counts here. */
 function usageOf(c: AppContext, task: Task) {
   const images = storedImages(task).length;
   const isOwner = c.get("caller").kind === "secret";

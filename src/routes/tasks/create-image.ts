@@ -49,8 +49,8 @@ export function createImage(api: Api, config: Config): void {
   api.openapi(
     contract(config),
     async (c) => {
-      const repeatKey = c.req.valid("header")["idempotency-key"] ?? null;
-      const submitted = await submitAsked(c, { ...toTaskRequest(c.req.valid("json")), repeatKey });
+      const idempotencyKey = c.req.valid("header")["idempotency-key"] ?? null;
+      const submitted = await submitAsked(c, { ...toTaskRequest(c.req.valid("json")), idempotencyKey });
       const { task, headers: waited } = await waitAsAsked(c, submitted.task, undefined);
       return c.json(await showTask(c, task), 200, {
         ...submitted.headers,

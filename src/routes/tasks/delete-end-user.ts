@@ -14,7 +14,7 @@ const contract = createRoute({
   tags: ["Tasks"],
   summary: "Erase an end user's tasks",
   description:
-    "What that person uploaded goes too. Those that still run are erased once they have ended. Whether there are any is not told.",
+    "What that person uploaded goes too. Those that still run are erased once they have ended. Whether there are any is not said.",
   security: [{ key: [] }],
   request: { params: z.object({ id: endUser }) },
   responses: {

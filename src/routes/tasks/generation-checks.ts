@@ -13,7 +13,7 @@ type Validated = { target: string } & (
   | { success: false; error: { issues: readonly Issue[] } }
 );
 
-/** Looks at what the schemas found, and for what only the gateway's own address can tell. */
+/** Reports what the schemas found, and checks what depends on the gateway's own address. */
 export function checkGeneration(result: Validated, c: AppContext, config: Config): void {
   // Headers are validated first, and have nothing to do with the body's faults.
   if (result.target !== "json") {
@@ -28,7 +28,7 @@ export function checkGeneration(result: Validated, c: AppContext, config: Config
   if (issues.length > 0) throw invalidRequest(issues);
 }
 
-/** What nobody may ask for from a page. */
+/** Fields that a page may not set. */
 export function refuseToPublic(input: { n: number; callback_url?: unknown }): void {
   if (input.callback_url !== undefined) {
     const text = "callback_url: is for secret keys only";
@@ -40,7 +40,7 @@ export function refuseToPublic(input: { n: number; callback_url?: unknown }): vo
   }
 }
 
-/** A callback to the gateway itself would be a loop. Looked for beside the body's other faults. */
+/** A callback to the gateway itself would be a loop. It is reported beside the body's other faults. */
 export function ownCallback(c: AppContext, config: Config, callback: unknown): Issue[] {
   const url = typeof callback === "string" ? URL.parse(callback) : null;
   return url && isOwnAddress(c, config, url) ? [{ path: ["callback_url"], message: ownAddress }] : [];
@@ -48,7 +48,7 @@ export function ownCallback(c: AppContext, config: Config, callback: unknown): I
 
 /**
  * What has a file's path may be on a private address, which the gateway's own can be; any other's may not. Where the
- * gateway is only its request tells, so the schema has left it to this.
+ * gateway is only its request says, so the schema leaves it to this.
  */
 function privateFiles(c: AppContext, config: Config): Issue[] {
   const urls = (c.get("body") as { image_urls?: unknown } | null)?.image_urls;

@@ -32,7 +32,7 @@ export function toTaskRequest(body: z.output<ReturnType<typeof generationBody>>)
 /** The part of a body that a task shows as its `input`. */
 export const taskInput = z.object(inputSchemas);
 
-/** What does not go together is told also when a field is wrong by itself, so that the caller hears of all at once. */
+/** Fields that do not go together are reported also when one is wrong by itself: the caller sees all faults at once. */
 export const always = { when: () => true };
 
 export function addClashes(

@@ -19,7 +19,7 @@ const contract = createRoute({
   tags: ["Tasks"],
   summary: "Read a task",
   description:
-    "Reading an unfinished task also has the gateway look at it, every 3 s at the most; the next read shows it.",
+    "Reading an unfinished task also has the gateway poll it, every 3 s at the most; the next read shows it.",
   security: [{ key: [] }],
   request: {
     params: z.object({ id: z.string() }),

@@ -1,4 +1,4 @@
-/** A task as this caller may see it, with the link by which a page follows it. */
+/** A task as this caller may see it, with the link by which a page streams it. */
 
 import { formatLink, linkLifeMs } from "../../domain/signed-links.ts";
 import { type Task, viewTask } from "../../domain/task.ts";
@@ -12,7 +12,7 @@ export async function showTask(c: AppContext, task: Task, position: number | nul
   const bases = linkBases(invocation.config, task.origin);
   const view = viewTask(task, bases, kind === "secret", position);
   if (kind === "link") {
-    // A link may go from hand to hand: it shows what becomes of the task, and not what was asked.
+    // A link may be passed on: it shows what becomes of the task, and not what was asked.
     const { input: _input, ...shown } = view;
     return shown;
   }

@@ -29,7 +29,7 @@ export const idempotencyHeader = {
     .meta({
       description:
         "Set by OpenAI's clients. From 1 on, and without an `Idempotency-Key`, the same body from the same secret key " +
-        "within an hour answers with the task that the first try made.",
+        "within an hour answers with the task that the first attempt made.",
     }),
 };
 
@@ -50,8 +50,8 @@ export const submissionErrors = [
 
 export interface Asked extends TaskRequest {
   /** `Idempotency-Key`. */
-  repeatKey: string | null;
-  /** The hashes that stand for `image_urls` where an equal request is looked for. */
+  idempotencyKey: string | null;
+  /** The hashes that stand for `image_urls` where an equal request is searched. */
   references?: string[];
   /** The request can only be a replay: a new one is refused for this. */
   refusal?: ApiError;
@@ -81,12 +81,12 @@ interface Submitted {
 
 /**
  * Submits a request of a caller that {@link letPublicIn} has let in.
- * @returns the task, and the headers that tell of limits and idempotency.
+ * @returns the task, and the headers of limits and idempotency.
  * @throws ApiError for every refusal.
  */
 export async function submitLetIn(
   c: AppContext,
-  { model, input, metadata, endUser, repeatKey, references, refusal }: Asked,
+  { model, input, metadata, endUser, idempotencyKey, references, refusal }: Asked,
 ): Promise<Submitted> {
   const invocation = c.get("invocation");
   const caller = c.get("caller");
@@ -100,7 +100,7 @@ export async function submitLetIn(
     onlyReplay: refusal !== undefined,
     metadata,
     endUser: caller.token?.endUser ?? endUser,
-    idempotency: { key: repeatKey, retries: retriesOf(c), ip: networkAddress(c) },
+    idempotency: { key: idempotencyKey, retries: retriesOf(c), ip: networkAddress(c) },
   });
   if (result.kind === "key_refused") throw keyRefused(result.refusal);
   if (refusal && result.kind === "no_such_files") throw refusal;

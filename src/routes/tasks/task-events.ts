@@ -18,7 +18,7 @@ const contract = createRoute({
   path: "/v1/tasks/{id}/events",
   operationId: "task-events",
   tags: ["Tasks"],
-  summary: "Follow a task by server-sent events",
+  summary: "Stream a task by server-sent events",
   description:
     "`event: task`, `id:` its version, `data:` the task, at the start and on each change. The stream ends after the " +
     "task has, and after two minutes at the latest, for the client to come back. Takes a key, or the `token` of the " +
@@ -56,7 +56,7 @@ function streamReply(c: AppContext, task: Task): Response {
   const lastId = c.req.header("last-event-id");
   const seen = lastId !== undefined && /^\d{1,15}$/.test(lastId) ? Number(lastId) : null;
   const headers: Record<string, string> = { "cache-control": "no-store", "x-accel-buffering": "no" };
-  // Whoever has a link may show it on any page.
+  // The holder of a link may show it on any page.
   if (c.get("caller").kind === "link") headers["access-control-allow-origin"] = "*";
   if (isFinished(task) && seen === task.version) return c.body(null, 204, headers);
   return c.body(streamOf(eventsOf(c, streamTask(c.get("invocation"), c.get("caller"), task, seen))), 200, {
@@ -65,9 +65,9 @@ function streamReply(c: AppContext, task: Task): Response {
   });
 }
 
-async function* eventsOf(c: AppContext, followed: AsyncGenerator<StreamEvent>): AsyncGenerator<Uint8Array> {
+async function* eventsOf(c: AppContext, streamed: AsyncGenerator<StreamEvent>): AsyncGenerator<Uint8Array> {
   yield encode("retry: 3000\n\n");
-  for await (const one of followed) {
+  for await (const one of streamed) {
     if (one.kind === "heartbeat") yield encode(": still here\n\n");
     else {
       const data = JSON.stringify(await showTask(c, one.task));

@@ -34,7 +34,7 @@ function preferredSeconds(header: string | undefined): number | null {
   return seconds >= 1 ? seconds : null;
 }
 
-/** Waits as the caller wishes. @returns the task, and the header that tells what was done. */
+/** Waits as the caller wishes. @returns the task, and the header that says what was done. */
 export async function waitAsAsked(
   c: AppContext,
   task: Task,

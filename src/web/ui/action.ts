@@ -33,7 +33,7 @@ export function useAction<Answer, Given = void>(options: UseMutationOptions<Answ
   const { isPending, submittedAt } = mutation;
   // The gate opens once the end of the call is on the screen: until then the form that made it can still be sent. The
   // time is a dependency for a call that ends before its start is drawn.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: submittedAt tells one call from the next.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: submittedAt distinguishes one call from the next.
   useLayoutEffect(() => {
     if (!isPending) gate.open();
   }, [isPending, submittedAt]);

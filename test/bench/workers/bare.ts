@@ -27,7 +27,7 @@ app.get("/logged", (c) => {
   return c.json({ ok: true });
 });
 
-/** Swaps the key and forwards: whoever hides a key does at least this. */
+/** Swaps the key and forwards: hiding a key takes at least this. */
 app.post("/v1/images/generations", (c) => {
   const headers = new Headers(c.req.raw.headers);
   headers.set("authorization", `Bearer ${c.env.UPSTREAM_API_KEY}`);

@@ -100,7 +100,7 @@ const r2Kinds: Partial<Record<string | symbol, CallKind>> = {
 
 type Method = (...args: unknown[]) => Promise<unknown>;
 
-/** Hands every method's call on, and notes those that have a kind. */
+/** Passes every method's call on, and notes those that have a kind. */
 function wrapMethods<T extends object>(
   target: T,
   kindOf: (name: string | symbol) => CallKind | undefined,

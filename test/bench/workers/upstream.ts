@@ -1,5 +1,5 @@
 /**
- * The upstream of the bench: takes every task, after a pause that can be set, and says of all of them what it is told to;
+ * The upstream of the bench: takes every task, after a pause that can be set, and gives all of them the status that is set;
  * at first that they are pending. It does as little as an upstream can, so that what is measured is not the upstream.
  */
 import { Hono } from "hono";

@@ -1,4 +1,4 @@
-/** What tasks cost in D1, by its own meter: rows are what is paid for, and what a primary can do in a second. */
+/** What tasks cost in D1, by its own count: rows are what is paid for, and what a primary can do in a second. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { readMaintenance } from "../../../src/d1/cron/maintenance.ts";
 import {
@@ -14,14 +14,14 @@ import { clearTasks } from "../../helpers/gateway.ts";
 import {
   claimStore,
   db,
-  doneLook,
+  donePoll,
   hourMs,
   insertSubmitted,
   insertSubmitting,
   leaseMs,
   newTask,
   noteSubmitted,
-  runningLook,
+  runningPoll,
   t0,
   writeTask,
 } from "../../helpers/seed.ts";
@@ -74,8 +74,8 @@ async function live(metered: D1Database): Promise<void> {
     submittedMs: t0,
     estimatedSeconds: 30,
   });
-  await writePolls(metered, [runningLook(task.id)], t0 + 6_000);
-  await writePolls(metered, [doneLook(task.id)], t0 + 30_000);
+  await writePolls(metered, [runningPoll(task.id)], t0 + 6_000);
+  await writePolls(metered, [donePoll(task.id)], t0 + 30_000);
   const claimed = await claimStore(metered, t0 + 30_000, t0 + 90_000, "any");
   if (!claimed) throw new Error("not claimed");
   const ending = { id: task.id, from: ["storing"] as const, state: "completed" as const };
@@ -154,12 +154,12 @@ describe("a round of cron, among thousands of tasks that have ended", () => {
     expect((await costOf((metered) => oldestOverdueMs(metered, nowMs))).rowsRead).toBeLessThan(finished / 10);
   });
 
-  it("writes one row for each look that changed something", async () => {
+  it("writes one row for each poll that changed something", async () => {
     const tasks = [await insertSubmitted(), await insertSubmitted(), await insertSubmitted()];
     const cost = await costOf((metered) =>
       writePolls(
         metered,
-        tasks.map(({ id }) => runningLook(id)),
+        tasks.map(({ id }) => runningPoll(id)),
         t0,
       ),
     );
@@ -168,8 +168,8 @@ describe("a round of cron, among thousands of tasks that have ended", () => {
   });
 });
 
-describe("the meter", () => {
-  it("counts every statement of a batch, and hands results through as they are", async () => {
+describe("the count of rows", () => {
+  it("counts every statement of a batch, and passes results through as they are", async () => {
     const { id } = await insertSubmitting();
     const calls: D1Usage[] = [];
     let timed = 0;

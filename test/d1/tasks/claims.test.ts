@@ -14,7 +14,7 @@ import { clearTasks } from "../../helpers/gateway.ts";
 import {
   claimStore,
   db,
-  doneLook,
+  donePoll,
   hourMs,
   insertIn,
   insertQueued,
@@ -47,11 +47,11 @@ async function claimedStates(claim: () => Promise<{ id: string }[]>): Promise<Ta
 }
 
 describe("claiming tasks to send", () => {
-  it("takes those that wait and those whose sender never told, and no others", async () => {
+  it("takes those that wait and those whose sender recorded no outcome, and no others", async () => {
     expect(await claimedStates(() => sends(100))).toEqual(["submitting", "queued"]);
   });
 
-  it("counts the try, takes the lease, and knows whose first send may have gone through", async () => {
+  it("counts the attempt, takes the lease, and knows whose first send may have gone through", async () => {
     const [queued, submitting] = [await insertQueued(), await insertSubmitting()];
     const claimed = await sends(10);
     expect(new Map(claimed.map((task) => [task.id, task]))).toEqual(
@@ -111,7 +111,7 @@ describe("claiming tasks to send", () => {
     expect(ids(await sends(1))).toEqual([other.id]);
   });
 
-  it("hands each task out once, to however many ask at once", async () => {
+  it("gives each task to one claimer, however many ask at once", async () => {
     const made: string[] = [];
     for (let i = 0; i < 20; i++) made.push((await (i % 2 ? insertQueued() : insertSubmitting())).id);
     const claims = await Promise.all(Array.from({ length: 12 }, () => sends(3)));
@@ -120,7 +120,7 @@ describe("claiming tasks to send", () => {
     expect(await sends(100)).toEqual([]);
   });
 
-  it("hands a task out again when its taker does not come back, and the late one has no lease left", async () => {
+  it("gives a task out again when its holder does not come back, and the late one has no lease left", async () => {
     await insertQueued();
     const [first] = await sends(1);
     const [second] = await sends(1, leaseUntilMs);
@@ -169,17 +169,17 @@ describe("claiming tasks to store", () => {
     ).toEqual(["storing"]);
   });
 
-  it("counts the try and takes the lease", async () => {
+  it("counts the attempt and takes the lease", async () => {
     const task = await insertStoring();
     expect(await store()).toEqual({ ...task, attempts: 1, dueMs: leaseUntilMs });
     expect(await store()).toBeUndefined();
   });
 
-  it("takes those first whose links die first", async () => {
+  it("takes those first whose links expire first", async () => {
     const made: string[] = [];
     for (const hours of [5, 1, 3]) {
       const { id } = await insertSubmitted();
-      await writePolls(db, [doneLook(id, { upstreamLinksExpireMs: t0 + hours * hourMs })], t0);
+      await writePolls(db, [donePoll(id, { upstreamLinksExpireMs: t0 + hours * hourMs })], t0);
       made.push(id);
     }
     const order = [await store(), await store(), await store()].map((task) => task?.id);
@@ -210,7 +210,7 @@ describe("claiming tasks to store", () => {
     expect((await store())?.id).toBe(id);
   });
 
-  it("hands each task out once, to however many ask at once", async () => {
+  it("gives each task to one claimer, however many ask at once", async () => {
     const made: string[] = [];
     for (let i = 0; i < 12; i++) made.push((await insertStoring()).id);
     const claims = await Promise.all([
@@ -219,7 +219,7 @@ describe("claiming tasks to store", () => {
     expect(sorted(claims.flatMap((task) => task?.id ?? []))).toEqual(sorted(made));
   });
 
-  it("hands out several at once in turns by tenant, and takes back what was not begun", async () => {
+  it("claims several at once in turns by tenant, and takes back what was not begun", async () => {
     const many = [await insertStoring(), await insertStoring(), await insertStoring()];
     const other = await insertStoring({ tenantId: "other" });
     const claimed = await claimStores(db, nowMs, leaseUntilMs, "new", 3);
@@ -227,14 +227,14 @@ describe("claiming tasks to store", () => {
     expect(claimed.map(({ id }) => id)).toContain(other.id);
     const [begun, ...rest] = claimed.map(({ id }) => id);
     await giveBackStores(db, rest, leaseUntilMs, nowMs);
-    // A lease that is somebody else's by now is not given back.
+    // A lease that another storer holds by now is not given back.
     await giveBackStores(db, [begun ?? ""], leaseUntilMs + 1, nowMs);
     const left = sorted([...many, other].map(({ id }) => id).filter((id) => id !== begun));
     const again = await claimStores(db, nowMs, leaseUntilMs, "new", 9);
     expect(sorted(again.map(({ id }) => id))).toEqual(left);
   });
 
-  it("hands a task out again when its taker does not come back, and the late one has no lease left", async () => {
+  it("gives a task out again when its holder does not come back, and the late one has no lease left", async () => {
     await insertStoring();
     const first = await store();
     const second = await store("any", leaseUntilMs);
@@ -245,7 +245,7 @@ describe("claiming tasks to store", () => {
   });
 });
 
-describe("claiming a look for a reader", () => {
+describe("claiming a poll for a reader", () => {
   it("is possible only while the upstream has the task", async () => {
     const taken: TaskState[] = [];
     for (const state of states) {
@@ -257,7 +257,7 @@ describe("claiming a look for a reader", () => {
     expect(taken).toEqual(["submitted"]);
   });
 
-  it("tells what a look needs, and that somebody watches", async () => {
+  it("has what a poll needs, and that a reader waits", async () => {
     const task = await insertSubmitted();
     expect(await claimRefresh(db, task.id, nowMs, 3_000)).toEqual({
       id: task.id,

@@ -11,7 +11,7 @@ import {
   insertSubmitted,
   noteSubmitted,
   picture,
-  runningLook,
+  runningPoll,
   t0,
   taskOf,
 } from "../../helpers/seed.ts";
@@ -66,7 +66,7 @@ describe("ending a task", () => {
 
   it("fails it with its code, and leaves its progress where it was", async () => {
     const { id } = await insertSubmitted();
-    await writePolls(db, [runningLook(id, { progress: 40 })], t0);
+    await writePolls(db, [runningPoll(id, { progress: 40 })], t0);
     const before = await taskOf(id);
     expect(await end(id, { state: "failed", errorCode: "task_timeout" })).toBe(true);
     expect(await taskOf(id)).toEqual({
@@ -94,7 +94,7 @@ describe("ending a task", () => {
     expect(await taskOf(id)).toEqual(after);
   });
 
-  it("leaves nothing due, and takes the task from whoever still holds it", async () => {
+  it("leaves nothing due, and takes the task from the holder of its lease", async () => {
     const { id } = await insertIn("storing");
     const held = await claimStore(db, t0, t0 + 60_000, "any");
     expect(held?.id).toBe(id);

@@ -44,7 +44,7 @@ describe("a new task", () => {
     });
   });
 
-  it("waits while the upstream's account cools down, without counting as a try", async () => {
+  it("waits while the upstream's account cools down, without counting as an attempt", async () => {
     await coolDown(db, t0 + 30_000);
     const task = newTask();
     expect(await writeTask(db, task, t0 + leaseMs)).toEqual({
@@ -60,7 +60,7 @@ describe("a new task", () => {
     [t0 - 1, "submitting"],
     [t0, "submitting"],
     [t0 + 1, "queued"],
-  ])("looks at the pause to the millisecond: until %i it is %s", async (untilMs, state) => {
+  ])("observes the pause to the millisecond: until %i it is %s", async (untilMs, state) => {
     await coolDown(db, untilMs);
     expect(await writeTask(db, newTask(), t0 + leaseMs)).toMatchObject({ state });
   });
@@ -97,7 +97,7 @@ describe("a task is read", () => {
     expect(await readAs("acme", task.id)).toEqual(task);
   });
 
-  it("by nobody else, as if there were none", async () => {
+  it("by no other tenant, as if there were none", async () => {
     const { id } = await insertSubmitting();
     for (const tenantId of ["thief", "", "ACME", "acme ", "%"]) {
       expect(await readAs(tenantId, id)).toBeUndefined();
@@ -105,7 +105,7 @@ describe("a task is read", () => {
     expect(await readAs("acme", "task-unknown")).toBeUndefined();
   });
 
-  it("by nobody when it is hidden", async () => {
+  it("by no tenant when it is hidden", async () => {
     const { id } = await insertSubmitting();
     const refused: Ending = {
       id,

@@ -9,7 +9,7 @@ beforeEach(clearTasks);
 
 const states: TaskState[] = [...openStates, ...endStates];
 
-/** Tries a move on a task in every state: which ones it moved. The others have to stay untouched. */
+/** Attempts a move of a task in every state: which ones it moved. The others have to stay untouched. */
 async function movedFrom(move: (task: Task) => Promise<boolean>): Promise<TaskState[]> {
   const moved: TaskState[] = [];
   for (const state of states) {

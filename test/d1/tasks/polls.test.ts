@@ -5,14 +5,14 @@ import { endStates, openStates } from "../../../src/domain/task.ts";
 import { clearTasks } from "../../helpers/gateway.ts";
 import {
   db,
-  doneLook,
+  donePoll,
   hourMs,
   insertIn,
   insertStoring,
   insertSubmitted,
   insertSubmitting,
   picture,
-  runningLook,
+  runningPoll,
   t0,
   taskOf,
 } from "../../helpers/seed.ts";
@@ -21,10 +21,10 @@ beforeEach(clearTasks);
 
 const nowMs = t0 + 10_000;
 
-describe("what a round of looks found", () => {
+describe("what a round of polls found", () => {
   it("is written for running tasks, as a change that callers see", async () => {
     const before = await insertSubmitted();
-    await writePolls(db, [runningLook(before.id)], nowMs);
+    await writePolls(db, [runningPoll(before.id)], nowMs);
     expect(await taskOf(before.id)).toEqual({
       ...before,
       processing: true,
@@ -34,10 +34,10 @@ describe("what a round of looks found", () => {
     });
   });
 
-  it("hands a finished task over to be stored, at once and counted anew", async () => {
+  it("makes a finished task due to be stored, at once and counted anew", async () => {
     const before = await insertSubmitted();
-    const look = doneLook(before.id, { estimatedSeconds: 45 });
-    await writePolls(db, [look], nowMs);
+    const poll = donePoll(before.id, { estimatedSeconds: 45 });
+    await writePolls(db, [poll], nowMs);
     expect(await taskOf(before.id)).toEqual({
       ...before,
       state: "storing",
@@ -53,8 +53,8 @@ describe("what a round of looks found", () => {
 
   it("never lowers progress", async () => {
     const { id } = await insertSubmitted();
-    await writePolls(db, [runningLook(id, { progress: 60 })], nowMs);
-    await writePolls(db, [runningLook(id, { progress: 20 })], nowMs);
+    await writePolls(db, [runningPoll(id, { progress: 60 })], nowMs);
+    await writePolls(db, [runningPoll(id, { progress: 20 })], nowMs);
     expect((await taskOf(id)).progress).toBe(60);
   });
 
@@ -62,12 +62,12 @@ describe("what a round of looks found", () => {
     "leaves a task alone that is %s meanwhile",
     async (state) => {
       const before = await insertIn(state);
-      await writePolls(db, [runningLook(before.id), doneLook(before.id)], nowMs);
+      await writePolls(db, [runningPoll(before.id), donePoll(before.id)], nowMs);
       expect(await taskOf(before.id)).toEqual(before);
     },
   );
 
-  it("does not open a task again that ended while it was looked at", async () => {
+  it("does not open a task again that ended while it was polled", async () => {
     const { id } = await insertSubmitted();
     await endTask(
       db,
@@ -75,25 +75,25 @@ describe("what a round of looks found", () => {
       t0,
       t0,
     ).run();
-    await writePolls(db, [doneLook(id)], nowMs);
+    await writePolls(db, [donePoll(id)], nowMs);
     expect(await taskOf(id)).toMatchObject({ state: "failed", errorCode: "task_timeout", images: [] });
   });
 
-  it("twice hands over the first pictures, under their first ids", async () => {
+  it("twice returns the first pictures, under their first ids", async () => {
     const { id } = await insertSubmitted();
-    await writePolls(db, [doneLook(id)], nowMs);
+    await writePolls(db, [donePoll(id)], nowMs);
     const after = await taskOf(id);
-    await writePolls(db, [doneLook(id, { images: [picture("img-9")] })], nowMs + 1);
+    await writePolls(db, [donePoll(id, { images: [picture("img-9")] })], nowMs + 1);
     expect(await taskOf(id)).toEqual(after);
   });
 
   it("is written for many tasks in one statement, each with its own", async () => {
     const made = await Promise.all(Array.from({ length: 60 }, () => insertSubmitted()));
     const others = [await insertSubmitted(), await insertSubmitting()];
-    const looks = made.map(({ id }, index) =>
-      index % 2 ? doneLook(id, { images: [picture(`img-${id}`)] }) : runningLook(id, { progress: index }),
+    const polls = made.map(({ id }, index) =>
+      index % 2 ? donePoll(id, { images: [picture(`img-${id}`)] }) : runningPoll(id, { progress: index }),
     );
-    await writePolls(db, looks, nowMs);
+    await writePolls(db, polls, nowMs);
     for (const [index, { id }] of made.entries()) {
       const expected = index % 2 ? { state: "storing" } : { state: "submitted", progress: index };
       const after = await taskOf(id);
@@ -106,14 +106,14 @@ describe("what a round of looks found", () => {
   it("may be nothing, or of tasks that are gone", async () => {
     const before = await insertSubmitted();
     await writePolls(db, [], nowMs);
-    await writePolls(db, [runningLook("task-unknown")], nowMs);
+    await writePolls(db, [runningPoll("task-unknown")], nowMs);
     expect(await taskOf(before.id)).toEqual(before);
   });
 
   it("keeps links of any shape as they are", async () => {
     const { id } = await insertSubmitted();
     const source = "https://files.example/ä b%20?sign='\"\\&x=[{}]";
-    await writePolls(db, [doneLook(id, { images: [picture("img-1", { source })] })], nowMs);
+    await writePolls(db, [donePoll(id, { images: [picture("img-1", { source })] })], nowMs);
     expect((await taskOf(id)).images).toEqual([{ id: "img-1", source, state: "wanted" }]);
   });
 });

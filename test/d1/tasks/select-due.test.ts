@@ -12,7 +12,7 @@ import {
   insertSubmitted,
   insertSubmitting,
   leaseMs,
-  runningLook,
+  runningPoll,
   t0,
 } from "../../helpers/seed.ts";
 
@@ -67,18 +67,18 @@ describe("a task that the upstream has", () => {
     }
   });
 
-  it("is looked at every 3 s by rounds of 1 s, then every 10 s, and never twice for one pace", async () => {
+  it("is polled every 3 s by rounds of 1 s, then every 10 s, and never twice for one pace", async () => {
     await insertSubmitted();
-    const looks: number[] = [];
+    const polls: number[] = [];
     for (let second = 1; second <= 160; second++) {
       const due = await dueAt(t0 + second * 1_000, t0 + (second - 1) * 1_000);
-      if (due.length > 0) looks.push(second);
+      if (due.length > 0) polls.push(second);
     }
     const expected = [...Array.from({ length: 40 }, (_, index) => 3 * (index + 1)), 130, 140, 150, 160];
-    expect(looks).toEqual(expected);
+    expect(polls).toEqual(expected);
   });
 
-  it("rests for 3 s after a reader's look", async () => {
+  it("is left alone for 3 s after a reader's poll", async () => {
     const { id } = await insertSubmitted();
     await claimRefresh(db, id, t0 + 5_500, 3_000);
     expect(await dueAt(t0 + 6_000)).toEqual([]);
@@ -93,9 +93,9 @@ describe("a task that the upstream has", () => {
     expect(await dueAt(t0 + minutes(40) + 6_000, t0 + minutes(40) + 5_999)).toEqual([id]);
   });
 
-  it("is described as far as a look needs it", async () => {
+  it("is described as far as a poll needs it", async () => {
     const task = await insertSubmitted({ input: { prompt: "a", n: 4 } });
-    await writePolls(db, [runningLook(task.id)], t0);
+    await writePolls(db, [runningPoll(task.id)], t0);
     const { due } = await selectDue(db, { nowMs: t0 + 3_000, previousMs: t0, limit: 1 });
     expect(due[0]).toEqual({
       id: task.id,
@@ -150,13 +150,13 @@ describe("while the upstream's account cools down", () => {
     expect(await dueAt(nowMs + 1)).toEqual(all);
   });
 
-  it("a deadline waits too: the last look is owed to the task", async () => {
+  it("a deadline waits too: the last poll is owed to the task", async () => {
     await insertSubmitted({ deadlineMs: t0 + 10_000 });
     await coolDown(db, t0 + 60_000);
     expect(await dueAt(t0 + 20_000)).toEqual([]);
   });
 
-  it("what waits to be sent is ended at its deadline, and a look is owed for two minutes at the most", async () => {
+  it("what waits to be sent is ended at its deadline, and a poll is owed for two minutes at the most", async () => {
     const queued = await insertQueued({ deadlineMs: t0 + 30_000 });
     const submitted = await insertSubmitted({ deadlineMs: t0 + 30_000 });
     await coolDown(db, t0 + hourMs);

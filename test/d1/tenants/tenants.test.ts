@@ -87,11 +87,11 @@ describe("a tenant", () => {
     expect(await findTenant(db, "acme")).toEqual(tenantOf("acme"));
   });
 
-  it("is made once of many tries at once", async () => {
-    const tries = await Promise.all(
+  it("is made once of many attempts at once", async () => {
+    const attempts = await Promise.all(
       Array.from({ length: 6 }, () => insertTenant(db, tenantOf("acme"), webhookSecret)),
     );
-    expect(tries.filter(Boolean)).toHaveLength(1);
+    expect(attempts.filter(Boolean)).toHaveLength(1);
   });
 
   it("is changed in what can be changed, by one version", async () => {
@@ -105,7 +105,7 @@ describe("a tenant", () => {
     expect(await updateTenant(db, "acme", change)).toEqual(changed);
     expect(await findTenant(db, "acme")).toEqual(changed);
     expect(await versionOf("acme")).toBe(2);
-    expect(await updateTenant(db, "nobody", change)).toBeUndefined();
+    expect(await updateTenant(db, "no-such", change)).toBeUndefined();
   });
 
   it("keeps what a change leaves out, also when several change it at once", async () => {
@@ -163,11 +163,11 @@ describe("a key", () => {
   });
 
   it("is not written for a tenant that does not exist", async () => {
-    expect(await changes(insertKey(db, "nobody", keyOf("key-1")))).toBe(false);
-    expect(await listKeys(db, "nobody", "", 10)).toEqual([]);
+    expect(await changes(insertKey(db, "no-such", keyOf("key-1")))).toBe(false);
+    expect(await listKeys(db, "no-such", "", 10)).toEqual([]);
   });
 
-  it("is nobody else's", async () => {
+  it("is no other tenant's", async () => {
     await insertKey(db, "acme", keyOf("key-1")).run();
     expect(await find("other", "key-1")).toBeUndefined();
     expect(await listKeys(db, "other", "", 10)).toEqual([]);
@@ -218,7 +218,7 @@ describe("the copy for a tenant's object", () => {
   });
 
   it("is none when there is no such tenant", async () => {
-    expect(await loadTenantConfig(db, "nobody", t0)).toBeUndefined();
+    expect(await loadTenantConfig(db, "no-such", t0)).toBeUndefined();
   });
 
   it("lags until the newest version was acknowledged", async () => {

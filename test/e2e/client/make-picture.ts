@@ -1,5 +1,5 @@
 /**
- * What somebody writes who has only `/openapi.json`: all that it knows of the gateway are the types and functions that
+ * A client made from `/openapi.json` alone: all that it knows of the gateway are the types and functions that
  * a generator made of the document. `generated-client.test.ts` has it type-checked, and runs it.
  */
 import { createImage, createTenant, defaults, getTask } from "../../../.wrangler/client/gateway.ts";

@@ -1,4 +1,4 @@
-/** Nobody waits for a binding that does not answer: what it would have said, and what it did, stays open. */
+/** A binding that does not answer holds up no request: its outcome stays unknown. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { BindingUnavailable, callBinding } from "../../../src/platform/binding.ts";
 
@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it("a binding that stalls is out of reach after ten seconds, and not before", async () => {
+it("a binding that stalls is unavailable after ten seconds, and not before", async () => {
   let outcome = "waiting";
   const call = callBinding("database", () => new Promise(() => undefined)).catch((error: unknown) => {
     outcome = error instanceof BindingUnavailable ? error.message : "another error";

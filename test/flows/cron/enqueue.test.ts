@@ -1,11 +1,11 @@
 /**
- * What is more than one invocation should take goes to consumers, and whatever becomes of the messages, every look is
- * taken once: the interleavings of `src/flows/hand-over.ts`, each with messages in the test's hands.
+ * What is more than one invocation should take goes to consumers, and whatever becomes of the messages, every poll is
+ * taken once: the interleavings of `src/flows/cron/enqueue.ts`, each with messages that the test delivers.
  */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Around, clearTasks, startGateway, type TestGateway } from "../../helpers/gateway.ts";
-import { countPieces, insertMany, startWithReads } from "../../helpers/submitted-tasks.ts";
+import { countWorkItems, insertMany, startWithReads } from "../../helpers/submitted-tasks.ts";
 
 beforeEach(async () => {
   await clearTasks();
@@ -19,8 +19,8 @@ const events = (gateway: TestGateway) => gateway.logs.map(({ event }) => event);
 /** To the next full minute, when the next tick comes. */
 const nextMinute = (gateway: TestGateway) => gateway.advance(60_000 - (gateway.now() % 60_000));
 
-/** 180 tasks of which a tick has looked at 60, and handed over two workItems of 60. */
-async function handedOver() {
+/** 180 tasks of which a tick has polled 60, and enqueued two work items of 60. */
+async function enqueuedPolls() {
   const world = startWithReads();
   const all = await insertMany(world.gateway, 180);
   await world.gateway.tick();
@@ -32,7 +32,7 @@ async function handedOver() {
 }
 
 describe("a tick", () => {
-  it("with as much as one invocation takes hands over nothing and writes nothing for it", async () => {
+  it("with as much as one invocation takes enqueues nothing and writes nothing for it", async () => {
     const { gateway, reads } = startWithReads();
     const all = await insertMany(gateway, own);
     const calls: string[] = [];
@@ -40,15 +40,15 @@ describe("a tick", () => {
       calls.push(name);
       return call();
     };
-    const { gateway: isRead, reads: theirs } = startWithReads({ beside: gateway, around });
-    await isRead.tick();
+    const { gateway: second, reads: theirs } = startWithReads({ beside: gateway, around });
+    await second.tick();
     expect(sorted([...reads, ...theirs])).toEqual(sorted(all));
     expect(calls).not.toContain("Queue");
-    expect(isRead.work.sent).toEqual([]);
-    expect(await countPieces()).toBe(0);
+    expect(second.work.sent).toEqual([]);
+    expect(await countWorkItems()).toBe(0);
   });
 
-  it("with one more hands over that one", async () => {
+  it("with one more enqueues that one", async () => {
     const { gateway, reads } = startWithReads();
     const all = await insertMany(gateway, own + 1);
     await gateway.tick();
@@ -56,7 +56,7 @@ describe("a tick", () => {
     expect(gateway.work.sent).toHaveLength(1);
     await gateway.work.drain();
     expect(sorted(reads)).toEqual(sorted(all));
-    expect(await countPieces()).toBe(0);
+    expect(await countWorkItems()).toBe(0);
   });
 
   it("without a Queue does all of it itself", async () => {
@@ -64,21 +64,21 @@ describe("a tick", () => {
     const all = await insertMany(gateway, 150);
     await gateway.tick();
     expect(sorted(reads)).toEqual(sorted(all));
-    expect(await countPieces()).toBe(0);
+    expect(await countWorkItems()).toBe(0);
   });
 
-  it("does not hand over again what still waits, and goes on with its own", async () => {
-    const { gateway, reads } = await handedOver();
+  it("does not enqueue again what still waits, and goes on with its own", async () => {
+    const { gateway, reads } = await enqueuedPolls();
     nextMinute(gateway);
     await gateway.tick();
     expect(gateway.work.waiting).toEqual([]);
-    expect(await countPieces()).toBe(2);
+    expect(await countWorkItems()).toBe(2);
     // Its own sixty, a second time.
     expect(reads).toHaveLength(2 * own);
     expect(new Set(reads).size).toBe(own);
   });
 
-  it("that dies before it sends leaves workItems that lapse", async () => {
+  it("that dies before it sends leaves work items that lapse", async () => {
     const { gateway } = startWithReads();
     await insertMany(gateway, 180);
     let dead = false;
@@ -90,7 +90,7 @@ describe("a tick", () => {
     await startWithReads({ beside: gateway, around })
       .gateway.tick()
       .catch(() => undefined);
-    expect(await countPieces()).toBe(2);
+    expect(await countWorkItems()).toBe(2);
     nextMinute(gateway);
     await gateway.tick();
     expect(gateway.work.sent).toEqual([]);
@@ -98,11 +98,11 @@ describe("a tick", () => {
     gateway.advance(60_000);
     await gateway.tick();
     expect(gateway.work.sent).toHaveLength(2);
-    expect(await countPieces()).toBe(2);
+    expect(await countWorkItems()).toBe(2);
   });
 
   it.each(["before", "after"])(
-    "whose sending fails, %s it took effect, takes all looks itself, once",
+    "whose sending fails, %s it took effect, makes all polls itself, once",
     async (when) => {
       let failures = 1;
       const around: Around = async (name, call) => {
@@ -118,23 +118,23 @@ describe("a tick", () => {
       expect(events(gateway)).toContain("not_enqueued");
       await gateway.work.drain();
       expect(sorted(reads)).toEqual(sorted(all));
-      expect(await countPieces()).toBe(0);
+      expect(await countWorkItems()).toBe(0);
     },
   );
 });
 
 describe("a message", () => {
-  it("that comes twice, at once and later, has its tasks looked at once", async () => {
-    const { reads, all, first, second, deliver } = await handedOver();
+  it("that comes twice, at once and later, has its tasks polled once", async () => {
+    const { reads, all, first, second, deliver } = await enqueuedPolls();
     const acked = await Promise.all([first, second, first, second, second].map((body) => deliver(body)));
     expect(acked).toEqual([true, true, true, true, true]);
     expect(await deliver(first)).toBe(true);
     expect(sorted(reads)).toEqual(sorted(all));
-    expect(await countPieces()).toBe(0);
+    expect(await countWorkItems()).toBe(0);
   });
 
-  it("that comes after its tasks were handed over again does nothing", async () => {
-    const { gateway, reads, all, first, second, deliver } = await handedOver();
+  it("that comes after its tasks were enqueued again does nothing", async () => {
+    const { gateway, reads, all, first, second, deliver } = await enqueuedPolls();
     gateway.advance(120_000);
     // From here on its tasks are due to the tick, which may just be reading them.
     const before = reads.length;
@@ -149,7 +149,7 @@ describe("a message", () => {
   });
 
   it("that comes late leaves alone what has changed meanwhile", async () => {
-    const { gateway, reads, first, deliver } = await handedOver();
+    const { gateway, reads, first, deliver } = await enqueuedPolls();
     await env.DB.prepare("UPDATE tasks SET state = 'failed', open = 0 WHERE id LIKE '%61'").run();
     await env.DB.prepare("UPDATE tasks SET refreshed_ms = ?1 WHERE id LIKE '%62'").bind(gateway.now()).run();
     reads.length = 0;
@@ -160,17 +160,17 @@ describe("a message", () => {
   });
 
   it("whose consumer dies halfway is lost with its lease, and its tasks are due again", async () => {
-    const { gateway, hosts, reads, all, first, second, deliver } = await handedOver();
-    let looks = 0;
+    const { gateway, hosts, reads, all, first, second, deliver } = await enqueuedPolls();
+    let polls = 0;
     let dead = false;
     const around: Around = async (name, call) => {
-      dead ||= name === "fetch GET" && looks++ === 20;
+      dead ||= name === "fetch GET" && polls++ === 20;
       if (dead) throw new Error("died");
       return call();
     };
     const victim = startGateway({ beside: gateway, hosts, around });
     await deliver(first, victim);
-    // The platform sends it again, since nobody has acked it: it is somebody else's by the row.
+    // The platform sends it again, since no consumer has acked it. By the row another consumer holds it.
     const before = reads.length;
     expect(await deliver(first)).toBe(true);
     expect(reads).toHaveLength(before);
@@ -179,11 +179,11 @@ describe("a message", () => {
     await gateway.tick();
     await gateway.work.drain();
     expect(sorted([...new Set(reads)])).toEqual(sorted(all));
-    expect(await countPieces()).toBe(0);
+    expect(await countWorkItems()).toBe(0);
   });
 
   it("that D1 fails is sent again, and done then", async () => {
-    const { gateway, hosts, reads, all, first, second, deliver } = await handedOver();
+    const { gateway, hosts, reads, all, first, second, deliver } = await enqueuedPolls();
     let failures = 1;
     const around: Around = async (name, call) => {
       if (name === "D1" && failures-- > 0) throw new Error("D1 is away");
@@ -198,7 +198,7 @@ describe("a message", () => {
   });
 
   it("that meets a pause of the account stops all others", async () => {
-    const { reads, answers, first, second, deliver } = await handedOver();
+    const { reads, answers, first, second, deliver } = await enqueuedPolls();
     reads.length = 0;
     answers(() => Response.json({}, { status: 429, headers: { "retry-after": "30" } }));
     await deliver(first);
@@ -209,8 +209,8 @@ describe("a message", () => {
     expect(reads).toHaveLength(before);
   });
 
-  it("begins no look when it has worked for 20 s", async () => {
-    const { gateway, reads, answers, first, deliver } = await handedOver();
+  it("begins no poll when it has worked for 20 s", async () => {
+    const { gateway, reads, answers, first, deliver } = await enqueuedPolls();
     reads.length = 0;
     answers(() => {
       gateway.advance(1_000);
@@ -219,16 +219,16 @@ describe("a message", () => {
     await deliver(first);
     expect(reads.length).toBeGreaterThanOrEqual(20);
     expect(reads.length).toBeLessThanOrEqual(26);
-    expect(await countPieces()).toBe(1);
+    expect(await countWorkItems()).toBe(1);
   });
 
   it.each([
     [0, "up-61"],
     [0.99, "up-109"],
   ])(
-    "begins anywhere in its workItem, so that a slow upstream leaves none out for good: %d",
+    "begins anywhere in its work item, so that a slow upstream leaves none out for good: %d",
     async (random, begins) => {
-      const { gateway, reads, all, first, second, deliver } = await handedOver();
+      const { gateway, reads, all, first, second, deliver } = await enqueuedPolls();
       const before = reads.length;
       await gateway.work.deliver(first, { ...gateway.invocation(), random: () => random });
       expect(reads[before]).toBe(begins);
@@ -246,10 +246,10 @@ describe("a message", () => {
     },
   );
 
-  it("that nobody could do becomes a dead letter, which is logged; its tasks are due again", async () => {
+  it("that no consumer could do becomes a dead letter, which is logged; its tasks are due again", async () => {
     const away = new Set<string>();
     const around: Around = async (name, call) => {
-      if (away.has(name)) throw new Error("out of reach");
+      if (away.has(name)) throw new Error("unavailable");
       return call();
     };
     const { gateway, reads } = startWithReads({ around });
@@ -264,7 +264,7 @@ describe("a message", () => {
     await gateway.tick();
     await gateway.work.drain();
     expect(sorted([...new Set(reads)])).toEqual(sorted(all));
-    expect(await countPieces()).toBe(0);
+    expect(await countWorkItems()).toBe(0);
   });
 });
 
@@ -311,6 +311,6 @@ describe("lanes", () => {
       n: number;
     }>();
     expect(open?.n).toBe(0);
-    expect(await countPieces()).toBe(0);
+    expect(await countWorkItems()).toBe(0);
   });
 });

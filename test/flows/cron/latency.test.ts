@@ -1,5 +1,5 @@
 /**
- * How long a finished picture lies upstream before it is stored and its tenant told, with nobody reading: cron alone, in virtual time, so
+ * How long a finished picture lies upstream before it is stored and its tenant notified, without readers: cron alone, in virtual time, so
  * that the figures are made of the gateway's own pauses and the upstream's answers, and of no machine's speed.
  */
 import { env } from "cloudflare:workers";
@@ -72,17 +72,17 @@ function print(columns: Record<string, Column>): void {
   console.log(`from upstream done to: ${shown.join("; ")}`);
 }
 
-it("a picture that is ready upstream is stored, and its tenant told, within 3 s, by half, and within 6 s, by 99 of 100", async () => {
+it("a picture that is ready upstream is stored, and its tenant notified, within 3 s, by half, and within 6 s, by 99 of 100", async () => {
   const time = virtualTime({ takes: (name) => (name.startsWith("fetch") ? answerMs : 0) });
-  const { gateway, told } = startWithReceiver({ vars: { POLL_ROUND_SECONDS: 2 }, time });
+  const { gateway, received } = startWithReceiver({ vars: { POLL_ROUND_SECONDS: 2 }, time });
   const { key } = await gateway.makeTenant({ limits: unlimited, webhook: { url: hook } });
   await withCron(gateway, () => submitAll(gateway, key, 1));
   const stored = columnOf(gateway, await storedAt());
-  const toldAt = new Map(told.map(({ body, atMs }) => [body.data?.id ?? "", atMs]));
-  const webhook = columnOf(gateway, toldAt);
+  const receivedAt = new Map(received.map(({ body, atMs }) => [body.data?.id ?? "", atMs]));
+  const webhook = columnOf(gateway, receivedAt);
   print({ stored, "webhook received": webhook });
   expect(gateway.simulator.control.tasks()).toHaveLength(tasks);
-  expect(told).toHaveLength(tasks);
+  expect(received).toHaveLength(tasks);
   for (const { p50, p99 } of [stored, webhook]) {
     expect(p50).toBeLessThanOrEqual(3_000);
     expect(p99).toBeLessThanOrEqual(6_000);

@@ -15,7 +15,7 @@ beforeEach(async () => {
   failing = 0;
   gateway = startGateway({
     around: async (name, call) => {
-      if (name === "object check" && failing-- > 0) throw new Error("out of reach");
+      if (name === "object check" && failing-- > 0) throw new Error("unavailable");
       return call();
     },
   });
@@ -55,7 +55,7 @@ it("logs a hold that leaked, once, and settles it", async () => {
   expect(logged("discrepancy")).toHaveLength(1);
 });
 
-it("logs books that do not add up, each time", async () => {
+it("logs an account that does not add up, each time", async () => {
   await gateway.makeTenant({ id: "shop", balance: 100 });
   await runInDurableObject(objectOf("shop"), (_tenant, { storage }) => {
     storage.sql.exec("UPDATE entries SET state = json_set(state, '$.account.charged', 1)");
@@ -68,7 +68,7 @@ it("logs books that do not add up, each time", async () => {
   ]);
 });
 
-it("looks every ten minutes and not in between", async () => {
+it("reconciles every ten minutes and not in between", async () => {
   await checkingTick();
   await leaky("shop");
   for (let minute = 1; minute <= 9; minute++) {
@@ -89,7 +89,7 @@ it("comes to every tenant in turn, however many there are", async () => {
   expect(found.toSorted((a, b) => (a < b ? -1 : 1))).toEqual(ids);
 });
 
-it("is not kept from the other tenants by one whose object is out of reach", async () => {
+it("is not kept from the other tenants by one whose object is unavailable", async () => {
   for (const id of ["aaa", "bbb", "ccc"]) await leaky(id);
   failing = 1;
   await checkingTick();

@@ -1,5 +1,5 @@
 /**
- * The self-check: silent while all is sound, and each kind of damage, made by hand here, is found. A hold that
+ * Reconciliation: silent while all is sound, and each kind of damage, made here in the rows, is found. A hold that
  * leaked is settled by it, once, with an entry that says so; what is younger than five minutes is left alone.
  */
 import { runInDurableObject } from "cloudflare:test";
@@ -7,19 +7,19 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { ledgerOf, moneyOf } from "../../helpers/credits.ts";
 import { finishTask, startGateway, storedKeys, submitTask, type TestGateway } from "../../helpers/gateway.ts";
-import { expectError, submit, watchBindings } from "../../helpers/routes.ts";
+import { expectError, recordBindings, submit } from "../../helpers/routes.ts";
 import { startAnew } from "../../helpers/setup.ts";
 import { objectOf, stubOf } from "../../helpers/tenant-object.ts";
 
 let gateway: TestGateway;
 let tenant = { id: "", key: "", keyId: "" };
-const watch = watchBindings();
+const bindings = recordBindings();
 const fiveMinutes = 301_000;
 
 beforeEach(async () => {
   await startAnew();
-  watch.broken.clear();
-  gateway = startGateway({ around: watch.around });
+  bindings.broken.clear();
+  gateway = startGateway({ around: bindings.around });
   tenant = await gateway.makeTenant({ balance: 500 });
 });
 
@@ -30,7 +30,7 @@ interface Problem {
   text: string;
 }
 
-async function audit(): Promise<{ ok: boolean; data: Problem[] }> {
+async function reconcile(): Promise<{ ok: boolean; data: Problem[] }> {
   const response = await gateway.admin("GET", "/audit");
   expect(response.status).toBe(200);
   const { ok, data } = (await response.json()) as { ok: boolean; data: Problem[] };
@@ -58,8 +58,8 @@ const sql = (query: string, ...values: unknown[]) =>
     .bind(...values)
     .run();
 
-/** Changes the book that the tenant's object keeps, behind its back. */
-const setInBook = (path: string, value: number) =>
+/** Changes the state in the tenant's object without its code. */
+const setInState = (path: string, value: number) =>
   runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
     // It goes with the newest hold or entry, wherever that is.
     for (const table of ["holds", "entries"])
@@ -68,7 +68,7 @@ const setInBook = (path: string, value: number) =>
 
 describe("a sound gateway", () => {
   it("has nothing to show, whatever its tasks went through", async () => {
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     const { script } = gateway.simulator.control;
     await finished(3);
     script({ on: "submit", times: 1, do: { kind: "plan", end: "failed", code: "generation_failed" } });
@@ -82,14 +82,14 @@ describe("a sound gateway", () => {
     await gateway.admin("PATCH", `/tenants/${tenant.id}`, { balance: 300 });
     const metered = await gateway.makeTenant();
     await submitTask(gateway, metered.key);
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     gateway.advance(fiveMinutes);
     await gateway.tick();
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     gateway.advance(900_000);
     await gateway.tick();
     gateway.advance(fiveMinutes);
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
   });
 });
 
@@ -109,15 +109,15 @@ describe("a picture that is not there", () => {
     );
     expect(robbed).toBeDefined();
     gateway.advance(fiveMinutes);
-    expect(await audit()).toEqual(found("picture", robbed?.id ?? id));
+    expect(await reconcile()).toEqual(found("picture", robbed?.id ?? id));
   });
 
   it("is found when it is cut short, too, and not while its task is young", async () => {
     const id = await finished();
     await env.IMAGES.put((await storedKeys())[0] ?? "", "cut");
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     gateway.advance(fiveMinutes);
-    expect(await audit()).toEqual(found("picture", id));
+    expect(await reconcile()).toEqual(found("picture", id));
   });
 });
 
@@ -127,10 +127,10 @@ describe("a hold that leaked", () => {
     const { id } = await submitTask(gateway, tenant.key, { n: 2 });
     await sql("DELETE FROM tasks WHERE id = ?", id);
     gateway.advance(fiveMinutes - 2_000);
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     expect(await moneyOf(gateway, tenant.id)).toMatchObject({ held: 60 });
     gateway.advance(2_000);
-    expect(await audit()).toEqual(found("hold", id));
+    expect(await reconcile()).toEqual(found("hold", id));
     const [release] = await ledgerOf(gateway, tenant.id);
     expect(release).toMatchObject({
       type: "release",
@@ -139,40 +139,40 @@ describe("a hold that leaked", () => {
       note: "found without a task by the audit",
     });
     expect(await moneyOf(gateway, tenant.id)).toEqual({ balance: 500, held: 0, available: 500 });
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     expect(await ledgerOf(gateway, tenant.id)).toHaveLength(3);
   });
 
   it("of a task that has ended is settled as the task ended", async () => {
-    watch.broken.add("object settle");
+    bindings.broken.add("object settle");
     const id = await finished(3);
     await sql("UPDATE tasks SET open = 0");
-    watch.broken.clear();
+    bindings.broken.clear();
     gateway.advance(fiveMinutes);
-    expect(await audit()).toEqual(found("hold", id));
+    expect(await reconcile()).toEqual(found("hold", id));
     const [charge] = await ledgerOf(gateway, tenant.id);
     expect(charge).toMatchObject({ type: "charge", amount: 90, note: "found unsettled by the audit" });
     expect(await moneyOf(gateway, tenant.id)).toEqual({ balance: 410, held: 0, available: 410 });
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
   });
 
   it("of a task that cron has yet to settle is left to cron", async () => {
-    watch.broken.add("object settle");
+    bindings.broken.add("object settle");
     await finished();
     gateway.advance(fiveMinutes);
-    expect(await audit()).toEqual(sound);
-    watch.broken.clear();
+    expect(await reconcile()).toEqual(sound);
+    bindings.broken.clear();
     await gateway.tick();
     expect(await moneyOf(gateway, tenant.id)).toMatchObject({ balance: 470, held: 0 });
   });
 
-  it("is settled once by many that look at the same time", async () => {
+  it("is settled once by many that reconcile at the same time", async () => {
     slow();
     const { id } = await submitTask(gateway, tenant.key);
     await sql("DELETE FROM tasks WHERE id = ?", id);
     gateway.advance(fiveMinutes);
-    const audits = await Promise.all(Array.from({ length: 5 }, audit));
-    expect(audits.filter(({ ok }) => !ok)).toHaveLength(1);
+    const replies = await Promise.all(Array.from({ length: 5 }, reconcile));
+    expect(replies.filter(({ ok }) => !ok)).toHaveLength(1);
     expect(await ledgerOf(gateway, tenant.id)).toHaveLength(3);
   });
 });
@@ -186,22 +186,22 @@ describe("a task that", () => {
       .first<{ hold: number }>();
     const end = { images: 0, refused: false, deleteReplay: false, nowMs: gateway.now() };
     expect(await stubOf(tenant.id).settle({ ...end, holdNumber: row?.hold ?? 0 })).toBe(true);
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     gateway.advance(fiveMinutes);
-    expect(await audit()).toEqual(found("task", id));
+    expect(await reconcile()).toEqual(found("task", id));
   });
 
   it("should have ended is found, five minutes later", async () => {
     slow(9_000);
     const { id } = await submitTask(gateway, tenant.key);
     gateway.advance(3_600_000 + 299_000);
-    expect(await audit()).toEqual(sound);
+    expect(await reconcile()).toEqual(sound);
     gateway.advance(2_000);
-    expect(await audit()).toEqual(found("overdue", id, null));
+    expect(await reconcile()).toEqual(found("overdue", id, null));
   });
 });
 
-describe("books that do not add up", () => {
+describe("an account that does not add up", () => {
   it.each([
     ["account.toppedUp", 501, /topped up.*501.*500/],
     ["account.charged", 0, /charged.*0.*30/],
@@ -211,19 +211,19 @@ describe("books that do not add up", () => {
     await finished();
     slow();
     await submitTask(gateway, tenant.key, { n: 2 });
-    await setInBook(path, value);
-    expect(await audit()).toEqual({
+    await setInState(path, value);
+    expect(await reconcile()).toEqual({
       ok: false,
       data: [{ kind: "balance", tenant: tenant.id, subject: null, text: expect.stringMatching(text) }],
     });
   });
 
   it("are found when a prepaid tenant has less than nothing", async () => {
-    await setInBook("account.toppedUp", -5);
+    await setInState("account.toppedUp", -5);
     await runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
       storage.sql.exec("UPDATE entries SET amount = -5");
     });
-    expect(await audit()).toMatchObject({
+    expect(await reconcile()).toMatchObject({
       ok: false,
       data: [{ kind: "balance", text: expect.stringContaining("-5") }],
     });

@@ -34,7 +34,7 @@ describe("a tick", () => {
     expect(tick).toMatchObject({ taken: false, rows_written: 0 });
     // One more at the start: what else there is to do.
     expect(calls).toEqual(Array(Number(tick?.rounds) + 1).fill("D1"));
-    // That one looks at seven empty indexes; what it finds of the last one counts as a row too.
+    // That one reads seven empty indexes; what it finds of the last one counts as a row too.
     expect(Number(tick?.rows_read)).toBeLessThanOrEqual(calls.length + 7);
   });
 
@@ -48,7 +48,7 @@ describe("a tick", () => {
     const first = startGateway({
       beside: gateway,
       around: async (name, call) => {
-        // The second tick comes while the first one is at its first look.
+        // The second tick comes while the first one is at its first poll.
         if (name === "fetch GET") inside ??= second.tick();
         await inside;
         return call();
@@ -100,8 +100,8 @@ describe("a tick", () => {
   });
 });
 
-describe("the pace of looks", () => {
-  it("is every 3 s at first and slower with age, and nothing is written for a look that changed nothing", async () => {
+describe("the pace of polls", () => {
+  it("is every 3 s at first and slower with age, and nothing is written for a poll that changed nothing", async () => {
     const gateway = startGateway({ vars: { POLL_ROUND_SECONDS: 3 } });
     const { key } = await gateway.makeTenant();
     gateway.simulator.control.script({
@@ -109,7 +109,7 @@ describe("the pace of looks", () => {
       do: { kind: "plan", seconds: 7_200, progress: "frozen" },
     });
     const { id } = await submitTask(gateway, key);
-    const looksIn = async (seconds: number) => {
+    const pollsIn = async (seconds: number) => {
       const before = upstreamReads(gateway.simulator.control.calls());
       const endMs = gateway.now() + seconds * 1000;
       while (gateway.now() < endMs) {
@@ -119,11 +119,11 @@ describe("the pace of looks", () => {
       }
       return (upstreamReads(gateway.simulator.control.calls()) - before) / seconds;
     };
-    const first = await looksIn(120);
+    const first = await pollsIn(120);
     expect(first).toBeGreaterThan(1 / 4);
     expect(first).toBeLessThanOrEqual(1 / 3);
-    await looksIn(1_800);
-    expect(await looksIn(600)).toBeLessThanOrEqual(1 / 30);
+    await pollsIn(1_800);
+    expect(await pollsIn(600)).toBeLessThanOrEqual(1 / 30);
     const { results } = await env.DB.prepare("SELECT version FROM tasks WHERE id = ?").bind(id).all();
     // Submitted, and seen to be at work: that is all that ever changed.
     expect(Number(results[0]?.version)).toBeLessThanOrEqual(4);
@@ -176,7 +176,7 @@ describe("a deadline", () => {
     expect(await readTask(gateway, key, id)).toMatchObject({ status: "completed" });
   });
 
-  it("looks at others before it comes back to a task whose reads pause the whole account", async () => {
+  it("polls others before it comes back to a task whose reads pause the whole account", async () => {
     const gateway = startGateway({ vars: { POLL_ROUND_SECONDS: 2 } });
     const { key } = await gateway.makeTenant();
     const poison = await submitTask(gateway, key, { prompt: "a boat [sim:seconds=5]" });

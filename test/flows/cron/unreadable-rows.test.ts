@@ -1,4 +1,4 @@
-/** Rows that cannot be read: a request is told of an internal error, a sweep of cron goes on, and the log names the place. */
+/** Rows that cannot be read: a request gets an internal error, a sweep of cron goes on, and the log names the place. */
 
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";

@@ -1,6 +1,6 @@
 /**
- * Uploads over their whole life: a process that dies at any call leaves nothing that nobody counts, and nothing beyond a
- * file's end; cron forgets what has lived its time; erasing takes files along.
+ * Uploads over their whole life: a process that dies at any call leaves nothing that is not counted, and nothing beyond a
+ * file's end; cron deletes what has expired; erasing takes files along.
  */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -127,7 +127,7 @@ it("an upload that takes longer than its place is held is given up, and nothing 
 });
 
 describe("cron", () => {
-  it("forgets files at their end, not before, and as often as it comes", async () => {
+  it("deletes files at their end, not before, and as often as it comes", async () => {
     const { gateway, id, keep } = await start();
     const first = await keep();
     gateway.advance(hourMs);

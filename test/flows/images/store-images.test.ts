@@ -126,7 +126,7 @@ describe("pictures that cannot be stored", () => {
     expect(done.images).toHaveLength(2);
   });
 
-  it("are attempted until their links die, and then the task fails with nothing charged", async () => {
+  it("are attempted until their links expire, and then the task fails with nothing charged", async () => {
     const gateway = startGateway();
     const { key, id } = await readyTask(gateway);
     gateway.simulator.control.script({
@@ -162,7 +162,7 @@ describe("pictures that cannot be stored", () => {
 
 describe("links that are dead", () => {
   it.each([401, 403, 404, 410])(
-    "are replaced by those that the upstream hands out now: %i",
+    "are replaced by those that the upstream issues now: %i",
     async (status) => {
       const gateway = startGateway();
       gateway.simulator.control.script({ on: "submit", do: { kind: "plan", links: "fresh" } });
@@ -217,7 +217,7 @@ describe("what a tick finds done", () => {
       return call();
     };
     const invocation = startGateway({ beside: gateway, around }).invocation();
-    // Another tick's lane, and one that was told of none.
+    // Another tick's lane, and one that got none.
     await storeLane(invocation, 0, leaseUntilMs - 1);
     await storeLane(invocation, 0);
     expect(puts).toEqual([]);
@@ -225,7 +225,7 @@ describe("what a tick finds done", () => {
     expect(puts).toEqual(Array(5).fill("R2 put"));
   });
 
-  it("is anybody's when its lane has no time left for it", async () => {
+  it("is free for any lane when its lane has no time left for it", async () => {
     const gateway = startGateway();
     const { key, id } = await readyTask(gateway);
     gateway.advance(15_000);
@@ -236,7 +236,7 @@ describe("what a tick finds done", () => {
     expect(await readTask(gateway, key, id)).toMatchObject({ status: "completed" });
   });
 
-  it("is anybody's when its lane has died and the lease is over", async () => {
+  it("is free for any lane when its lane has died and the lease is over", async () => {
     const gateway = startGateway();
     const { key, id } = await readyTask(gateway);
     gateway.advance(15_000);
@@ -279,7 +279,7 @@ describe("a picture whose host hangs", () => {
 });
 
 describe("a bucket that fails", () => {
-  it.each(["R2 put", "R2 head"])("costs the picture its try and not the lane: %s", async (what) => {
+  it.each(["R2 put", "R2 head"])("costs the picture its attempt and not the lane: %s", async (what) => {
     const gateway = startGateway();
     const { key, id } = await readyTask(gateway, { n: 2 });
     const broken = new Set([what]);

@@ -1,10 +1,10 @@
 /**
- * A process may die anywhere: before a call leaves, or after it took effect and before anybody knew. Here it
+ * A process may die anywhere: before a call leaves, or after it took effect and before its reply. Here it
  * does, at every call to a binding and to the network between the request and the stored picture, once on each
  * side of each. Whatever lived in that process is gone: its reply, its work beside the reply, its tick.
  *
  * Cron comes again in a new process and must bring the task to the same end: one upstream task, one stored
- * object per picture, charged once, nothing held, and the tenant told under one id. Only a request that died before its row was written leaves no
+ * object per picture, charged once, nothing held, and the tenant notified under one id. Only a request that died before its row was written leaves no
  * task; its hold is released by the alarm of the tenant's object.
  */
 
@@ -31,7 +31,7 @@ const asked = { n: 2, size: { width: 1024, height: 600 } };
 
 /** Submits and ticks in a process that may die, then lets cron come again in new ones. */
 async function run(dieAt: number, side: Side) {
-  const { gateway: survivor, hosts, told } = startWithReceiver();
+  const { gateway: survivor, hosts, received } = startWithReceiver();
   const tenant = await survivor.makeTenant({ balance: 1_000, webhook: { url: hook } });
   const { process, around } = mortal(dieAt, side);
   const victim = startGateway({ around, beside: survivor, hosts });
@@ -49,7 +49,7 @@ async function run(dieAt: number, side: Side) {
   // What the object would do by itself, two minutes after an admission and again.
   const object = (env.TENANTS as unknown as DurableObjectNamespace).getByName(tenant.id);
   for (let alarm = 0; alarm < 2; alarm++) await runDurableObjectAlarm(object);
-  return { survivor, tenant, told, steps: process.steps, died };
+  return { survivor, tenant, received, steps: process.steps, died };
 }
 
 /** The calls that a process which does not die makes, from the submit to the stored pictures. */
@@ -82,19 +82,19 @@ const calls = steps.map((name, index) => ({ name, dieAt: index + 1 }));
 
 describe.each(["before", "after"] as const)("a process that dies %s call", (side) => {
   it.each(calls)("$dieAt ($name)", async ({ dieAt }) => {
-    const { survivor, tenant, told, died } = await run(dieAt, side);
+    const { survivor, tenant, received, died } = await run(dieAt, side);
     expect(died).toBe(true);
     const { results: rows } = await env.DB.prepare("SELECT id, state, open FROM tasks").all();
     const upstreamTasks = survivor.simulator.control.tasks();
     const account = await survivor.invocation().tenant(tenant.id).summary(tenant.id, survivor.now());
     const balance = rows.length === 0 ? 1_000 : 940;
     expect(account).toMatchObject({ balance, held: 0, available: balance });
-    const audit = await survivor.admin("GET", "/audit");
-    expect(await audit.json()).toMatchObject({ ok: true, data: [] });
+    const reconciled = await survivor.admin("GET", "/audit");
+    expect(await reconciled.json()).toMatchObject({ ok: true, data: [] });
     if (rows.length === 0) {
       expect(upstreamTasks).toEqual([]);
       expect(dieAt).toBeLessThanOrEqual(2);
-      expect(told).toEqual([]);
+      expect(received).toEqual([]);
       return;
     }
     expect(rows).toEqual([{ id: expect.any(String), state: "completed", open: 0 }]);
@@ -104,7 +104,7 @@ describe.each(["before", "after"] as const)("a process that dies %s call", (side
     const task = await readTask(survivor, tenant.key, String(rows[0]?.id));
     expect(task).toMatchObject({ status: "completed", progress: 100, error: null });
     expect(task.usage).toEqual({ images: 2, credits_held: 0, credits_charged: 60 });
-    const ids = new Set(told.map(({ id, body }) => `${id} ${body.type} ${body.data?.id}`));
+    const ids = new Set(received.map(({ id, body }) => `${id} ${body.type} ${body.data?.id}`));
     expect([...ids]).toEqual([`msg-${task.id.slice("task-".length)}-w task.completed ${task.id}`]);
     expect(await storedKeys()).toHaveLength(2);
     for (const image of task.images) {

@@ -5,7 +5,7 @@
  *   the end                 what the caller hears                   what the row says
  *   was written             a task, failed                          failed, in sight
  *   was not written         a task, pending                         cron sends it again
- *   nobody can tell         503                                     cron sees to it
+ *   it is unknown           503                                     cron sees to it
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { moneyOf } from "../../helpers/credits.ts";
@@ -29,7 +29,7 @@ function breaking(broken: Record<number, "before" | "after">): Around {
   return async (name, call) => {
     if (name === "D1" && calls !== undefined) calls++;
     const side = name === "D1" && calls !== undefined ? broken[calls] : undefined;
-    if (side === "before") throw new Error("the database is out of reach");
+    if (side === "before") throw new Error("the database is unavailable");
     const result = await call();
     if (name === "fetch POST") calls ??= 0;
     if (side === "after") throw new Error("the reply was lost");
@@ -49,7 +49,7 @@ async function start(broken: Record<number, "before" | "after">) {
 
 describe("a refusal whose end", () => {
   it.each(["before", "after"] as const)(
-    "was lost %s it was written is told of as a task that is there",
+    "was lost %s it was written is answered as a task that is there",
     async (side) => {
       const { gateway, of, tenant, response } = await start({ 1: side });
       expect(response.status).toBe(200);
@@ -66,7 +66,7 @@ describe("a refusal whose end", () => {
     },
   );
 
-  it("nobody can make sure of is answered 503, and costs nothing once cron has seen to it", async () => {
+  it("whose outcome is unknown is answered 503, and costs nothing once cron has seen to it", async () => {
     const { gateway, tenant, response } = await start({ 1: "after", 2: "before" });
     expect(response.status).toBe(503);
     gateway.advance(120_000);

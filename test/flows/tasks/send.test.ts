@@ -65,7 +65,7 @@ describe("a submit whose outcome is unknown", () => {
     expect(Math.max(...pauses)).toBeLessThanOrEqual(75_000);
   });
 
-  it("does not become a refusal of the account's by a later try", async () => {
+  it("does not become a refusal of the account's by a later attempt", async () => {
     const gateway = startGateway();
     const { key } = await gateway.makeTenant();
     gateway.simulator.control.script({

@@ -1,6 +1,6 @@
 /**
- * Every hold ends, once: when whoever ended its task could not settle it, cron does; when its task was never
- * written, the tenant's object gives it back by itself. Nobody is charged twice, and no credits stay behind.
+ * Every hold ends, once: when the flow that ended its task could not settle it, cron does; when its task was never
+ * written, the tenant's object gives it back by itself. No tenant is charged twice, and no credits stay behind.
  */
 import { runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -21,8 +21,8 @@ import {
   expectError,
   generations,
   goodBody,
+  recordBindings,
   submit,
-  watchBindings,
 } from "../../helpers/routes.ts";
 import { objectOf } from "../../helpers/tenant-object.ts";
 
@@ -42,7 +42,7 @@ async function openRows(): Promise<number> {
   return row?.count ?? -1;
 }
 
-/** Longer than whoever ended a task has for settling it. */
+/** Longer than the flow that ended a task has for settling it. */
 async function laterTick(gateway: TestGateway): Promise<void> {
   gateway.advance(60_000);
   await gateway.tick();
@@ -50,11 +50,11 @@ async function laterTick(gateway: TestGateway): Promise<void> {
 
 /** A healthy gateway, and one beside it whose calls a test breaks. */
 async function start(around?: Around) {
-  const watch = watchBindings();
+  const bindings = recordBindings();
   const healthy = startGateway();
-  const shaky = startGateway({ beside: healthy, around: around ?? watch.around });
+  const shaky = startGateway({ beside: healthy, around: around ?? bindings.around });
   const tenant = await healthy.makeTenant({ balance: 500 });
-  return { healthy, shaky, watch, ...tenant };
+  return { healthy, shaky, bindings, ...tenant };
 }
 
 /** A process that is dead from this call on: before it, or after it has taken effect. */
@@ -72,15 +72,15 @@ function dyingAt(call: string, side: "before" | "after"): Around {
 
 describe("a settlement that was lost", () => {
   it("is made by cron once the tenant's object is back, and charged once", async () => {
-    const { healthy, shaky, watch, id, key } = await start();
+    const { healthy, shaky, bindings, id, key } = await start();
     const task = await submitTask(shaky, key);
-    watch.broken.add("object settle");
+    bindings.broken.add("object settle");
     expect(await finishTask(shaky, key, task.id)).toMatchObject({ status: "completed" });
     expect(shaky.logs).toContainEqual(expect.objectContaining({ event: "not_settled", task: task.id }));
     expect(await moneyOf(healthy, id)).toEqual(oneHeld);
     await laterTick(shaky);
     expect(await moneyOf(healthy, id)).toEqual(oneHeld);
-    watch.broken.clear();
+    bindings.broken.clear();
     for (let i = 0; i < 3; i++) await laterTick(shaky);
     expect(await moneyOf(healthy, id)).toEqual(oneCharged);
     expect(await kinds(healthy, id)).toEqual(["topup", "hold", "charge"]);
@@ -104,13 +104,13 @@ describe("a settlement that was lost", () => {
   );
 
   it("of a failed task gives its credits back all the same", async () => {
-    const { healthy, shaky, watch, id, key } = await start();
+    const { healthy, shaky, bindings, id, key } = await start();
     healthy.simulator.control.script({
       on: "submit",
       do: { kind: "plan", end: "failed", code: "generation_failed" },
     });
     const task = await submitTask(shaky, key);
-    watch.broken.add("object settle");
+    bindings.broken.add("object settle");
     await finishTask(shaky, key, task.id);
     expect(await moneyOf(healthy, id)).toEqual(oneHeld);
     await laterTick(healthy);
@@ -121,7 +121,7 @@ describe("a settlement that was lost", () => {
   it("is not held up by another tenant whose object is broken", async () => {
     let settlements = 0;
     const { healthy, shaky, id, key } = await start(async (name, call) => {
-      // At first nobody's object answers; then that of the first two, older, tasks' tenant goes on not to.
+      // At first no object answers; then that of the first two, older, tasks' tenant still does not.
       if (name === "object settle" && ++settlements <= 5) throw new Error("the object is broken");
       return call();
     });
@@ -146,10 +146,10 @@ describe("a settlement that was lost", () => {
 
 describe("a hold whose task was never written", () => {
   it("is given back by the object's alarm, and the balance is whole again", async () => {
-    const { healthy, shaky, watch, id, key } = await start();
-    watch.broken.add("D1 of the object");
+    const { healthy, shaky, bindings, id, key } = await start();
+    bindings.broken.add("D1 of the object");
     await expectError(await submit(shaky, key), "unavailable");
-    watch.broken.clear();
+    bindings.broken.clear();
     expect(await moneyOf(healthy, id)).toEqual(oneHeld);
     healthy.advance(120_000);
     expect(await runDurableObjectAlarm(objectOf(id))).toBe(true);
@@ -161,12 +161,12 @@ describe("a hold whose task was never written", () => {
     expect(healthy.simulator.control.calls()).toEqual([]);
   });
 
-  it("is told apart from those whose tasks go on", async () => {
-    const { healthy, shaky, watch, id, key } = await start();
+  it("is not taken for one whose task goes on", async () => {
+    const { healthy, shaky, bindings, id, key } = await start();
     const first = await submitTask(shaky, key);
-    watch.broken.add("D1 of the object");
+    bindings.broken.add("D1 of the object");
     await submit(shaky, key, { n: 3 });
-    watch.broken.clear();
+    bindings.broken.clear();
     const last = await submitTask(shaky, key);
     // The first alarm is about the first of them only.
     while (await runDurableObjectAlarm(objectOf(id)));
@@ -176,10 +176,10 @@ describe("a hold whose task was never written", () => {
   });
 
   it("waits for the database to be back", async () => {
-    const { healthy, shaky, watch, id, key } = await start();
-    watch.broken.add("D1 of the object");
+    const { healthy, shaky, bindings, id, key } = await start();
+    bindings.broken.add("D1 of the object");
     await submit(shaky, key);
-    watch.broken.clear();
+    bindings.broken.clear();
     await env.DB.prepare("ALTER TABLE voids RENAME TO voids_away").run();
     for (let i = 0; i < 3; i++) expect(await runDurableObjectAlarm(objectOf(id))).toBe(true);
     expect(await moneyOf(healthy, id)).toEqual(oneHeld);
@@ -206,11 +206,11 @@ describe("a hold whose task was never written", () => {
   });
 
   it("frees its idempotency key", async () => {
-    const { healthy, shaky, watch, id, key } = await start();
+    const { healthy, shaky, bindings, id, key } = await start();
     const headers = { ...bearer(key), "idempotency-key": "order-1" };
-    watch.broken.add("D1 of the object");
+    bindings.broken.add("D1 of the object");
     await shaky.post(generations, goodBody, headers);
-    watch.broken.clear();
+    bindings.broken.clear();
     await expectError(await healthy.post(generations, goodBody, headers), "idempotency_in_progress");
     await runDurableObjectAlarm(objectOf(id));
     expect((await healthy.post(generations, goodBody, headers)).status).toBe(200);
@@ -234,7 +234,7 @@ describe("a task that was written although the database said otherwise", () => {
     expect(await countTasks()).toBe(1);
     while (await runDurableObjectAlarm(objectOf(id)));
     expect(await moneyOf(healthy, id)).toEqual(oneHeld);
-    // Whoever asks again gets the task that there is.
+    // A caller that asks again gets the task that there is.
     const again = await healthy.post(generations, goodBody, headers);
     expect(again.headers.get("idempotency-replayed")).toBe("true");
     const task = (await again.json()) as { id: string };

@@ -1,6 +1,6 @@
 /**
- * Many deliveries at once: of one tenant two at a time, whoever else waits; an endpoint that is dead rests, and holds up
- * nobody; what waits for it costs the others no rows.
+ * Many deliveries at once: of one tenant two at a time, whatever else waits; a failing endpoint is in back-off, and holds up
+ * no other; what waits for it costs the others no rows.
  */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -16,8 +16,13 @@ beforeEach(async () => {
   await env.DB.batch([env.DB.prepare("DELETE FROM deliveries"), env.DB.prepare("DELETE FROM endpoints")]);
 });
 
-/** Brings tasks of a tenant to their end while nobody tells of it. */
-async function endUntold(gateway: TestGateway, key: string, count: number, body: object = {}): Promise<void> {
+/** Brings tasks of a tenant to their end while no delivery is sent. */
+async function endUnnotified(
+  gateway: TestGateway,
+  key: string,
+  count: number,
+  body: object = {},
+): Promise<void> {
   const silent = startGateway({ beside: gateway, lanes: { deliver: async () => undefined } });
   for (let i = 0; i < count; i++) await submitTask(silent, key, body);
   gateway.advance(30_000);
@@ -28,9 +33,9 @@ const limits = { concurrent_tasks: null, images_per_minute: null, requests_per_m
 
 describe("deliveries of one tenant", () => {
   it("are under way two at a time, however many senders there are", async () => {
-    const { gateway, hosts, answers, told } = startWithReceiver();
+    const { gateway, hosts, answers, received } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook: { url: hook }, limits });
-    await endUntold(gateway, key, 12);
+    await endUnnotified(gateway, key, 12);
     let underWay = 0;
     let most = 0;
     answers(async () => {
@@ -42,62 +47,62 @@ describe("deliveries of one tenant", () => {
     const tick = () => startGateway({ beside: gateway, hosts }).tick();
     await Promise.all([tick(), tick(), tick()]);
     await gateway.tick();
-    expect(told).toHaveLength(12);
-    expect(new Set(told.map(({ id }) => id)).size).toBe(12);
+    expect(received).toHaveLength(12);
+    expect(new Set(received.map(({ id }) => id)).size).toBe(12);
     expect(most).toBe(2);
   });
 
   it("that hang keep no other tenant waiting", async () => {
-    const { gateway, answers, told } = startWithReceiver({}, [otherOrigin]);
+    const { gateway, answers, received } = startWithReceiver({}, [otherOrigin]);
     const hanging = await gateway.makeTenant({ webhook: { url: hook }, limits });
-    const other = await gateway.makeTenant({ webhook: { url: `${otherOrigin}/told` }, limits });
-    await endUntold(gateway, hanging.key, 10);
-    await endUntold(gateway, other.key, 3);
+    const other = await gateway.makeTenant({ webhook: { url: `${otherOrigin}/hook` }, limits });
+    await endUnnotified(gateway, hanging.key, 10);
+    await endUnnotified(gateway, other.key, 3);
     const release = Promise.withResolvers<number>();
     const all = Promise.withResolvers<void>();
     answers(({ url }) => {
-      const others = told.filter((one) => one.url.startsWith(otherOrigin)).length;
+      const others = received.filter((one) => one.url.startsWith(otherOrigin)).length;
       if (others === 3) all.resolve();
       return url.startsWith(otherOrigin) ? 200 : release.promise;
     });
     const tick = gateway.tick();
     await all.promise;
-    expect(told.filter(({ url }) => url.startsWith(hookOrigin)).length).toBeLessThanOrEqual(2);
+    expect(received.filter(({ url }) => url.startsWith(hookOrigin)).length).toBeLessThanOrEqual(2);
     release.resolve(200);
     await tick;
-    expect(told).toHaveLength(13);
+    expect(received).toHaveLength(13);
   });
 });
 
 describe("an endpoint that fails again and again", () => {
-  it("rests as a whole, and what waits for it goes on once it works", async () => {
-    const { gateway, answers, told } = startWithReceiver();
+  it("is in back-off as a whole, and what waits for it goes on once it works", async () => {
+    const { gateway, answers, received } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook: { url: hook }, limits });
     answers(() => 500);
-    await endUntold(gateway, key, 20);
+    await endUnnotified(gateway, key, 20);
     await gateway.tick();
     // Five in a row, and the one that was under way beside the fifth.
-    expect(told.length).toBeGreaterThanOrEqual(5);
-    expect(told.length).toBeLessThanOrEqual(6);
+    expect(received.length).toBeGreaterThanOrEqual(5);
+    expect(received.length).toBeLessThanOrEqual(6);
     answers(() => 200);
     for (let i = 0; i < 10; i++) {
       gateway.advance(60_000);
       await gateway.tick();
     }
-    expect(new Set(told.map(({ id }) => id)).size).toBe(20);
+    expect(new Set(received.map(({ id }) => id)).size).toBe(20);
     const row = await env.DB.prepare("SELECT count(*) AS open FROM deliveries WHERE open = 1").first();
     expect(row).toEqual({ open: 0 });
   });
 
   it("does not slow down another one of the same tenant", async () => {
-    const { gateway, answers, told } = startWithReceiver({}, [otherOrigin]);
+    const { gateway, answers, received } = startWithReceiver({}, [otherOrigin]);
     const { key } = await gateway.makeTenant({ limits });
     answers(({ url }) => (url.startsWith(hookOrigin) ? 500 : 200));
-    await endUntold(gateway, key, 10, { callback_url: hook });
+    await endUnnotified(gateway, key, 10, { callback_url: hook });
     await gateway.tick();
-    await endUntold(gateway, key, 5, { callback_url: `${otherOrigin}/told` });
+    await endUnnotified(gateway, key, 5, { callback_url: `${otherOrigin}/hook` });
     await gateway.tick();
-    expect(told.filter(({ url }) => url.startsWith(otherOrigin))).toHaveLength(5);
+    expect(received.filter(({ url }) => url.startsWith(otherOrigin))).toHaveLength(5);
   });
 
   it("costs the others no rows, however much waits for it", async () => {

@@ -1,7 +1,7 @@
 /**
- * Telling tenants. What races here:
+ * Notifying tenants. What races here:
  *
- *   - who ends a task, and somebody who ends it again: one thing to tell, since its id is the task's
+ *   - who ends a task, and another that ends it again: one event, since its id is the task's
  *   - two senders of one delivery: the lease, and the stable id where it ran out
  *   - a sender that dies before or after the receiver has heard: the next one says it again, under the same id
  */
@@ -28,8 +28,8 @@ async function rowOf(delivery: string): Promise<Record<string, unknown> | null> 
 }
 
 describe("the end of a task", () => {
-  it("is told in the tick that stores its picture, once however often cron comes", async () => {
-    const { gateway, told, of } = startWithReceiver();
+  it("is sent in the tick that stores its picture, once however often cron comes", async () => {
+    const { gateway, received, of } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook });
     const task = await submitTask(gateway, key);
     gateway.advance(30_000);
@@ -41,7 +41,7 @@ describe("the end of a task", () => {
       gateway.advance(60_000);
       await gateway.tick();
     }
-    expect(told).toHaveLength(1);
+    expect(received).toHaveLength(1);
   });
 
   it("goes to the tenant's webhook and to the task's callback, each under an id of its own", async () => {
@@ -49,28 +49,28 @@ describe("the end of a task", () => {
     const { key } = await gateway.makeTenant({ webhook });
     const task = await submitTask(gateway, key, { callback_url: `${hookOrigin}/one` });
     const shown = await finishTask(gateway, key, task.id);
-    const told = of(task.id).toSorted((a, b) => (a.url < b.url ? -1 : 1));
-    expect(told.map(({ id: told, url }) => [told, url])).toEqual([
+    const received = of(task.id).toSorted((a, b) => (a.url < b.url ? -1 : 1));
+    expect(received.map(({ id, url }) => [id, url])).toEqual([
       [id(task, "c"), `${hookOrigin}/one`],
       [id(task), hook],
     ]);
     const { input: _hidden, links, ...rest } = shown as typeof shown & { links: { self: string } };
-    expect(told[0]?.body).toEqual({ ...rest, links: { self: links.self } });
-    expect(told[1]?.body.data).toEqual(told[0]?.body);
+    expect(received[0]?.body).toEqual({ ...rest, links: { self: links.self } });
+    expect(received[1]?.body.data).toEqual(received[0]?.body);
   });
 
-  it("is told of what was asked for only", async () => {
-    const { gateway, told } = startWithReceiver();
+  it("gets the events that it asked for only", async () => {
+    const { gateway, received } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook: { ...webhook, events: ["task.failed"] } });
     await finishTask(gateway, key, (await submitTask(gateway, key)).id);
-    expect(told).toEqual([]);
+    expect(received).toEqual([]);
     const failing = await submitTask(gateway, key, { prompt: "a reef [sim:fail=generation_failed]" });
     await finishTask(gateway, key, failing.id);
-    expect(told).toMatchObject([{ body: { type: "task.failed", data: { id: failing.id } } }]);
+    expect(received).toMatchObject([{ body: { type: "task.failed", data: { id: failing.id } } }]);
   });
 
-  it("that the waiting caller was told of is told to nobody else", async () => {
-    const { gateway, told } = startWithReceiver();
+  it("that the waiting caller got is not sent by webhook", async () => {
+    const { gateway, received } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook });
     const body = { model: "wan-2.7-image", prompt: "x" };
     gateway.simulator.control.script({
@@ -80,36 +80,36 @@ describe("the end of a task", () => {
     const refused = await gateway.post("/v1/images/generations", body, bearer(key));
     expect(refused.status).toBe(400);
     await gateway.tick();
-    expect(told).toEqual([]);
+    expect(received).toEqual([]);
   });
 });
 
 describe("a receiver that fails", () => {
-  it("is told again by the schedule, under the same id, and no more after ten tries", async () => {
-    const { gateway, told, answers } = startWithReceiver();
+  it("is sent again by the schedule, under the same id, and no more after ten attempts", async () => {
+    const { gateway, received, answers } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook });
     answers(() => 500);
     const task = await submitTask(gateway, key);
     gateway.advance(30_000);
     await gateway.tick();
     for (const pauseMs of retryPausesMs) {
-      const before = told.length;
+      const before = received.length;
       gateway.advance(pauseMs - 1);
       await gateway.tick();
-      expect(told).toHaveLength(before);
+      expect(received).toHaveLength(before);
       gateway.advance(1);
       await gateway.tick();
-      expect(told).toHaveLength(before + 1);
+      expect(received).toHaveLength(before + 1);
     }
     gateway.advance(30 * 86_400_000);
     await gateway.tick();
-    expect(told).toHaveLength(10);
-    expect(new Set(told.map((one) => one.id))).toEqual(new Set([id(task)]));
+    expect(received).toHaveLength(10);
+    expect(new Set(received.map((one) => one.id))).toEqual(new Set([id(task)]));
     expect(await rowOf(id(task))).toMatchObject({ state: "failed", open: 0, attempts: 10, last_status: 500 });
   });
 
-  it("that says 410 is told nothing more, until it is set again", async () => {
-    const { gateway, told, answers } = startWithReceiver();
+  it("that says 410 gets nothing more, until it is set again", async () => {
+    const { gateway, received, answers } = startWithReceiver();
     const { id: tenant, key } = await gateway.makeTenant({ webhook });
     answers(() => 410);
     const first = await submitTask(gateway, key);
@@ -117,15 +117,15 @@ describe("a receiver that fails", () => {
     expect(await rowOf(id(first))).toMatchObject({ state: "dropped", last_status: 410 });
     answers(() => 200);
     await finishTask(gateway, key, (await submitTask(gateway, key)).id);
-    expect(told).toHaveLength(1);
+    expect(received).toHaveLength(1);
     await gateway.admin("PATCH", `/tenants/${tenant}`, { webhook });
     const third = await submitTask(gateway, key);
     await finishTask(gateway, key, third.id);
-    expect(told.map((one) => one.id)).toEqual([id(first), id(third)]);
+    expect(received.map((one) => one.id)).toEqual([id(first), id(third)]);
   });
 
-  it("at a task's callback with 410 is told of later tasks that name it again", async () => {
-    const { gateway, told, answers } = startWithReceiver();
+  it("at a task's callback with 410 gets events of later tasks that name it again", async () => {
+    const { gateway, received, answers } = startWithReceiver();
     const { key } = await gateway.makeTenant();
     answers(() => 410);
     const both = [0, 1].map(() => submitTask(gateway, key, { callback_url: hook }));
@@ -134,11 +134,11 @@ describe("a receiver that fails", () => {
     await gateway.tick();
     await finishTask(gateway, key, first?.id ?? "");
     await finishTask(gateway, key, second?.id ?? "");
-    expect(told.length).toBeLessThanOrEqual(2);
-    const before = told.length;
+    expect(received.length).toBeLessThanOrEqual(2);
+    const before = received.length;
     answers(() => 200);
     await finishTask(gateway, key, (await submitTask(gateway, key, { callback_url: hook })).id);
-    expect(told).toHaveLength(before + 1);
+    expect(received).toHaveLength(before + 1);
   });
 });
 
@@ -146,7 +146,7 @@ describe("a sender", () => {
   it.each(["before", "after"] as const)(
     "that dies %s the receiver heard is followed by another",
     async (side) => {
-      const { gateway, hosts, told, of } = startWithReceiver();
+      const { gateway, hosts, received, of } = startWithReceiver();
       const { key } = await gateway.makeTenant({ webhook });
       const task = await submitTask(gateway, key);
       let dead = false;
@@ -163,25 +163,25 @@ describe("a sender", () => {
         .tick()
         .catch(() => undefined);
       expect(dead).toBe(true);
-      expect(told).toHaveLength(side === "before" ? 0 : 1);
+      expect(received).toHaveLength(side === "before" ? 0 : 1);
       for (let i = 0; i < 3; i++) {
         gateway.advance(300_000);
         await gateway.tick();
       }
       expect(new Set(of(task.id).map((one) => one.id))).toEqual(new Set([id(task)]));
-      expect(told).toHaveLength(side === "before" ? 1 : 2);
+      expect(received).toHaveLength(side === "before" ? 1 : 2);
       expect(await rowOf(id(task))).toMatchObject({ state: "delivered", open: 0 });
     },
   );
 
   it("whose lease ran out changes nothing when it comes back", async () => {
-    const { gateway, answers, told } = startWithReceiver();
+    const { gateway, answers, received } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook });
     const task = await submitTask(gateway, key);
     const late = Promise.withResolvers<number>();
     const heard = Promise.withResolvers<void>();
     answers(() => {
-      if (told.length > 1) return 200;
+      if (received.length > 1) return 200;
       heard.resolve();
       return late.promise;
     });
@@ -198,26 +198,26 @@ describe("a sender", () => {
 });
 
 describe("what was erased", () => {
-  it("is told to nobody", async () => {
-    const { gateway, told, answers } = startWithReceiver();
+  it("is sent to no receiver", async () => {
+    const { gateway, received, answers } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook });
     answers(() => 500);
     const task = await submitTask(gateway, key);
     await finishTask(gateway, key, task.id);
-    const tries = told.length;
+    const attempts = received.length;
     await gateway.fetch(`/v1/tasks/${task.id}`, { method: "DELETE", headers: bearer(key) });
     gateway.advance(3_600_000);
     await gateway.tick();
-    expect(told).toHaveLength(tries);
+    expect(received).toHaveLength(attempts);
     expect(await rowOf(id(task))).toMatchObject({ state: "dropped" });
   });
 });
 
 describe("a balance that runs low", () => {
-  it("is told with what is left, once each time that it falls below the line", async () => {
-    const { gateway, told } = startWithReceiver();
+  it("is sent with what is left, once each time that it falls below the line", async () => {
+    const { gateway, received } = startWithReceiver();
     const { id: tenant, key } = await gateway.makeTenant({ webhook, balance: 160, low_balance: 100 });
-    const low = () => told.filter(({ body }) => body.type === "balance.low").map(({ body }) => body.data);
+    const low = () => received.filter(({ body }) => body.type === "balance.low").map(({ body }) => body.data);
     for (let i = 0; i < 4; i++) await submitTask(gateway, key);
     expect(low()).toEqual([{ object: "balance", balance: 160, held: 90, available: 70, low_balance: 100 }]);
     const topUp = { amount: 100, type: "topup", reference: "again" };

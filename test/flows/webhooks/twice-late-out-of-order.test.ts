@@ -1,6 +1,6 @@
 /**
- * Whatever tells of a task may come twice, late and out of order: a reply of the upstream's that two pollers have read,
- * or one that somebody held in his hand while the task went on and ended; a tick that is doubled, or runs into the
+ * All news of a task may come twice, late and out of order: a reply of the upstream's that two pollers have read,
+ * or one that a poller held while the task went on and ended; a tick that is doubled, or runs into the
  * next. A caller sees each change under one version of its own, progress that never falls, and one end; money moves once
  * and each picture is one object.
  */
@@ -9,11 +9,11 @@ import type { UpstreamTask } from "../../../src/domain/poll.ts";
 import type { Task } from "../../../src/domain/task.ts";
 import { recordPolls, resultOf } from "../../../src/flows/tasks/poll.ts";
 import { clearTasks, finishTask, readTask, startGateway, type TestGateway } from "../../helpers/gateway.ts";
-import { forgetObjects, heldAtItsLook, kept, lineTypes, submitted } from "../../helpers/overlap.ts";
+import { deleteObjects, heldAtItsPoll, kept, lineTypes, submitted } from "../../helpers/overlap.ts";
 import { taskOf } from "../../helpers/seed.ts";
 
 beforeEach(clearTasks);
-beforeEach(forgetObjects);
+beforeEach(deleteObjects);
 
 const reply = (over: Partial<UpstreamTask>): UpstreamTask => ({
   status: "processing",
@@ -30,11 +30,11 @@ const links = (folder: string) =>
 const done = (folder: string) => reply({ status: "completed", progress: 100, links: links(folder) });
 const failed = reply({ status: "failed", failure: "generation_timeout" });
 
-/** Writes down a reply as somebody does who read the task when it was as `known`. */
+/** Records a reply as a poller does that read the task when it was as `known`. */
 async function record(gateway: TestGateway, known: Task, seen: UpstreamTask): Promise<void> {
-  const looked = { ...known, imagesAsked: known.input.n, isRead: true };
+  const polled = { ...known, imagesAsked: known.input.n, isRead: true };
   const invocation = gateway.invocation();
-  await recordPolls(invocation, [resultOf(invocation, looked, seen)]);
+  await recordPolls(invocation, [resultOf(invocation, polled, seen)]);
 }
 
 describe("a reply of the upstream's", () => {
@@ -59,7 +59,7 @@ describe("a reply of the upstream's", () => {
     ["it has just begun", running(20, 70)],
     ["it is as far as is known", running(60, 40)],
     ["it does not say how far it is", running(0)],
-  ])("that is older than what is known changes nothing, whoever held it: %s", async (_what, old) => {
+  ])("that is older than what is known changes nothing, whatever holds it: %s", async (_what, old) => {
     const { gateway, id } = await submitted("a boat [sim:seconds=600]");
     const atFirst = await taskOf(id);
     await record(gateway, atFirst, running(60, 30));
@@ -97,7 +97,7 @@ describe("a reply of the upstream's", () => {
   });
 });
 
-describe("somebody who was held with a reply in his hand", () => {
+describe("a poller that was held with a reply", () => {
   const tick = (gateway: TestGateway) => gateway.tick();
   const read = (gateway: TestGateway, key: string, id: string) => readTask(gateway, key, id);
   const isDone = "a boat [sim:seconds=5]";
@@ -115,7 +115,7 @@ describe("somebody who was held with a reply in his hand", () => {
     const { gateway, key, tenantId, id } = await submitted(prompt);
     gateway.advance(10_000);
     const end: Awaited<ReturnType<typeof kept>>[] = [];
-    const held = heldAtItsLook(gateway, async () => {
+    const held = heldAtItsPoll(gateway, async () => {
       // Longer than a tick has to itself.
       gateway.advance(60_000);
       await gateway.tick();
@@ -136,7 +136,7 @@ describe("somebody who was held with a reply in his hand", () => {
     const { gateway, key, id } = await submitted("a boat [sim:seconds=100]");
     const before = await taskOf(id);
     gateway.advance(20_000);
-    const held = heldAtItsLook(gateway, async () => {
+    const held = heldAtItsPoll(gateway, async () => {
       gateway.advance(3_000);
       await readTask(gateway, key, id);
     });
@@ -161,7 +161,7 @@ describe("ticks that come twice and thrice at once", () => {
     const { task, ...rest } = await kept(gateway, tenantId, id);
     const objects = rest.objects.length;
     await clearTasks();
-    await forgetObjects();
+    await deleteObjects();
     return { versions, end: task.state, lines: lineTypes({ task, ...rest }), objects };
   }
 

@@ -144,7 +144,7 @@ async function emptyBucket(bucket: R2): Promise<void> {
 function leaveRedirectsAlone(): () => void {
   const original = globalThis.fetch;
   globalThis.fetch = (input, init) => {
-    // The harness hands over a whole Request as `init`, whose fields a spread would lose. The others are the tests' own.
+    // The harness passes a whole Request as `init`, whose fields a spread would lose. The others are the tests' own.
     if (init === undefined || Object.getPrototypeOf(init) === Object.prototype) return original(input, init);
     const { method, headers, body, signal } = init;
     const copy = { method, headers, body, signal, ...(body && { duplex: "half" }), redirect: "manual" };

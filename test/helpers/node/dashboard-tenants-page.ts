@@ -1,7 +1,7 @@
 /** The way into the dashboard, as an operator goes it. */
 import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { type BuiltGateway, secrets } from "./built-gateway.ts";
-import { openPage, type WatchedPage } from "./open-page.ts";
+import { type CheckedPage, openPage } from "./open-page.ts";
 
 /** Opens a section of the dashboard, signed in. @param section Such as `/tenants`. */
 export async function openDashboard(
@@ -9,7 +9,7 @@ export async function openDashboard(
   gateway: BuiltGateway,
   section: string,
   { key = secrets.ADMIN_API_KEY, ...options }: BrowserContextOptions & { key?: string } = {},
-): Promise<WatchedPage> {
+): Promise<CheckedPage> {
   const opened = await openPage(browser, `${gateway.url}/admin#${section}`, options);
   await signIn(opened.page, key);
   await opened.page.getByRole("navigation", { name: "Sections" }).waitFor();

@@ -1,5 +1,5 @@
 /**
- * Whoever is told by webhook, played by a plain HTTP server: it keeps what came to each path, and answers as a test
+ * A receiver of webhooks, played by a plain HTTP server: it keeps what came to each path, and answers as a test
  * says. Tests wait for what comes, never for time to pass.
  */
 import { createServer, type ServerResponse } from "node:http";
@@ -45,7 +45,7 @@ export async function startReceiver(): Promise<Receiver> {
     all.push({ method, path, headers, body, atMs: Date.now() });
     const script = answers.get(path) ?? [];
     reply(response, (script.length > 1 ? script.shift() : script[0]) ?? { status: 204 });
-    for (const look of waiting) look();
+    for (const check of waiting) check();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
 
@@ -56,13 +56,13 @@ export async function startReceiver(): Promise<Receiver> {
     received,
     hasReceived: (path, count) =>
       new Promise((resolve) => {
-        const look = () => {
+        const check = () => {
           if (received(path).length < count) return;
-          waiting.delete(look);
+          waiting.delete(check);
           resolve(received(path));
         };
-        waiting.add(look);
-        look();
+        waiting.add(check);
+        check();
       }),
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));

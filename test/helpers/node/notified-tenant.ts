@@ -1,4 +1,4 @@
-/** A tenant that is told by webhook, as tests of it need one: its tasks, its own routes, and its delivery log. */
+/** A tenant with a webhook, as tests of it need one: its tasks, its own routes, and its delivery log. */
 import { Webhook } from "standardwebhooks";
 import { expect, vi } from "vitest";
 import { type BuiltGateway, read, submit } from "./built-gateway.ts";
@@ -16,10 +16,10 @@ interface Delivery {
   last_error: string | null;
 }
 
-export type ToldTenant = Awaited<ReturnType<typeof makeToldTenant>>;
+export type NotifiedTenant = Awaited<ReturnType<typeof makeNotifiedTenant>>;
 
 /** Makes a tenant. @param url Its webhook's; null: it has none. */
-export async function makeToldTenant(gateway: BuiltGateway, url: string | null, settings: object = {}) {
+export async function makeNotifiedTenant(gateway: BuiltGateway, url: string | null, settings: object = {}) {
   const webhook = url === null ? undefined : { url };
   const made = await gateway.admin("POST", "/tenants", { name: "E2E", webhook, ...settings });
   const tenant = (await made.json()) as { id: string; webhook: { secret: string } };
@@ -45,14 +45,14 @@ export async function makeToldTenant(gateway: BuiltGateway, url: string | null, 
       );
       return id;
     },
-    /** A task as its receivers are told of it: as a read shows it, without what was asked and the signed link. */
-    async told(id: string): Promise<object> {
+    /** A task as its receivers get it: as a read shows it, without what was asked and the signed link. */
+    async notified(id: string): Promise<object> {
       const shown = (await (await read(gateway, key, id)).json()) as { input: object; links: object };
       const { input, links, ...task } = shown;
       expect([input, links]).toMatchObject([{ n: 1 }, { events: expect.any(String) }]);
       return { ...task, links: { self: `${gateway.url}/v1/tasks/${id}` } };
     },
-    /** The log of what is told of a task, once nothing of it is being sent any more. */
+    /** The log of a task's deliveries, once nothing of it is being sent any more. */
     async log(id: string): Promise<Delivery[]> {
       const sending = `deliveries WHERE task_id = '${id}' AND (state = 'sending' OR attempts = 0)`;
       await vi.waitUntil(async () => !(await isThere(gateway, sending)), patience);

@@ -1,5 +1,5 @@
 /**
- * One of the gateway's own pages in a real browser, watched: the hosts that it calls, its console, the breaches of its
+ * One of the gateway's own pages in a real browser, checked: the hosts that it calls, its console, the breaches of its
  * policy, and its fitness for keyboard and screen reader.
  */
 import { setTimeout as pause } from "node:timers/promises";
@@ -7,7 +7,7 @@ import AxeBuilder from "@axe-core/playwright";
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from "playwright-core";
 import { expect } from "vitest";
 
-export interface WatchedPage {
+export interface CheckedPage {
   page: Page;
   context: BrowserContext;
   /** Console errors and warnings, uncaught errors, and breaches of the page's policy. */
@@ -26,7 +26,7 @@ export async function openPage(
   browser: Browser,
   url: string,
   options: PageOptions = {},
-): Promise<WatchedPage> {
+): Promise<CheckedPage> {
   // Without a language of its own the browser takes the machine's, which in a bare one is none that browsers know.
   const screen = { viewport: { width: 1_280, height: 900 }, locale: "en-US" };
   const { ownClock = false, ...contextOptions } = options;

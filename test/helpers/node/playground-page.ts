@@ -2,9 +2,9 @@
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { expect } from "vitest";
 import type { BuiltGateway } from "./built-gateway.ts";
-import { openPage, type WatchedPage } from "./open-page.ts";
+import { type CheckedPage, openPage } from "./open-page.ts";
 
-export interface Playground extends WatchedPage {
+export interface Playground extends CheckedPage {
   enterKey(key: string): Promise<void>;
   submit(prompt: string): Promise<void>;
   /** No other host was called, and the console has no complaints. */

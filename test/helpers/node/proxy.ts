@@ -1,6 +1,6 @@
 /**
  * A TCP proxy before the gateway that drops connections when a test says so: what a tunnel, a redeployed edge or a
- * laptop's lid does to a client that follows a stream.
+ * laptop's lid does to a client that reads a stream.
  */
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
@@ -28,7 +28,7 @@ export async function startProxy(targetUrl: string): Promise<DroppingProxy> {
     open.add(client);
     for (const socket of [client, upstream]) socket.on("error", end).on("close", end);
     client.on("data", (chunk) => upstream.write(chunk));
-    // A text may come in workItems, so what came before is kept.
+    // A text may come in chunks, so what came before is kept.
     let came = "";
     upstream.on("data", (chunk: Buffer) => {
       came += chunk.toString("latin1");

@@ -17,7 +17,7 @@ export interface Shell {
   close(): Promise<void>;
 }
 
-/** No command prints it: it tells that a block has ended. */
+/** No command prints it: it marks the end of a block. */
 const blockEnd = "\u001e";
 
 export function openShell(folder: string, variables: Record<string, string>): Shell {
@@ -56,14 +56,14 @@ export function openShell(folder: string, variables: Record<string, string>): Sh
   };
 }
 
-/** Everything that a process writes, and whoever waits for some of it. */
+/** Everything that a process writes, and the callers that wait for some of it. */
 function collect(child: ChildProcessWithoutNullStreams) {
   let written = "";
   let complaints = "";
   let hasEnded = false;
   const waiting = new Set<() => void>();
   const wake = () => {
-    for (const look of waiting) look();
+    for (const check of waiting) check();
   };
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     written += text;
@@ -72,7 +72,7 @@ function collect(child: ChildProcessWithoutNullStreams) {
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     complaints += text;
   });
-  // What is written to a shell that has ended is lost, which whoever waits for its output is told.
+  // What is written to a shell that has ended is lost, which the caller that waits for its output gets as an error.
   child.stdin.on("error", () => {});
   const isOver = new Promise<void>((resolve) => {
     child.once("close", () => {
@@ -84,15 +84,15 @@ function collect(child: ChildProcessWithoutNullStreams) {
   /** Rejects when the process ends before `find` finds something. */
   const hasCome = <T>(find: (written: string) => T | undefined): Promise<T> =>
     new Promise((resolve, reject) => {
-      const look = () => {
+      const check = () => {
         const found = find(written);
         if (found === undefined && !hasEnded) return;
-        waiting.delete(look);
+        waiting.delete(check);
         if (found !== undefined) resolve(found);
         else reject(new Error(`the shell has ended:\n${written}\n${complaints}`));
       };
-      waiting.add(look);
-      look();
+      waiting.add(check);
+      check();
     });
   return { soFar: () => written, hasCome, isOver };
 }
@@ -101,6 +101,6 @@ function endGroup({ pid }: ChildProcessWithoutNullStreams): void {
   try {
     if (pid !== undefined) process.kill(-pid, "SIGKILL");
   } catch {
-    // Nobody is left of the group.
+    // No process is left of the group.
   }
 }

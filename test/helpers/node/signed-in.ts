@@ -2,21 +2,21 @@
 import type { Browser, Page } from "playwright-core";
 import { type BuiltGateway, secrets } from "./built-gateway.ts";
 import {
+  type CheckedPage,
   expectAccessible,
   expectNoSideScroll,
   openPage,
   type PageOptions,
-  type WatchedPage,
 } from "./open-page.ts";
 
-/** Opens a section, as "/tasks?status=failed". @param key The admin key unless told otherwise. */
+/** Opens a section, as "/tasks?status=failed". @param key The admin key unless given otherwise. */
 export async function openSection(
   browser: Browser,
   gateway: BuiltGateway,
   section: string,
   options: PageOptions = {},
   key: string = secrets.ADMIN_API_KEY,
-): Promise<WatchedPage> {
+): Promise<CheckedPage> {
   const opened = await openPage(browser, `${gateway.url}/admin#${section}`, options);
   await opened.page.getByLabel("Admin key").fill(key);
   await opened.page.getByRole("button", { name: "Sign in" }).click();
@@ -27,7 +27,7 @@ export async function openSection(
 /** Accessible in light and dark, and no wider than a small screen. */
 export async function expectFitForAll(page: Page): Promise<void> {
   for (const colorScheme of ["light", "dark"] as const) {
-    // Colours that are still on their way from one scheme to the other are none that anybody reads.
+    // Colours that are still on their way from one scheme to the other are none that a reader sees.
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await expectAccessible(page);
   }

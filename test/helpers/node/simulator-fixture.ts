@@ -6,7 +6,7 @@ import { type RunningSimulator, startSimulator } from "../../simulator/server.ts
 export const API_KEY = "sk-upstream-test-key-0001";
 export const AGENT = "wan-gateway/0.1";
 
-/** What the tests look at of a task, or of an error in its place. */
+/** What the tests read of a task, or of an error in its place. */
 export interface View {
   id?: string;
   created?: number;

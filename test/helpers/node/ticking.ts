@@ -1,4 +1,4 @@
-/** Cron beside a client that waits: the built Worker's own clock is the real one, and nobody calls its cron. */
+/** Cron beside a client that waits: the built Worker's own clock is the real one, and nothing else calls its cron. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { BuiltGateway } from "./built-gateway.ts";
 

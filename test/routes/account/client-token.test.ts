@@ -1,6 +1,6 @@
 /**
  * A client token is for one end user's page, for minutes: it does what a browser key does, within the images,
- * models, origins, end user and life that are signed into it, and dies with the key that made it.
+ * models, origins, end user and life that are signed into it, and ends with the key that made it.
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { bearer, type ShownTask, startGateway } from "../../helpers/gateway.ts";

@@ -1,5 +1,5 @@
 /**
- * Minting client tokens: by a tenant's server within the bounds of each field, and by a browser key for whoever
+ * Minting client tokens: by a tenant's server within the bounds of each field, and by a browser key for a visitor that
  * solved a Turnstile challenge, with what the key's own settings say.
  */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";

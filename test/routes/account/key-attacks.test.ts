@@ -14,15 +14,15 @@ import {
   generations,
   goodBody,
   makeKey,
-  watchBindings,
+  recordBindings,
 } from "../../helpers/routes.ts";
 
 const kinds = ["secret", "browser", "token"] as const;
 type Kind = (typeof kinds)[number];
 type Keys = Record<Kind, string>;
 
-const watch = watchBindings();
-const gateway = startGateway({ around: watch.around });
+const bindings = recordBindings();
+const gateway = startGateway({ around: bindings.around });
 let tenant = { id: "", key: "", keyId: "" };
 let mine: Keys = { secret: "", browser: "", token: "" };
 let theirs = mine;
@@ -34,10 +34,10 @@ beforeAll(async () => {
   taskId = (await submitTask(gateway, tenant.key)).id;
 });
 beforeEach(() => {
-  watch.calls.length = 0;
+  bindings.calls.length = 0;
 });
 
-/** One of each kind, each with a 0 or 1 in its check value, which have look-alikes. */
+/** One of each kind, each with a 0 or 1 in its check value, which have similar letters. */
 async function keysOf({ id, key }: { id: string; key: string }): Promise<Keys> {
   const until = async (make: () => Promise<string>) => {
     for (;;) {
@@ -92,7 +92,7 @@ async function expectForged(text: string, at = gateway): Promise<void> {
   await expectRefused(text, "invalid_key", at);
   const mint = { allowed_origins: [page.origin] };
   await expectError(await at.post("/v1/client-tokens", mint, bearer(text)), "invalid_key");
-  expect(watch.calls).toEqual([]);
+  expect(bindings.calls).toEqual([]);
 }
 
 const forgeries: [string, (own: Parts, foreign: Parts) => Partial<Parts>][] = [
@@ -102,7 +102,7 @@ const forgeries: [string, (own: Parts, foreign: Parts) => Partial<Parts>][] = [
   ["a check value of noughts", () => ({ check: "0".repeat(26) })],
   ["its check value in upper case", ({ check }) => ({ check: check.toUpperCase() })],
   [
-    "look-alikes in its check value",
+    "similar letters in its check value",
     ({ check }) => ({ check: check.replaceAll("0", "o").replaceAll("1", "l") }),
   ],
   ["its check value twice", ({ check }) => ({ check: check + check })],
@@ -140,7 +140,7 @@ describe.each(kinds)("a forged %s key", (kind) => {
       const headers = { ...bearer(put({ ...own, check: altered(own.check, at) })), ...page };
       await expectError(await gateway.fetch("/v1/models", { headers }), "invalid_key");
     }
-    expect(watch.calls).toEqual([]);
+    expect(bindings.calls).toEqual([]);
   });
 });
 
@@ -156,7 +156,7 @@ describe("a client token", () => {
     ["more images", { maxImages: 1_000 }],
     ["a later expiry", { expiresMs: 4_000_000_000_000 }],
     ["another origin", { allowedOrigins: ["https://evil.example"] }],
-    ["an end user", { endUser: "somebody" }],
+    ["an end user", { endUser: "visitor" }],
     ["another id, whose images are not counted yet", { id: "tok-00000000000000000000" }],
     ["another key", { keyId: "key-0000000000000000" }],
     ["a tenant among its claims", { tenantId: "elsewhere" }],
@@ -189,7 +189,7 @@ describe("the previous signing secret", () => {
   const KEY_SIGNING_SECRET = "a-newer-signing-secret-0123456789abcdef";
   const previous = gateway.config.KEY_SIGNING_SECRET;
   const vars = { KEY_SIGNING_SECRET, KEY_SIGNING_SECRET_PREVIOUS: previous };
-  const rotated = startGateway({ vars, around: watch.around, beside: gateway });
+  const rotated = startGateway({ vars, around: bindings.around, beside: gateway });
 
   it("still verifies stored keys, which work as before", async () => {
     for (const kind of ["secret", "browser"] as const) {

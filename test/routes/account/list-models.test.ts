@@ -2,10 +2,10 @@
 import { describe, expect, it } from "vitest";
 import { getAs } from "../../helpers/credits.ts";
 import { bearer, startGateway } from "../../helpers/gateway.ts";
-import { expectError, makeKey, submit, watchBindings } from "../../helpers/routes.ts";
+import { expectError, makeKey, recordBindings, submit } from "../../helpers/routes.ts";
 
-const watch = watchBindings();
-const gateway = startGateway({ around: watch.around });
+const bindings = recordBindings();
+const gateway = startGateway({ around: bindings.around });
 const std = "wan-2.7-image";
 const pro = "wan-2.7-image-pro";
 const page = { origin: "https://app.example" };
@@ -103,8 +103,8 @@ describe("the list of models", () => {
 
   it("costs one read, and leaves the tenant's object alone", async () => {
     const { key } = await gateway.makeTenant();
-    watch.calls.length = 0;
+    bindings.calls.length = 0;
     await listed(key);
-    expect(watch.calls).toEqual(["D1"]);
+    expect(bindings.calls).toEqual(["D1"]);
   });
 });

@@ -7,8 +7,8 @@ import { getAs, ledgerOf, moneyOf } from "../../helpers/credits.ts";
 import { bearer, startGateway } from "../../helpers/gateway.ts";
 import {
   countTasks,
+  deleteTasks,
   expectError,
-  forgetTasks,
   generations,
   goodBody,
   makeKey,
@@ -77,7 +77,7 @@ describe("a quote", () => {
   });
 
   it("holds nothing, counts as nothing and goes nowhere", async () => {
-    await forgetTasks();
+    await deleteTasks();
     const { id, key } = await gateway.makeTenant({ balance: 100, limits: { images_per_day: 3 } });
     const before = await (await getAs(gateway, key, "/v1/usage")).json();
     const calls = gateway.simulator.control.calls().length;

@@ -5,7 +5,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { asCells, csvRows, getAs } from "../../helpers/credits.ts";
 import { finishTask, startGateway, submitTask } from "../../helpers/gateway.ts";
-import { expectError, forgetTasks, makeKey, submit } from "../../helpers/routes.ts";
+import { deleteTasks, expectError, makeKey, submit } from "../../helpers/routes.ts";
 
 const gateway = startGateway();
 const dayMs = 86_400_000;
@@ -25,7 +25,7 @@ async function make(key: string, body: object) {
 }
 
 beforeAll(async () => {
-  await forgetTasks();
+  await deleteTasks();
   const { script } = gateway.simulator.control;
   shop = await gateway.makeTenant({ id: "shop", balance: 1_000 });
   club = await gateway.makeTenant({ id: "club", prices: { [std]: 7 } });
@@ -113,7 +113,7 @@ describe("use over all tenants", () => {
       { model: std, ...sums(4, 3, 90) },
       { model: pro, ...sums(1, 1, 75) },
     ]);
-    expect(await usage("group=tenant&tenant=nobody")).toEqual([]);
+    expect(await usage("group=tenant&tenant=no-such")).toEqual([]);
   });
 
   it("is of a period, whose days are whole ones", async () => {

@@ -1,17 +1,17 @@
 /** Who may use the operator's API: the holder of its key, and for reading that of its second key. */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { bearer, startGateway } from "../../helpers/gateway.ts";
-import { expectError, watchBindings } from "../../helpers/routes.ts";
+import { expectError, recordBindings } from "../../helpers/routes.ts";
 
 const readKey = "read-only-test-key-0123456789";
-const watch = watchBindings();
-const gateway = startGateway({ around: watch.around, vars: { ADMIN_READ_KEY: readKey } });
+const bindings = recordBindings();
+const gateway = startGateway({ around: bindings.around, vars: { ADMIN_READ_KEY: readKey } });
 let tenant = { id: "", key: "", keyId: "" };
 beforeAll(async () => {
   tenant = await gateway.makeTenant();
 });
 beforeEach(() => {
-  watch.calls.length = 0;
+  bindings.calls.length = 0;
 });
 
 const reads = () => ["/tenants", `/tenants/${tenant.id}`, `/tenants/${tenant.id}/keys`];
@@ -48,7 +48,7 @@ async function expectAllRefused(
     expect(response.headers.get("www-authenticate")).toMatch(/^Bearer\b/);
     await expectError(response, code);
   }
-  expect(watch.calls).toEqual([]);
+  expect(bindings.calls).toEqual([]);
 }
 
 describe("the operator's API", () => {
@@ -95,7 +95,7 @@ describe("the key for reading", () => {
     for (const [method, path, body] of writes()) {
       await expectError(await ask(method, path, bearer(readKey), body), "scope_denied");
     }
-    expect(watch.calls).toEqual([]);
+    expect(bindings.calls).toEqual([]);
     await expectError(await ask("PUT", "/tenants", bearer(readKey)), "scope_denied");
     const shown = await ask("GET", `/tenants/${tenant.id}`, bearer(readKey));
     expect(await shown.json()).toMatchObject({ status: "active" });

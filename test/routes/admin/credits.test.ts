@@ -231,7 +231,7 @@ describe("a body that breaks a rule", () => {
 });
 
 describe("a tenant that is not there", () => {
-  it.each(["nobody", "UPPER", "%00", "a".repeat(500)])(
+  it.each(["no-such", "UPPER", "%00", "a".repeat(500)])(
     "is not found, and comes not to be: %s",
     async (id) => {
       await expectError(await credit(gateway, id), "not_found");

@@ -75,7 +75,7 @@ describe("deleting a tenant", () => {
     };
     expect(list.data.map(({ id }) => id)).not.toContain(tenant.id);
     expect((await drop(gateway, tenant.id)).status).toBe(202);
-    await expectError(await drop(gateway, "nobody"), "not_found");
+    await expectError(await drop(gateway, "no-such"), "not_found");
   });
 
   it("ends for good a day later, and then costs cron nothing", async () => {

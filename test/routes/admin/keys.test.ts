@@ -122,8 +122,8 @@ describe("making a key", () => {
   });
 
   it("wants a tenant", async () => {
-    await expectError(await make({ name: "server", kind: "secret" }, "nobody"), "not_found");
-    await expectError(await gateway.admin("GET", "/tenants/nobody/keys"), "not_found");
+    await expectError(await make({ name: "server", kind: "secret" }, "no-such"), "not_found");
+    await expectError(await gateway.admin("GET", "/tenants/no-such/keys"), "not_found");
   });
 });
 
@@ -191,7 +191,7 @@ describe("revoking a key", () => {
   it("works through its own tenant only", async () => {
     const other = await gateway.makeTenant();
     await expectError(await revoke(tenant.keyId, other.id), "not_found");
-    await expectError(await revoke(tenant.keyId, "nobody"), "not_found");
+    await expectError(await revoke(tenant.keyId, "no-such"), "not_found");
     expect((await submit(gateway, tenant.key)).status).toBe(200);
   });
 });

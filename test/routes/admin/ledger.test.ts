@@ -152,7 +152,7 @@ describe("a part of the ledger", () => {
 
   it("is what is about one task", async () => {
     expect(await types(`task=${one.task}`)).toEqual(["release", "charge", "hold"]);
-    expect(await types("task=task-of-nobody")).toEqual([]);
+    expect(await types("task=task-unknown")).toEqual([]);
   });
 
   it.each([

@@ -193,14 +193,14 @@ describe("the audit log", () => {
     expect(text).not.toContain("private");
   });
 
-  it("has none for what was refused, repeated or only read", async () => {
+  it("has none for what was refused, replayed or only read", async () => {
     const { id } = await gateway.makeTenant({ id: "shop", balance: 100 });
     await credit(gateway, id);
     const before = await acts();
     await gateway.admin("POST", "/tenants", { id: "shop", name: "Again" });
     await gateway.admin("PATCH", "/tenants/shop", { status: "gone" });
-    await gateway.admin("PATCH", "/tenants/nobody", { name: "x" });
-    await gateway.admin("POST", "/tenants/nobody/keys", { name: "x", kind: "secret" });
+    await gateway.admin("PATCH", "/tenants/no-such", { name: "x" });
+    await gateway.admin("POST", "/tenants/no-such/keys", { name: "x", kind: "secret" });
     await credit(gateway, id);
     await credit(gateway, id, { amount: 7 });
     await credit(gateway, id, { type: "adjustment", amount: -900, reference: "too-much" });

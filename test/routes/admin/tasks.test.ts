@@ -6,7 +6,7 @@ import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { pageThrough } from "../../helpers/admin.ts";
 import { getAs, ledgerOf, moneyOf } from "../../helpers/credits.ts";
 import { bearer, finishTask, readTask, startGateway, submitTask } from "../../helpers/gateway.ts";
-import { expectError, forgetTasks, read, submit, upstreamCalls } from "../../helpers/routes.ts";
+import { deleteTasks, expectError, read, submit, upstreamCalls } from "../../helpers/routes.ts";
 
 const readKey = "read-only-test-key-0123456789";
 const gateway = startGateway({ vars: { ADMIN_READ_KEY: readKey } });
@@ -23,7 +23,7 @@ const ids = async (query: string) => (await list(query)).data.map(({ id }) => id
 const show = async (id: string): Promise<Shown> => (await gateway.admin("GET", `/tasks/${id}`)).json();
 const act = (id: string, what: "refresh" | "fail") => gateway.admin("POST", `/tasks/${id}/${what}`);
 
-async function actsOf(id: string) {
+async function auditEntriesOf(id: string) {
   const response = await gateway.admin("GET", "/audit?acts_limit=100");
   const { acts } = (await response.json()) as { acts: { data: { act: string; subject: string | null }[] } };
   return acts.data.filter(({ subject }) => subject === id);
@@ -31,7 +31,7 @@ async function actsOf(id: string) {
 
 let tenant = { id: "", key: "", keyId: "" };
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   tenant = await gateway.makeTenant({ balance: 500 });
 });
 
@@ -162,7 +162,7 @@ describe("a task as the operator sees it", () => {
     expect(await show(hidden?.id ?? "")).toEqual(hidden);
   });
 
-  it.each(["task-nobody", "x", "%00", "t".repeat(500)])("is not found when there is none: %s", async (id) => {
+  it.each(["task-unknown", "x", "%00", "t".repeat(500)])("is not found when there is none: %s", async (id) => {
     await expectError(await gateway.admin("GET", `/tasks/${id}`), "task_not_found");
     await expectError(await act(id, "refresh"), "task_not_found");
     await expectError(await act(id, "fail"), "task_not_found");
@@ -177,7 +177,9 @@ describe("refreshing a task", () => {
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ id, status: "completed", usage: { credits_charged: 60 } });
     expect(await moneyOf(gateway, tenant.id)).toEqual({ balance: 440, held: 0, available: 440 });
-    expect(await actsOf(id)).toMatchObject([{ act: "task.refresh", actor: "admin", tenant: tenant.id }]);
+    expect(await auditEntriesOf(id)).toMatchObject([
+      { act: "task.refresh", actor: "admin", tenant: tenant.id },
+    ]);
   });
 
   it("polls one under way at once, however recent its last poll is", async () => {
@@ -230,7 +232,7 @@ describe("failing a task", () => {
       "hold",
       "topup",
     ]);
-    expect(await actsOf(id)).toMatchObject([{ act: "task.fail", actor: "admin", tenant: tenant.id }]);
+    expect(await auditEntriesOf(id)).toMatchObject([{ act: "task.fail", actor: "admin", tenant: tenant.id }]);
   });
 
   it("many times at once ends it once", async () => {
@@ -249,7 +251,7 @@ describe("failing a task", () => {
     await finishTask(gateway, tenant.key, id);
     expect(await (await act(id, "fail")).json()).toMatchObject({ status: "completed" });
     expect(await moneyOf(gateway, tenant.id)).toMatchObject({ balance: 470, held: 0 });
-    expect(await actsOf(id)).toEqual([]);
+    expect(await auditEntriesOf(id)).toEqual([]);
   });
 
   it("is not for the key that only reads, nor for tenants", async () => {

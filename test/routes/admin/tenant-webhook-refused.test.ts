@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { formatSecret } from "../../../src/domain/webhooks.ts";
 import { typesBut } from "../../helpers/admin.ts";
-import { readActs } from "../../helpers/delivery-receiver.ts";
+import { readAuditLog } from "../../helpers/delivery-receiver.ts";
 import { origin, startGateway } from "../../helpers/gateway.ts";
 import { expectError, naming } from "../../helpers/routes.ts";
 
@@ -86,7 +86,7 @@ describe("a webhook that cannot be", () => {
   let before: object = {};
   const state = async () => ({
     tenants: await (await gateway.admin("GET", "/tenants?limit=100")).json(),
-    acts: await readActs(gateway),
+    acts: await readAuditLog(gateway),
   });
   beforeAll(async () => {
     ({ id } = await gateway.makeTenant({ webhook: { url, events: ["task.failed"] } }));

@@ -8,7 +8,7 @@ import {
   endTask,
   expectHidden,
   ownDeliveries,
-  readActs,
+  readAuditLog,
   signatures,
   startReceiver,
   toCallback,
@@ -57,7 +57,9 @@ async function tenantWith(webhook: object | null) {
 /** Has a task of the tenant's end, and gives what its webhook received about it. */
 async function nextSent(key: string, fields: object = {}) {
   const taskId = await endTask(gateway, key, fields);
-  return [...receiver.told, ...other.told].find(({ headers }) => headers["webhook-id"] === toWebhook(taskId));
+  return [...receiver.received, ...other.received].find(
+    ({ headers }) => headers["webhook-id"] === toWebhook(taskId),
+  );
 }
 
 describe("the secret of a webhook", () => {
@@ -75,7 +77,7 @@ describe("the secret of a webhook", () => {
   it("is one that a tenant has from its creation, webhook or not, which signs its tasks' callbacks", async () => {
     const { key, secret } = await tenantWith(null);
     const taskId = await endTask(gateway, key, { callback_url: other.url });
-    const sent = other.told.find(({ headers }) => headers["webhook-id"] === toCallback(taskId));
+    const sent = other.received.find(({ headers }) => headers["webhook-id"] === toCallback(taskId));
     expect(sent && verifies(sent, secret)).toBe(true);
     expect(sent && verifies(sent, givenSecret(1))).toBe(false);
   });
@@ -136,11 +138,11 @@ describe("changing a webhook", () => {
     const waiting = await endTask(gateway, key);
     receiver.status = 200;
     expect(await change(id, { webhook: null })).toMatchObject({ url: null, status: "off" });
-    const before = receiver.told.length;
+    const before = receiver.received.length;
     await endTask(gateway, key);
     gateway.advance(10_000);
     await gateway.tick();
-    expect(receiver.told).toHaveLength(before);
+    expect(receiver.received).toHaveLength(before);
     const { data } = await ownDeliveries(gateway, key);
     expect(data).toMatchObject([{ id: toWebhook(waiting), status: "dropped", next_attempt_at: null }]);
   });
@@ -177,7 +179,7 @@ describe("changing a webhook", () => {
     const { id } = await tenantWith(null);
     gateway.advance(1);
     await change(id, { webhook: { url: `${receiver.url}/${hidden}`, secret: givenSecret(5) } });
-    expect((await readActs(gateway)).find(({ subject }) => subject === id)).toMatchObject({
+    expect((await readAuditLog(gateway)).find(({ subject }) => subject === id)).toMatchObject({
       act: "tenant.change",
       actor: "admin",
       details: { webhook: { origin: "https://hooks.example", secret: "…" } },
@@ -187,7 +189,7 @@ describe("changing a webhook", () => {
   it("of a tenant that is not there, or not any more, is not found", async () => {
     const { id } = await tenantWith({ url: receiver.url });
     await gateway.admin("DELETE", `/tenants/${id}`);
-    for (const gone of ["nobody", id]) {
+    for (const gone of ["no-such", id]) {
       for (const webhook of [{ url: other.url }, null]) {
         await expectError(await gateway.admin("PATCH", `/tenants/${gone}`, { webhook }), "not_found");
       }
@@ -210,12 +212,12 @@ describe("a deleted tenant", () => {
     [receiver.status, other.status] = [500, 500];
     const taskId = await endTask(gateway, key, { callback_url: other.url });
     [receiver.status, other.status] = [200, 200];
-    const before = [receiver.told.length, other.told.length];
+    const before = [receiver.received.length, other.received.length];
     expect((await gateway.admin("DELETE", `/tenants/${id}`)).status).toBe(202);
     gateway.advance(5_000);
     // Before cron erases the task.
     await gateway.invocation().lanes.start("deliver", 0);
-    expect([receiver.told.length, other.told.length]).toEqual(before);
+    expect([receiver.received.length, other.received.length]).toEqual(before);
     const log = await gateway.admin("GET", `/webhooks?tenant=${id}&task=${taskId}`);
     const { data } = (await log.json()) as { data: { status: string }[] };
     expect(data.map(({ status }) => status)).toEqual(["dropped", "dropped"]);

@@ -231,7 +231,7 @@ describe("changing a tenant", () => {
 });
 
 describe("a tenant that is not there", () => {
-  it.each(["nobody", "x", "UPPER", "%00", "a".repeat(500), "_ready"])("is not found: %s", async (id) => {
+  it.each(["no-such", "x", "UPPER", "%00", "a".repeat(500), "_ready"])("is not found: %s", async (id) => {
     await expectError(await gateway.admin("GET", `/tenants/${id}`), "not_found");
     await expectError(await change(id, { name: "x" }), "not_found");
   });

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import {
   endTask,
   pagesOf,
-  readActs,
+  readAuditLog,
   type ShownDelivery,
   startReceiver,
   toCallback,
@@ -78,7 +78,7 @@ describe("the log of all deliveries", () => {
     expect(await idsOf("?tenant=studio&status=pending")).toEqual([]);
     expect(await idsOf(`?task=${tasks[0]}`)).toEqual(at(5));
     expect(await idsOf(`?tenant=studio&task=${tasks[0]}`)).toEqual([]);
-    expect(await idsOf("?tenant=nobody")).toEqual([]);
+    expect(await idsOf("?tenant=no-such")).toEqual([]);
   });
 
   it.each([
@@ -99,13 +99,13 @@ describe("the key for reading", () => {
   it("reads the log and has nothing attempted again", async () => {
     const response = await gateway.fetch("/admin/api/webhooks", { headers: bearer(readKey) });
     expect(((await response.json()) as Page).data.map(({ id }) => id)).toEqual(all);
-    const before = [receiver.told.length, await listed(), await readActs(gateway)];
+    const before = [receiver.received.length, await listed(), await readAuditLog(gateway)];
     for (const id of [all[0], "msg-nobodys"]) {
       const path = `/admin/api/webhooks/${id}/retry`;
       const refused = await gateway.fetch(path, { method: "POST", headers: bearer(readKey) });
       await expectError(refused, "scope_denied");
     }
-    expect([receiver.told.length, await listed(), await readActs(gateway)]).toEqual(before);
+    expect([receiver.received.length, await listed(), await readAuditLog(gateway)]).toEqual(before);
   });
 });
 
@@ -126,14 +126,14 @@ describe("the operator's retry", () => {
     ] as const) {
       const id = all[place] ?? "";
       gateway.advance(1);
-      const before = receiver.told.length;
+      const before = receiver.received.length;
       const response = await retry(id);
       expect(response.status).toBe(202);
       expect(await response.json()).toMatchObject({ id, tenant, status: "pending" });
-      expect(receiver.told.slice(before).map(({ headers }) => headers["webhook-id"])).toEqual([id]);
+      expect(receiver.received.slice(before).map(({ headers }) => headers["webhook-id"])).toEqual([id]);
       const { data } = await listed();
       expect(data.find((one) => one.id === id)).toMatchObject({ status: "delivered", attempts: 1 });
-      const [line] = await readActs(gateway);
+      const [line] = await readAuditLog(gateway);
       expect(line).toMatchObject({
         act: "webhook.retry",
         actor: "admin",
@@ -145,10 +145,10 @@ describe("the operator's retry", () => {
   });
 
   it("of what is not there is not found, and leaves no line", async () => {
-    const before = await readActs(gateway);
+    const before = await readAuditLog(gateway);
     for (const id of ["msg-0000000000000000000000000000000-w", "msg-", "%25", "x".repeat(500)]) {
       await expectError(await retry(id), "not_found");
     }
-    expect(await readActs(gateway)).toEqual(before);
+    expect(await readAuditLog(gateway)).toEqual(before);
   });
 });

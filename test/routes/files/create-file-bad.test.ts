@@ -215,16 +215,16 @@ describe("a type that is neither a form nor an image", () => {
 
 const maxBytes = 20 * 1_048_576;
 
-/** A body that comes in workItems, and counts those that were taken. */
-function workItems(total: number, first: Bytes = new Uint8Array()) {
+/** A body that comes in chunks, and counts those that were taken. */
+function chunks(total: number, first: Bytes = new Uint8Array()) {
   const counted = { bytes: 0 };
   const stream = new ReadableStream<Uint8Array>(
     {
       pull(controller) {
-        const workItem = counted.bytes === 0 && first.length > 0 ? first : new Uint8Array(65_536);
+        const chunk = counted.bytes === 0 && first.length > 0 ? first : new Uint8Array(65_536);
         if (counted.bytes >= total) return controller.close();
-        counted.bytes += workItem.length;
-        controller.enqueue(workItem);
+        counted.bytes += chunk.length;
+        controller.enqueue(chunk);
       },
     },
     { highWaterMark: 0 },
@@ -241,25 +241,25 @@ describe("a body that is too large", () => {
     });
 
   it("is refused by its head, and read on so that the reply is not lost", async () => {
-    const { stream, counted } = workItems(30 * 1_048_576);
+    const { stream, counted } = chunks(30 * 1_048_576);
     const headers = { "content-length": String(30 * 1_048_576) };
     await expectNothingOf(() => send(stream, headers), "body_too_large", null);
     expect(counted.bytes).toBe(30 * 1_048_576);
   });
 
   it("is refused when it does not say so, too", async () => {
-    const { stream } = workItems(maxBytes + 65_536, png);
+    const { stream } = chunks(maxBytes + 65_536, png);
     await expectNothingOf(() => send(stream), "body_too_large", null);
   });
 
   it("is read to twice the limit and not beyond", async () => {
-    const { stream, counted } = workItems(100 * 1_048_576);
+    const { stream, counted } = chunks(100 * 1_048_576);
     await expectNothingOf(() => send(stream), "body_too_large", null);
     expect(counted.bytes).toBeLessThanOrEqual(2 * maxBytes + 2 * 65_536);
   });
 
   it("is not read before the key is checked", async () => {
-    const { stream } = workItems(maxBytes, png);
+    const { stream } = chunks(maxBytes, png);
     const refused = await gateway.fetch("/v1/files", {
       method: "POST",
       headers: { "content-type": "image/png" },

@@ -15,9 +15,9 @@ import {
   startGateway,
   submitTask,
 } from "../../helpers/gateway.ts";
-import { comparable, expectError, storePicture, watchBindings } from "../../helpers/routes.ts";
+import { comparable, expectError, recordBindings, storePicture } from "../../helpers/routes.ts";
 
-const watch = watchBindings();
+const bindings = recordBindings();
 const kept: string[] = [];
 /** The real one, and what was written to it. */
 const cache: Invocation["cache"] = {
@@ -29,7 +29,7 @@ const cache: Invocation["cache"] = {
   delete: (address) => caches.default.delete(address),
 };
 const bare = startGateway();
-const edge = startGateway({ beside: bare, around: watch.around, cache });
+const edge = startGateway({ beside: bare, around: bindings.around, cache });
 const tenant = await bare.makeTenant();
 const picture = await storePicture(bare, tenant.key, "png");
 const etag = (await bare.fetch(picture.path)).headers.get("etag") ?? "";
@@ -37,23 +37,23 @@ const etag = (await bare.fetch(picture.path)).headers.get("etag") ?? "";
 beforeEach(async () => {
   await caches.default.delete(`${origin}${picture.path}`);
   await clearTasks();
-  forget();
+  clearCalls();
 });
 
-function forget(): void {
-  watch.calls.length = 0;
-  watch.broken.clear();
+function clearCalls(): void {
+  bindings.calls.length = 0;
+  bindings.broken.clear();
   kept.length = 0;
 }
 
 const bytesOf = async (response: Response) => new Uint8Array(await response.arrayBuffer());
 const copyOf = (path: string) => caches.default.match(`${origin}${path}`);
 
-/** Has a copy made, and forgets what that took. */
+/** Has a copy made, and clears the calls that that took. */
 async function warm(path = picture.path): Promise<void> {
   await (await edge.fetch(path)).arrayBuffer();
   expect(kept).toEqual([`${origin}${path}`]);
-  forget();
+  clearCalls();
 }
 
 const failures: [string, () => Promise<never>][] = [
@@ -97,7 +97,7 @@ describe("a picture that is cached", () => {
   it.each(requests)("is as from R2, without asking R2: %s", async (_what, query, init) => {
     await warm();
     const reply = await edge.fetch(`${picture.path}${query}`, init);
-    expect(watch.calls).toEqual([]);
+    expect(bindings.calls).toEqual([]);
     expect(await comparable(reply)).toEqual(
       await comparable(await bare.fetch(`${picture.path}${query}`, init)),
     );
@@ -106,7 +106,7 @@ describe("a picture that is cached", () => {
 
   it("is one copy, whatever queries and headers come", async () => {
     await (await edge.fetch(`${picture.path}?download=1&x=1`)).arrayBuffer();
-    forget();
+    clearCalls();
     for (const query of ["", "?", "?x=2", "?download=1", `?${"x".repeat(500)}`, "?range=bytes"]) {
       const headers = {
         "cache-control": "no-cache, no-store",
@@ -121,7 +121,7 @@ describe("a picture that is cached", () => {
       expect(await bytesOf(reply)).toEqual(picture.bytes);
       expect(reply.headers.has("content-disposition")).toBe(query === "?download=1");
     }
-    expect([watch.calls, kept]).toEqual([[], []]);
+    expect([bindings.calls, kept]).toEqual([[], []]);
   });
 
   it("lives there for an hour, in browsers for good, and each reply has an id of its own", async () => {
@@ -133,7 +133,7 @@ describe("a picture that is cached", () => {
       ids.add(headers.get("x-request-id"));
     }
     expect(ids.size).toBe(3);
-    expect(watch.calls).toEqual(["R2 get"]);
+    expect(bindings.calls).toEqual(["R2 get"]);
     expect((await copyOf(picture.path))?.headers.get("cache-control")).toBe("public, max-age=3600");
   });
 });
@@ -147,7 +147,7 @@ describe("a picture that is not cached", () => {
   ])("is asked of R2 once, and no copy is made of: %s", async (_what, init, calls) => {
     const reply = await edge.fetch(picture.path, init);
     expect(reply.ok || reply.status === 304).toBe(true);
-    expect([watch.calls, kept]).toEqual([calls, []]);
+    expect([bindings.calls, kept]).toEqual([calls, []]);
   });
 
   it("has no copy made under a wrong extension, and is not found there though it is cached", async () => {
@@ -163,9 +163,9 @@ describe("an error", () => {
   it("is never kept: a picture that comes later is served", async () => {
     const path = `/images/img-${"2".repeat(26)}.png`;
     await expectError(await edge.fetch(path), "not_found");
-    watch.broken.add("R2");
+    bindings.broken.add("R2");
     await expectError(await edge.fetch(picture.path), "unavailable");
-    watch.broken.clear();
+    bindings.broken.clear();
     expect(kept).toEqual([]);
     await env.IMAGES.put(path.slice(1, -4), picture.bytes, { httpMetadata: { contentType: "image/png" } });
     for (const there of [path, picture.path]) expect((await edge.fetch(there)).status).toBe(200);
@@ -182,11 +182,11 @@ describe("an error", () => {
 describe("erasing", () => {
   /** A finished task of two pictures that are cached. */
   async function cachedTask(gateway = edge, key = tenant.key) {
-    const { id } = await submitTask(gateway, key, { n: 2, end_user: "somebody" });
+    const { id } = await submitTask(gateway, key, { n: 2, end_user: "visitor" });
     const paths = (await finishTask(gateway, key, id)).results.map((url) => new URL(url).pathname);
     for (const path of paths) await (await gateway.fetch(path)).arrayBuffer();
     expect(kept).toHaveLength(2);
-    forget();
+    clearCalls();
     return { id, paths };
   }
   const drop = (gateway: typeof edge, path: string, key = tenant.key) =>
@@ -194,7 +194,7 @@ describe("erasing", () => {
 
   it.each([
     ["the task", (id: string) => `/v1/tasks/${id}`],
-    ["the end user", () => "/v1/end-users/somebody"],
+    ["the end user", () => "/v1/end-users/visitor"],
   ])("ends a picture at once, though it was cached: %s", async (_what, path) => {
     const { id, paths } = await cachedTask();
     expect((await drop(edge, path(id))).ok).toBe(true);
@@ -206,14 +206,14 @@ describe("erasing", () => {
     const theirs = await cachedTask(edge, other.key);
     const { id } = await cachedTask();
     await drop(edge, `/v1/tasks/${id}`);
-    forget();
+    clearCalls();
     for (const path of theirs.paths) expect((await edge.fetch(path)).status).toBe(200);
-    expect(watch.calls).toEqual([]);
+    expect(bindings.calls).toEqual([]);
   });
 
   it("drops the one copy that all domains of a gateway share", async () => {
     const vars = { PUBLIC_BASE_URL: "https://pictures.shop.example" };
-    const behind = startGateway({ beside: bare, around: watch.around, cache, vars });
+    const behind = startGateway({ beside: bare, around: bindings.around, cache, vars });
     const { id, paths } = await cachedTask(behind);
     expect(await caches.default.match(`${vars.PUBLIC_BASE_URL}${paths[0]}`)).toBeDefined();
     await drop(behind, `/v1/tasks/${id}`);
@@ -222,9 +222,9 @@ describe("erasing", () => {
 
   it("is gone on with by cron, copies included", async () => {
     const { id, paths } = await cachedTask();
-    watch.broken.add("R2 put");
+    bindings.broken.add("R2 put");
     await expectError(await drop(edge, `/v1/tasks/${id}`), "unavailable");
-    watch.broken.clear();
+    bindings.broken.clear();
     await edge.tick();
     for (const gone of paths) await expectError(await edge.fetch(gone), "deleted");
   });
@@ -251,31 +251,31 @@ describe("a copy's address", () => {
 describe("a cache that is broken", () => {
   it.each(failures)("costs a read of R2 and nothing else when it %s", async (_what, fail) => {
     await warm();
-    const shaken = startGateway({ beside: bare, around: watch.around, cache: { ...cache, match: fail } });
+    const shaken = startGateway({ beside: bare, around: bindings.around, cache: { ...cache, match: fail } });
     for (const headers of [{}, { range: "bytes=5-9" }, { "if-none-match": etag }]) {
       const expected = await comparable(await bare.fetch(picture.path, { headers }));
       expect(await comparable(await shaken.fetch(picture.path, { headers }))).toEqual(expected);
     }
-    expect([watch.calls, kept]).toEqual([["R2 get", "R2 get", "R2 get"], []]);
+    expect([bindings.calls, kept]).toEqual([["R2 get", "R2 get", "R2 get"], []]);
     expect(shaken.logs).toContainEqual(expect.objectContaining({ event: "cache_failed" }));
   });
 
   it("costs nothing when it keeps nothing", async () => {
     const put = () => Promise.reject(new Error("full"));
-    const shaken = startGateway({ beside: bare, around: watch.around, cache: { ...cache, put } });
+    const shaken = startGateway({ beside: bare, around: bindings.around, cache: { ...cache, put } });
     for (let i = 0; i < 2; i++)
       expect(await bytesOf(await shaken.fetch(picture.path))).toEqual(picture.bytes);
-    expect(watch.calls).toEqual(["R2 get", "R2 get"]);
+    expect(bindings.calls).toEqual(["R2 get", "R2 get"]);
   });
 
   it("that gives no parts leaves them to R2", async () => {
     await warm();
     const whole = { ...cache, match: () => caches.default.match(`${origin}${picture.path}`) };
-    const shaken = startGateway({ beside: bare, around: watch.around, cache: whole });
+    const shaken = startGateway({ beside: bare, around: bindings.around, cache: whole });
     const reply = await shaken.fetch(picture.path, { headers: { range: "bytes=5-9" } });
     expect(reply.status).toBe(206);
     expect(await bytesOf(reply)).toEqual(picture.bytes.slice(5, 10));
-    expect(watch.calls).toEqual(["R2 get"]);
+    expect(bindings.calls).toEqual(["R2 get"]);
   });
 });
 

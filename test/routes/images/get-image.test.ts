@@ -1,17 +1,17 @@
-/** A stored picture under its permanent URL: whole, to anybody, with headers that make it safe to embed. */
+/** A stored picture under its permanent URL: whole, to all, with headers that make it safe to embed. */
 import { env } from "cloudflare:workers";
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startGateway } from "../../helpers/gateway.ts";
 import {
   expectError,
   type Format,
+  recordBindings,
   type StoredPicture,
   storePicture,
-  watchBindings,
 } from "../../helpers/routes.ts";
 
-const watch = watchBindings();
-const gateway = startGateway({ around: watch.around });
+const bindings = recordBindings();
+const gateway = startGateway({ around: bindings.around });
 const formats: Format[] = ["png", "jpeg", "webp"];
 const pictures = new Map<Format, StoredPicture>();
 beforeAll(async () => {
@@ -19,7 +19,7 @@ beforeAll(async () => {
   for (const format of formats) pictures.set(format, await storePicture(gateway, key, format));
 });
 beforeEach(() => {
-  watch.calls.length = 0;
+  bindings.calls.length = 0;
 });
 
 function stored(format: Format): StoredPicture {
@@ -52,7 +52,7 @@ describe.each(formats)("a stored %s", (format) => {
     expect(response.headers.get("content-length")).toBe(String(bytes.length));
     expect(response.headers.get("content-disposition")).toBeNull();
     expect(new Uint8Array(await response.arrayBuffer())).toEqual(bytes);
-    expect(watch.calls).toEqual(["R2 get"]);
+    expect(bindings.calls).toEqual(["R2 get"]);
   });
 
   it("answers HEAD with the same headers and no body", async () => {
@@ -63,7 +63,7 @@ describe.each(formats)("a stored %s", (format) => {
     expect(response.headers.get("content-type")).toBe(type);
     expect(response.headers.get("content-length")).toBe(String(bytes.length));
     expect(response.headers.get("etag")).toBe((await gateway.fetch(path)).headers.get("etag"));
-    expect(watch.calls).toEqual(["R2 head", "R2 get"]);
+    expect(bindings.calls).toEqual(["R2 head", "R2 get"]);
   });
 
   it("is saved under its name with ?download=1", async () => {
@@ -183,7 +183,7 @@ describe("a picture", () => {
     `img-${"0".repeat(26)}/x.png`,
   ])("whose id cannot be one costs no read: %s", async (file) => {
     await expectError(await gateway.fetch(`/images/${file}`), "not_found");
-    expect(watch.calls).toEqual([]);
+    expect(bindings.calls).toEqual([]);
   });
 
   it("cannot be had under the name that it has in the bucket, nor can anything beside it", async () => {

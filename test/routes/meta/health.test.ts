@@ -1,38 +1,38 @@
 /** Whether the gateway runs, and whether what it stands on answers. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { bearer, startGateway, submitTask } from "../../helpers/gateway.ts";
-import { forgetTasks, watchBindings } from "../../helpers/routes.ts";
+import { deleteTasks, recordBindings } from "../../helpers/routes.ts";
 
-beforeEach(forgetTasks);
+beforeEach(deleteTasks);
 
 function start(vars: Record<string, unknown> = {}) {
-  const watch = watchBindings();
-  const gateway = startGateway({ around: watch.around, vars });
+  const bindings = recordBindings();
+  const gateway = startGateway({ around: bindings.around, vars });
   const ready = (headers: Record<string, string> = {}) => gateway.fetch("/readyz", { headers });
   const asOperator = bearer(gateway.config.ADMIN_API_KEY);
-  return { gateway, watch, ready, asOperator };
+  return { gateway, bindings, ready, asOperator };
 }
 
 describe("/healthz", () => {
   it("says ok without a call to anything, even when everything is broken", async () => {
-    const { gateway, watch } = start();
-    for (const part of ["D1", "R2", "object", "fetch"]) watch.broken.add(part);
+    const { gateway, bindings } = start();
+    for (const part of ["D1", "R2", "object", "fetch"]) bindings.broken.add(part);
     const response = await gateway.fetch("/healthz");
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ status: "ok" });
     expect(response.headers.get("cache-control")).toBe("no-store");
-    expect(watch.calls).toEqual([]);
+    expect(bindings.calls).toEqual([]);
   });
 });
 
 describe("/readyz", () => {
   it("asks database, bucket and object, and shows callers without a key no more than ok", async () => {
-    const { watch, ready } = start();
+    const { bindings, ready } = start();
     const response = await ready();
     expect(response.status).toBe(200);
     expect(await response.json()).toEqual({ status: "ok" });
     expect(response.headers.get("cache-control")).toBe("no-store");
-    expect(watch.calls.map((call) => call.split(" ")[0])).toEqual(
+    expect(bindings.calls.map((call) => call.split(" ")[0])).toEqual(
       expect.arrayContaining(["D1", "R2", "object"]),
     );
   });
@@ -79,8 +79,8 @@ describe("/readyz", () => {
     ["the bucket", "R2", { database: "ok", storage: "failed", limiter: "ok" }],
     ["the object", "object", { database: "ok", storage: "ok", limiter: "failed" }],
   ])("answers 503 while %s is down, and names it to the operator only", async (_what, part, checks) => {
-    const { watch, ready, asOperator } = start();
-    watch.broken.add(part);
+    const { bindings, ready, asOperator } = start();
+    bindings.broken.add(part);
     const response = await ready();
     expect([response.status, await response.json()]).toEqual([503, { status: "unavailable" }]);
     const detailed = await ready(asOperator);
@@ -89,25 +89,25 @@ describe("/readyz", () => {
   });
 
   it("asks again after 10 s, and not before, for any caller", async () => {
-    const { gateway, watch, ready, asOperator } = start();
+    const { gateway, bindings, ready, asOperator } = start();
     await ready();
-    const once = watch.calls.length;
+    const once = bindings.calls.length;
     gateway.advance(9_999);
     await Promise.all([ready(), ready(asOperator), ready()]);
-    expect(watch.calls).toHaveLength(once);
+    expect(bindings.calls).toHaveLength(once);
     gateway.advance(1);
     await ready();
-    expect(watch.calls).toHaveLength(2 * once);
+    expect(bindings.calls).toHaveLength(2 * once);
   });
 
   it("sees an outage come and go within 10 s each", async () => {
-    const { gateway, watch, ready } = start();
+    const { gateway, bindings, ready } = start();
     expect((await ready()).status).toBe(200);
-    watch.broken.add("D1");
+    bindings.broken.add("D1");
     expect((await ready()).status).toBe(200);
     gateway.advance(10_000);
     expect((await ready()).status).toBe(503);
-    watch.broken.clear();
+    bindings.broken.clear();
     expect((await ready()).status).toBe(503);
     gateway.advance(10_000);
     expect((await ready()).status).toBe(200);

@@ -5,7 +5,7 @@
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readTask, startGateway } from "../../helpers/gateway.ts";
 import { ask, decoded, openAiGenerations, replyOf, storedBytes, taskIdOf } from "../../helpers/openai.ts";
-import { expectNothingBut, forgetTasks, naming, submit } from "../../helpers/routes.ts";
+import { deleteTasks, expectNothingBut, naming, submit } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
 const gateway = startGateway({
@@ -17,7 +17,7 @@ beforeAll(async () => {
   ({ key } = await gateway.makeTenant({ limits: { concurrent_tasks: null } }));
 });
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   gateway.simulator.control.reset();
 });
 
@@ -108,7 +108,7 @@ describe("what is asked for", () => {
 
   it("for a user is that end user's, and end_user goes before it", async () => {
     expect((await madeOf({ user: "ada" })).task.end_user).toBe("ada");
-    await forgetTasks();
+    await deleteTasks();
     expect((await madeOf({ user: "ada", end_user: "bob" })).task.end_user).toBe("bob");
   });
 
@@ -183,7 +183,7 @@ describe("a request is refused by the name of its field, and nothing is made of 
     expect(await expectNothingBut(gateway, send, "invalid_request", param)).toBe(text);
   });
 
-  it("all that is wrong is told at once", async () => {
+  it("all that is wrong is reported at once", async () => {
     const fields = { n: 9, mask: "x", colour: "red" };
     const message = await expectNothingBut(gateway, () => ask(gateway, key, fields), "invalid_request", "n");
     for (const name of ["n", "mask", "colour"]) expect(message).toMatch(naming(name));

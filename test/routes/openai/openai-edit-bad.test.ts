@@ -58,7 +58,7 @@ describe("an image that is none", () => {
     expect(await expectBadForm([...two, ...editTexts], "image")).toMatch(/^image\.1: must /);
   });
 
-  it("is told of its size in pixels", async () => {
+  it("is refused with its size in pixels", async () => {
     const message = await expectBadForm([["image", small], ...editTexts], "image");
     expect(message).toBe("image.0: must have sides of 240 to 8000 pixels, not 239 × 300");
   });
@@ -74,7 +74,7 @@ describe("a form", () => {
     expect(await expectBadForm([["image", png], url, ...editTexts], "image")).toMatch(/not text/);
   });
 
-  it("that gives a field twice is refused: nobody can tell which was meant", async () => {
+  it("that gives a field twice is refused: it is unknown which was meant", async () => {
     const fields: Field[] = [
       ["image", png],
       ["prompt", "a harbour"],
@@ -162,8 +162,8 @@ describe("a body", () => {
     await expectNoEdit(gateway, tenant.id, send, "unsupported_media_type");
   });
 
-  /** Comes in workItems, and counts those that were taken. */
-  function workItems(total: number) {
+  /** Comes in chunks, and counts those that were taken. */
+  function chunks(total: number) {
     const taken = { bytes: 0 };
     const stream = new ReadableStream<Uint8Array>(
       {
@@ -185,14 +185,14 @@ describe("a body", () => {
     });
 
   it("that says it is too large is refused, and read on so that the reply is not lost", async () => {
-    const { stream, taken } = workItems(maxEditBytes + mebibyte);
+    const { stream, taken } = chunks(maxEditBytes + mebibyte);
     const length = { "content-length": String(maxEditBytes + mebibyte) };
     await expectNoEdit(gateway, tenant.id, () => send(stream, tenant.key, length), "body_too_large");
     expect(taken.bytes).toBe(maxEditBytes + mebibyte);
   });
 
   it("that turns out to be too large is refused, and not read for ever", async () => {
-    const { stream, taken } = workItems(10 * maxEditBytes);
+    const { stream, taken } = chunks(10 * maxEditBytes);
     await expectNoEdit(gateway, tenant.id, () => send(stream, tenant.key), "body_too_large");
     expect(taken.bytes).toBeLessThanOrEqual(maxEditBytes + 10 * mebibyte);
   });
@@ -221,10 +221,10 @@ describe("a body", () => {
       async () => (await makeKey(gateway, tenant.id, { scopes: ["manage"] })).key,
     ],
   ];
-  it.each(strangers)("%s is refused as %s before it is looked at", async (_whose, code, make) => {
+  it.each(strangers)("%s is refused as %s before it is read", async (_whose, code, make) => {
     const key = await make();
     // A form of this type would be refused for its boundary, or its length, were it read first.
-    const { stream } = workItems(maxEditBytes + mebibyte);
+    const { stream } = chunks(maxEditBytes + mebibyte);
     await expectNoEdit(gateway, tenant.id, () => send(stream, key), code);
   });
 });

@@ -8,7 +8,7 @@ import { readTask, startGateway } from "../../helpers/gateway.ts";
 import { decoded, replyOf, storedBytes, taskIdOf } from "../../helpers/openai.ts";
 import { askEdit, editTexts, type Field, sendEdit, writeForm } from "../../helpers/openai-edits.ts";
 import { mintToken, page } from "../../helpers/page-visitor.ts";
-import { forgetTasks } from "../../helpers/routes.ts";
+import { deleteTasks } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
 const gateway = startGateway({
@@ -26,7 +26,7 @@ beforeAll(async () => {
   ];
 });
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   gateway.simulator.control.reset();
   tenant = await gateway.makeTenant();
 });
@@ -139,7 +139,7 @@ describe("the texts of an edit", () => {
     expect(task).toMatchObject({ input, metadata: { order: "17" }, end_user: "ada" });
   });
 
-  it("stay texts where these look like something else", async () => {
+  it("stay texts where these could be something else", async () => {
     await replyOf(
       await ask(first(), [
         ["prompt", "42"],
@@ -201,10 +201,10 @@ describe("the reply to an edit", () => {
     expect(blocks).toHaveLength(2);
     for (const [i, block] of blocks.entries()) {
       const [, event, data = ""] = /^event: (\S+)\ndata: (.*)$/.exec(block) ?? [];
-      const told = JSON.parse(data) as { type: string; url: string; b64_json: string };
-      expect([event, told.type]).toEqual(["image_edit.completed", "image_edit.completed"]);
-      expect(told.url).toBe(results[i]);
-      expect(decoded(told.b64_json)).toEqual(await storedBytes(told.url));
+      const received = JSON.parse(data) as { type: string; url: string; b64_json: string };
+      expect([event, received.type]).toEqual(["image_edit.completed", "image_edit.completed"]);
+      expect(received.url).toBe(results[i]);
+      expect(decoded(received.b64_json)).toEqual(await storedBytes(received.url));
     }
   });
 

@@ -1,6 +1,6 @@
 /**
- * Edits that are refused once their images have been looked at, and edits that come twice: no files stay that no task was
- * made of, nothing of them is counted, and a idempotency gets its task whatever the first try has used up.
+ * Edits that are refused once their images have been read, and edits that come twice: no files stay that no task was
+ * made of, nothing of them is counted, and a replay gets its task whatever the first attempt has used up.
  */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type Bytes, draw, left } from "../../helpers/files.ts";
@@ -8,7 +8,7 @@ import { type Around, startGateway } from "../../helpers/gateway.ts";
 import { attempted, replyOf, taskIdOf } from "../../helpers/openai.ts";
 import { askEdit, type Field, livingFiles } from "../../helpers/openai-edits.ts";
 import { mintToken, page } from "../../helpers/page-visitor.ts";
-import { expectError, forgetTasks } from "../../helpers/routes.ts";
+import { deleteTasks, expectError } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
 let fault: Around | undefined;
@@ -22,7 +22,7 @@ beforeAll(async () => {
   [png, jpeg, other] = [await draw("png"), await draw("jpeg"), await draw("png", 320, 240, 9)];
 });
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   gateway.simulator.control.reset();
   fault = undefined;
   tenant = await gateway.makeTenant({ balance: 500 });
@@ -103,7 +103,7 @@ describe("an edit that is refused leaves no files, and takes none from the day's
   it("when one of its images cannot be stored", async () => {
     let puts = 0;
     fault = async (name, call) => {
-      if (name === "R2 put" && ++puts === 2) throw new Error("out of reach");
+      if (name === "R2 put" && ++puts === 2) throw new Error("unavailable");
       return call();
     };
     const before = new Set(await livingFiles());
@@ -156,7 +156,7 @@ describe("the same edit again", () => {
   });
 
   it.each(ways)(
-    "%s is the same task, also when the first try has used up the day's files",
+    "%s is the same task, also when the first attempt has used up the day's files",
     async (_way, headers, again) => {
       const { id, key } = await gateway.makeTenant({ limits: { files_per_day: 2 } });
       const first = await ask(key, headers);

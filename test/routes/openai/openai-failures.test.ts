@@ -8,13 +8,13 @@ import { type TaskFailureCode, taskFailures } from "../../../src/domain/failures
 import { moneyOf } from "../../helpers/credits.ts";
 import { startGateway } from "../../helpers/gateway.ts";
 import { ask, attempted, taskIdOf } from "../../helpers/openai.ts";
-import { forgetTasks } from "../../helpers/routes.ts";
+import { deleteTasks } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
 const gateway = startGateway({ time: virtualTime() });
 let tenant = { id: "", key: "", keyId: "" };
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   gateway.simulator.control.reset();
   tenant = await gateway.makeTenant({ balance: 500 });
 });
@@ -97,7 +97,7 @@ describe("a task that fails", () => {
     expect(gateway.simulator.control.tasks()).toHaveLength(1);
   });
 
-  it("tells nothing of the upstream", async () => {
+  it("says nothing of the upstream", async () => {
     const response = await ask(gateway, tenant.key, { prompt: "a boat [sim:seconds=5] [sim:leak]" });
     expect(await response.text()).not.toMatch(/dashscope|evolink|channel|acct|sk-/);
   });

@@ -1,5 +1,5 @@
 /**
- * Keys, pages, limits and repetitions in OpenAI's dialect: the same rules as on the native routes, since a door with
+ * Keys, pages, limits and idempotency in OpenAI's dialect: the same rules as on the native routes, since a door with
  * weaker ones would be the one that is used.
  */
 import { beforeEach, describe, expect, it } from "vitest";
@@ -15,13 +15,13 @@ import {
   waitFor,
 } from "../../helpers/openai.ts";
 import { makeBrowserKey, mintToken, page } from "../../helpers/page-visitor.ts";
-import { expectError, expectNothingBut, forgetTasks, makeKey, policy, submit } from "../../helpers/routes.ts";
+import { deleteTasks, expectError, expectNothingBut, makeKey, policy, submit } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
 const gateway = startGateway({ time: virtualTime() });
 let tenant = { id: "", key: "", keyId: "" };
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   gateway.simulator.control.reset();
   tenant = await gateway.makeTenant({ balance: 500 });
 });
@@ -49,8 +49,8 @@ describe("a page", () => {
   });
 
   it.each(Object.entries(held))("with a %s sees no credits in events either", async (_name, make) => {
-    const { workItems } = await waitFor(gateway, await make(), { stream: true }, page);
-    const text = workItems.map((workItem) => workItem.text).join("");
+    const { chunks } = await waitFor(gateway, await make(), { stream: true }, page);
+    const text = chunks.map((chunk) => chunk.text).join("");
     expect(text).toContain("image_generation.completed");
     expect(text).not.toContain("credits");
   });
@@ -63,7 +63,7 @@ describe("a page", () => {
     await expectError(await ask(gateway, key), "origin_not_allowed");
   });
 
-  it("with a secret key is told to revoke it, and nothing is made", async () => {
+  it("with a secret key is asked to revoke it, and nothing is made", async () => {
     const send = () => ask(gateway, tenant.key, {}, page);
     await expectNothingBut(gateway, send, "secret_key_in_browser");
     await expectError(await models(tenant.key, page), "secret_key_in_browser");
@@ -113,7 +113,7 @@ describe("a key", () => {
 });
 
 describe("limits and money", () => {
-  it("are told in the headers of a reply, and of a refusal", async () => {
+  it("are in the headers of a reply, and of a refusal", async () => {
     const limited = await gateway.makeTenant({ limits: { requests_per_minute: 2, images_per_minute: 10 } });
     const first = await ask(gateway, limited.key);
     await replyOf(first);
@@ -129,7 +129,7 @@ describe("limits and money", () => {
     await expectError(third, "rate_limited");
   });
 
-  it("are told with a failure, too", async () => {
+  it("are in a failure's headers, too", async () => {
     const response = await ask(gateway, tenant.key, { prompt: "a boat [sim:seconds=5] [sim:fail]" });
     expect(response.status).toBe(400);
     expect(policy(response.headers, "ratelimit", "requests")).toMatchObject({ r: 599 });

@@ -2,13 +2,13 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { readTask, startGateway } from "../../helpers/gateway.ts";
 import { decoded, storedBytes, taskIdOf, textOf, type Waited, waitFor } from "../../helpers/openai.ts";
-import { forgetTasks } from "../../helpers/routes.ts";
+import { deleteTasks } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
 const gateway = startGateway({ time: virtualTime() });
 let key = "";
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   gateway.simulator.control.reset();
   ({ key } = await gateway.makeTenant());
 });
@@ -79,7 +79,7 @@ describe("a stream of events", () => {
   it("is kept alive by comments after 55 s, at least every 10 s", async () => {
     const waited = await stream({ prompt: "a boat [sim:seconds=120]" });
     expect(waited.answeredMs).toBe(55_000);
-    const comments = waited.workItems.filter(({ text }) => text.startsWith(":"));
+    const comments = waited.chunks.filter(({ text }) => text.startsWith(":"));
     for (const { text } of comments) expect(text).toMatch(/^: [^\n]*\n\n$/);
     const moments = [...comments.map(({ atMs }) => atMs), waited.endedMs];
     expect(moments[0]).toBe(55_000);

@@ -1,6 +1,6 @@
 /**
  * A reply that waits for its pictures: silent for 55 s, so that what goes wrong has a status; alive after that, so that
- * nobody gives up on it; and broken off when there is nothing to end it with, so that nobody takes it for a picture.
+ * no client gives up on it; and broken off when there is nothing to end it with, so that no client takes it for a picture.
  */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -18,23 +18,23 @@ import {
   textOf,
   waitFor,
 } from "../../helpers/openai.ts";
-import { expectError, forgetTasks, watchBindings } from "../../helpers/routes.ts";
+import { deleteTasks, expectError, recordBindings } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
-const watch = watchBindings();
-const gateway = startGateway({ time: virtualTime(), around: watch.around });
+const bindings = recordBindings();
+const gateway = startGateway({ time: virtualTime(), around: bindings.around });
 let tenant = { id: "", key: "", keyId: "" };
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   gateway.simulator.control.reset();
-  watch.broken.clear();
+  bindings.broken.clear();
   tenant = await gateway.makeTenant({ balance: 500 });
 });
 
 const wait = (fields: object) => waitFor(gateway, tenant.key, fields);
 const lasting = (seconds: number, more = "") => ({ prompt: `a boat [sim:seconds=${seconds}]${more}` });
 
-/** Tries this twice a second until it is done. */
+/** Attempts this twice a second until it is done. */
 async function until<T>(work: (at: TestGateway) => Promise<T | undefined>): Promise<T> {
   await gateway.sleep(500);
   return (await work(gateway)) ?? until(work);
@@ -81,12 +81,12 @@ describe("a reply that comes within 55 s", () => {
     await expectError(response, "deleted");
   });
 
-  it("is 503 when the database is out of reach, and the client's own retry gets the same task", async () => {
+  it("is 503 when the database is unavailable, and the client's own retry gets the same task", async () => {
     const waiting = ask(gateway, tenant.key, lasting(30));
     const { id } = await taskThat();
-    watch.broken.add("D1");
+    bindings.broken.add("D1");
     await expectError(await waiting, "unavailable");
-    watch.broken.clear();
+    bindings.broken.clear();
     const again = await ask(gateway, tenant.key, lasting(30), attempted(1));
     expect(taskIdOf(again)).toBe(id);
     expect((await replyOf(again)).data).toHaveLength(1);
@@ -99,15 +99,15 @@ describe("a picture that cannot be read has a status, before any byte:", () => {
     { name: "JSON", fields: {} },
     { name: "base 64 alone", fields: { response_format: "b64_json" } },
     { name: "a stream of events", fields: { stream: true } },
-  ])("503 when the bucket is out of reach, for $name", async ({ fields }) => {
-    watch.broken.add("R2 get");
+  ])("503 when the bucket is unavailable, for $name", async ({ fields }) => {
+    bindings.broken.add("R2 get");
     const response = await ask(gateway, tenant.key, fields);
     expect(taskIdOf(response)).not.toBe("");
     await expectError(response, "unavailable");
   });
 
   it("none of it matters to who asked for URLs", async () => {
-    watch.broken.add("R2 get");
+    bindings.broken.add("R2 get");
     const { data } = await replyOf(await ask(gateway, tenant.key, { response_format: "url" }));
     expect(data[0]?.url).toMatch(/^https:/);
   });
@@ -151,8 +151,8 @@ describe("a reply that takes longer than 55 s", () => {
     expect(waited.response.status).toBe(200);
     expect(waited.response.headers.get("content-type")).toBe("application/json");
     const task = await readTask(gateway, tenant.key, taskIdOf(waited.response));
-    const pulses = waited.workItems.filter(({ text }) => text.trim() === "");
-    const moments = [55_000, ...waited.workItems.map(({ atMs }) => atMs), waited.endedMs];
+    const pulses = waited.chunks.filter(({ text }) => text.trim() === "");
+    const moments = [55_000, ...waited.chunks.map(({ atMs }) => atMs), waited.endedMs];
     expect(pulses[0]?.atMs).toBe(55_000);
     for (const [i, atMs] of moments.entries())
       expect(atMs - (moments[i - 1] ?? 0)).toBeLessThanOrEqual(i ? 10_000 : 55_000);
@@ -175,8 +175,8 @@ describe("a reply that takes longer than 55 s", () => {
     expect(await moneyOf(gateway, tenant.id)).toMatchObject({ balance: 500, held: 0 });
   });
 
-  it("breaks off when the bucket is out of reach", async () => {
-    watch.broken.add("R2 get");
+  it("breaks off when the bucket is unavailable", async () => {
+    bindings.broken.add("R2 get");
     const waited = await wait(lasting(90));
     expect([waited.response.status, waited.end]).toEqual([200, "broken"]);
     expect(textOf(waited).trim()).toBe("");
@@ -193,9 +193,9 @@ describe("a reply that takes longer than 55 s", () => {
   it("is given up as soon as the client leaves", async () => {
     const response = await ask(gateway, tenant.key, lasting(900));
     await response.body?.cancel();
-    const calls = watch.calls.length;
+    const calls = bindings.calls.length;
     await gateway.sleep(60_000);
-    // One look may have been under way.
-    expect(watch.calls.length - calls).toBeLessThanOrEqual(3);
+    // One read may have been under way.
+    expect(bindings.calls.length - calls).toBeLessThanOrEqual(3);
   });
 });

@@ -28,7 +28,7 @@ function newAddress(): string {
 
 const from = (ip: string) => ({ "cf-connecting-ip": ip });
 const under = (name: string, ip: string) => ({ "idempotency-key": name, ...from(ip) });
-const prompt = "a proposal that nobody else may see";
+const prompt = "a proposal that no other visitor may see";
 
 describe("another visitor's task", () => {
   it("is not replayed to one who has the same key and body", async () => {
@@ -43,7 +43,7 @@ describe("another visitor's task", () => {
     expect(await taskIdOf(other)).not.toBe(id);
   });
 
-  it("cannot be told from the same key under another body: there is no 422 to learn from", async () => {
+  it("is answered like the same key under another body: there is no 422 to learn from", async () => {
     await submitFrom(gateway, key, { prompt }, under("2", newAddress()));
     expect((await submitFrom(gateway, key, { prompt: "x" }, under("2", newAddress()))).status).toBe(200);
   });
@@ -120,7 +120,7 @@ describe("another visitor's task", () => {
 });
 
 /**
- * Submits until it is held back, which must cost nothing and reach nobody.
+ * Submits until it is held back, which must cost nothing and send nothing.
  * @returns how many were let through in one minute of the limiter's, which goes by the real clock.
  */
 async function letThrough(addressOf: (round: number) => string, keys = [key]): Promise<number> {

@@ -30,8 +30,8 @@ const good = JSON.stringify(goodBody);
 const encoder = new TextEncoder();
 const padded = (bytes: number) => good.padEnd(bytes, " ");
 
-function streamOf(workItems: string[]): ReadableStream {
-  const rest = workItems.values();
+function streamOf(chunks: string[]): ReadableStream {
+  const rest = chunks.values();
   return new ReadableStream({
     pull(controller) {
       const { done, value } = rest.next();
@@ -64,7 +64,7 @@ describe("a body that stalls", () => {
     ["of a length", "application/json", { "content-length": "100" }],
     ["that is too long", "application/json", { "content-length": "100000" }],
     ["of another type", "text/plain", {}],
-  ])("is given up after 30 s, and told so: one %s", async (_what, type, headers) => {
+  ])("is given up after 30 s, and answered so: one %s", async (_what, type, headers) => {
     // A pipe is what a connection's body is: it fails the read that waits when it is cancelled.
     const { readable, writable } = new IdentityTransformStream();
     const writer = writable.getWriter();
@@ -129,7 +129,7 @@ describe("a body's size", () => {
     await expectRefused(() => send(text), "body_too_large");
   });
 
-  it("is counted as it comes when nobody says it ahead", async () => {
+  it("is counted as it comes when no header says it ahead", async () => {
     await expectRefused(() => send(streamOf(Array(65).fill(" ".repeat(1024)))), "body_too_large");
   });
 });
@@ -241,9 +241,9 @@ describe("a body at its bounds", () => {
     expect((await send(good, type)).status).toBe(200);
   });
 
-  it("is taken in many small workItems", async () => {
+  it("is taken in many small chunks", async () => {
     gateway.advance(60_000);
-    const workItems = good.match(/.{1,5}/g) ?? [];
-    expect((await send(streamOf(workItems))).status).toBe(200);
+    const chunks = good.match(/.{1,5}/g) ?? [];
+    expect((await send(streamOf(chunks))).status).toBe(200);
   });
 });

@@ -123,7 +123,7 @@ describe("a submit that breaks a field's rule", () => {
     expect(await countTasks()).toBe(0);
   });
 
-  it.each(["model", "prompt"])("is told of one that is missing: %s", async (field) => {
+  it.each(["model", "prompt"])("names one that is missing: %s", async (field) => {
     const response = await submit(gateway, key, { [field]: undefined });
     expect(await expectError(response, "invalid_request", field)).toBe(`${field}: is required`);
   });

@@ -96,7 +96,7 @@ describe("a reference to a file of the gateway's", () => {
     expect(await summary()).toEqual(before);
   });
 
-  it("that has gone meanwhile does not keep a repeated request from its task", async () => {
+  it("that has gone meanwhile does not keep a replay from its task", async () => {
     const file = await keep();
     const body = { ...goodBody, image_urls: [file.url] };
     const ask = () =>

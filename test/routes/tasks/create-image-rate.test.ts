@@ -9,15 +9,15 @@ async function limited(requestsPerMinute: number) {
   return { gateway, ...tenant };
 }
 
-async function statuses(gateway: TestGateway, key: string, tries: number): Promise<number[]> {
-  const replies = await Promise.all(Array.from({ length: tries }, () => submit(gateway, key)));
+async function statuses(gateway: TestGateway, key: string, attempts: number): Promise<number[]> {
+  const replies = await Promise.all(Array.from({ length: attempts }, () => submit(gateway, key)));
   return replies.map((reply) => reply.status);
 }
 
 const admitted = (all: number[]) => all.filter((status) => status === 200).length;
 
 describe("too many requests", () => {
-  it.each([1, 7, 13])("of %i a minute are told exactly when the next one is admitted", async (limit) => {
+  it.each([1, 7, 13])("of %i a minute say exactly when the next one is admitted", async (limit) => {
     const { gateway, key } = await limited(limit);
     for (let i = 0; i < limit; i++) expect((await submit(gateway, key)).status).toBe(200);
     const refused = await submit(gateway, key);
@@ -41,7 +41,7 @@ describe("too many requests", () => {
     expect(refused.headers.get("x-should-retry")).toBeNull();
   });
 
-  it("are told the limit's state in both forms", async () => {
+  it("have the limit's state in both forms", async () => {
     const { gateway, key } = await limited(2);
     await submit(gateway, key);
     await submit(gateway, key);
@@ -53,7 +53,7 @@ describe("too many requests", () => {
     expect(headers.get("x-ratelimit-reset-requests")).toBe("60");
   });
 
-  it("consume nothing, write nothing and reach nobody", async () => {
+  it("consume nothing, write nothing and send nothing", async () => {
     const { gateway, key } = await limited(1);
     await submit(gateway, key);
     const before = await countTasks();

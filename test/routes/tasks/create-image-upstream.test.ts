@@ -1,10 +1,10 @@
-/** A submit that the upstream refuses, or cannot take now: the first is told, the second still ends well. */
+/** A submit that the upstream refuses, or cannot take now: the caller gets the first, the second still ends well. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { bearer, finishTask, type ShownTask, startGateway } from "../../helpers/gateway.ts";
 import {
   type Code,
+  deleteTasks,
   expectError,
-  forgetTasks,
   generations,
   goodBody,
   submit,
@@ -12,7 +12,7 @@ import {
 } from "../../helpers/routes.ts";
 import type { Rule } from "../../simulator/app.ts";
 
-beforeEach(forgetTasks);
+beforeEach(deleteTasks);
 
 type Fault = Extract<Rule, { on: "submit" }>["do"];
 
@@ -95,7 +95,7 @@ describe("a submit that the upstream refuses", () => {
 
 const json = { object: "image.generation.task", status: "pending" };
 
-/** `sent`: whether the upstream may have the task, so that nobody can call it off. */
+/** `sent`: whether the upstream may have the task, so that it cannot be cancelled. */
 const troubles: { what: string; sent: boolean; fault: Fault }[] = [
   { what: "429 without a time", sent: false, fault: { kind: "rate_limit" } },
   { what: "429 for 20 s", sent: false, fault: { kind: "rate_limit", retryAfter: 20 } },

@@ -1,4 +1,4 @@
-/** `image_urls` and `callback_url`: addresses that the gateway hands on or calls, so public ones only. */
+/** `image_urls` and `callback_url`: addresses that the gateway sends on or calls, so public ones only. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { origin, startGateway } from "../../helpers/gateway.ts";
 import { countTasks, expectError, naming, submit } from "../../helpers/routes.ts";

@@ -175,7 +175,7 @@ describe("the reply to a submit", () => {
 });
 
 describe("the limits on a submit's reply", () => {
-  it("tell the policy, what is left and when it is whole again, in both forms", async () => {
+  it("say the policy, what is left and when it is whole again, in both forms", async () => {
     const gateway = startGateway();
     const { key } = await gateway.makeTenant({ limits: { requests_per_minute: 30 } });
     for (let used = 1; used <= 3; used++) {

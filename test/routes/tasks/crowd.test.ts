@@ -18,14 +18,14 @@ const spanMs = 10_000;
 const stepMs = 25;
 
 /** Reads a stream until it ends or the client leaves. @returns what closes it. */
-async function follow(response: Response, leave: Promise<void>): Promise<() => Promise<void>> {
+async function readStream(response: Response, leave: Promise<void>): Promise<() => Promise<void>> {
   const reader = response.body?.getReader();
   const left = leave.then(() => ({ done: true }));
   while (!(await Promise.race([reader?.read() ?? left, left])).done);
   return async () => reader?.cancel();
 }
 
-it("a thousand who read, wait for and follow one task for 10 s have the upstream read four times at the most", async () => {
+it("a thousand who read, wait for and stream one task for 10 s have the upstream read four times at the most", async () => {
   const gateway = startGateway({ time: virtualTime() });
   const { key } = await gateway.makeTenant();
   const { id } = await submitTask(gateway, key, { prompt: "a boat [sim:seconds=50]" });
@@ -44,9 +44,9 @@ it("a thousand who read, wait for and follow one task for 10 s have the upstream
     ...many(readers, () => call("read", () => get(""))),
     ...many(waiters, () => call("wait", (leftMs) => get(`?wait=${Math.floor(leftMs / 1000)}`))),
     ...many(streams, () =>
-      call("follow", async (leftMs) => {
+      call("stream", async (leftMs) => {
         const response = await get("/events");
-        closings.push(await follow(response, gateway.sleep(leftMs)));
+        closings.push(await readStream(response, gateway.sleep(leftMs)));
         return response;
       }),
     ),
@@ -54,7 +54,7 @@ it("a thousand who read, wait for and follow one task for 10 s have the upstream
   expect(Object.fromEntries(replies)).toEqual({
     "read 200": readers,
     "wait 200": waiters,
-    "follow 200": streams,
+    "stream 200": streams,
   });
   expect(gateway.now()).toBe(endMs);
   const reads = upstreamCalls(gateway, "GET").length;

@@ -49,8 +49,8 @@ describe("deleting a task", () => {
     expect(await list.json()).toMatchObject({ data: [] });
     const usage = await gateway.fetch("/v1/usage", { headers: bearer(key) });
     expect(await usage.json()).toMatchObject({ balance: 940, days: [{ images: 2, credits: 60 }] });
-    const audit = await gateway.admin("GET", `/tenants/${tenantId}/ledger`);
-    expect(await audit.json()).toMatchObject({ data: [{ type: "charge", amount: 60 }, {}, {}] });
+    const ledger = await gateway.admin("GET", `/tenants/${tenantId}/ledger`);
+    expect(await ledger.json()).toMatchObject({ data: [{ type: "charge", amount: 60 }, {}, {}] });
   });
 
   it("is refused while it runs", async () => {
@@ -106,12 +106,12 @@ describe("deleting a task", () => {
 });
 
 describe("deleting an end user", () => {
-  it("erases all of that person's tasks and nobody else's, those that run once they have ended", async () => {
+  it("erases all of that person's tasks and no other's, those that run once they have ended", async () => {
     const one = await finished();
     const { gateway, key } = one;
     const two = await finished(gateway, { id: one.tenantId, key });
     const running = await submitTask(gateway, key, { ...secrets, prompt: "a secret [sim:seconds=300]" });
-    const bystander = await submitTask(gateway, key, { end_user: "somebody else" });
+    const bystander = await submitTask(gateway, key, { end_user: "another person" });
     const stranger = await gateway.makeTenant();
     const theirs = await submitTask(gateway, stranger.key, secrets);
 
@@ -131,10 +131,10 @@ describe("deleting an end user", () => {
     expect((await env.DB.prepare("SELECT * FROM erasures").all()).results).toEqual([]);
   });
 
-  it("tells nobody whether there is one", async () => {
+  it("does not say whether there is one", async () => {
     const gateway = startGateway();
     const { key } = await gateway.makeTenant();
-    expect((await drop(gateway, key, "/v1/end-users/nobody")).status).toBe(202);
+    expect((await drop(gateway, key, "/v1/end-users/no-such")).status).toBe(202);
   });
 });
 

@@ -1,9 +1,9 @@
 /** Readers bring a task on, at a pace that does not depend on how many they are. */
 import { beforeEach, describe, expect, it } from "vitest";
 import { readTask, startGateway, submitTask, type TestGateway } from "../../helpers/gateway.ts";
-import { forgetTasks, read, upstreamCalls, watchBindings } from "../../helpers/routes.ts";
+import { deleteTasks, read, recordBindings, upstreamCalls } from "../../helpers/routes.ts";
 
-beforeEach(forgetTasks);
+beforeEach(deleteTasks);
 
 /** A task that runs for ten minutes, so that only reads move it. */
 async function running(): Promise<{ gateway: TestGateway; key: string; id: string; reads: () => number }> {
@@ -97,16 +97,16 @@ describe("a reader alone, without cron", () => {
   });
 
   it("costs the upstream nothing once the task has ended", async () => {
-    const watch = watchBindings();
-    const gateway = startGateway({ around: watch.around });
+    const bindings = recordBindings();
+    const gateway = startGateway({ around: bindings.around });
     const { key } = await gateway.makeTenant();
     gateway.simulator.control.script({ on: "submit", do: { kind: "plan", end: "failed", seconds: 3 } });
     const { id } = await submitTask(gateway, key);
     await readFor(gateway, key, id, 2, 3_000);
     expect(await readTask(gateway, key, id)).toMatchObject({ status: "failed" });
-    watch.calls.length = 0;
+    bindings.calls.length = 0;
     await readFor(gateway, key, id, 10, 10_000);
-    expect(new Set(watch.calls)).toEqual(new Set(["D1"]));
-    expect(watch.calls).toHaveLength(10);
+    expect(new Set(bindings.calls)).toEqual(new Set(["D1"]));
+    expect(bindings.calls).toHaveLength(10);
   });
 });

@@ -9,8 +9,8 @@ import { type Around, bearer, finishTask, type ShownTask, startGateway } from ".
 import { taskIdOf } from "../../helpers/page-visitor.ts";
 import {
   countTasks,
+  deleteTasks,
   expectError,
-  forgetTasks,
   generations,
   goodBody,
   makeKey,
@@ -28,7 +28,7 @@ const { simulator } = gateway;
 let tenant = { id: "", key: "", keyId: "" };
 beforeEach(async () => {
   before = () => undefined;
-  await forgetTasks();
+  await deleteTasks();
   simulator.control.reset();
   tenant = await gateway.makeTenant();
 });
@@ -123,7 +123,7 @@ describe("a replay", () => {
     expect(await taskIdOf(fresh)).not.toBe(id);
   });
 
-  it("is known to its key only, not to another of the tenant's or of anybody's", async () => {
+  it("is known to its key only, not to another of the tenant's or of another tenant's", async () => {
     const id = await taskIdOf(await ask("a"));
     const { key: second } = await makeKey(gateway, tenant.id, {});
     const { key: foreign } = await gateway.makeTenant();
@@ -137,7 +137,7 @@ describe("a replay", () => {
 
 describe("an idempotency key", () => {
   it.each(["!", "~", "a".repeat(255), `"quoted"`, "8e03978e-40d5-43e8-bc93-6894a57f9324"])(
-    "may be %s, and is told from one in other letters",
+    "may be %s, and differs from one in other letters",
     async (name) => {
       await ask(name);
       expect(isReplay(await ask(name))).toBe(true);
@@ -151,7 +151,7 @@ describe("an idempotency key", () => {
   });
 });
 
-describe("30 twins at once", () => {
+describe("30 replays at once", () => {
   it("are one task upstream, and each hears of it or that it is in progress", async () => {
     tenant = await gateway.makeTenant({ limits: { images_per_minute: 1 } });
     const replies = await Promise.all(Array.from({ length: 30 }, () => ask("a")));
@@ -170,17 +170,17 @@ describe("30 twins at once", () => {
     expect(await held()).toBe(30);
   });
 
-  it("of which one was told of a task: it is there to be read, though the upstream then refuses it", async () => {
+  it("of which one got a task: it is there to be read, though the upstream then refuses it", async () => {
     simulator.control.script(refuse);
-    let twin: Response | undefined;
+    let replay: Response | undefined;
     before = async (name) => {
-      if (name !== "fetch POST" || twin) return;
+      if (name !== "fetch POST" || replay) return;
       before = () => undefined;
-      twin = await ask("a");
+      replay = await ask("a");
     };
     await expectError(await ask("a"), "content_policy_violation");
-    if (!twin) throw new Error("no twin");
-    const id = await taskIdOf(twin);
+    if (!replay) throw new Error("no replay");
+    const id = await taskIdOf(replay);
     const response = await read(gateway, tenant.key, id);
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({
@@ -218,7 +218,7 @@ describe("an error leaves the key free", () => {
       },
     ],
     [
-      "when the limiter was out of reach",
+      "when the limiter is unavailable",
       async () => {
         before = (name) => {
           if (name === "object begin") throw new Error("gone");
@@ -228,7 +228,7 @@ describe("an error leaves the key free", () => {
       },
     ],
     [
-      "when the database was out of reach, once it is certain that no task came of it",
+      "when the database is unavailable, once it is certain that no task came of it",
       async () => {
         before = (name) => {
           if (name.startsWith("D1")) throw new Error("gone");

@@ -1,6 +1,6 @@
 /**
  * Two tenants who have everything alike: what is one's does not exist for the other. An id of the other's and an
- * id of nobody's answer alike, byte for byte, and lists hold one's own.
+ * id that does not exist answer alike, byte for byte, and lists hold one's own.
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { draw, fileOf, pathOf, type ShownFile, upload } from "../../helpers/files.ts";
@@ -24,9 +24,9 @@ const prompts = ["the first tenant's harbour", "the second tenant's harbour"];
 
 async function side(prompt: string): Promise<Side> {
   const tenant = await gateway.makeTenant({
-    name: "Twin",
+    name: "Second",
     balance: 1_000,
-    webhook: { url: "https://hooks.example/twin" },
+    webhook: { url: "https://hooks.example/second" },
   });
   const { id } = await submitTask(gateway, tenant.key, { prompt, end_user: "ada" });
   const done = await finishTask(gateway, tenant.key, id);
@@ -52,7 +52,7 @@ beforeAll(async () => {
   theirs = await side(prompts[1] ?? "");
 });
 
-/** The same letters in another order of magnitude: an id of the right shape that nobody has. */
+/** The same letters in another order of magnitude: an id of the right shape that does not exist. */
 const nobodys = (id: string) => id.slice(0, -8) + (id.endsWith("0") ? "1" : "0").repeat(8);
 
 interface Asked {
@@ -64,7 +64,7 @@ interface Asked {
   keys: string[];
 }
 
-/** What its first task's end is told under. */
+/** The id under which its first task's end is sent. */
 const deliveryOf = (owner: Side) => `msg-${owner.tasks[0]?.id.slice("task-".length)}-w`;
 
 const everybody = ["secret", "browser", "token", "end user's token"];
@@ -148,7 +148,7 @@ function ask({ operation, pathOf, body }: Asked, id: string, kind: string): Prom
 }
 
 describe("another tenant's id", () => {
-  it.each(table)("is answered as one of nobody's: $operation with a $kind key", async (asked) => {
+  it.each(table)("is answered as one that does not exist: $operation with a $kind key", async (asked) => {
     const foreign = asked.idOf(theirs);
     expect(foreign).not.toBe("");
     const unknown = await comparable(await ask(asked, nobodys(foreign), asked.kind));

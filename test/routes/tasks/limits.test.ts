@@ -159,7 +159,7 @@ describe("the headers of a submission", () => {
     await expectError(refused, "too_many_tasks");
   });
 
-  it("tell windows in seconds, and none for tasks in flight", async () => {
+  it("say windows in seconds, and none for tasks in flight", async () => {
     const gateway = startGateway();
     const { key } = await gateway.makeTenant({ limits: { images_per_day: 5, images_per_month: 5 } });
     const { headers } = await submit(gateway, key);

@@ -4,22 +4,22 @@ import { moneyOf } from "../../helpers/credits.ts";
 import { type Around, bearer, finishTask, startGateway, submitTask } from "../../helpers/gateway.ts";
 import {
   countTasks,
+  deleteTasks,
   expectError,
-  forgetTasks,
   rawErrorText,
   read,
+  recordBindings,
   storePicture,
   submit,
   upstreamCalls,
-  watchBindings,
 } from "../../helpers/routes.ts";
 
-beforeEach(forgetTasks);
+beforeEach(deleteTasks);
 
 async function start() {
-  const watch = watchBindings();
-  const gateway = startGateway({ around: watch.around });
-  return { gateway, watch, ...(await gateway.makeTenant()) };
+  const bindings = recordBindings();
+  const gateway = startGateway({ around: bindings.around });
+  return { gateway, bindings, ...(await gateway.makeTenant()) };
 }
 
 /** Words of the broken part's own error. */
@@ -31,8 +31,8 @@ function expectNoRawWords(text: string): void {
 
 describe("while the database is down", () => {
   it("a submit is answered with unavailable, and nothing is sent or written", async () => {
-    const { gateway, watch, key } = await start();
-    watch.broken.add("D1");
+    const { gateway, bindings, key } = await start();
+    bindings.broken.add("D1");
     const response = await submit(gateway, key);
     expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
     expectNoRawWords(await response.clone().text());
@@ -43,22 +43,22 @@ describe("while the database is down", () => {
   });
 
   it("a read is answered with unavailable, and works again afterwards", async () => {
-    const { gateway, watch, key } = await start();
+    const { gateway, bindings, key } = await start();
     const { id } = await submitTask(gateway, key);
-    watch.broken.add("D1");
+    bindings.broken.add("D1");
     const response = await read(gateway, key, id);
     expectNoRawWords(await response.clone().text());
     await expectError(response, "unavailable");
-    watch.broken.clear();
+    bindings.broken.clear();
     expect((await read(gateway, key, id)).status).toBe(200);
   });
 
-  it("a refusal that cannot be written down is not told, and costs nothing: the task ends as refused", async () => {
-    const watch = watchBindings();
+  it("a refusal that cannot be written down is not sent, and costs nothing: the task ends as refused", async () => {
+    const bindings = recordBindings();
     let sent = 0;
     const around: Around = async (name, call) => {
-      const result = await watch.around(name, call);
-      if (name === "fetch POST" && ++sent === 1) watch.broken.add("D1");
+      const result = await bindings.around(name, call);
+      if (name === "fetch POST" && ++sent === 1) bindings.broken.add("D1");
       return result;
     };
     const gateway = startGateway({ around });
@@ -68,7 +68,7 @@ describe("while the database is down", () => {
       do: { kind: "error", status: 400, code: "content_policy_violation" },
     });
     await expectError(await submit(gateway, key), "unavailable");
-    watch.broken.clear();
+    bindings.broken.clear();
     gateway.advance(60_000);
     await gateway.tick();
     const list = await gateway.fetch("/v1/tasks", { headers: bearer(key) });
@@ -79,8 +79,8 @@ describe("while the database is down", () => {
   });
 
   it("the operator's calls are answered with unavailable", async () => {
-    const { gateway, watch, id, keyId } = await start();
-    watch.broken.add("D1");
+    const { gateway, bindings, id, keyId } = await start();
+    bindings.broken.add("D1");
     const calls: [string, string, object?][] = [
       ["GET", "/tenants"],
       ["POST", "/tenants", { name: "New" }],
@@ -98,10 +98,10 @@ describe("while the database is down", () => {
   });
 
   it("pictures are served as ever", async () => {
-    const { gateway, watch, key } = await start();
+    const { gateway, bindings, key } = await start();
     const { path, bytes } = await storePicture(gateway, key, "webp");
-    watch.broken.add("D1");
-    watch.broken.add("object");
+    bindings.broken.add("D1");
+    bindings.broken.add("object");
     const response = await gateway.fetch(path);
     expect(new Uint8Array(await response.arrayBuffer())).toEqual(bytes);
   });
@@ -109,29 +109,29 @@ describe("while the database is down", () => {
 
 describe("while the tenant's object is down", () => {
   it("a submit is answered with unavailable, never let through and never called too much", async () => {
-    const { gateway, watch, key } = await start();
-    watch.broken.add("object");
+    const { gateway, bindings, key } = await start();
+    bindings.broken.add("object");
     const response = await submit(gateway, key);
     expectNoRawWords(await response.clone().text());
     await expectError(response, "unavailable");
     expect(gateway.simulator.control.calls()).toEqual([]);
     expect(await countTasks()).toBe(0);
-    watch.broken.clear();
+    bindings.broken.clear();
     expect((await submit(gateway, key)).status).toBe(200);
   });
 
   it("tasks are read as ever, and end", async () => {
-    const { gateway, watch, key } = await start();
+    const { gateway, bindings, key } = await start();
     const { id } = await submitTask(gateway, key);
-    watch.broken.add("object");
+    bindings.broken.add("object");
     expect(await finishTask(gateway, key, id)).toMatchObject({ status: "completed" });
   });
 
   it("a change by the operator is not called done, and reaches the object later", async () => {
-    const { gateway, watch, key, id } = await start();
-    watch.broken.add("object");
+    const { gateway, bindings, key, id } = await start();
+    bindings.broken.add("object");
     await expectError(await gateway.admin("PATCH", `/tenants/${id}`, { status: "suspended" }), "unavailable");
-    watch.broken.clear();
+    bindings.broken.clear();
     await gateway.tick();
     await expectError(await submit(gateway, key), "tenant_suspended");
   });
@@ -139,9 +139,9 @@ describe("while the tenant's object is down", () => {
 
 describe("while the bucket is down", () => {
   it("a picture is answered with an error of the gateway's, whatever was asked of it", async () => {
-    const { gateway, watch, key } = await start();
+    const { gateway, bindings, key } = await start();
     const { path } = await storePicture(gateway, key, "webp");
-    watch.broken.add("R2");
+    bindings.broken.add("R2");
     for (const headers of [{}, { range: "bytes=0-9" }, { "if-none-match": '"other"' }]) {
       const response = await gateway.fetch(path, { headers });
       const text = await response.clone().text();
@@ -150,26 +150,26 @@ describe("while the bucket is down", () => {
     }
     const head = await gateway.fetch(path, { method: "HEAD" });
     expect(head.status).toBe(503);
-    watch.broken.clear();
+    bindings.broken.clear();
     expect((await gateway.fetch(path)).status).toBe(200);
   });
 
   it("a failing read of a range is not called unsatisfiable", async () => {
-    const { gateway, watch, key } = await start();
+    const { gateway, bindings, key } = await start();
     const { path } = await storePicture(gateway, key, "webp");
-    watch.broken.add("R2 get");
+    bindings.broken.add("R2 get");
     const response = await gateway.fetch(path, { headers: { range: "bytes=0-9" } });
     await expectError(response, "unavailable");
   });
 
   it("submits and reads work, and the task ends once it is back", async () => {
-    const { gateway, watch, key } = await start();
-    watch.broken.add("R2");
+    const { gateway, bindings, key } = await start();
+    bindings.broken.add("R2");
     const { id } = await submitTask(gateway, key);
     gateway.advance(15_000);
     await gateway.tick().catch(() => undefined);
     expect(await (await read(gateway, key, id)).json()).toMatchObject({ status: "processing" });
-    watch.broken.clear();
+    bindings.broken.clear();
     expect(await finishTask(gateway, key, id)).toMatchObject({ status: "completed" });
     expect(upstreamCalls(gateway, "POST")).toHaveLength(1);
   });
@@ -177,12 +177,12 @@ describe("while the bucket is down", () => {
 
 describe("a failure", () => {
   it.each(["D1", "object", "R2", "fetch"])("of %s leaves no word of its own in the log", async (part) => {
-    const { gateway, watch, key } = await start();
+    const { gateway, bindings, key } = await start();
     const { path } = await storePicture(gateway, key, "webp");
     const { id } = await submitTask(gateway, key);
     const before = gateway.logs.length;
     gateway.advance(5_000);
-    watch.broken.add(part);
+    bindings.broken.add(part);
     await submit(gateway, key);
     await read(gateway, key, id);
     await gateway.fetch(path);

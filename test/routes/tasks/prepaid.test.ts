@@ -6,20 +6,20 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { credit, ledgerOf, moneyOf } from "../../helpers/credits.ts";
 import { finishTask, readTask, startGateway, submitTask } from "../../helpers/gateway.ts";
 import {
+  deleteTasks,
   expectError,
   expectNothingBut,
-  forgetTasks,
   generations,
   goodBody,
   makeKey,
+  recordBindings,
   submit,
-  watchBindings,
 } from "../../helpers/routes.ts";
 
-beforeEach(forgetTasks);
+beforeEach(deleteTasks);
 
-const watch = watchBindings();
-const gateway = startGateway({ around: watch.around });
+const bindings = recordBindings();
+const gateway = startGateway({ around: bindings.around });
 const { script } = gateway.simulator.control;
 const std = "wan-2.7-image";
 const roomy = { requests_per_minute: 1_000, images_per_minute: 1_000, concurrent_tasks: 1_000 };
@@ -41,7 +41,7 @@ describe("a balance that does not cover a submission", () => {
     await expectError(await submit(gateway, key), "insufficient_balance");
   });
 
-  it("is told to nobody who opens the tenant's page", async () => {
+  it("is shown to no visitor of the tenant's page", async () => {
     const { id } = await gateway.makeTenant({ balance: 29 });
     const origin = "https://app.example";
     const { key } = await makeKey(gateway, id, { kind: "browser", allowed_origins: [origin] });
@@ -158,14 +158,14 @@ describe("the balance that an operator sets", () => {
     ]);
   });
 
-  it("is in the account even when the object was out of reach at first, and only once", async () => {
-    watch.broken.add("object");
-    const body = { id: "out-of-reach", name: "Test", balance: 70 };
+  it("is in the account even when the object is unavailable at first, and only once", async () => {
+    bindings.broken.add("object");
+    const body = { id: "object-unavailable", name: "Test", balance: 70 };
     await expectError(await gateway.admin("POST", "/tenants", body), "unavailable");
-    watch.broken.clear();
+    bindings.broken.clear();
     for (let i = 0; i < 3; i++) await gateway.tick();
-    expect(await moneyOf(gateway, "out-of-reach")).toEqual({ balance: 70, held: 0, available: 70 });
-    expect(await ledgerOf(gateway, "out-of-reach")).toHaveLength(1);
+    expect(await moneyOf(gateway, "object-unavailable")).toEqual({ balance: 70, held: 0, available: 70 });
+    expect(await ledgerOf(gateway, "object-unavailable")).toHaveLength(1);
   });
 
   it("is what it is from then on, by an adjustment", async () => {
@@ -206,20 +206,20 @@ describe("the balance that an operator sets", () => {
 });
 
 describe("a balance that runs low", () => {
-  it("is told once each time that it falls below the line", async () => {
+  it("is sent once each time that it falls below the line", async () => {
     const { id, key } = await gateway.makeTenant({ balance: 160, low_balance: 100 });
-    const told = () =>
+    const received = () =>
       gateway.logs.filter((line) => line.event === "balance_low" && line.tenant === id).length;
     const counts: number[] = [];
     for (let i = 0; i < 5; i++) {
       await submitTask(gateway, key);
-      counts.push(told());
+      counts.push(received());
     }
     // 130, 100, 70, 40, 10
     expect(counts).toEqual([0, 0, 1, 1, 1]);
     await expectError(await submit(gateway, key), "insufficient_balance");
     await credit(gateway, id, { amount: 100 });
     await submitTask(gateway, key);
-    expect(told()).toBe(2);
+    expect(received()).toBe(2);
   });
 });

@@ -1,16 +1,16 @@
 /**
  * A client whose reply was lost asks again. With an `Idempotency-Key` it gets its task; without one, an SDK that
- * says how often it has attempted gets the task that its own first try made, and nobody else's.
+ * says how often it has attempted gets the task that its own first attempt made, and no other's.
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Around, bearer, finishTask, startGateway, type TestGateway } from "../../helpers/gateway.ts";
 import { taskIdOf } from "../../helpers/page-visitor.ts";
-import { forgetTasks, generations, goodBody, makeKey, upstreamCalls } from "../../helpers/routes.ts";
+import { deleteTasks, generations, goodBody, makeKey, upstreamCalls } from "../../helpers/routes.ts";
 
 const gateway = startGateway();
 let tenant = { id: "", key: "", keyId: "" };
 beforeEach(async () => {
-  await forgetTasks();
+  await deleteTasks();
   gateway.simulator.control.reset();
   tenant = await gateway.makeTenant();
 });
@@ -39,7 +39,7 @@ describe("a connection that is lost once the task is written down", () => {
   it.each([
     ["before the upstream was asked", "fetch POST", "before"],
     ["after the upstream took it", "fetch POST", "after"],
-  ] as const)("%s: the next try gets that task, which ends as one", async (_when, call, side) => {
+  ] as const)("%s: the next attempt gets that task, which ends as one", async (_when, call, side) => {
     const name = { "idempotency-key": "a" };
     await ask({}, name, dying(call, side)).catch(() => undefined);
     const again = await ask({}, name);
@@ -63,7 +63,7 @@ describe("a connection that is lost once the task is written down", () => {
 });
 
 describe("an SDK's retry without an idempotency key", () => {
-  it("answers with the task that the first try made, each time", async () => {
+  it("answers with the task that the first attempt made, each time", async () => {
     const id = await taskIdOf(await ask({}, attempted(0)));
     for (const times of [1, 2, 3]) {
       const again = await ask({}, attempted(times));
@@ -73,7 +73,7 @@ describe("an SDK's retry without an idempotency key", () => {
     expect(upstreamCalls(gateway, "POST")).toHaveLength(1);
   });
 
-  it("finds a first try that did not say anything of tries", async () => {
+  it("finds a first attempt that did not say anything of attempts", async () => {
     const id = await taskIdOf(await ask({}, {}));
     expect(await taskIdOf(await ask({}, attempted(1)))).toBe(id);
   });

@@ -1,5 +1,5 @@
 /**
- * Following a task by server-sent events: every change once and in order, one end, and no way to go on with what is not
+ * Streaming a task by server-sent events: every change once and in order, one end, and no way to go on with what is not
  * one's own. The events are versions of the record that a read shows.
  */
 import { beforeEach, describe, expect, it } from "vitest";
@@ -38,11 +38,11 @@ async function started(prompt = "a boat [sim:seconds=20]") {
   const gateway = startGateway();
   const tenant = await gateway.makeTenant();
   const task = await submitTask(gateway, tenant.key, { prompt });
-  const follow = (headers: Record<string, string> = bearer(tenant.key), query = "", id = task.id) =>
+  const open = (headers: Record<string, string> = bearer(tenant.key), query = "", id = task.id) =>
     gateway.fetch(`/v1/tasks/${id}/events${query}`, { headers });
   const { events } = task.links as { events: string };
   const link = new URL(events);
-  return { gateway, ...tenant, task, follow, link };
+  return { gateway, ...tenant, task, open, link };
 }
 
 const byLink = (gateway: TestGateway, link: URL, headers: Record<string, string> = {}) =>
@@ -50,8 +50,8 @@ const byLink = (gateway: TestGateway, link: URL, headers: Record<string, string>
 
 describe("a task's events", () => {
   it("show it at the start, on each change, and at its end, as a read does", async () => {
-    const { gateway, key, task, follow } = await started();
-    const response = await follow();
+    const { gateway, key, task, open } = await started();
+    const response = await open();
     expect(response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
     expect(response.headers.get("cache-control")).toBe("no-store");
     const { events, retry } = await eventsOf(response);
@@ -70,11 +70,11 @@ describe("a task's events", () => {
   });
 
   it("end after two minutes at the latest, with signs of life on the way", async () => {
-    const { gateway, follow } = await started(
+    const { gateway, open } = await started(
       "a boat [sim:seconds=900] [sim:progress=frozen] [sim:status=processing]",
     );
     const startMs = gateway.now();
-    const { events, comments } = await eventsOf(await follow());
+    const { events, comments } = await eventsOf(await open());
     expect(gateway.now() - startMs).toBe(120_000);
     // Nothing is silent for longer than fifteen seconds.
     expect(events.length + comments).toBeGreaterThanOrEqual(8);
@@ -83,28 +83,28 @@ describe("a task's events", () => {
   });
 
   it("go on from what the client has seen", async () => {
-    const { key, follow } = await started("a boat [sim:seconds=130]");
-    const first = await eventsOf(await follow());
+    const { key, open } = await started("a boat [sim:seconds=130]");
+    const first = await eventsOf(await open());
     const seen = first.events.at(-1)?.id ?? "";
-    const second = await eventsOf(await follow({ ...bearer(key), "last-event-id": seen }));
+    const second = await eventsOf(await open({ ...bearer(key), "last-event-id": seen }));
     expect(second.events.map(({ id }) => Number(id)).every((id) => id > Number(seen))).toBe(true);
     expect(second.events.at(-1)?.data.status).toBe("completed");
     const end = second.events.at(-1)?.id ?? "";
-    const over = await follow({ ...bearer(key), "last-event-id": end });
+    const over = await open({ ...bearer(key), "last-event-id": end });
     expect([over.status, await over.text()]).toEqual([204, ""]);
   });
 
   it("of a task that has ended are its end", async () => {
-    const { gateway, key, task, follow } = await started("a boat [sim:fail] [sim:seconds=0]");
+    const { gateway, key, task, open } = await started("a boat [sim:fail] [sim:seconds=0]");
     await finishTask(gateway, key, task.id);
-    const { events } = await eventsOf(await follow());
+    const { events } = await eventsOf(await open());
     expect(events).toHaveLength(1);
     expect(events[0]?.data).toMatchObject({ status: "failed", error: { code: "content_policy_violation" } });
   });
 
   it("stop being read when the client leaves", async () => {
-    const { gateway, follow } = await started("a boat [sim:seconds=900]");
-    const response = await follow();
+    const { gateway, open } = await started("a boat [sim:seconds=900]");
+    const response = await open();
     const reader = response.body?.getReader();
     await reader?.read();
     await reader?.cancel();
@@ -114,17 +114,17 @@ describe("a task's events", () => {
   });
 
   it("are for whose task it is", async () => {
-    const { gateway, task, follow } = await started();
+    const { gateway, task, open } = await started();
     const other = await gateway.makeTenant();
-    await expectError(await follow(bearer(other.key)), "task_not_found");
-    await expectError(await follow({}), "missing_key");
-    await expectError(await follow(bearer(other.key), "", "task-none"), "task_not_found");
+    await expectError(await open(bearer(other.key)), "task_not_found");
+    await expectError(await open({}), "missing_key");
+    await expectError(await open(bearer(other.key), "", "task-none"), "task_not_found");
     expect(task.id).toBeTruthy();
   });
 });
 
 describe("a signed link", () => {
-  it("follows its task from any page, and shows neither what was asked nor credits", async () => {
+  it("streams its task from any page, and shows neither what was asked nor credits", async () => {
     const { gateway, task, link } = await started();
     const response = await byLink(gateway, link, { origin: "https://any.example" });
     expect(response.headers.get("access-control-allow-origin")).toBe("*");
@@ -136,7 +136,7 @@ describe("a signed link", () => {
     }
   });
 
-  it("is good for an hour, and dies with its key", async () => {
+  it("is good for an hour, and ends with its key", async () => {
     const { gateway, id, keyId, link, key, task } = await started();
     await finishTask(gateway, key, task.id);
     gateway.advance(3_600_000 - 60_000);
@@ -151,7 +151,7 @@ describe("a signed link", () => {
     await expectError(await byLink(gateway, fresh), "invalid_key");
   });
 
-  it("that is followed when its key is revoked ends at the next look", async () => {
+  it("that is open when its key is revoked ends at the next read", async () => {
     const { gateway, id, keyId, link } = await started();
     const response = await byLink(gateway, link);
     await gateway.admin("DELETE", `/tenants/${id}/keys/${keyId}`);

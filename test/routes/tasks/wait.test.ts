@@ -30,7 +30,7 @@ describe("a read that waits", () => {
     const { response, tookMs, task } = await waitFor(10, "?wait=60");
     expect(response.status).toBe(200);
     expect(task).toMatchObject({ status: "completed", images: [{ width: 512 }] });
-    // The upstream is looked at every three seconds.
+    // The upstream is polled every three seconds.
     expect(tookMs).toBeGreaterThanOrEqual(10_000);
     expect(tookMs).toBeLessThanOrEqual(15_000);
     expect(response.headers.get("preference-applied")).toBeNull();

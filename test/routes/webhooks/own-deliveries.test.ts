@@ -4,7 +4,7 @@ import {
   endTask,
   ownDeliveries,
   pagesOf,
-  readActs,
+  readAuditLog,
   type ShownDelivery,
   startReceiver,
   toCallback,
@@ -24,7 +24,8 @@ beforeEach(() => {
 const withWebhook = () => gateway.makeTenant({ webhook: { url: receiver.url } });
 const retry = (key: string, id: string) =>
   gateway.fetch(`/v1/webhook/deliveries/${id}/retry`, { method: "POST", headers: bearer(key) });
-const lowBalanceData = (id: string) => receiver.told.filter(({ headers }) => headers["webhook-id"] === id);
+const lowBalanceData = (id: string) =>
+  receiver.received.filter(({ headers }) => headers["webhook-id"] === id);
 
 async function delivery(key: string, id: string): Promise<ShownDelivery> {
   const { data } = await ownDeliveries(gateway, key, "?limit=100");
@@ -40,7 +41,7 @@ async function givenUp(key: string): Promise<string> {
   for (let attempts = 1; attempts < 10; attempts++) {
     const { next_attempt_at } = await delivery(key, id);
     gateway.advance(((next_attempt_at ?? 0) + 1) * 1000 - gateway.now());
-    // An endpoint that fails rests as well, for ten minutes at the most.
+    // An endpoint that fails is in back-off as well, for ten minutes at the most.
     gateway.advance(600_000);
     await gateway.invocation().lanes.start("deliver", 0);
   }
@@ -76,7 +77,7 @@ describe("the log of deliveries", () => {
     });
   });
 
-  it("shows one that was not, with its next try, and of a callback the origin alone", async () => {
+  it("shows one that was not, with its next attempt, and of a callback the origin alone", async () => {
     const { key } = await withWebhook();
     [receiver.status, callback.status] = [503, 302];
     const task = await endTask(gateway, key, { callback_url: `${callback.url}/a-path-of-its-own` });
@@ -139,7 +140,7 @@ describe("the log of deliveries in parts", () => {
   it("can be asked for by task", async () => {
     expect(await idsOf(`?task=${tasks[1]}`)).toEqual(at(1));
     expect(await idsOf(`?task=${tasks[1]}&status=dropped`)).toEqual([]);
-    expect(await idsOf("?task=task-nobodys")).toEqual([]);
+    expect(await idsOf("?task=task-unknowns")).toEqual([]);
   });
 
   it("begins behind any cursor", async () => {
@@ -178,8 +179,8 @@ describe("trying a delivery again", () => {
     });
     expect(await delivery(key, id)).toMatchObject({ status: "delivered", attempts: 1, last_status: 200 });
     expect(lowBalanceData(id)).toHaveLength(11);
-    const acts = (await readActs(gateway)).filter(({ subject }) => subject === id);
-    expect(acts).toMatchObject([{ act: "webhook.retry", actor: keyId, details: {} }]);
+    const entries = (await readAuditLog(gateway)).filter(({ subject }) => subject === id);
+    expect(entries).toMatchObject([{ act: "webhook.retry", actor: keyId, details: {} }]);
   });
 
   it("that fails once more is attempted by the schedule, from its start", async () => {
@@ -191,7 +192,7 @@ describe("trying a delivery again", () => {
     expect(await delivery(key, id)).toMatchObject(waiting);
   });
 
-  it("that waits for its next try does not wait any longer", async () => {
+  it("that waits for its next attempt does not wait any longer", async () => {
     const { key } = await withWebhook();
     receiver.status = 500;
     const id = toWebhook(await endTask(gateway, key));
@@ -243,10 +244,10 @@ describe("trying a delivery again", () => {
 
   it("that is not there is not found, and leaves no line", async () => {
     const { key } = await withWebhook();
-    const before = await readActs(gateway);
+    const before = await readAuditLog(gateway);
     for (const id of ["msg-0000000000000000000000000000000-w", "msg-", "%25", "x".repeat(500)]) {
       await expectError(await retry(key, id), "not_found");
     }
-    expect(await readActs(gateway)).toEqual(before);
+    expect(await readAuditLog(gateway)).toEqual(before);
   });
 });

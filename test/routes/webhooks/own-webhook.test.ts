@@ -5,7 +5,7 @@ import {
   endTask,
   expectHidden,
   ownDeliveries,
-  readActs,
+  readAuditLog,
   signatures,
   startReceiver,
   toWebhook,
@@ -51,7 +51,7 @@ async function set(key: string, body: object, method = "PUT", path = ""): Promis
 /** Has a task end, and gives what the webhook received about it. */
 async function nextSent(key: string) {
   const taskId = await endTask(gateway, key);
-  return receiver.told.find(({ headers }) => headers["webhook-id"] === toWebhook(taskId));
+  return receiver.received.find(({ headers }) => headers["webhook-id"] === toWebhook(taskId));
 }
 
 describe("a tenant's webhook", () => {
@@ -106,7 +106,7 @@ describe("a tenant's webhook", () => {
 
   it("that is removed leaves nothing that waits for the next one", async () => {
     const { key } = await gateway.makeTenant();
-    await set(key, { url: "https://nobody.example/in" });
+    await set(key, { url: "https://unused.example/in" });
     await nextSent(key);
     const states = async () => (await ownDeliveries(gateway, key)).data.map(({ status }) => status);
     expect(await states()).toEqual(["pending"]);
@@ -141,11 +141,11 @@ describe("a tenant's webhook", () => {
     ["status", { url: receiver.url, status: "on" }],
   ])("is refused, and stays as it was, for a bad %s: %j", async (field, body) => {
     const { key } = await gateway.makeTenant({ webhook: { url: receiver.url, events: ["balance.low"] } });
-    const before = [await readHook(key), await readActs(gateway)];
+    const before = [await readHook(key), await readAuditLog(gateway)];
     for (const method of ["PUT", "PATCH"]) {
       await expectError(await ask(key, method, "", body), "invalid_request", field);
     }
-    expect([await readHook(key), await readActs(gateway)]).toEqual(before);
+    expect([await readHook(key), await readAuditLog(gateway)]).toEqual(before);
   });
 
   it("leaves lines in the audit log that name the key and hide URL and secret", async () => {
@@ -155,7 +155,7 @@ describe("a tenant's webhook", () => {
     const rotated = await set(tenant.key, {}, "POST", "/rotate");
     gateway.advance(1);
     await ask(tenant.key, "DELETE");
-    const lines = (await readActs(gateway)).filter((act) => act.actor === tenant.keyId);
+    const lines = (await readAuditLog(gateway)).filter((act) => act.actor === tenant.keyId);
     expect(lines).toMatchObject([
       { act: "tenant.change", subject: tenant.id, details: { webhook: { origin: null, events: null } } },
       { act: "tenant.change", subject: tenant.id, details: { webhook: { secret: "…" } } },
@@ -240,11 +240,13 @@ describe("who may see to a webhook", () => {
   ])("is not %s", async (what, keyOf) => {
     const key = await keyOf();
     const from: Record<string, string> = what.startsWith("a secret") ? {} : page;
-    const before = [await readHook(tenant.key), receiver.told.length, await readActs(gateway)];
+    const before = [await readHook(tenant.key), receiver.received.length, await readAuditLog(gateway)];
     for (const [method, path, body] of calls()) {
       await expectError(await ask(key, method, path, body, from), "scope_denied");
     }
-    expect([await readHook(tenant.key), receiver.told.length, await readActs(gateway)]).toEqual(before);
+    expect([await readHook(tenant.key), receiver.received.length, await readAuditLog(gateway)]).toEqual(
+      before,
+    );
   });
 
   it("is a secret key of scope manage, with images or without", async () => {

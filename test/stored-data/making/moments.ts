@@ -10,14 +10,14 @@ export async function admitWithoutRow(story: Story, scene: string, by: string): 
   await story.stand.sql("DELETE FROM tasks WHERE id = ?1", id);
 }
 
-/** Senders that wait, that heard nothing, and that were told to come later. */
+/** Senders that wait, that had no reply, and that were asked to come later. */
 export async function sendSome(story: Story): Promise<void> {
   const { stand, submit, made, key, until } = story;
-  await submit("no outcome", "acme", { prompt: "no outcome", callback_url: "https://told.example/unknown" });
+  await submit("no outcome", "acme", { prompt: "no outcome", callback_url: "https://hooks.example/unknown" });
   await until("SELECT id FROM tasks WHERE state = 'submitting' AND uncertain = 1");
   const body = { model: "wan-2.7-image", prompt: "no reply", end_user: "visitor-7" };
   const idempotent = { body, headers: { "idempotency-key": "order-1002" } };
-  // Nobody waits for its reply: there is none.
+  // No caller waits for its reply: there is none.
   void stand.call(key("acme").key, "POST", "/v1/images/generations", idempotent).catch(() => undefined);
   await until("SELECT id FROM tasks WHERE state = 'submitting' AND uncertain = 0");
   const again = await stand.call(key("acme").key, "POST", "/v1/images/generations", idempotent);
@@ -32,7 +32,7 @@ export async function sendSome(story: Story): Promise<void> {
   await until("SELECT id FROM tasks WHERE state = 'queued' AND attempts = 1");
   await submit("queued", "acme-page", { prompt: "a boat that waits" });
   await submit("queued, metered", "metered", { callback_url: "https://broken.example/queued" });
-  await submit("cancelled", "acme", { callback_url: "https://told.example/cancelled" });
+  await submit("cancelled", "acme", { callback_url: "https://hooks.example/cancelled" });
   await stand.call(key("acme").key, "POST", `/v1/tasks/${story.task("cancelled")}/cancel`);
 }
 
@@ -54,7 +54,7 @@ export async function eraseSome({ stand, made, key, task, until }: Story): Promi
 /** Ends and claims that were not carried through. */
 export async function leaveHalfDone({ stand, task, made }: Story): Promise<void> {
   const nowMs = Date.now();
-  // Written by whoever ended it, who died before the tenant's object had settled its hold.
+  // Written by a process that died before the tenant's object had settled its hold.
   await stand.sql(
     `UPDATE tasks SET state = 'failed', version = version + 1, finished_ms = ?2, images = '[]',
        error_code = 'generation_timeout', due_ms = ?3 WHERE id = ?1`,
@@ -62,11 +62,11 @@ export async function leaveHalfDone({ stand, task, made }: Story): Promise<void>
     nowMs,
     nowMs + 30_000,
   );
-  // Found done by a tick's look, and given back by its store lane, which had no time left.
-  await stand.sql("UPDATE tasks SET attempts = 0, due_ms = ?2 WHERE id = ?1", task("never tried"), nowMs);
-  // What a busy tick hands over to the Queue; one piece has been begun.
-  const looks = [task("upstream works"), task("upstream waits")];
-  const piece = (name: string, tasks: string[], claimed: number, untilMs: number) =>
+  // Found done by a tick's poll, and given back by its store lane, which had no time left.
+  await stand.sql("UPDATE tasks SET attempts = 0, due_ms = ?2 WHERE id = ?1", task("never attempted"), nowMs);
+  // What a busy tick enqueues; one work item has been begun.
+  const polls = [task("upstream works"), task("upstream waits")];
+  const workItem = (name: string, tasks: string[], claimed: number, untilMs: number) =>
     stand.sql(
       "INSERT INTO work_items (name, task_ids, claimed, until_ms) VALUES (?1, ?2, ?3, ?4)",
       name,
@@ -74,10 +74,10 @@ export async function leaveHalfDone({ stand, task, made }: Story): Promise<void>
       claimed,
       untilMs,
     );
-  const messages = [`poll:${nowMs - 2_000}:${looks[0]}`, "send:0", "store:0", "settle:0"];
-  await piece(messages[0] ?? "", looks, 0, nowMs + 118_000);
-  for (const name of messages.slice(1)) await piece(name, [], 0, nowMs + 118_000);
-  await piece("store:1", [], 1, nowMs + 45_000);
+  const messages = [`poll:${nowMs - 2_000}:${polls[0]}`, "send:0", "store:0", "settle:0"];
+  await workItem(messages[0] ?? "", polls, 0, nowMs + 118_000);
+  for (const name of messages.slice(1)) await workItem(name, [], 0, nowMs + 118_000);
+  await workItem("store:1", [], 1, nowMs + 45_000);
   made.messages.push(...messages, "store:1");
   // A change of a tenant that has not reached its object.
   await stand.sql(

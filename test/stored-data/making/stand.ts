@@ -1,6 +1,6 @@
 /**
  * The built Worker that a fixture is made with. All that it calls outside is in this process, under names that stay:
- * the simulated upstream, its file host, Turnstile, and receivers of webhooks that do as they are told.
+ * the simulated upstream, its file host, Turnstile, and receivers of webhooks that answer as scripted.
  */
 import { fileURLToPath } from "node:url";
 import { createTestHarness } from "wrangler";

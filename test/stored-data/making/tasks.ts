@@ -62,7 +62,7 @@ export function script({ stand }: Story): void {
 export async function runTasks(story: Story): Promise<void> {
   await submitThose(story);
   await submitRefused(story);
-  // The first look comes three seconds after the upstream took a task, the pictures are fetched in the same tick.
+  // The first poll comes three seconds after the upstream took a task, the pictures are fetched in the same tick.
   for (let round = 0; round < 3; round++) {
     await seconds(3.2);
     await story.stand.tick();
@@ -78,7 +78,7 @@ async function submitThose(story: Story): Promise<void> {
     negative_prompt: "people",
     seed: 7,
     enable_safety_checker: true,
-    callback_url: "https://told.example/callback?of=1",
+    callback_url: "https://hooks.example/callback?of=1",
     metadata: { order: "1001", café: "☕" },
     end_user: "visitor-7",
   };
@@ -107,10 +107,10 @@ async function submitThose(story: Story): Promise<void> {
   await submit("dead links", "acme", {
     prompt: "dead links",
     n: 2,
-    callback_url: "https://told.example/late",
+    callback_url: "https://hooks.example/late",
   });
   await submit("one dead link", "metered", { prompt: "one dead link", n: 2 });
-  await submit("never tried", "acme", { prompt: "dead links, never tried" });
+  await submit("never attempted", "acme", { prompt: "dead links, never attempted" });
   for (const code of failures) await submit(`failed ${code}`, "acme", { prompt: `fails: ${code}` });
   await submit("upstream waits", "acme", { prompt: "waits" });
   await submit("upstream works", "acme", { prompt: "lasts", n: 2, end_user: "visitor-8" });
@@ -119,7 +119,7 @@ async function submitThose(story: Story): Promise<void> {
   await submit("being erased", "acme", {
     n: 2,
     end_user: "visitor-9",
-    callback_url: "https://told.example/erased",
+    callback_url: "https://hooks.example/erased",
   });
   await submit("failed by hand", "acme", { prompt: "lasts, failed by hand" });
   await submit("past its deadline", "acme", { prompt: "waits, past its deadline" });

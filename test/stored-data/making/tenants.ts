@@ -17,7 +17,7 @@ export async function makeTenants({ stand, made }: Story): Promise<void> {
     await stand.admin("POST", "/tenants", { name: `Tenant ${body.id}`, limits: manyLimits, ...body });
     made.tenants.active.push(body.id);
   };
-  await create({ id: "acme", balance: 100_000, webhook: { url: "https://told.example/acme" } } as {
+  await create({ id: "acme", balance: 100_000, webhook: { url: "https://hooks.example/acme" } } as {
     id: string;
   });
   await create({ id: "metered" });
@@ -37,7 +37,7 @@ export async function makeTenants({ stand, made }: Story): Promise<void> {
   await create({ id: "leaving", balance: 300 } as { id: string });
   await create({ id: "left", balance: 90 } as { id: string });
   made.receivers = {
-    "https://told.example": 204,
+    "https://hooks.example": 204,
     "https://broken.example": 500,
     "https://gone.example": 410,
   };
@@ -129,7 +129,7 @@ export async function mintTokens(story: Story): Promise<void> {
   };
   const wanted = { allowed_origins: [page], max_images: 20, ttl_seconds: 3_600, models: ["wan-2.7-image"] };
   await mint("acme-token", "acme", { ...wanted, end_user: "visitor-7" });
-  await mint("acme-token-nobody", "acme-images", { allowed_origins: [page], ttl_seconds: 3_600 });
+  await mint("acme-token-no-user", "acme-images", { allowed_origins: [page], ttl_seconds: 3_600 });
   const shopPage = "https://shop.example";
   await mint("shop-token", "shop-page", { turnstile: "solved" }, { origin: shopPage });
   story.key("shop-token").page = shopPage;

@@ -1,4 +1,4 @@
-/** Deliveries in every state. Those of tasks that ended have been tried by the ticks before. */
+/** Deliveries in every state. Those of tasks that ended have been attempted by the ticks before. */
 import type { Story } from "./story.ts";
 
 /** Attempts of which the last one was the last. */
@@ -20,7 +20,7 @@ export async function giveUpOne({ stand }: Story): Promise<void> {
 
 /** One whose receiver does not answer, while its sender waits. */
 export async function sendOne({ stand, task, until }: Story): Promise<void> {
-  stand.receivers.set("https://told.example", "hangs");
+  stand.receivers.set("https://hooks.example", "hangs");
   const id = `msg-${task("completed").slice("task-".length)}-c`;
   await stand.admin("POST", `/webhooks/${id}/retry`);
   await until(`SELECT id FROM deliveries WHERE id = '${id}' AND state = 'sending'`);

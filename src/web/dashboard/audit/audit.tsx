@@ -21,9 +21,9 @@ function Reconciliation() {
   const isSound = problems.length === 0;
   const tone = !isSound ? "bad" : isOver ? "good" : "busy";
   return (
-    <section class="panel" aria-label="The books">
+    <section class="panel" aria-label="The ledgers">
       <div class="row between">
-        <h2>The books</h2>
+        <h2>The ledgers</h2>
         <button type="button" onClick={again} disabled={!isOver && !error}>
           Check again
         </button>
@@ -51,8 +51,8 @@ function Reconciliation() {
 }
 
 function verdictOf(problems: number, isOver: boolean): string {
-  if (problems > 0) return `The books are not sound: ${count(problems, "problem")}`;
-  return isOver ? "The books are sound" : "The books are being checked";
+  if (problems > 0) return `The ledgers are not sound: ${count(problems, "problem")}`;
+  return isOver ? "The ledgers are sound" : "The ledgers are being checked";
 }
 
 const kinds: Record<Discrepancy["kind"], string> = {

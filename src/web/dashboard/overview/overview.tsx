@@ -57,7 +57,7 @@ export function Overview() {
             <TimeToPicture figures={figures} />
             <Upstream figures={figures} nowMs={nowMs} />
             <Ready readiness={readiness.error ? undefined : readiness.data} />
-            <Reconciliation audited={audit.data} />
+            <Reconciliation reconciled={audit.data} />
           </div>
           <Days figures={figures} nowMs={nowMs} />
           <OldestTasks figures={figures} nowMs={nowMs} />

@@ -131,16 +131,16 @@ export function Ready({ readiness }: { readiness: Readiness | undefined }) {
   );
 }
 
-export function Reconciliation({ audited }: { audited: Audited | undefined }) {
-  if (!audited) return <Tile title="Audit" figure="being checked" />;
-  const { ok, data, tenants_checked: tenants, next_cursor } = audited;
+export function Reconciliation({ reconciled }: { reconciled: Audited | undefined }) {
+  if (!reconciled) return <Tile title="Audit" figure="being checked" />;
+  const { ok, data, tenants_checked: tenants, next_cursor } = reconciled;
   return (
     <Tile title="Audit" figure={ok ? "sound" : count(data.length, "problem")} tone={ok ? "good" : "bad"}>
       <p class="soft">
-        {ok ? "The books are sound." : "The books are not sound."} {count(tenants, "tenant")} checked
+        {ok ? "The ledgers are sound." : "The ledgers are not sound."} {count(tenants, "tenant")} checked
         {next_cursor === null ? "." : ", and there are more."}
       </p>
-      <Link href="/audit">{ok ? "Open the audit" : "See what is wrong"}</Link>
+      <Link href="/audit">{ok ? "Open reconciliation" : "See what is wrong"}</Link>
     </Tile>
   );
 }

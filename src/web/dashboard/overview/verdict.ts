@@ -43,17 +43,17 @@ export const parts = {
 };
 
 /** @param readiness null: it could not be read. */
-export function verdictOf(figures: Figures, readiness?: Readiness | null, audited?: Audited): Verdict {
+export function verdictOf(figures: Figures, readiness?: Readiness | null, reconciled?: Audited): Verdict {
   const broken: string[] = [];
   for (const [part, state] of Object.entries(readiness?.checks ?? {})) {
     if (state === "failed") broken.push(`${parts[part as keyof typeof parts] ?? part} does not answer`);
   }
   if (readiness?.status === "unavailable" && broken.length === 0) broken.push("the gateway is not ready");
-  if (audited && !audited.ok) broken.push(`the audit found ${count(audited.data.length, "problem")}`);
+  if (reconciled && !reconciled.ok) broken.push(`reconciliation found ${count(reconciled.data.length, "problem")}`);
   const doubtful = doubts(figures, readiness);
   const reasons = [...broken, ...doubtful];
   if (broken.length > 0) return { tone: "bad", text: "Something is wrong", reasons };
-  if (doubtful.length > 0) return { tone: "busy", text: "Worth a look", reasons };
+  if (doubtful.length > 0) return { tone: "busy", text: "Worth a check", reasons };
   return { tone: "good", text: "All is well", reasons: [] };
 }
 

@@ -28,7 +28,7 @@ export function SignIn({ onSignIn }: { onSignIn: (key: string) => void }) {
         <h1>Sign in</h1>
         <Field
           label="Admin key"
-          hint="ADMIN_API_KEY, which npm run dev prints, or ADMIN_READ_KEY to look only. It stays in this tab."
+          hint="ADMIN_API_KEY, which npm run dev prints, or ADMIN_READ_KEY to read only. It stays in this tab."
           error={isWrong ? "This is not the admin key." : undefined}
         >
           {(control) => (

@@ -12,7 +12,7 @@ export type ChoiceName = keyof typeof choices;
 export const choiceNames = Object.keys(choices) as ChoiceName[];
 
 export interface Reference {
-  /** Tells references of one page apart. */
+  /** Distinguishes the references of one page. */
   id: string;
   name: string;
   /** The address in the request; undefined while it is not uploaded. */

@@ -3,7 +3,7 @@ import { createHash, randomBytes, randomFillSync } from "node:crypto";
 import { formatId, type IdKind, randomBytesFor } from "../../src/domain/ids.ts";
 import { type Stage, secrets } from "./stage.ts";
 
-export interface Ground {
+export interface Prepared {
   gatewayUrl: string;
   bareUrl: string;
   upstreamUrl: string;
@@ -40,7 +40,7 @@ const unlimited = {
 };
 
 /** @param rounds How often everything is measured, warming up included. */
-export async function prepare(stage: Stage, rounds: number): Promise<Ground> {
+export async function prepare(stage: Stage, rounds: number): Promise<Prepared> {
   const { gatewayUrl, bareUrl, upstreamUrl, miniflare } = stage;
   const admin = (path: string, body: object) =>
     call(`${gatewayUrl}/admin/api${path}`, secrets.ADMIN_API_KEY, body);
