@@ -1,5 +1,7 @@
 /** Calling a task off: only one that the upstream cannot have, and then nothing is held or charged for it. */
+import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
+import { claimSends } from "../../../src/d1/tasks/due-tasks.ts";
 import {
   bearer,
   clearTasks,
@@ -66,6 +68,25 @@ describe("a task that waits in the queue", () => {
 });
 
 describe("a task that cannot be called off", () => {
+  it("is one that a sender has claimed since it was read", async () => {
+    const { gateway, key, taskId, money } = await queued();
+    gateway.advance(60_000);
+    let calls = 0;
+    const slow = startGateway({
+      beside: gateway,
+      around: async (name, call) => {
+        // The first call to D1 reads the task as queued; the second one would cancel it.
+        if (name === "D1" && ++calls === 2)
+          await claimSends(env.DB, gateway.now(), gateway.now() + 60_000, 1, () => undefined);
+        return call();
+      },
+    });
+    await expectError(await cancel(slow, key, taskId), "task_not_cancellable");
+    expect(calls).toBeGreaterThanOrEqual(2);
+    expect(await readTask(gateway, key, taskId)).toMatchObject({ status: "pending" });
+    expect(await money()).toMatchObject({ held: 30 });
+  });
+
   it("is one that the upstream has, may have, or had", async () => {
     const gateway = startGateway();
     const { key } = await gateway.makeTenant();
