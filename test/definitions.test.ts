@@ -6,8 +6,9 @@ import { describe, expect, it } from "vitest";
 import { maxUrlCharacters } from "../src/domain/address.ts";
 import { presetSizes, requestBounds } from "../src/domain/generation-fields.ts";
 import { modelCatalog, models } from "../src/domain/model-catalog.ts";
+import { pollSchedule } from "../src/domain/poll.ts";
 import { fieldNames } from "../src/domain/task-request.ts";
-import { referenceSides } from "../src/domain/uploads.ts";
+import { fileLifeHours, referenceSides } from "../src/domain/uploads.ts";
 import { webhookEvents } from "../src/domain/webhooks.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -129,6 +130,44 @@ describe("a field of a request", () => {
     const named = sources.flatMap(({ text }) => text.match(/\benable_\w+/g) ?? []);
     expect(named.length).toBeGreaterThan(0);
     expect(named.filter((name) => !(fieldNames as string[]).includes(name))).toEqual([]);
+  });
+});
+
+describe("an upload's life", () => {
+  it("is said in docs/data.md and docs/cookbook/curl.md", () => {
+    expect(read("docs/data.md")).toContain(
+      `A row goes with its object, ${fileLifeHours} hours after the upload.`,
+    );
+    expect(read("docs/cookbook/curl.md")).toContain(`Its URL lives for ${fileLifeHours} hours.`);
+  });
+
+  it("is typed in no route", () => {
+    const again = linesOf(sources)
+      .filter(({ name }) => /^src\/(routes|flows)\/(files|openai)\//.test(name))
+      .filter(({ line }) => /\b\d+ hours/.test(line));
+    expect(again).toEqual([]);
+  });
+});
+
+describe("the pace of polling", () => {
+  const first = pollSchedule[0];
+  const slowest = pollSchedule[pollSchedule.length - 1] ?? first;
+  const [pace, until, least] = [first.everyMs, first.untilAgeMs, slowest.everyMs].map(
+    (ms) => `${ms / 1_000} s`,
+  );
+
+  it("is said in docs/operations.md and docs/scaling.md", () => {
+    expect(read("docs/operations.md")).toContain(
+      `every ${pace} in its first ${until}, then slower, up to ${least}`,
+    );
+    expect(read("docs/scaling.md")).toContain(`polls a second, each task every ${pace} `);
+  });
+
+  it("for a reader is typed in no route", () => {
+    const again = linesOf(sources)
+      .filter(({ name }) => name.startsWith("src/routes/"))
+      .filter(({ line }) => /\bevery \d+ s\b/.test(line));
+    expect(again).toEqual([]);
   });
 });
 

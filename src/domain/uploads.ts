@@ -5,7 +5,9 @@ import { type ImageContentType, imageExtensions } from "./task.ts";
 
 /** The whole body, whatever surrounds the file. */
 export const maxUploadBytes = 20 * 1_048_576;
-export const fileLifeMs = 72 * 3_600_000;
+/** From the upload on; docs/data.md and docs/cookbook/curl.md say it too. */
+export const fileLifeHours = 72;
+export const fileLifeMs = fileLifeHours * 3_600_000;
 /** A token's uploads for each image that it may make: as many as an image takes references. */
 export const filesPerTokenImage = widestBounds().references;
 /** The sides of what the models take as a reference, in pixels. */

@@ -10,7 +10,7 @@
  */
 
 import type { Caller } from "../domain/access.ts";
-import { type FoundHold, findRetriedBodies, findReplays, markAnswered } from "./holds.ts";
+import { type FoundHold, findReplays, findRetriedBodies, markAnswered } from "./holds.ts";
 
 export const idempotencyLifeMs = 24 * 3_600_000;
 export const retryLifeMs = 60 * 60_000;

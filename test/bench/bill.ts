@@ -10,6 +10,7 @@
  * Counts are measured ({@link measureLife}). Three things cannot be counted here, and are assumed, on the high side: the
  * CPU time of a request and of a round, and how long an object is awake for a call.
  */
+import { pollSchedule } from "../../src/domain/poll.ts";
 import { type Counts, sumOf } from "./counting.ts";
 import type { Life } from "./life.ts";
 
@@ -46,8 +47,8 @@ export const assumptions = {
 const operationsPerMessage = 3;
 /** Minutes between two alarms of an object. */
 const alarmMinutes = 2;
-/** One every three seconds, for half a minute. */
-const pollsPerTask = 10;
+/** At the first pace, for half a minute. */
+const pollsPerTask = Math.floor(30_000 / pollSchedule[0].everyMs);
 
 export interface BillLine {
   what: string;

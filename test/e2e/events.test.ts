@@ -1,5 +1,5 @@
 /**
-* A task streamed as a page or a server does: by an `EventSource` of the market, through the task's signed link,
+ * A task streamed as a page or a server does: by an `EventSource` of the market, through the task's signed link,
  * over connections that break. Whatever breaks, it sees each change once, in order, one end, and then stops by itself.
  */
 import { EventSource } from "eventsource";

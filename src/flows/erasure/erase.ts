@@ -10,8 +10,8 @@ import pMap from "p-map";
 import type { MaintenanceWork } from "../../d1/cron/maintenance.ts";
 import {
   deleteTenant,
-  type ErasureScope,
   type Erasure,
+  type ErasureScope,
   endErasure,
   insertErasure,
   listRetentions,

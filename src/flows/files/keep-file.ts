@@ -1,5 +1,5 @@
 /**
- * Keeping an uploaded picture for three days. The count goes first, then the row, then the bytes, so that nothing is ever
+ * Keeping an uploaded picture until its end. The count goes first, then the row, then the bytes, so that nothing is ever
  * stored that is not counted and known:
  *
  *   the uploader dies after             what is left

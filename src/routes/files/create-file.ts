@@ -2,7 +2,13 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { imageExtensions, toSeconds } from "../../domain/task.ts";
-import { fileUrl, maxUploadBytes, referenceSides, type StoredFile } from "../../domain/uploads.ts";
+import {
+  fileLifeHours,
+  fileUrl,
+  maxUploadBytes,
+  referenceSides,
+  type StoredFile,
+} from "../../domain/uploads.ts";
 import { admitFile, releaseFileHold } from "../../flows/files/admit-file.ts";
 import { keepFile } from "../../flows/files/keep-file.ts";
 import { declaredBytes } from "../../http/body.ts";
@@ -25,7 +31,7 @@ const contract = createRoute({
   description:
     "As a form's field `file`, or as the body itself. A PNG, JPEG or WebP by its bytes, with sides of " +
     `${referenceSides.least} to ${referenceSides.most} pixels. ` +
-    "Its URL goes into `image_urls`, needs no key and lives for 72 hours.",
+    `Its URL goes into \`image_urls\`, needs no key and lives for ${fileLifeHours} hours.`,
   security: [{ key: [] }],
   // A body under `request` would be parsed before its caller is authorized.
   requestBody: {

@@ -1,6 +1,7 @@
 /** `GET /files/{id}.{ext}`: serves an uploaded file by its URL, without a key, since the upstream fetches it. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { fileLifeHours } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
 import { readFile } from "../../flows/files/read-file.ts";
 import type { Api } from "../../http/context.ts";
@@ -14,7 +15,8 @@ const contract = createRoute({
   tags: ["Files"],
   summary: "Fetch an uploaded file",
   description:
-    "Public for 72 hours: the id's 130 random bits are the lock. To be saved, never shown. `HEAD` works.",
+    `Public for ${fileLifeHours} hours: the id's 130 random bits are the lock. ` +
+    "To be saved, never shown. `HEAD` works.",
   request: {
     params: z.object({ file: z.string().meta({ examples: ["file-0123456789abcdefghjkmnpqrs.png"] }) }),
   },

@@ -3,7 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
 import { sha256Hex } from "../../domain/signing.ts";
-import { fileUrl } from "../../domain/uploads.ts";
+import { fileLifeHours, fileUrl } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
 import { dropReferences, keepReferences } from "../../flows/files/keep-references.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
@@ -27,8 +27,7 @@ const contract = () =>
     operationId: "openai-edit-image",
     tags: ["OpenAI"],
     summary: "Edit images, in OpenAI's words",
-    description:
-      "Answers as generations do. The images are kept for 72 hours, as uploads are, and counted as such.",
+    description: `Answers as generations do. The images are kept for ${fileLifeHours} hours, as uploads are, and counted as such.`,
     security: [{ key: [] }],
     request: { headers: z.object(idempotencyHeader) },
     responses: { 200: imagesReply(event), ...openAiErrors },

@@ -1,6 +1,7 @@
 /** `GET /v1/tasks/{id}`: reads a task. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { refreshIntervalMs } from "../../domain/poll.ts";
 import { isFinished } from "../../domain/task.ts";
 import { readTask } from "../../flows/tasks/read-task.ts";
 import { ifNoneMatch, matchesEtag } from "../../http/conditional.ts";
@@ -19,7 +20,8 @@ const contract = createRoute({
   tags: ["Tasks"],
   summary: "Read a task",
   description:
-    "Reading an unfinished task also has the gateway poll it, every 3 s at the most; the next read shows it.",
+    `Reading an unfinished task also has the gateway poll it, every ${refreshIntervalMs(0) / 1_000} s at the most; ` +
+    "the next read shows it.",
   security: [{ key: [] }],
   request: {
     params: z.object({ id: z.string() }),

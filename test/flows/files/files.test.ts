@@ -4,6 +4,7 @@
  */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
+import { fileLifeMs } from "../../../src/domain/uploads.ts";
 import {
   countFiles,
   draw,
@@ -102,7 +103,7 @@ describe("a process that", () => {
       expect((await gateway.fetch(pathOf(file))).status).toBe(untouched ? 200 : 404);
       expect(await counted()).toBe(untouched ? picture.length : 0);
     }
-    gateway.advance(72 * hourMs);
+    gateway.advance(fileLifeMs);
     await gateway.tick();
     await expectNothingLeft(gateway, id);
   });
@@ -132,7 +133,7 @@ describe("cron", () => {
     const first = await keep();
     gateway.advance(hourMs);
     const second = await keep();
-    gateway.advance(71 * hourMs - 1);
+    gateway.advance(fileLifeMs - hourMs - 1);
     await gateway.tick();
     expect(await countFiles()).toBe(2);
     gateway.advance(1);
@@ -150,7 +151,7 @@ describe("cron", () => {
     for (let dieAt = 1; dieAt <= 8; dieAt++) {
       const { gateway, id, keep } = await start();
       await keep();
-      gateway.advance(72 * hourMs);
+      gateway.advance(fileLifeMs);
       const { around } = mortal(dieAt, side);
       await startGateway({ around, beside: gateway })
         .tick()
@@ -176,7 +177,7 @@ describe("cron", () => {
     await expectError(await upload(slow, token, picture, page), "unavailable");
     expect(await storedBytes()).toBe(0);
     expect(await left(gateway, id)).toMatchObject({ bytes: all.bytes });
-    gateway.advance(72 * hourMs);
+    gateway.advance(fileLifeMs);
     await gateway.tick();
     expect([await countFiles(), await storedFiles()]).toEqual([0, []]);
   });

@@ -161,20 +161,17 @@ describe("pictures that cannot be stored", () => {
 });
 
 describe("links that are dead", () => {
-  it.each([401, 403, 404, 410])(
-    "are replaced by those that the upstream issues now: %i",
-    async (status) => {
-      const gateway = startGateway();
-      gateway.simulator.control.script({ on: "submit", do: { kind: "plan", links: "fresh" } });
-      gateway.simulator.control.script({ on: "picture", do: { kind: "stale_link", status } });
-      const { key, id } = await readyTask(gateway, { n: 2 });
-      gateway.advance(15_000);
-      await gateway.tick();
-      expect(await readTask(gateway, key, id)).toMatchObject({ status: "completed", usage: { images: 2 } });
-      const reads = gateway.simulator.control.calls().filter((call) => call.path.startsWith("/v1/tasks/"));
-      expect(reads).toHaveLength(2);
-    },
-  );
+  it.each([401, 403, 404, 410])("are replaced by those that the upstream issues now: %i", async (status) => {
+    const gateway = startGateway();
+    gateway.simulator.control.script({ on: "submit", do: { kind: "plan", links: "fresh" } });
+    gateway.simulator.control.script({ on: "picture", do: { kind: "stale_link", status } });
+    const { key, id } = await readyTask(gateway, { n: 2 });
+    gateway.advance(15_000);
+    await gateway.tick();
+    expect(await readTask(gateway, key, id)).toMatchObject({ status: "completed", usage: { images: 2 } });
+    const reads = gateway.simulator.control.calls().filter((call) => call.path.startsWith("/v1/tasks/"));
+    expect(reads).toHaveLength(2);
+  });
 
   it("keep those pictures that were stored before", async () => {
     const gateway = startGateway();

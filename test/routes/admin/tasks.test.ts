@@ -162,11 +162,14 @@ describe("a task as the operator sees it", () => {
     expect(await show(hidden?.id ?? "")).toEqual(hidden);
   });
 
-  it.each(["task-unknown", "x", "%00", "t".repeat(500)])("is not found when there is none: %s", async (id) => {
-    await expectError(await gateway.admin("GET", `/tasks/${id}`), "task_not_found");
-    await expectError(await act(id, "refresh"), "task_not_found");
-    await expectError(await act(id, "fail"), "task_not_found");
-  });
+  it.each(["task-unknown", "x", "%00", "t".repeat(500)])(
+    "is not found when there is none: %s",
+    async (id) => {
+      await expectError(await gateway.admin("GET", `/tasks/${id}`), "task_not_found");
+      await expectError(await act(id, "refresh"), "task_not_found");
+      await expectError(await act(id, "fail"), "task_not_found");
+    },
+  );
 });
 
 describe("refreshing a task", () => {

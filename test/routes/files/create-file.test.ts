@@ -1,5 +1,6 @@
 /** `POST /v1/files`: a picture goes in as it is, and comes out of its URL byte for byte, to be saved and not shown. */
 import { beforeAll, describe, expect, it } from "vitest";
+import { fileLifeMs } from "../../../src/domain/uploads.ts";
 import {
   type Bytes,
   draw,
@@ -63,7 +64,7 @@ describe.each(ways)("an upload %s", (_way, send) => {
       content_type: `image/${format}`,
       width,
       height,
-      expires_at: Math.floor(gateway.now() / 1000) + 72 * 3_600,
+      expires_at: Math.floor(gateway.now() / 1000) + fileLifeMs / 1000,
     });
     const served = await gateway.fetch(pathOf(file));
     expect(served.status).toBe(200);
@@ -103,7 +104,7 @@ describe("an upload", () => {
     const file = await fileOf(await upload(gateway, tenant.key, await draw("webp")));
     const object = (await storedFiles()).find(({ key }) => key === `files/${file.id}`);
     expect(object?.checksums.sha256?.byteLength).toBe(32);
-    expect(object?.customMetadata).toEqual({ expires_ms: String(gateway.now() + 72 * 3_600_000) });
+    expect(object?.customMetadata).toEqual({ expires_ms: String(gateway.now() + fileLifeMs) });
   });
 
   it("has the address of the gateway that callers use", async () => {
@@ -174,7 +175,7 @@ describe("a file's address", () => {
     const late = startGateway();
     const { key } = await late.makeTenant();
     const file = await fileOf(await upload(late, key, await draw("png")));
-    late.advance(72 * 3_600_000 - 1);
+    late.advance(fileLifeMs - 1);
     expect((await late.fetch(pathOf(file))).status).toBe(200);
     late.advance(1);
     await expectError(await late.fetch(pathOf(file)), "not_found");

@@ -3,6 +3,7 @@
  * and its texts become what they stand for.
  */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { fileLifeMs } from "../../../src/domain/uploads.ts";
 import { type Bytes, draw, left } from "../../helpers/files.ts";
 import { readTask, startGateway } from "../../helpers/gateway.ts";
 import { decoded, replyOf, storedBytes, taskIdOf } from "../../helpers/openai.ts";
@@ -87,7 +88,7 @@ describe("the images of an edit", () => {
       bytes: (before.bytes ?? 0) - bytes,
     });
     const path = new URL(sent()?.image_urls?.[0] ?? "").pathname;
-    await gateway.sleep(72 * 3_600_000 - 60_000);
+    await gateway.sleep(fileLifeMs - 60_000);
     expect((await gateway.fetch(path)).status).toBe(200);
     await gateway.sleep(60_000);
     expect((await gateway.fetch(path)).status).toBe(404);

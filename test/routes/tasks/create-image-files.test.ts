@@ -1,11 +1,11 @@
 /** Uploaded files as references: one's own that are alive go upstream, which fetches them without a key; no others do. */
 import { beforeAll, describe, expect, it } from "vitest";
+import { fileLifeMs } from "../../../src/domain/uploads.ts";
 import { draw, fileOf, pathOf, type ShownFile, upload } from "../../helpers/files.ts";
 import { bearer, finishTask, type ShownTask, startGateway } from "../../helpers/gateway.ts";
 import { mintToken, page, submitFrom } from "../../helpers/page-visitor.ts";
 import { expectError, expectNothingBut, generations, goodBody, submit } from "../../helpers/routes.ts";
 
-const hourMs = 3_600_000;
 const gateway = startGateway();
 let tenant = { id: "", key: "", keyId: "" };
 beforeAll(async () => {
@@ -79,7 +79,7 @@ describe("a reference to a file of the gateway's", () => {
     const late = startGateway();
     const { key } = await late.makeTenant();
     const { url } = await keep(key, late);
-    late.advance(72 * hourMs - 1);
+    late.advance(fileLifeMs - 1);
     expect((await submit(late, key, { image_urls: [url] })).status).toBe(200);
     late.advance(1);
     await expectError(await submit(late, key, { image_urls: [url] }), "invalid_request", "image_urls");

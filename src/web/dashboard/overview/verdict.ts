@@ -49,7 +49,8 @@ export function verdictOf(figures: Figures, readiness?: Readiness | null, reconc
     if (state === "failed") broken.push(`${parts[part as keyof typeof parts] ?? part} does not answer`);
   }
   if (readiness?.status === "unavailable" && broken.length === 0) broken.push("the gateway is not ready");
-  if (reconciled && !reconciled.ok) broken.push(`reconciliation found ${count(reconciled.data.length, "problem")}`);
+  if (reconciled && !reconciled.ok)
+    broken.push(`reconciliation found ${count(reconciled.data.length, "problem")}`);
   const doubtful = doubts(figures, readiness);
   const reasons = [...broken, ...doubtful];
   if (broken.length > 0) return { tone: "bad", text: "Something is wrong", reasons };
