@@ -67,6 +67,7 @@ export default defineConfig({
         test: {
           name: "node",
           include: ["test/{e2e,simulator}/**/*.test.ts", "test/{architecture,definitions,documents}.test.ts"],
+          globalSetup: ["test/node/build.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           // Files share a browser and a Worker. They come after those of the other project, since a process that is
