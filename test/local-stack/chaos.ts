@@ -11,7 +11,14 @@ console.log(`Chaos with ${CHAOS_TASKS} tasks over 20 tenants, seed ${CHAOS_SEED}
 const shown = ["--project", "workerd", "--disable-console-intercept", "test/chaos"];
 const { status } = spawnSync("vitest", ["run", "--config", "test/vitest.config.ts", ...shown], {
   stdio: "inherit",
-  env: { FUZZ_RUNS: "4000", ...process.env, CHAOS_TASKS, CHAOS_SEED },
+  env: {
+    FUZZ_RUNS: "4000",
+    OUTAGE_MINUTES: "10",
+    DRAIN_TASKS: "200",
+    ...process.env,
+    CHAOS_TASKS,
+    CHAOS_SEED,
+  },
   shell: process.platform === "win32",
 });
 process.exit(status ?? 1);
