@@ -42,6 +42,7 @@ export default defineConfig({
                 PUBLIC_IMAGE_BASE_URL: "",
                 ...(process.env.CHAOS_TASKS && { CHAOS_TASKS: process.env.CHAOS_TASKS }),
                 ...(process.env.FUZZ_RUNS && { FUZZ_RUNS: process.env.FUZZ_RUNS }),
+                ...(process.env.OUTAGE_MINUTES && { OUTAGE_MINUTES: process.env.OUTAGE_MINUTES }),
                 ...(process.env.DRAIN_TASKS && { DRAIN_TASKS: process.env.DRAIN_TASKS }),
                 ...(process.env.CHAOS_SEED && { CHAOS_SEED: process.env.CHAOS_SEED }),
                 MIGRATIONS: await readD1Migrations(`${root}src/d1/migrations`),
@@ -70,6 +71,7 @@ export default defineConfig({
             "test/{e2e,simulator}/**/*.test.ts",
             "test/{architecture,definitions,documents,words}.test.ts",
           ],
+          globalSetup: ["test/node/build.ts"],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           // Files share a browser and a Worker. They come after those of the other project, since a process that is

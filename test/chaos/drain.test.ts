@@ -5,10 +5,10 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { type Drained, drain } from "../helpers/drain-world.ts";
-import { startAnew } from "../helpers/setup.ts";
+import { emptyStores } from "../helpers/setup.ts";
 
 const settings = env as unknown as { DRAIN_TASKS?: string };
-const tasks = Number(settings.DRAIN_TASKS ?? 200);
+const tasks = Number(settings.DRAIN_TASKS ?? 100);
 const price = 30;
 
 const perfect = {
@@ -38,7 +38,7 @@ it.each([
 ])(
   "many due tasks, %s: none is lost, none is done twice",
   async (what, consumers) => {
-    await startAnew();
+    await emptyStores();
     const realMs = performance.now();
     const drained = await drain(tasks, consumers, settings.DRAIN_TASKS ? console.log : () => undefined);
     report(what, drained, performance.now() - realMs);

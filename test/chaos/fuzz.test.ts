@@ -12,7 +12,7 @@ import { parseAcceptance, parseCredits, parseTask } from "../../src/upstream/rep
 import { bearer, startGateway, type TestGateway } from "../helpers/gateway.ts";
 import { errorTable } from "../helpers/routes.ts";
 
-const numRuns = Number((env as unknown as { FUZZ_RUNS?: string }).FUZZ_RUNS ?? 200);
+const numRuns = Number((env as unknown as { FUZZ_RUNS?: string }).FUZZ_RUNS ?? 100);
 const seed = 20_261_123;
 const unlimited = {
   requests_per_minute: null,

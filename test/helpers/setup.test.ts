@@ -3,7 +3,7 @@ import { evictAllDurableObjects, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, it } from "vitest";
 import { startGateway, storedKeys, submitTask } from "./gateway.ts";
-import { startAnew } from "./setup.ts";
+import { emptyStores, startAnew } from "./setup.ts";
 import { objectOf } from "./tenant-object.ts";
 
 const tables = ["tenants", "keys", "tasks", "files", "deliveries", "work_items"];
@@ -58,4 +58,16 @@ it.each([
   await rest();
   await startAnew();
   expect(await found()).toEqual(untouched);
+});
+
+it("empties the stores alone in between, with the leases free", async () => {
+  const gateway = startGateway();
+  const { key } = await gateway.makeTenant({ id: tenant, balance: 1_000 });
+  await submitTask(gateway, key);
+  await gateway.tick();
+  await env.IMAGES.put("kept", "a picture");
+  await emptyStores();
+  expect(await found()).toMatchObject({ rows: tables.map(() => 0), keys: [], holds: 0 });
+  const leases = await env.DB.prepare("SELECT name FROM leases WHERE until_ms = 0 ORDER BY name").all();
+  expect(leases.results).toEqual([{ name: "cool_down" }, { name: "tick" }]);
 });

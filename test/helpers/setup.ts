@@ -14,6 +14,36 @@ export async function startAnew(): Promise<void> {
   await env.DB.batch(env.MIGRATIONS.flatMap(({ queries }) => queries).map((query) => env.DB.prepare(query)));
 }
 
+/**
+ * Empties D1's tables, R2 and the tenants' objects, in a fraction of {@link startAnew}'s time, for tests that need nothing
+ * else empty: the cache and the limits at the edge keep what they have.
+ */
+export async function emptyStores(): Promise<void> {
+  takeOtherObjects();
+  await Promise.all([emptyTables(), emptyBucket()]);
+}
+
+async function emptyTables(): Promise<void> {
+  const own =
+    "type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name NOT LIKE '!_cf!_%' ESCAPE '!'";
+  const { results } = await env.DB.prepare(`SELECT name FROM sqlite_master WHERE ${own}`).all<{
+    name: string;
+  }>();
+  // Leases stay, which the migrations make, and are free.
+  const statements = results.map(({ name }) =>
+    name === "leases" ? "UPDATE leases SET until_ms = 0" : `DELETE FROM "${name}"`,
+  );
+  await env.DB.batch(statements.map((statement) => env.DB.prepare(statement)));
+}
+
+async function emptyBucket(): Promise<void> {
+  for (;;) {
+    const { objects } = await env.IMAGES.list();
+    if (objects.length === 0) return;
+    await env.IMAGES.delete(objects.map(({ key }) => key));
+  }
+}
+
 /** `reset` empties what is in memory, and what is idle for ten seconds is not. */
 async function awaken(): Promise<void> {
   await Promise.all([

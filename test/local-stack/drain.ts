@@ -7,7 +7,7 @@ import { spawnSync } from "node:child_process";
 const { DRAIN_TASKS = "20000" } = process.env;
 console.log(`Draining ${DRAIN_TASKS} due tasks of 20 tenants, with an upstream that takes 200 ms a call`);
 // Its lines are the show: as they are, without where each comes from.
-const shown = ["--project", "workerd", "--disable-console-intercept", "test/chaos/drain.test.ts"];
+const shown = ["--project", "workerd", "--disable-console-intercept=true", "test/chaos/drain.test.ts"];
 const args = ["run", "--config", "test/vitest.config.ts", ...shown, ...process.argv.slice(2)];
 const { status } = spawnSync("vitest", args, {
   stdio: "inherit",

@@ -87,4 +87,4 @@ it("a picture that is ready upstream is stored, and its tenant notified, within 
     expect(p50).toBeLessThanOrEqual(3_000);
     expect(p99).toBeLessThanOrEqual(6_000);
   }
-}, 60_000);
+}, 240_000);

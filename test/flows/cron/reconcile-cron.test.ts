@@ -4,14 +4,14 @@ import { env } from "cloudflare:workers";
 import { beforeEach, expect, it } from "vitest";
 import { moneyOf } from "../../helpers/credits.ts";
 import { startGateway, submitTask, type TestGateway } from "../../helpers/gateway.ts";
-import { startAnew } from "../../helpers/setup.ts";
+import { emptyStores } from "../../helpers/setup.ts";
 import { objectOf } from "../../helpers/tenant-object.ts";
 
 const minuteMs = 60_000;
 let gateway: TestGateway;
 let failing = 0;
 beforeEach(async () => {
-  await startAnew();
+  await emptyStores();
   failing = 0;
   gateway = startGateway({
     around: async (name, call) => {

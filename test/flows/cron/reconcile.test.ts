@@ -8,7 +8,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { ledgerOf, moneyOf } from "../../helpers/credits.ts";
 import { finishTask, startGateway, storedKeys, submitTask, type TestGateway } from "../../helpers/gateway.ts";
 import { expectError, recordBindings, submit } from "../../helpers/routes.ts";
-import { startAnew } from "../../helpers/setup.ts";
+import { emptyStores } from "../../helpers/setup.ts";
 import { objectOf, stubOf } from "../../helpers/tenant-object.ts";
 
 let gateway: TestGateway;
@@ -17,7 +17,7 @@ const bindings = recordBindings();
 const fiveMinutes = 301_000;
 
 beforeEach(async () => {
-  await startAnew();
+  await emptyStores();
   bindings.broken.clear();
   gateway = startGateway({ around: bindings.around });
   tenant = await gateway.makeTenant({ balance: 500 });

@@ -19,10 +19,10 @@ import { bearer, finishTask, startGateway, submitTask, type TestGateway } from "
 import { mortal, type Side } from "../../helpers/mortal.ts";
 import { mintToken, page } from "../../helpers/page-visitor.ts";
 import { expectError } from "../../helpers/routes.ts";
-import { startAnew } from "../../helpers/setup.ts";
+import { emptyStores } from "../../helpers/setup.ts";
 
 beforeEach(async () => {
-  await startAnew();
+  await emptyStores();
 });
 
 const all = { bytes: 1_073_741_824, files: 200 };

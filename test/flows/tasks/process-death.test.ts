@@ -20,11 +20,11 @@ import {
   submitTask,
 } from "../../helpers/gateway.ts";
 import { Died, mortal, type Side } from "../../helpers/mortal.ts";
-import { startAnew } from "../../helpers/setup.ts";
+import { emptyStores } from "../../helpers/setup.ts";
 import { hook, startWithReceiver } from "../../helpers/webhook-receiver.ts";
 
 beforeEach(async () => {
-  await startAnew();
+  await emptyStores();
 });
 
 const asked = { n: 2, size: { width: 1024, height: 600 } };

@@ -6,11 +6,11 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { credit } from "../../helpers/credits.ts";
 import { bearer, finishTask, startGateway, submitTask, type TestGateway } from "../../helpers/gateway.ts";
 import { expectError, makeKey, submit } from "../../helpers/routes.ts";
-import { startAnew } from "../../helpers/setup.ts";
+import { emptyStores } from "../../helpers/setup.ts";
 
 let gateway: TestGateway;
 beforeEach(async () => {
-  await startAnew();
+  await emptyStores();
   gateway = startGateway();
 });
 
