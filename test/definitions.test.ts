@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { maxUrlCharacters } from "../src/domain/address.ts";
+import { limitNames } from "../src/domain/admission.ts";
 import { presetSizes, requestBounds } from "../src/domain/generation-fields.ts";
 import { modelCatalog, models } from "../src/domain/model-catalog.ts";
-import { fieldNames } from "../src/domain/task-request.ts";
+import { fieldNames, inputSchemas } from "../src/domain/task-request.ts";
 import { referenceSides } from "../src/domain/uploads.ts";
 import { webhookEvents } from "../src/domain/webhooks.ts";
 
@@ -129,6 +130,20 @@ describe("a field of a request", () => {
     const named = sources.flatMap(({ text }) => text.match(/\benable_\w+/g) ?? []);
     expect(named.length).toBeGreaterThan(0);
     expect(named.filter((name) => !(fieldNames as string[]).includes(name))).toEqual([]);
+  });
+});
+
+describe("a field of a task's input", () => {
+  const [, described = ""] = /^`input`: (.*?)\n\n/ms.exec(read("docs/data.md")) ?? [];
+
+  it.each(Object.keys(inputSchemas))("%s is in docs/data.md", (name) => {
+    expect(described).toContain(`\`${name}\``);
+  });
+});
+
+describe("a limit", () => {
+  it.each(limitNames)("%s is in the table of docs/tenants-and-billing.md", (name) => {
+    expect(read("docs/tenants-and-billing.md")).toContain(`| \`${name}\` |`);
   });
 });
 
