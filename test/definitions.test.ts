@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { maxUrlCharacters } from "../src/domain/address.ts";
+import { limitNames } from "../src/domain/admission.ts";
 import { presetSizes, requestBounds } from "../src/domain/generation-fields.ts";
 import { modelCatalog, models } from "../src/domain/model-catalog.ts";
 import { pollSchedule } from "../src/domain/poll.ts";
-import { fieldNames } from "../src/domain/task-request.ts";
+import { fieldNames, inputSchemas } from "../src/domain/task-request.ts";
 import { fileLifeHours, referenceSides } from "../src/domain/uploads.ts";
 import { webhookEvents } from "../src/domain/webhooks.ts";
 
@@ -168,6 +169,20 @@ describe("the pace of polling", () => {
       .filter(({ name }) => name.startsWith("src/routes/"))
       .filter(({ line }) => /\bevery \d+ s\b/.test(line));
     expect(again).toEqual([]);
+  });
+});
+
+describe("a field of a task's input", () => {
+  const [, described = ""] = /^`input`: (.*?)\n\n/ms.exec(read("docs/data.md")) ?? [];
+
+  it.each(Object.keys(inputSchemas))("%s is in docs/data.md", (name) => {
+    expect(described).toContain(`\`${name}\``);
+  });
+});
+
+describe("a limit", () => {
+  it.each(limitNames)("%s is in the table of docs/tenants-and-billing.md", (name) => {
+    expect(read("docs/tenants-and-billing.md")).toContain(`| \`${name}\` |`);
   });
 });
 

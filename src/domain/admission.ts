@@ -53,7 +53,9 @@ export const emptyCounters: UsageCounters = {
   month: { month: "", images: 0 },
 };
 
-export type PolicyName = "requests" | "images" | "tasks" | "daily" | "monthly";
+/** In the order in which the RateLimit headers have them. */
+export const policyNames = ["requests", "images", "tasks", "daily", "monthly"] as const;
+export type PolicyName = (typeof policyNames)[number];
 
 /** One policy's state, for the RateLimit headers. */
 export interface PolicyState {

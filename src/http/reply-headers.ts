@@ -1,4 +1,5 @@
 /** The headers of replies: what each means, once for the OpenAPI document, and references to it. */
+import { policyNames } from "../domain/admission.ts";
 
 const text = { type: "string" as const };
 const count = { type: "integer" as const, minimum: 0 };
@@ -30,8 +31,8 @@ export const replyHeaders = {
   "x-task-id": { description: "The task's id.", schema: text },
   "ratelimit-policy": {
     description:
-      'Structured field: the limits in force, such as `"requests";q=600;w=60`. Names: `requests`, `images`, `tasks`, ' +
-      "`daily`, `monthly`.",
+      'Structured field: the limits in force, such as `"requests";q=600;w=60`. Names: ' +
+      `${policyNames.map((name) => `\`${name}\``).join(", ")}.`,
     schema: text,
   },
   ratelimit: { description: 'What is left of each, such as `"requests";r=599;t=1`.', schema: text },

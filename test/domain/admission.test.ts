@@ -169,6 +169,22 @@ describe("a task that has ended", () => {
   });
 });
 
+describe("every limit of images", () => {
+  type OfImages = Extract<LimitName, `images_per_${string}`>;
+  const ofImages = limitNames.filter((name): name is OfImages => name.startsWith("images_per_"));
+
+  it.each(ofImages)("%s refuses, never fits, is a policy, is left and is given back", (name) => {
+    const own = keyLimits({ [name]: 2 });
+    const tooMany = checkLimits(emptyCounters, own, 3, t0);
+    expect(tooMany).toMatchObject({ refusals: [{ limit: name }], neverFits: [name] });
+    const { after } = checkLimits(emptyCounters, own, 2, t0);
+    expect(policiesOf(after, own, t0)).toMatchObject([{ limit: 2, remaining: 0 }]);
+    const back = afterTask(after, { date: dateOf(t0), unmade: 1, refused: false }, t0);
+    const left = name === "images_per_minute" ? 0 : 1;
+    expect([after, back].map((counters) => remainingOf(counters, own, t0)[name])).toEqual([0, left]);
+  });
+});
+
 describe("what is left", () => {
   const used: UsageCounters = { ...countersAfter([4, 4]), day: { date: dateOf(t0), images: 8, refusals: 3 } };
 
