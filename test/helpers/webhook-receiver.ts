@@ -2,7 +2,7 @@
 import { type GatewayOptions, startGateway, type TestGateway } from "./gateway.ts";
 
 export const hookOrigin = "https://hooks.example";
-export const hook = `${hookOrigin}/hook`;
+export const hook = `${hookOrigin}/webhook`;
 
 export interface Received {
   id: string;
