@@ -206,8 +206,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "a receiver's address is checked",
     file: "src/flows/webhooks/deliver.ts",
-    line: 'if ("problem" in checked) return failed(null, `address ${checked.problem}`);',
-    broken: "",
+    line: "    allowPrivate: invocation.config.ALLOW_PRIVATE_NETWORK,",
+    broken: "    allowPrivate: true,",
     tests: ["test/flows/webhooks/deliver.test.ts"],
   },
   {

@@ -85,6 +85,28 @@ describe("the end of a task", () => {
 });
 
 describe("a receiver that fails", () => {
+  it.each([301, 302, 307, 308, 404, 503])("answers %i, which is no success", async (status) => {
+    const { gateway, answers } = startWithReceiver();
+    const { key } = await gateway.makeTenant({ webhook });
+    answers(() => status);
+    const task = await submitTask(gateway, key);
+    await finishTask(gateway, key, task.id);
+    expect(await rowOf(id(task))).toMatchObject({ state: "pending", open: 1, last_status: status });
+  });
+
+  it("is on a private address by now, and is sent nothing", async () => {
+    const inside = "https://10.0.0.8";
+    const { gateway, received } = startWithReceiver({}, [inside]);
+    const tenant = await gateway.makeTenant({ webhook });
+    await env.DB.prepare("UPDATE tenants SET webhook_url = ?2 WHERE id = ?1")
+      .bind(tenant.id, `${inside}/hook`)
+      .run();
+    const task = await submitTask(gateway, tenant.key);
+    await finishTask(gateway, tenant.key, task.id);
+    expect(received).toEqual([]);
+    expect(await rowOf(id(task))).toMatchObject({ state: "pending", open: 1, last_status: null });
+  });
+
   it("is sent again by the schedule, under the same id, and no more after ten attempts", async () => {
     const { gateway, received, answers } = startWithReceiver();
     const { key } = await gateway.makeTenant({ webhook });
