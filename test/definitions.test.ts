@@ -11,6 +11,7 @@ import { pollSchedule } from "../src/domain/poll.ts";
 import { fieldNames, inputSchemas } from "../src/domain/task-request.ts";
 import { fileLifeHours, referenceSides } from "../src/domain/uploads.ts";
 import { webhookEvents } from "../src/domain/webhooks.ts";
+import { mutations } from "./mutations/mutations.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const read = (name: string) => readFileSync(join(root, name), "utf8");
@@ -190,5 +191,12 @@ describe("an event", () => {
   it.each(webhookEvents)("%s is in the tables of docs/webhooks.md and docs/data.md", (event) => {
     expect(read("docs/webhooks.md")).toContain(`| \`${event}\` |`);
     expect(read("docs/data.md")).toMatch(new RegExp(`^\\| \`event\` \\|.*\`${event}\``, "m"));
+  });
+});
+
+describe("a line that `npm run mutations` breaks", () => {
+  it.each(mutations)("stands once in its file: $breaks", ({ file, line, tests }) => {
+    expect(read(file).split(line)).toHaveLength(2);
+    expect(tests).not.toEqual([]);
   });
 });
