@@ -25,10 +25,16 @@ export function Dialog({ title, onClose, children }: DialogProps) {
     };
   }, []);
   return (
-    <dialog ref={dialog} aria-labelledby={titleId} onClose={() => close.current()}>
+    // Escape says `cancel` with the key, and `close` only a task later: by then the next key may have opened it again.
+    <dialog
+      ref={dialog}
+      aria-labelledby={titleId}
+      onCancel={() => close.current()}
+      onClose={() => close.current()}
+    >
       <header>
         <h2 id={titleId}>{title}</h2>
-        <button type="button" class="quiet" aria-label="Close" onClick={() => dialog.current?.close()}>
+        <button type="button" class="quiet" aria-label="Close" onClick={() => close.current()}>
           ✕
         </button>
       </header>
