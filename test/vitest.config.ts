@@ -3,7 +3,8 @@
  * those that run in Node and talk HTTP to the built Worker. Pictures are drawn in Node, since the library that
  * draws them is native; inside workerd they come through the service binding PICTURES.
  */
-import { availableParallelism } from "node:os";
+import { existsSync, statfsSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
@@ -14,6 +15,22 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 // Wrangler would say for each test file that there is no file with secrets: they are given below.
 process.env.WRANGLER_LOG ??= "error";
 
+const onDisk = tmpdir();
+
+/**
+ * Where the stores of the tests in workerd lie: in memory if there is room, since on a disk each of their many writes
+ * waits for it. Not for the other tests, which also start programs from there.
+ */
+function whereStoresLie(): string {
+  const inMemory = "/dev/shm";
+  if (!existsSync(inMemory)) return onDisk;
+  const { bavail, bsize } = statfsSync(inMemory);
+  return bavail * bsize >= 2 ** 30 ? inMemory : onDisk;
+}
+
+process.env.TMPDIR = whereStoresLie();
+const cores = availableParallelism();
+
 async function drawPicture(request: Request): Promise<Response> {
   const { format, width, height, seed } = Object.fromEntries(new URL(request.url).searchParams);
   const spec = { format: format as "png", width: Number(width), height: Number(height), seed: Number(seed) };
@@ -22,8 +39,6 @@ async function drawPicture(request: Request): Promise<Response> {
 
 export default defineConfig({
   test: {
-    // Most of what takes long waits for something; by default a machine of two cores would run one file at a time.
-    maxWorkers: Math.max(2, availableParallelism() - 1),
     projects: [
       {
         root,
@@ -61,6 +76,7 @@ export default defineConfig({
           testTimeout: 30_000,
           // To start a Worker takes longer than most files do: files share one, and `setup.ts` empties it.
           isolate: false,
+          maxWorkers: Math.max(3, cores),
         },
       },
       {
@@ -77,7 +93,10 @@ export default defineConfig({
           // Files share a browser and a Worker. They come after those of the other project, since a process that is
           // shared ends where the next file is another project's.
           isolate: false,
+          // Most of what takes long here waits: for a page, a receiver, a time limit.
+          maxWorkers: Math.max(4, cores),
           sequence: { groupOrder: 1 },
+          env: { TMPDIR: onDisk },
         },
       },
     ],
