@@ -38,7 +38,7 @@ export interface AdmitRequest {
   /** Credits per image, where the tenant has no price of its own. */
   price: number;
   replay: Replay | null;
-  /** It can only be a idempotency: as a new request it would be refused for a reason of its own. */
+  /** It can only be a replay: as a new request it would be refused for a reason of its own. */
   onlyReplay?: boolean;
   /** The Worker's clock, unix milliseconds. */
   nowMs: number;
@@ -49,7 +49,7 @@ export type AdmitDecision =
   | (Refused & { policies: PolicyState[] })
   /** The same request came before: this is its task, if it has a row by now. */
   | { kind: "replay"; taskId: string; admittedMs: number; policies: PolicyState[] }
-  /** It is a new request, and was to be a idempotency only. */
+  /** It is a new request, and was to be a replay only. */
   | { kind: "no_replay"; policies: PolicyState[] }
   | {
       kind: "admitted";
@@ -81,7 +81,7 @@ export interface BalanceLow {
 /** How long after an admission the alarm checks whether its task has a row. */
 export const confirmAfterMs = 120_000;
 
-/** What a request is checks against. */
+/** What a request is checked against. */
 interface AdmissionContext {
   settings: Settings;
   key: StoredKey;

@@ -73,7 +73,7 @@ describe("a task", () => {
     expect(refusing(counters, { concurrent_tasks })).toMatchObject([{ retryAfterMs }]);
   });
 
-  it("leaves the counters that it is checks against as they were", () => {
+  it("leaves the counters that it is checked against as they were", () => {
     const counters = Object.freeze({ ...emptyCounters, open: 7 });
     const before = structuredClone(counters);
     for (const images of [1, 1_000]) checkLimits(counters, defaultLimits, images, t0);

@@ -1,5 +1,5 @@
 /**
- * All visitors of a page share its browser key. What one of them makes, no other is shown, by no idempotency and
+ * All visitors of a page share its browser key. What one of them makes, no other is shown, by no replay and
  * by no guess; and one who asks too often is held back without the others.
  */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
