@@ -220,15 +220,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "a redirect of a picture is checked",
     file: "src/flows/images/fetch-picture.ts",
-    line: 'if ("problem" in checked) return problem(`address ${checked.problem}`);',
-    broken: 'if ("problem" in checked) continue;',
-    tests: ["test/flows/images/store-images.test.ts"],
-  },
-  {
-    breaks: "a picture with another length than declared is not taken",
-    file: "src/flows/images/fetch-picture.ts",
-    line: 'if (declared !== null && declared !== bytes.length) return problem("incomplete");',
-    broken: "",
+    line: "const checked = checkLink(invocation, address);",
+    broken: "const checked = hop === 0 ? checkLink(invocation, address) : { url: new URL(address) };",
     tests: ["test/flows/images/store-images.test.ts"],
   },
   {

@@ -138,7 +138,6 @@ async function readPicture(invocation: Invocation, response: Response, silence: 
     silence.begin();
     const bytes = await readBounded(response.body, maxBytes, silence);
     if (!bytes) return problem("too large", { final: true });
-    if (declared !== null && declared !== bytes.length) return problem("incomplete");
     kept = true;
     return { kind: "bytes", bytes, done };
   } finally {
