@@ -69,7 +69,8 @@ describe("a bound of a request", () => {
       `\\.(?:min|max|length|gte|lte)\\(${number}\\)`,
       `(?:min|max)(?:Length|imum|Items|Properties): ${number}`,
       `(?:at most|up to|one to|1 to|from|[<>]=?) ${number}`,
-      `\\b(?:[a-z]+(?:Most|Least|Max|Min)|(?:most|least|max|min|longest|shortest)[A-Z]\\w*) = ${number}`,
+      // A duration is no bound of a field, whatever its number.
+      `\\b(?!\\w*(?:Ms|Seconds)\\b)(?:[a-z]+(?:Most|Least|Max|Min)|(?:most|least|max|min|longest|shortest)[A-Z]\\w*) = ${number}`,
       `\\b\\d+ (?:to|[×x]) ${number}`,
     ].join("|"),
     "g",
@@ -88,6 +89,10 @@ describe("a bound of a request", () => {
       "const maxSeed = 2_147_483_647",
     ])
       expect(typed(line).some((value) => bounds.has(value))).toBe(true);
+  });
+
+  it.each(["const maxReadMs = 2_000;", "const longestSeconds = 64;"])("is no duration: %s", (line) => {
+    expect(typed(line)).toEqual([]);
   });
 
   it("is typed where it is defined alone", () => {

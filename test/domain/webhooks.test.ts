@@ -11,9 +11,11 @@ import {
   retryPausesMs,
   secretBytes,
   secretProblem,
+  statusOfEvent,
   webhookEvents,
   webhookHeaders,
 } from "../../src/domain/webhooks.ts";
+import { allEvents, statusAtEvent } from "../helpers/contract.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -54,10 +56,17 @@ describe("the schedule of attempts", () => {
 
 describe("what is sent", () => {
   it("has an event for each end of a task, and one for the balance", () => {
-    expect(webhookEvents).toEqual(["task.completed", "task.failed", "task.cancelled", "balance.low"]);
-    expect(Object.entries(eventOfEnd).map(([end, event]) => [`task.${end}`, event])).toEqual(
-      webhookEvents.slice(0, 3).map((event) => [event, event]),
-    );
+    expect(webhookEvents).toEqual(allEvents);
+    expect(eventOfEnd).toEqual({
+      completed: "task.completed",
+      failed: "task.failed",
+      cancelled: "task.cancelled",
+    });
+  });
+
+  it("finds a task in the status that its event says", () => {
+    const statuses = webhookEvents.map((event) => [event, statusOfEvent(event) ?? null]);
+    expect(Object.fromEntries(statuses)).toEqual(statusAtEvent);
   });
 
   it("leaves out what was asked, and nothing else", () => {

@@ -1,6 +1,7 @@
 /** What an operator sets a tenant to takes effect, what is wrong is said beside its field, and the read key changes nothing. */
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
+import { allEvents } from "../helpers/contract.ts";
 import { secrets, submit } from "../helpers/node/built-gateway.ts";
 import { makeKeyOf, makeTenant, openDashboard, part, soon } from "../helpers/node/dashboard-tenants-page.ts";
 import type { CheckedPage } from "../helpers/node/open-page.ts";
@@ -129,7 +130,7 @@ describe("settings", () => {
     const first = await readSecret(opened.page);
     expect((await tenantOf(id)).webhook).toMatchObject({
       url: "https://shop.example/hook",
-      events: ["task.completed", "task.failed", "task.cancelled"],
+      events: allEvents.filter((event) => event !== "balance.low"),
       status: "on",
     });
     await webhook.getByRole("button", { name: "New secret" }).click();

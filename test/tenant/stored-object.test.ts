@@ -1,7 +1,7 @@
 /** A tenant's object opens what an earlier version has stored in it, and names what it cannot read. */
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
-import { defaultLimits, limitNames } from "../../src/domain/admission.ts";
+import { defaultLimits, emptyCounters, limitNames } from "../../src/domain/admission.ts";
 import { pathsOf, without } from "../helpers/absent.ts";
 import {
   admitOne,
@@ -63,13 +63,7 @@ const mayLack: [Table, string[]][] = [
   ["keys", ["allowedOrigins"]],
   ["keys", ["models"]],
   ["keys", ["token"]],
-  ...pathsOf({
-    requests: { level: 0, atMs: 0 },
-    images: { level: 0, atMs: 0 },
-    open: 0,
-    day: { date: "", images: 0, refusals: 0 },
-    month: { month: "", images: 0 },
-  }).flatMap((path): [Table, string[]][] => [
+  ...pathsOf(emptyCounters).flatMap((path): [Table, string[]][] => [
     ["scopes", path],
     ["holds", ["counters", ...path]],
   ]),

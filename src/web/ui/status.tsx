@@ -1,7 +1,17 @@
 /** A state as a word and a colour. */
+import type { Task, Tenant, Webhook, WebhookDelivery } from "#gateway";
 import "./status.css";
 
-const tones: Record<string, string> = {
+/** The gateway names a key's revocation and expiry only. */
+export type KeyState = "active" | "revoked" | "expired";
+type ShownStatus =
+  | Task["status"]
+  | Tenant["status"]
+  | Webhook["status"]
+  | WebhookDelivery["status"]
+  | KeyState;
+
+const tones: Record<ShownStatus, "good" | "bad" | "busy" | "dull"> = {
   completed: "good",
   active: "good",
   delivered: "good",
@@ -9,12 +19,14 @@ const tones: Record<string, string> = {
   failed: "bad",
   suspended: "bad",
   off: "bad",
+  pending: "busy",
+  processing: "busy",
   cancelled: "dull",
   dropped: "dull",
   revoked: "dull",
   expired: "dull",
 };
 
-export function Status({ status }: { status: string }) {
-  return <span class={`status ${tones[status] ?? "busy"}`}>{status}</span>;
+export function Status({ status }: { status: ShownStatus }) {
+  return <span class={`status ${tones[status]}`}>{status}</span>;
 }

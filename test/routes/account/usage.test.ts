@@ -3,6 +3,7 @@
  * what is left of them.
  */
 import { beforeAll, describe, expect, it } from "vitest";
+import { newTenantLimits } from "../../helpers/contract.ts";
 import { asCells, csvRows, getAs } from "../../helpers/credits.ts";
 import { finishTask, startGateway, submitTask } from "../../helpers/gateway.ts";
 import { deleteTasks, expectError, makeKey, submit } from "../../helpers/routes.ts";
@@ -158,16 +159,6 @@ describe("a tenant's own use", () => {
   it("shows balance, limits, what remains of them, and the days", async () => {
     const response = await own("");
     expect(response.headers.get("cache-control")).toBe("no-store");
-    const limits = {
-      requests_per_minute: 600,
-      images_per_minute: 60,
-      concurrent_tasks: 20,
-      images_per_day: null,
-      images_per_month: null,
-      refusals_per_day: 200,
-      files_per_day: 200,
-      file_bytes: 1_073_741_824,
-    };
     // One under way, of four images; its rate slots and those of the refused one are not back yet.
     const taken = {
       requests_per_minute: 598,
@@ -179,8 +170,8 @@ describe("a tenant's own use", () => {
       balance: 835,
       held: 120,
       available: 715,
-      limits,
-      remaining: { ...limits, ...taken },
+      limits: newTenantLimits,
+      remaining: { ...newTenantLimits, ...taken },
       days: [
         { date: day1, model: std, ...sums(2, 3, 90) },
         { date: day1, model: pro, ...sums(1, 1, 75) },

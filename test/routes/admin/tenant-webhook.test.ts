@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { formatSecret } from "../../../src/domain/webhooks.ts";
+import { allEvents } from "../../helpers/contract.ts";
 import {
   endTask,
   expectHidden,
@@ -115,7 +116,7 @@ describe("changing a webhook", () => {
       tenantId: id,
       object: "webhook",
       url: other.url,
-      events: ["task.completed", "task.failed", "task.cancelled", "balance.low"],
+      events: allEvents,
       status: "on",
     });
     const sent = await nextSent(key);

@@ -1,6 +1,7 @@
 /** `/admin/api/tenants`: making, reading, listing and changing tenants. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { pageThrough, typesBut } from "../../helpers/admin.ts";
+import { allEvents, newTenantLimits } from "../../helpers/contract.ts";
 import { startGateway } from "../../helpers/gateway.ts";
 import { countTasks, expectError, naming, submit } from "../../helpers/routes.ts";
 
@@ -75,16 +76,7 @@ describe("making a tenant", () => {
       object: "tenant",
       name: "Shop",
       status: "active",
-      limits: {
-        requests_per_minute: 600,
-        images_per_minute: 60,
-        concurrent_tasks: 20,
-        images_per_day: null,
-        images_per_month: null,
-        refusals_per_day: 200,
-        files_per_day: 200,
-        file_bytes: 1_073_741_824,
-      },
+      limits: newTenantLimits,
       prices: {},
       models: null,
       balance: null,
@@ -96,7 +88,7 @@ describe("making a tenant", () => {
       webhook: {
         object: "webhook",
         url: null,
-        events: ["task.completed", "task.failed", "task.cancelled", "balance.low"],
+        events: allEvents,
         status: "off",
         secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/),
       },

@@ -1,6 +1,7 @@
 /** The document as a reader uses it: examples that hold by their own schemas, headers where they occur, webhooks. */
 import type { Schema } from "@cfworker/json-schema";
 import { beforeAll, describe, expect, it } from "vitest";
+import { allEvents } from "../../helpers/contract.ts";
 import { resolve, schemaProblems } from "../../helpers/documented.ts";
 import { startGateway } from "../../helpers/gateway.ts";
 import { expectError } from "../../helpers/routes.ts";
@@ -131,13 +132,7 @@ describe("the rest of the document", () => {
   });
 
   it("has the requests that the gateway sends, with their signature", () => {
-    expect(Object.keys(document.webhooks)).toEqual([
-      "task.completed",
-      "task.failed",
-      "task.cancelled",
-      "balance.low",
-      "callback_url",
-    ]);
+    expect(Object.keys(document.webhooks)).toEqual([...allEvents, "callback_url"]);
     for (const methods of Object.values(document.webhooks)) {
       const names = methods.post?.parameters?.map((one) => `${one.in} ${one.name}`);
       expect(names).toEqual(["header webhook-id", "header webhook-timestamp", "header webhook-signature"]);

@@ -10,19 +10,13 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Tenant } from "../../../src/tenant/object.ts";
 import { clearTasks, finishTask, startGateway, type TestGateway } from "../../helpers/gateway.ts";
 import { type Code, expectError, policy, submit } from "../../helpers/routes.ts";
+import { limitsOf } from "../../helpers/tenant-object.ts";
 
 beforeEach(clearTasks);
 
 const quota = 4;
 /** None, so that the one under test is the only one. */
-const unlimited = {
-  requests_per_minute: null,
-  images_per_minute: null,
-  concurrent_tasks: null,
-  images_per_day: null,
-  images_per_month: null,
-  refusals_per_day: null,
-};
+const unlimited = limitsOf({});
 
 interface Limit {
   name: string;

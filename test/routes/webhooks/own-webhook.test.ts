@@ -1,6 +1,7 @@
 /** `/v1/webhook`: a tenant's server sees to its own webhook. No key that a page could hold, or of images only, does. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { formatSecret } from "../../../src/domain/webhooks.ts";
+import { allEvents as events } from "../../helpers/contract.ts";
 import {
   endTask,
   expectHidden,
@@ -17,7 +18,6 @@ import { expectError, makeKey } from "../../helpers/routes.ts";
 
 const receiver = startReceiver();
 const gateway = startGateway({ hosts: receiver.hosts });
-const events = ["task.completed", "task.failed", "task.cancelled", "balance.low"];
 
 interface Hook {
   object: string;

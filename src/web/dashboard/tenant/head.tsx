@@ -14,10 +14,35 @@ import { tenantQuery, tenantsQuery, useTenantChange } from "./tenant-actions.ts"
 import { warningsOf } from "./warnings.ts";
 import "./head.css";
 
+interface Switch {
+  verb: string;
+  to: Tenant["status"];
+  isDanger: boolean;
+  /** For the operator, who is asked. */
+  effect: string;
+}
+
+/** The switch from each status. */
+const switches: Record<Tenant["status"], Switch> = {
+  active: {
+    verb: "Suspend",
+    to: "suspended",
+    isDanger: true,
+    effect:
+      "From the next request on, all of its keys and tokens are refused with 403. Tasks under way go on to their end and " +
+      "are charged; pictures stay under their URLs. Activating it undoes this.",
+  },
+  suspended: {
+    verb: "Activate",
+    to: "active",
+    isDanger: false,
+    effect: "Its keys and tokens work again from the next request on, as far as they have not expired.",
+  },
+};
+
 export function Head({ tenant }: { tenant: Tenant }) {
   const [asked, setAsked] = useState<"status" | "delete">();
   const close = () => setAsked(undefined);
-  const isActive = tenant.status === "active";
   const warnings = warningsOf(tenant);
   return (
     <>
@@ -33,7 +58,7 @@ export function Head({ tenant }: { tenant: Tenant }) {
         </div>
         <div class="row">
           <button type="button" onClick={() => setAsked("status")}>
-            {isActive ? "Suspend" : "Activate"}
+            {switches[tenant.status].verb}
           </button>
           <button type="button" class="danger" onClick={() => setAsked("delete")}>
             Delete
@@ -56,28 +81,18 @@ export function Head({ tenant }: { tenant: Tenant }) {
 
 function StatusSwitch({ tenant, onClose }: { tenant: Tenant; onClose: () => void }) {
   // The status at the time of the question: the question must not change while the call is under way.
-  const [wasActive] = useState(tenant.status === "active");
+  const [asked] = useState(tenant.status);
+  const { verb, to, isDanger, effect } = switches[asked];
   const change = useTenantChange(tenant.id, onClose);
-  const confirmed = {
-    ...change,
-    mutate: () => change.mutate({ status: wasActive ? "suspended" : "active" }),
-  };
-  return wasActive ? (
+  return (
     <Confirm
-      title={`Suspend ${tenant.name}?`}
-      button="Suspend it"
-      isDanger
-      change={confirmed}
+      title={`${verb} ${tenant.name}?`}
+      button={`${verb} it`}
+      isDanger={isDanger}
+      change={{ ...change, mutate: () => change.mutate({ status: to }) }}
       onClose={onClose}
     >
-      <p>
-        From the next request on, all of its keys and tokens are refused with 403. Tasks under way go on to
-        their end and are charged; pictures stay under their URLs. Activating it undoes this.
-      </p>
-    </Confirm>
-  ) : (
-    <Confirm title={`Activate ${tenant.name}?`} button="Activate it" change={confirmed} onClose={onClose}>
-      <p>Its keys and tokens work again from the next request on, as far as they have not expired.</p>
+      <p>{effect}</p>
     </Confirm>
   );
 }

@@ -7,7 +7,7 @@ import { showTime } from "../../ui/format.ts";
 import { PageTurner, usePages } from "../../ui/list-pages.tsx";
 import { Problem } from "../../ui/notice.tsx";
 import { Scroller } from "../../ui/scroller.tsx";
-import { Status } from "../../ui/status.tsx";
+import { type KeyState, Status } from "../../ui/status.tsx";
 import { Confirm } from "../form/confirm.tsx";
 import { Panel, Placeholder } from "../panel.tsx";
 import { NewKeyDialog } from "./new-key.tsx";
@@ -75,7 +75,7 @@ function KeyTable({ rows, ask }: { rows: Key[]; ask: (asked: Asked) => void }) {
   );
 }
 
-function stateOf({ revoked_at: revoked, expires_at: expires }: Key): string {
+function stateOf({ revoked_at: revoked, expires_at: expires }: Key): KeyState {
   const now = nowMs() / 1000;
   if (revoked !== null && revoked <= now) return "revoked";
   return expires !== null && expires <= now ? "expired" : "active";

@@ -10,16 +10,17 @@ export interface Warning {
   long: string;
 }
 
+/** How the requests of a tenant fare by its status; null: as usual. */
+const statusWarnings: Record<Tenant["status"], string | null> = {
+  active: null,
+  suspended: "Suspended: every request of its keys and tokens is refused.",
+};
+
 export function warningsOf(tenant: Tenant): Warning[] {
   const { status, available, low_balance: low, webhook } = tenant;
   const warnings: Warning[] = [];
-  if (status === "suspended") {
-    warnings.push({
-      tone: "bad",
-      short: "suspended",
-      long: "Suspended: every request of its keys and tokens is refused.",
-    });
-  }
+  const refused = statusWarnings[status];
+  if (refused !== null) warnings.push({ tone: "bad", short: status, long: refused });
   if (available !== null && available <= 0) {
     warnings.push({
       tone: "bad",

@@ -3,7 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { count } from "../../ui/format.ts";
 import { CountedText } from "./counted-text.tsx";
 import type { Body, Draft, Edit } from "./draft.ts";
-import { type FieldErrors, fieldErrorsOf, unchangedErrors } from "./field-errors.ts";
+import { type FieldErrors, fieldErrorsOf, unchangedErrors } from "./draft-errors.ts";
 import { ModelField, type PricedModel } from "./model-field.tsx";
 import { MoreFields } from "./more-fields.tsx";
 import { NumberField } from "./number-field.tsx";

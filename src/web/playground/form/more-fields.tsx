@@ -6,7 +6,7 @@ import { Field } from "../../ui/field.tsx";
 import { showNumber } from "../../ui/format.ts";
 import { CountedText } from "./counted-text.tsx";
 import { type Choice, choiceNames, type Draft, type Edit } from "./draft.ts";
-import { type FieldErrors, moreFields } from "./field-errors.ts";
+import { type FieldErrors, moreFields } from "./draft-errors.ts";
 import { negativePromptCharacters, seed as seedBounds } from "./rules.ts";
 import "./more-fields.css";
 

@@ -6,7 +6,7 @@ import { showBinary } from "../../ui/format.ts";
 import { useSession } from "../session.ts";
 import { webAddress } from "../task-card/picture.tsx";
 import type { Draft, Edit, Reference } from "./draft.ts";
-import type { FieldErrors } from "./field-errors.ts";
+import type { FieldErrors } from "./draft-errors.ts";
 import { Group } from "./group.tsx";
 import { useReferences } from "./references.ts";
 import { maxReferences } from "./rules.ts";

@@ -5,7 +5,7 @@
 import { browserMaxImages, modelCatalog, requestBounds } from "#definitions";
 import { showNumber } from "../../ui/format.ts";
 import { codePoints, type Draft, type Model } from "./draft.ts";
-import type { FieldErrors } from "./field-errors.ts";
+import type { FieldErrors } from "./draft-errors.ts";
 
 export const { side, seed, negativePromptCharacters } = requestBounds;
 /** Of a request for any model: the page asks for references before a model is settled. */

@@ -3,7 +3,7 @@ import { modelCatalog } from "#definitions";
 import { Field } from "../../ui/field.tsx";
 import { showNumber } from "../../ui/format.ts";
 import type { Draft, Edit, Model, Preset } from "./draft.ts";
-import type { FieldErrors } from "./field-errors.ts";
+import type { FieldErrors } from "./draft-errors.ts";
 import { Group } from "./group.tsx";
 import { side } from "./rules.ts";
 import "./choice.css";

@@ -3,6 +3,7 @@
  * belongs to no field is shown above the button.
  */
 import { Refusal } from "../../ui/call.ts";
+import { refusedFields } from "../../ui/refused-fields.ts";
 import { type Body, choiceNames } from "./draft.ts";
 
 /** Errors by the field's name in the request: `image_urls.1` is the second reference, `size.width` one of the sides. */
@@ -31,14 +32,13 @@ export function fieldErrorsOf(error: unknown, sent?: Body): { fields: FieldError
     return { fields: { size: error.message }, rest: undefined };
   if (!isField(error.param ?? undefined)) return { fields: {}, rest: error };
   const sorted: FieldErrors = {};
-  for (const part of error.message.split("; ")) {
-    const [, path = "", text = ""] = /^([\w.]+): (.*)$/s.exec(part) ?? [];
+  for (const [path, text] of refusedFields(error)) {
     const [root, place] = path.split(".");
-    // A message of another form is about the one field that the gateway names.
+    // What the form has no control for stands at the one field that the gateway names.
     if (!isField(root)) return { fields: { [String(error.param)]: error.message }, rest: undefined };
     const hasParts = root === "image_urls" || root === "size";
     const name = hasParts && place !== undefined ? path : root;
-    sorted[name] ??= text.charAt(0).toUpperCase() + text.slice(1);
+    sorted[name] ??= text;
   }
   return { fields: sorted, rest: undefined };
 }
