@@ -92,7 +92,7 @@ export function checkAccess(
   if (key.revokedMs !== null && key.revokedMs <= nowMs) return "invalid_key";
   if (key.expiresMs !== null && key.expiresMs <= nowMs) return "invalid_key";
   if (caller.token && caller.token.expiresMs <= nowMs) return "invalid_key";
-  if (tenant.status === "suspended") return "tenant_suspended";
+  if (tenant.status !== "active") return "tenant_suspended";
   if (!mayDo(caller, key, asked.action)) return "scope_denied";
   if (!fromAllowedPage(caller, key)) return "origin_not_allowed";
   if (asked.model !== undefined && !allowedModels(caller, key, tenant).includes(asked.model))

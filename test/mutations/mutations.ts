@@ -93,7 +93,7 @@ export const mutations: Mutation[] = [
   {
     breaks: "a suspended tenant is refused",
     file: "src/domain/access.ts",
-    line: 'if (tenant.status === "suspended") return "tenant_suspended";',
+    line: 'if (tenant.status !== "active") return "tenant_suspended";',
     broken: "",
     tests: ["test/domain/access.test.ts"],
   },
