@@ -28,7 +28,7 @@ export const exampleTask = {
       content_type: "image/png",
     },
   ],
-  task_info: { can_cancel: false, estimated_time: 0, queue_position: null },
+  task_info: { can_cancel: false, estimated_time: null, queue_position: null },
   usage: { images: 1, credits_held: 0, credits_charged: 30 },
   input: { prompt: "a lighthouse at dusk", n: 1, size: "landscape_4_3" },
   metadata: { order: "1001" },

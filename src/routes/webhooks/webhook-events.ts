@@ -53,8 +53,8 @@ const signed = z.object({
   "webhook-timestamp": z.string().regex(/^\d+$/).meta({ description: "Unix seconds of this attempt." }),
   "webhook-signature": z.string().meta({
     description:
-      "`v1,` and base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`; two of them, with a space between, " +
-      "while a secret is replaced.",
+      "`v1,` and base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`. While a secret is replaced there is one " +
+      "for each, with a space between: up to four.",
   }),
 });
 
