@@ -1,5 +1,5 @@
 /** What tasks cost in D1, by its own count: rows are what is paid for, and what a primary can do in a second. */
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readMaintenance } from "../../../src/d1/cron/maintenance.ts";
 import {
   claimSends,
@@ -63,6 +63,11 @@ beforeAll(async () => {
        INSERT INTO tenants (id, name, limits, pushed_version, created_ms) SELECT 't-' || i, '', '{}', 1, 0 FROM n`,
     ),
   ]);
+});
+
+/** What another test has left open is no task of this one's round. */
+beforeEach(async () => {
+  await db.prepare("DELETE FROM tasks WHERE open = 1").run();
 });
 
 /** One task's way through its states, all of it over one database. */

@@ -6,7 +6,6 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { findTask } from "../../../src/d1/tasks/reconciled-tasks.ts";
 import {
   bearer,
-  clearTasks,
   finishTask,
   readTask,
   startGateway,
@@ -14,9 +13,10 @@ import {
   submitTask,
   type TestGateway,
 } from "../../helpers/gateway.ts";
+import { emptyStores } from "../../helpers/setup.ts";
 import { objectOf } from "../../helpers/tenant-object.ts";
 
-beforeEach(clearTasks);
+beforeEach(emptyStores);
 
 const set = (table: string, column: string, value: unknown, id: string) =>
   env.DB.prepare(`UPDATE ${table} SET ${column} = ?1 WHERE id = ?2`).bind(value, id).run();

@@ -9,7 +9,6 @@ import { startGateway, submitTask } from "../../helpers/gateway.ts";
 import { expectError, naming, submit } from "../../helpers/routes.ts";
 
 const gateway = startGateway();
-const nowSeconds = Math.floor(gateway.now() / 1000);
 const make = (body: object = {}) => gateway.makeTenant({ balance: 0, ...body });
 const statusesOf = (replies: Response[]) => replies.map(({ status }) => status).toSorted((a, b) => a - b);
 
@@ -25,7 +24,7 @@ describe("an entry", () => {
     expect(response.status).toBe(200);
     const line = await response.json();
     expect(line).toEqual({
-      at: nowSeconds,
+      at: Math.floor(gateway.now() / 1000),
       type,
       amount,
       task: null,

@@ -224,10 +224,25 @@ describe("several broken fields", () => {
 });
 
 describe("a body at its bounds", () => {
-  it("was never counted so far, and is taken at exactly 64 KiB", async () => {
-    const response = await send(padded(65_536));
-    expect(response.status).toBe(200);
-    await expectError(await send(good), "rate_limited");
+  it("is not counted when it is refused, and is taken at exactly 64 KiB", async () => {
+    const counted = await gateway.makeTenant({ limits: { requests_per_minute: 1 } });
+    const sendCounted = (body: string, type = "application/json") =>
+      gateway.fetch(generations, {
+        method: "POST",
+        headers: { ...bearer(counted.key), "content-type": type },
+        body,
+      });
+    await expectError(await sendCounted("{"), "invalid_json");
+    await expectError(await sendCounted("[]"), "invalid_request");
+    await expectError(await sendCounted(good, "text/plain"), "unsupported_media_type");
+    await expectError(await sendCounted(padded(65_537)), "body_too_large");
+    await expectError(
+      await sendCounted(JSON.stringify({ ...goodBody, quality: "hd" })),
+      "invalid_request",
+      "quality",
+    );
+    expect((await sendCounted(padded(65_536))).status).toBe(200);
+    await expectError(await sendCounted(good), "rate_limited");
   });
 
   it.each([
