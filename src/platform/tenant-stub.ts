@@ -17,6 +17,7 @@ const tenantMethods = [
   "ledger",
   "check",
   "configure",
+  "suspend",
   "ping",
 ] as const;
 type TenantMethod = (typeof tenantMethods)[number];

@@ -40,6 +40,16 @@ export function copiedVersion(sql: SqlStorage): number | undefined {
 /** Replaces the object's copy of the tenant. */
 export function writeConfig(sql: SqlStorage, { keys, ...copied }: TenantConfig): void {
   sql.exec("INSERT OR REPLACE INTO config (one, body) VALUES (1, ?)", JSON.stringify(copied));
+  writeKeys(sql, keys);
+}
+
+/** Suspends the tenant in the object's copy, and replaces its keys. */
+export function suspendCopy(sql: SqlStorage, keys: StoredKey[]): void {
+  sql.exec("UPDATE config SET body = json_set(body, '$.status', 'suspended')");
+  writeKeys(sql, keys);
+}
+
+function writeKeys(sql: SqlStorage, keys: StoredKey[]): void {
   sql.exec("DELETE FROM keys");
   for (const one of keys) sql.exec("INSERT INTO keys (id, body) VALUES (?, ?)", one.id, JSON.stringify(one));
 }

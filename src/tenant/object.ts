@@ -23,10 +23,11 @@ import { loadTenantConfig } from "../d1/tenants/tenants.ts";
 import { availableOf, balanceOf } from "../domain/account.ts";
 import { type LimitName, type Limits, remainingOf } from "../domain/admission.ts";
 import { remainingFiles } from "../domain/file-limits.ts";
+import type { StoredKey } from "../domain/keys.ts";
 import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 import { type Check, checkState } from "./check-state.ts";
-import { copiedVersion, hasSettings, readSettings, writeConfig } from "./config-copy.ts";
+import { copiedVersion, hasSettings, readSettings, suspendCopy, writeConfig } from "./config-copy.ts";
 import { type AdmitDecision, type AdmitRequest, confirmAfterMs, decide } from "./decide.ts";
 import {
   admitFile,
@@ -217,6 +218,19 @@ export class Tenant extends DurableObject<Env> {
     });
     this.#hasCopy = true;
     return version;
+  }
+
+  /**
+   * Replaces the keys of the copy that there is, and lets none of them in until a readable copy comes. The copy keeps its
+   * version, so that this one is newer. Where there is no copy, nothing is let in anyway.
+   * @param version Of the row that cannot be read; a copy of the same is as good.
+   */
+  suspend(version: number, keys: StoredKey[]): void {
+    this.#storage.transactionSync(() => {
+      const { sql } = this.#storage;
+      const current = copiedVersion(sql);
+      if (current !== undefined && current < version) suspendCopy(sql, keys);
+    });
   }
 
   /** Answers, which says that the object and its storage are there. */

@@ -83,6 +83,14 @@ export async function findKey(db: D1Database, tenantId: string, id: string): Pro
   return results[0] && keyFromRow(results[0]);
 }
 
+export async function hasKey(db: D1Database, tenantId: string, id: string): Promise<boolean> {
+  const { results } = await db
+    .prepare("SELECT 1 FROM keys WHERE tenant_id = ?1 AND id = ?2")
+    .bind(tenantId, id)
+    .all();
+  return results.length > 0;
+}
+
 /** The statement that reads a key with its tenant; its result goes through {@link firstKey}. */
 export function selectKey(db: D1Database, tenantId: string, id: string): D1PreparedStatement {
   return db

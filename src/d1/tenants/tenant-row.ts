@@ -65,6 +65,8 @@ export function tenantFromRow(row: unknown): Tenant {
   return { ...tenant.read(row), webhook: webhook.read(row) };
 }
 
+export const copiedVersion = rowCodec<{ version: number }>("tenants", { version: ["config_version", whole] });
+
 /** What a tenant's object keeps of its tenant's row. */
 export const copiedTenant = rowCodec<TenantSettings & { version: number }>("tenants", {
   ...settings,

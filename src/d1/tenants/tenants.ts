@@ -1,5 +1,6 @@
 /** Tenants, and the copy of a tenant that its object decides by. */
 import type { Limits } from "../../domain/admission.ts";
+import type { StoredKey } from "../../domain/keys.ts";
 import type { Model } from "../../domain/model-catalog.ts";
 import { readable, type SkipUnreadable } from "../../domain/stored.ts";
 import type { Prices, TenantConfig, TenantStatus } from "../../domain/tenant.ts";
@@ -10,6 +11,7 @@ export type { Tenant, TenantWebhook } from "./tenant-row.ts";
 
 import {
   copiedTenant,
+  copiedVersion,
   type Tenant,
   type TenantWebhook,
   tenantFromRow,
@@ -112,7 +114,10 @@ const secretSets = [
   "webhook_secret = ?",
 ];
 
-/** Changes a tenant in one statement, so that of several changes at once none is lost; undefined when there is none. */
+/**
+ * Changes a tenant in one statement, so that of several changes at once none is lost; undefined when there is none.
+ * @throws StoredDataUnreadable when the rest of the row cannot be read; it is changed all the same.
+ */
 export async function updateTenant(
   db: D1Database,
   id: string,
@@ -136,7 +141,8 @@ export async function updateTenant(
   const sets = [
     "config_version = config_version + 1",
     // `json_set`, since `json_patch` takes null for "remove".
-    `limits = json_set(limits${", ?, ?".repeat(limits.length)})`,
+    // Not without a limit: the other columns of limits that are no JSON can be changed.
+    ...(limits.length > 0 ? [`limits = json_set(limits${", ?, ?".repeat(limits.length)})`] : []),
     ...given.map(([column]) => `${column} = ?`),
     ...(secret ? secretSets : []),
   ];
@@ -174,16 +180,34 @@ export function bumpConfigVersion(db: D1Database, id: string): D1PreparedStateme
   return db.prepare("UPDATE tenants SET config_version = config_version + 1 WHERE id = ?1").bind(id);
 }
 
-/**
- * Reads the copy for the tenant's object, of one moment: both statements are one transaction.
- * @param skip Leaves out a key that cannot be read, which is refused then.
- */
+/** The copy for a tenant's object, in parts. */
+export interface LoadedConfig {
+  version: number;
+  /** Absent when they cannot be read. */
+  settings: Omit<TenantConfig, "keys"> | undefined;
+  keys: StoredKey[];
+}
+
+/** Reads the copy for the tenant's object. @throws StoredDataUnreadable */
 export async function loadTenantConfig(
   db: D1Database,
   id: string,
   nowMs: number,
-  skip?: SkipUnreadable,
 ): Promise<TenantConfig | undefined> {
+  const loaded = await loadReadable(db, id, nowMs);
+  return loaded?.settings && { ...loaded.settings, keys: loaded.keys };
+}
+
+/**
+ * Reads the copy in parts, of one moment: both statements are one transaction.
+ * @param skip Leaves out settings that cannot be read, and a key that cannot be, which is refused then.
+ */
+export async function loadReadable(
+  db: D1Database,
+  id: string,
+  nowMs: number,
+  skip?: SkipUnreadable,
+): Promise<LoadedConfig | undefined> {
   const [tenants, keys] = await db.batch([
     db.prepare("SELECT * FROM tenants WHERE id = ?1").bind(id),
     db
@@ -195,7 +219,12 @@ export async function loadTenantConfig(
   ]);
   const row = tenants?.results[0];
   if (!row) return undefined;
-  return { ...copiedTenant.read(row), keys: readable(keys?.results ?? [], keyFromRow, skip) };
+  const [settings] = readable([row], copiedTenant.read, skip);
+  return {
+    ...copiedVersion.read(row),
+    settings,
+    keys: readable(keys?.results ?? [], keyFromRow, skip),
+  };
 }
 
 /** Notes that the tenant's object has the copy of this version. */

@@ -2,7 +2,7 @@
  * Making, rotating and revoking a tenant's keys: in D1, in one transaction with the entry of the audit log, and then in
  * the tenant's object. Where the push to the object fails cron repeats it.
  */
-import { findKey, insertKey, type ListedKey, markRotated, revokeKey } from "../../d1/tenants/keys.ts";
+import { findKey, hasKey, insertKey, type ListedKey, markRotated, revokeKey } from "../../d1/tenants/keys.ts";
 import { bumpConfigVersion, findTenant } from "../../d1/tenants/tenants.ts";
 import { formatKey, keySecretBytes, type StoredKey } from "../../domain/keys.ts";
 import { sha256Hex } from "../../domain/signing.ts";
@@ -87,7 +87,8 @@ export async function dropKey(
   tenantId: string,
   keyId: string,
 ): Promise<boolean> {
-  if (!(await findKey(invocation.db, tenantId, keyId))) return false;
+  // Not read: one that cannot be is revoked as well.
+  if (!(await hasKey(invocation.db, tenantId, keyId))) return false;
   await invocation.db.batch([
     revokeKey(invocation.db, tenantId, keyId, invocation.now()),
     bumpConfigVersion(invocation.db, tenantId),

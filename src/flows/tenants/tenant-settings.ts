@@ -3,6 +3,7 @@
  * have it, and where the push fails cron repeats it.
  */
 import { insertTenant, type Tenant, type TenantChange, updateTenant } from "../../d1/tenants/tenants.ts";
+import { StoredDataUnreadable } from "../../domain/stored.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import type { CreditResult } from "../../tenant/object.ts";
 import { describeWebhook } from "../webhooks/webhook-settings.ts";
@@ -48,7 +49,11 @@ export async function changeTenant(
     if (set.kind === "no_tenant") return set;
     if (set.kind === "balance_held") return set;
   }
-  const tenant = await updateTenant(invocation.db, id, change);
+  // What cannot be read of the row has been changed as well, and the object has to know.
+  const tenant = await updateTenant(invocation.db, id, change).catch((error: unknown) => {
+    if (error instanceof StoredDataUnreadable) return error;
+    throw error;
+  });
   if (!tenant) return { kind: "no_tenant" };
   const { turnstileSecret, webhook, ...shown } = change;
   const details = {
@@ -59,5 +64,6 @@ export async function changeTenant(
   };
   await auditEntry(invocation, by, { action: "tenant.change", tenantId: id, subject: id, details }).run();
   await pushConfig(invocation, id);
+  if (tenant instanceof StoredDataUnreadable) throw tenant;
   return { kind: "changed", tenant };
 }

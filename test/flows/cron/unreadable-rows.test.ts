@@ -172,6 +172,60 @@ describe("a tick that finds a row that cannot be read", () => {
     expect(JSON.stringify(gateway.logs)).not.toContain("unreadable contents");
   });
 
+  describe.each([
+    ["prices", '{"wan-2.7-image":"unreadable contents"}', "prices.wan-2.7-image"],
+    ["models", "{unreadable contents", "models"],
+    ["limits", "{unreadable contents", "limits"],
+  ])("of a tenant's %s", (column, value, field) => {
+    const asked = { model: "wan-2.7-image", prompt: "a lighthouse" };
+    const ask = async (gateway: TestGateway, key: string) =>
+      (await gateway.post("/v1/images/generations", asked, bearer(key))).status;
+
+    it("revokes its keys, and lets none in until it can be read", async () => {
+      const gateway = startGateway();
+      const { id, key, keyId } = await gateway.makeTenant();
+      const other = await (
+        await gateway.admin("POST", `/tenants/${id}/keys`, { name: "b", kind: "secret" })
+      ).json<{ key: string }>();
+      const bystander = await gateway.makeTenant();
+      await submitTask(gateway, key);
+      const { stored } = (await env.DB.prepare(`SELECT ${column} AS stored FROM tenants WHERE id = ?1`)
+        .bind(id)
+        .first<{ stored: unknown }>()) ?? { stored: undefined };
+      await set("tenants", column, value, id);
+      expect((await gateway.admin("DELETE", `/tenants/${id}/keys/${keyId}`)).status).toBe(204);
+      expect(unreadable(gateway)).toEqual([`tenants ${field} ${id}`]);
+      expect(JSON.stringify(gateway.logs)).not.toContain("unreadable contents");
+      expect(await ask(gateway, key)).toBe(401);
+      expect(await ask(gateway, other.key)).toBe(403);
+      expect(await ask(gateway, bystander.key)).toBe(200);
+      await set("tenants", column, stored, id);
+      gateway.advance(60_000);
+      await gateway.tick();
+      expect(await ask(gateway, key)).toBe(401);
+      expect(await ask(gateway, other.key)).toBe(200);
+    });
+
+    it("suspends it", async () => {
+      const gateway = startGateway();
+      const { id, key } = await gateway.makeTenant();
+      await submitTask(gateway, key);
+      await set("tenants", column, value, id);
+      await gateway.admin("PATCH", `/tenants/${id}`, { status: "suspended" });
+      expect(await ask(gateway, key)).toBe(403);
+    });
+  });
+
+  it("revokes a key that it cannot read", async () => {
+    const gateway = startGateway();
+    const { id, key, keyId } = await gateway.makeTenant();
+    await submitTask(gateway, key);
+    await set("keys", "scopes", "{unreadable contents", keyId);
+    expect((await gateway.admin("DELETE", `/tenants/${id}/keys/${keyId}`)).status).toBe(204);
+    const asked = { model: "wan-2.7-image", prompt: "a lighthouse" };
+    expect((await gateway.post("/v1/images/generations", asked, bearer(key))).status).toBe(401);
+  });
+
   it("pushes a tenant without the key that it cannot read, which is refused", async () => {
     const gateway = startGateway();
     const { id, key, keyId } = await gateway.makeTenant();

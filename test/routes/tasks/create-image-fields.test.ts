@@ -149,7 +149,6 @@ describe("a submit that breaks a field's rule", () => {
     expect(gateway.simulator.control.calls()).toEqual([]);
     expect(await countTasks()).toBe(0);
   });
-
 });
 
 describe("submits that break a field's rule", () => {

@@ -103,7 +103,6 @@ describe("a submit with an address that is not public", () => {
   it.each([...bad, "http://hooks.example/done"])("is refused as a callback: %s", (url) =>
     expectRefused("callback_url", { callback_url: url }),
   );
-
 });
 
 describe("submits with addresses that are not public", () => {
