@@ -16,18 +16,14 @@ import { claimStores, giveBackFound, giveBackStores, selectFound } from "../../d
 import { postponeStoring } from "../../d1/tasks/tasks.ts";
 import { readImage } from "../../domain/image.ts";
 import { sha256Hex } from "../../domain/signing.ts";
-import {
-  type ImageContentType,
-  imageKey,
-  type StoredImage,
-  type Task,
-  type TaskImage,
-} from "../../domain/task.ts";
+import { readable } from "../../domain/stored.ts";
+import { imageKey, type StoredImage, type Task, type TaskImage } from "../../domain/task.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { finish } from "../tasks/finish.ts";
 import { fetchPicture } from "./fetch-picture.ts";
+import { pictureFrom, pictureMetadata } from "./picture-metadata.ts";
 
 /** A storer that has claimed several tasks gives back those that it has not begun in this time. */
 const beginMs = 20_000;
@@ -111,8 +107,8 @@ async function fetchAndStore(
   dead: Set<string>,
 ): Promise<TaskImage> {
   // An earlier attempt may have put it and died before it could record that.
-  const found = task.attempts > 1 ? await readStored(invocation, image.id) : undefined;
-  if (found) return { ...image, state: "stored", stored: found };
+  const found = task.attempts > 1 ? await findStored(invocation, image.id) : undefined;
+  if (found?.stored) return { ...image, state: "stored", stored: found.stored };
   const fetched = await fetchPicture(invocation, source, task.attempts <= 1);
   if (fetched.kind === "problem") {
     if (fetched.dead) dead.add(source);
@@ -161,8 +157,8 @@ function notStored(
 }
 
 /**
- * Puts bytes under a picture's id unless something is there; R2 itself verifies the hash.
- * @returns the metadata of the object that is there now; undefined when it was erased meanwhile.
+ * Puts bytes under a picture's id unless a picture is there; R2 itself verifies the hash.
+ * @returns what is known of the object that is there now; undefined when it was erased meanwhile.
  */
 async function putOnce(
   invocation: Invocation,
@@ -170,25 +166,24 @@ async function putOnce(
   bytes: Uint8Array<ArrayBuffer>,
   facts: StoredImage,
 ): Promise<StoredImage | undefined> {
-  const put = await invocation.bucket.put(imageKey(id), bytes, {
-    onlyIf: { etagDoesNotMatch: "*" },
-    sha256: facts.sha256,
-    httpMetadata: { contentType: facts.contentType, cacheControl: "public, max-age=31536000, immutable" },
-    customMetadata: { width: String(facts.width), height: String(facts.height), sha256: facts.sha256 },
-  });
-  return put ? facts : readStored(invocation, id);
+  const putIf = (onlyIf: R2Conditional) =>
+    invocation.bucket.put(imageKey(id), bytes, { onlyIf, sha256: facts.sha256, ...pictureMetadata(facts) });
+  if (await putIf({ etagDoesNotMatch: "*" })) return facts;
+  const found = await findStored(invocation, id);
+  // Exactly the object that cannot be read is replaced, and no other storer's.
+  if (found && !found.stored && (await putIf({ etagMatches: found.etag }))) return facts;
+  return found?.stored ?? (found && (await findStored(invocation, id))?.stored);
 }
 
-async function readStored(invocation: Invocation, id: string): Promise<StoredImage | undefined> {
+/** The object under a picture's id, unless it is erased. @returns without `stored` when that cannot be read. */
+async function findStored(
+  invocation: Invocation,
+  id: string,
+): Promise<{ etag: string; stored: StoredImage | undefined } | undefined> {
   const object = await invocation.bucket.head(imageKey(id));
   if (!object || object.size === 0) return undefined;
-  return {
-    contentType: object.httpMetadata?.contentType as ImageContentType,
-    width: Number(object.customMetadata?.width),
-    height: Number(object.customMetadata?.height),
-    bytes: object.size,
-    sha256: object.customMetadata?.sha256 ?? "",
-  };
+  const [stored] = readable([object], (one) => pictureFrom(id, one), skipUnreadable(invocation));
+  return { etag: object.etag, stored };
 }
 
 /** Tasks that a tick has found done, claimed in the write that says so. The tick's store lane begins each once. */

@@ -359,3 +359,29 @@ describe("two storers of one task", () => {
     expect((await response.arrayBuffer()).byteLength).toBe(done.images[0]?.bytes);
   });
 });
+
+describe("an object under a picture's id whose metadata cannot be read", () => {
+  it.each([
+    ["none", {}],
+    ["a width that is no number", { width: "unreadable contents", height: "512", sha256: "00" }],
+  ])("is replaced by the picture, which is fetched again, and logged: %s", async (_what, customMetadata) => {
+    const gateway = startGateway({ lanes: idleLanes });
+    const { key, id } = await readyTask(gateway);
+    gateway.advance(15_000);
+    await gateway.tick();
+    const { images } = (await env.DB.prepare("SELECT images FROM tasks WHERE id = ?1")
+      .bind(id)
+      .first<{ images: string }>()) ?? { images: "[]" };
+    const [image] = JSON.parse(images) as { id: string }[];
+    const objectKey = imageKey(image?.id ?? "");
+    await env.IMAGES.put(objectKey, new Uint8Array(100), { customMetadata });
+    await env.DB.prepare("UPDATE tasks SET attempts = 3, due_ms = 0 WHERE id = ?1").bind(id).run();
+    const storer = startGateway({ beside: gateway });
+    const done = await finishTask(storer, key, id);
+    expect(done).toMatchObject({ status: "completed", images: [{ width: 512, height: 512 }] });
+    expect((await env.IMAGES.head(objectKey))?.customMetadata).toMatchObject({ width: "512", height: "512" });
+    const logged = storer.logs.filter(({ event }) => event === "stored_data_unreadable");
+    expect(logged).toContainEqual(expect.objectContaining({ table: "R2", id: objectKey }));
+    expect(JSON.stringify(storer.logs)).not.toContain("unreadable contents");
+  });
+});
