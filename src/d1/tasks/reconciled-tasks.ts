@@ -9,6 +9,16 @@ export async function findTask(db: D1Database, id: string): Promise<Task | undef
   return results[0] && taskFromRow(results[0]);
 }
 
+const { id, tenantId, state, images } = taskColumns;
+type OwnedTask = Pick<Task, "id" | "tenantId" | "state">;
+const owned = rowCodec<OwnedTask>("tasks", { id, tenantId, state });
+
+/** Reads as little of any tenant's task as ending it takes, so that it can be ended whatever else is unreadable. */
+export async function findOwnedTask(db: D1Database, taskId: string): Promise<OwnedTask | undefined> {
+  const { results } = await db.prepare(`SELECT ${owned.columns} FROM tasks WHERE id = ?1`).bind(taskId).all();
+  return results[0] && owned.read(results[0]);
+}
+
 /** Makes a task that waits for its turn, its back-off or its storing due now. */
 export async function makeDue(db: D1Database, id: string, nowMs: number): Promise<void> {
   await db
@@ -67,7 +77,6 @@ export async function overdueTasks(db: D1Database, beforeMs: number, limit: numb
   return results.map(({ id }) => id);
 }
 
-const { id, images } = taskColumns;
 type Pictures = Pick<Task, "id" | "images">;
 const pictures = rowCodec<Pictures>("tasks", { id, images });
 

@@ -1,6 +1,6 @@
 /** Changes of a task by the operator, through the same functions as cron's. */
 
-import { findTask, makeDue } from "../../d1/tasks/reconciled-tasks.ts";
+import { findOwnedTask, findTask, makeDue } from "../../d1/tasks/reconciled-tasks.ts";
 import { isFinished, openStates, type Task } from "../../domain/task.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { type Actor, auditEntry } from "../tenants/audit-entry.ts";
@@ -17,22 +17,32 @@ export async function refreshTask(invocation: Invocation, by: Actor, id: string)
   return findTask(invocation.db, id);
 }
 
-/** Fails a task that goes on and releases its hold; one that has ended stays as it is. */
+/**
+ * Fails a task that goes on and releases its hold; one that has ended stays as it is.
+ * @throws StoredDataUnreadable when the rest of its row cannot be read, once it has ended and released its hold.
+ */
 export async function failTask(invocation: Invocation, by: Actor, id: string): Promise<Task | undefined> {
-  const task = await findTask(invocation.db, id);
-  if (!task || isFinished(task)) return task;
-  await note(invocation, by, "task.fail", task);
-  await finishNow(invocation, {
-    id,
-    from: openStates,
-    state: "failed",
-    images: [],
-    errorCode: "unknown_error",
-  });
+  const task = await findOwnedTask(invocation.db, id);
+  if (!task) return undefined;
+  if (!isFinished(task)) {
+    await note(invocation, by, "task.fail", task);
+    await finishNow(invocation, {
+      id,
+      from: openStates,
+      state: "failed",
+      images: [],
+      errorCode: "unknown_error",
+    });
+  }
   return findTask(invocation.db, id);
 }
 
-async function note(invocation: Invocation, by: Actor, action: string, task: Task): Promise<void> {
+async function note(
+  invocation: Invocation,
+  by: Actor,
+  action: string,
+  task: Pick<Task, "id" | "tenantId" | "state">,
+): Promise<void> {
   const what = { action, tenantId: task.tenantId, subject: task.id, details: { state: task.state } };
   await auditEntry(invocation, by, what).run();
 }

@@ -75,6 +75,25 @@ describe("a request that reads what cannot be read", () => {
     await expectInternalError(gateway, response, `config body ${id}`);
   });
 
+  it.each([
+    ["metadata", "{unreadable contents", 500],
+    ["input", "{unreadable contents", 500],
+    ["images", "{unreadable contents", 200],
+  ])(
+    "of an open task does not keep the operator from failing it, which releases its hold: %s",
+    async (column, value, status) => {
+      const gateway = startGateway();
+      const { id: tenantId, key } = await gateway.makeTenant({ balance: 1_000 });
+      const { id } = await submitTask(gateway, key);
+      await set("tasks", column, value, id);
+      expect((await gateway.admin("POST", `/tasks/${id}/fail`)).status).toBe(status);
+      const { results } = await env.DB.prepare("SELECT state, open FROM tasks WHERE id = ?1").bind(id).all();
+      expect(results).toEqual([{ state: "failed", open: 0 }]);
+      expect(await (await gateway.admin("GET", `/tenants/${tenantId}`)).json()).toMatchObject({ held: 0 });
+      expect((await gateway.admin("POST", `/tasks/${id}/fail`)).status).toBe(status);
+    },
+  );
+
   it("opens a task whose failure or model is of another version", async () => {
     const gateway = startGateway();
     const { key } = await gateway.makeTenant();
