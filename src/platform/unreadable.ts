@@ -3,7 +3,10 @@ import type { SkipUnreadable, StoredDataUnreadable } from "../domain/stored.ts";
 import type { Invocation } from "./invocation.ts";
 
 /** Says where the data is and what belongs there; never what is there. */
-export function logUnreadable({ log }: Pick<Invocation, "log">, problem: StoredDataUnreadable): void {
+export function logUnreadable(
+  { log }: Pick<Invocation, "log">,
+  problem: Pick<StoredDataUnreadable, "place" | "expected">,
+): void {
   const { table, field, id } = problem.place;
   log({ event: "stored_data_unreadable", level: "error", table, field, id, expected: problem.expected });
 }

@@ -1,5 +1,6 @@
 /** Adding a tenant's states up again from the rows behind them: what should be equal by construction is shown to be. */
 import { availableOf, priceOf } from "../domain/account.ts";
+import type { StoredDataUnreadable } from "../domain/stored.ts";
 import { readSettings } from "./config-copy.ts";
 import { holdsWithoutEnd, openHolds } from "./holds.ts";
 import { readFileCounters } from "./scopes.ts";
@@ -14,6 +15,8 @@ export interface OpenHold {
 export interface Check {
   /** What does not add up, in words; empty when all is sound. */
   problems: string[];
+  /** Holds that have not ended and cannot be read; they are in no sum. */
+  unreadable: Pick<StoredDataUnreadable, "place" | "expected">[];
   /** Oldest first. */
   openHolds: OpenHold[];
 }
@@ -24,7 +27,8 @@ export function checkState(sql: SqlStorage): Check {
   const sum = (query: string) => Number(sql.exec(query).one().sum);
   const credited = sum("SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type <> 'settle'");
   const charged = sum("SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type = 'settle'");
-  const open = holdsWithoutEnd(sql);
+  const unreadable: Check["unreadable"] = [];
+  const open = holdsWithoutEnd(sql, ({ place, expected }) => unreadable.push({ place, expected }));
   const held = open.reduce((total, hold) => total + priceOf(hold), 0);
   const pairs = {
     "topped up": [account.toppedUp, credited],
@@ -43,5 +47,9 @@ export function checkState(sql: SqlStorage): Check {
   if (readSettings(sql)?.prepaid && availableOf(account) < 0) {
     problems.push(`a prepaid balance of which ${availableOf(account)} credits are available`);
   }
-  return { problems, openHolds: open.map(({ seq, taskId, atMs }) => ({ holdNumber: seq, taskId, atMs })) };
+  return {
+    problems,
+    unreadable,
+    openHolds: open.map(({ seq, taskId, atMs }) => ({ holdNumber: seq, taskId, atMs })),
+  };
 }

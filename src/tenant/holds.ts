@@ -2,7 +2,7 @@
  * The holds of a tenant's object, one an admission, and the codec of `holds`. A hold is half of the ledger and what a replay
  * is found by; it is never deleted.
  */
-import { orNull, rowCodec, text, whole } from "../domain/stored.ts";
+import { orNull, readable, rowCodec, type SkipUnreadable, text, whole } from "../domain/stored.ts";
 import { spanOf } from "./open-holds.ts";
 import { stateText, type TenantState } from "./tenant-state.ts";
 
@@ -52,10 +52,17 @@ const hold = rowCodec<FoundHold>(
 
 /** Reads holds. @param rest What follows `FROM holds`. @throws StoredDataUnreadable */
 export function selectHolds(sql: SqlStorage, rest: string, ...values: SqlStorageValue[]): FoundHold[] {
-  return sql
-    .exec(`SELECT ${hold.columns} FROM holds ${rest}`, ...values)
-    .toArray()
-    .map(hold.read);
+  return selectReadable(sql, undefined, rest, ...values);
+}
+
+function selectReadable(
+  sql: SqlStorage,
+  skip: SkipUnreadable | undefined,
+  rest: string,
+  ...values: SqlStorageValue[]
+): FoundHold[] {
+  const rows = sql.exec(`SELECT ${hold.columns} FROM holds ${rest}`, ...values).toArray();
+  return readable(rows, hold.read, skip);
 }
 
 /** @param state As it is with the hold. */
@@ -88,7 +95,7 @@ export function deleteReplay(sql: SqlStorage, seq: number): void {
   sql.exec("UPDATE holds SET replay = NULL, fingerprint = NULL WHERE seq = ?", seq);
 }
 
-/** Holds that have not ended, in order, of a range of numbers. */
+/** Holds that have not ended, in order, of a range of numbers; without those that cannot be read. */
 export function openHolds(
   sql: SqlStorage,
   state: TenantState,
@@ -96,14 +103,15 @@ export function openHolds(
   upToSeq: number,
 ): FoundHold[] {
   return spanOf(state.open, afterSeq, upToSeq).flatMap(([first, last]) =>
-    selectHolds(sql, "WHERE seq BETWEEN ? AND ? ORDER BY seq", first, last),
+    selectReadable(sql, () => undefined, "WHERE seq BETWEEN ? AND ? ORDER BY seq", first, last),
   );
 }
 
 /** Holds without an entry of their end, in order, independent of what the state says. Reads the whole ledger. */
-export function holdsWithoutEnd(sql: SqlStorage): FoundHold[] {
-  return selectHolds(
+export function holdsWithoutEnd(sql: SqlStorage, skip: SkipUnreadable): FoundHold[] {
+  return selectReadable(
     sql,
+    skip,
     "WHERE task_id NOT IN (SELECT task_id FROM entries WHERE type = 'settle') ORDER BY seq",
   );
 }

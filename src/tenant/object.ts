@@ -25,6 +25,7 @@ import { type LimitName, type Limits, remainingOf } from "../domain/admission.ts
 import { remainingFiles } from "../domain/file-limits.ts";
 import type { StoredKey } from "../domain/keys.ts";
 import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts";
+import { StoredDataUnreadable } from "../domain/stored.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 import { type Check, checkState } from "./check-state.ts";
 import { copiedVersion, hasSettings, readSettings, suspendCopy, writeConfig } from "./config-copy.ts";
@@ -257,13 +258,11 @@ export class Tenant extends DurableObject<Env> {
       const tasks = holds.map(({ taskId: task }) => task);
       const voided = new Set(await voidMissing(this.env.DB, tasks, nowMs));
       released = voided.size;
-      this.#storage.transactionSync(() => {
-        for (const { seq, taskId: task } of holds) {
-          const note = "no task came of it";
-          const nothing = { holdNumber: seq, images: 0, refused: false, deleteReplay: true, note, nowMs };
-          if (voided.has(task)) settleHold(sql, nothing);
-        }
-      });
+      for (const { seq, taskId: task } of holds) {
+        const note = "no task came of it";
+        const nothing = { holdNumber: seq, images: 0, refused: false, deleteReplay: true, note, nowMs };
+        if (voided.has(task)) this.#release(nothing);
+      }
     } catch {
       // D1 is unavailable: the same holds again, at the next alarm.
       confirmed = confirmedSeq;
@@ -279,6 +278,15 @@ export class Tenant extends DurableObject<Env> {
     // A task without a row has sent no `balance.low`: its event went into D1 with the row.
     writeState(sql, { ...state, ...next, ...(released > 0 && { lowBalanceNotified: false }) });
     if (next.alarmMs !== null) await this.#storage.setAlarm(next.alarmMs);
+  }
+
+  /** Releases a hold; one that what is stored keeps from it is left to reconciliation, which names it. */
+  #release(settlement: Settlement): void {
+    try {
+      this.settle(settlement);
+    } catch (error) {
+      if (!(error instanceof StoredDataUnreadable)) throw error;
+    }
   }
 
   /** Loads the tenant from D1 when there is no copy yet. */

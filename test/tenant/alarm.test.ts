@@ -11,6 +11,7 @@ import {
   type Asked,
   configure,
   freshId,
+  keyOf,
   ledgerOf,
   limitsOf,
   objectOf,
@@ -22,11 +23,12 @@ import {
 } from "../helpers/tenant-object.ts";
 
 const waitMs = 120_000;
+const other = "key-0000000000000002";
 
 async function configured(): Promise<string> {
   const id = freshId();
   const limits = limitsOf({ images_per_day: 100, concurrent_tasks: 50 });
-  await configure(id, { limits, prepaid: true, openingBalance: 5_000 });
+  await configure(id, { limits, prepaid: true, openingBalance: 5_000, keys: [keyOf(), keyOf(other)] });
   return id;
 }
 
@@ -120,6 +122,34 @@ describe("two minutes after an admission", () => {
     ]);
     for (const { task } of tasks) expect(await hasRow(task)).toBe(!(await isVoid(task)));
     expect(await held(id)).toBe(30 * written.filter(Boolean).length);
+  });
+});
+
+describe("a hold that cannot be released", () => {
+  const change = (id: string, statement: string, ...values: unknown[]) =>
+    runInDurableObject(objectOf(id), (_object, { storage }) => {
+      storage.sql.exec(statement, ...values);
+    });
+
+  it.each([
+    [
+      "its row",
+      (id: string, hold: number) => change(id, "UPDATE holds SET images = 'x' WHERE seq = ?", hold),
+    ],
+    [
+      "its key's counters",
+      (id: string) => change(id, "INSERT INTO scopes (scope, body) VALUES (?, '{x')", other),
+    ],
+  ])("since %s cannot be read keeps no other from it", async (_what, damage) => {
+    const id = await configured();
+    const { hold } = await admitTask(id, { keyId: other, keyHash: keyOf(other).hash });
+    const { task } = await admitTask(id);
+    await damage(id, hold);
+    await runAlarm(id);
+    await runAlarm(id);
+    expect(await isVoid(task)).toBe(true);
+    expect(await held(id)).toBe(30);
+    expect(await alarmOf(id)).toBeNull();
   });
 });
 

@@ -14,10 +14,12 @@ import {
 import { voidMissing } from "../../d1/tasks/voids.ts";
 import { tenantIds, tenantsFrom } from "../../d1/tenants/tenants.ts";
 import { idBound } from "../../domain/ids.ts";
+import { StoredDataUnreadable } from "../../domain/stored.ts";
 import { imageKey } from "../../domain/task.ts";
 import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
+import { logUnreadable } from "../../platform/unreadable.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
 
 export interface Discrepancy {
@@ -91,10 +93,12 @@ export async function reconcileSome(invocation: Invocation): Promise<void> {
 }
 
 async function checkTenant(invocation: Invocation, tenant: string, beforeMs: number): Promise<Discrepancy[]> {
-  const { problems, openHolds } = await invocation.tenant(tenant).check();
+  const { problems, unreadable, openHolds } = await invocation.tenant(tenant).check();
+  for (const one of unreadable) logUnreadable(invocation, one);
   const old = openHolds.filter(({ atMs }) => atMs < beforeMs);
   return [
     ...problems.map((text): Discrepancy => ({ kind: "balance", tenant, subject: null, text })),
+    ...unreadable.map(({ place: { table, field, id } }) => unsettled(tenant, null, table, field, id)),
     ...(await checkHolds(invocation, tenant, old)),
     ...(await checkOpenTasks(invocation, tenant, openHolds, beforeMs)),
     ...(await checkPictures(invocation, tenant, beforeMs)),
@@ -128,13 +132,30 @@ async function checkHolds(invocation: Invocation, tenant: string, holds: OpenHol
         nowMs: invocation.now(),
       };
       const text = `${note}, and settled`;
-      return (await invocation.tenant(tenant).settle(settlement))
-        ? [{ kind: "hold", tenant, subject: taskId, text }]
-        : [];
+      try {
+        return (await invocation.tenant(tenant).settle(settlement))
+          ? [{ kind: "hold", tenant, subject: taskId, text }]
+          : [];
+      } catch (error) {
+        if (!(error instanceof StoredDataUnreadable)) throw error;
+        // The tenant's other holds are settled all the same.
+        logUnreadable(invocation, error);
+        const { table, field, id } = error.place;
+        return [unsettled(tenant, taskId, table, field, id)];
+      }
     },
     { concurrency: connections },
   );
   return settled.flat();
+}
+
+function unsettled(tenant: string, subject: string | null, ...place: string[]): Discrepancy {
+  return {
+    kind: "hold",
+    tenant,
+    subject,
+    text: `cannot be settled, since ${place.join(" ")} cannot be read`,
+  };
 }
 
 /** Tasks that go on although their hold is settled. */

@@ -66,6 +66,28 @@ const setInState = (path: string, value: number) =>
       storage.sql.exec(`UPDATE ${table} SET state = json_set(state, ?, ?)`, `$.${path}`, value);
   });
 
+describe("a hold that cannot be read", () => {
+  it("is named, and keeps no other of its tenant from being settled", async () => {
+    const broken = await submitTask(gateway, tenant.key);
+    const { id } = await submitTask(gateway, tenant.key);
+    await sql("UPDATE tasks SET state = 'failed', open = 0");
+    await runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
+      storage.sql.exec("UPDATE holds SET images = 'unreadable contents' WHERE task_id = ?", broken.id);
+    });
+    gateway.advance(fiveMinutes);
+    const { data } = await reconcile();
+    expect(data).toContainEqual(expect.objectContaining({ kind: "hold", subject: id }));
+    expect(data).toContainEqual(
+      expect.objectContaining({ kind: "hold", text: expect.stringContaining("holds images") }),
+    );
+    expect(await moneyOf(gateway, tenant.id)).toMatchObject({ held: 30 });
+    expect(gateway.logs).toContainEqual(
+      expect.objectContaining({ event: "stored_data_unreadable", table: "holds", field: "images" }),
+    );
+    expect(JSON.stringify([data, gateway.logs])).not.toContain("unreadable contents");
+  });
+});
+
 describe("a sound gateway", () => {
   it("has nothing to show, whatever its tasks went through", async () => {
     expect(await reconcile()).toEqual(sound);
