@@ -17,7 +17,7 @@ import {
   type PolicyState,
 } from "../domain/admission.ts";
 import { checkFileLimits, emptyFileCounters, withoutFile } from "../domain/file-limits.ts";
-import { bit, rowCodec, text, whole } from "../domain/stored.ts";
+import { bit, readable, rowCodec, text, whole } from "../domain/stored.ts";
 import { filesPerTokenImage, maxUploadBytes } from "../domain/uploads.ts";
 import { readAdmissionRows } from "./admission-rows.ts";
 import { policiesFor, readAdmissionContext } from "./decide.ts";
@@ -158,14 +158,29 @@ export function keepFile(
  * @param isUnused Whether it was kept for a request that came to nothing, so that it was none of the day's files either.
  */
 export function dropFile(sql: SqlStorage, id: string, isUnused = false): void {
-  for (const row of sql.exec("DELETE FROM files WHERE id = ? RETURNING *", id).toArray())
-    takeOut(sql, { ...counted.read(row), ...(isUnused && { uploaded: false }) });
+  takeOutAll(sql, sql.exec("DELETE FROM files WHERE id = ? RETURNING *", id).toArray(), isUnused);
 }
 
 /** Stops counting what has come to its end. */
 export function dropEnded(sql: SqlStorage, nowMs: number): void {
-  for (const row of sql.exec("DELETE FROM files WHERE ends_ms <= ? RETURNING *", nowMs).toArray())
-    takeOut(sql, counted.read(row));
+  takeOutAll(sql, sql.exec("DELETE FROM files WHERE ends_ms <= ? RETURNING *", nowMs).toArray());
+}
+
+/** Of a row that cannot be read it is not known what it counted for: the bytes are those of the rows that are left. */
+function takeOutAll(sql: SqlStorage, gone: Record<string, SqlStorageValue>[], isUnused = false): void {
+  for (const row of gone) {
+    const [file] = readable([row], counted.read, () => recountBytes(sql, String(row.key_id)));
+    if (file) takeOut(sql, { ...file, ...(isUnused && { uploaded: false }) });
+  }
+}
+
+function recountBytes(sql: SqlStorage, keyId: string): void {
+  const sum = "SELECT coalesce(sum(bytes), 0) AS bytes FROM files WHERE ?1 IS NULL OR key_id = ?1";
+  for (const owner of [null, keyId])
+    writeFileCounters(sql, owner, {
+      ...readFileCounters(sql, owner),
+      bytes: Number(sql.exec(sum, owner).one().bytes),
+    });
 }
 
 function takeOut(sql: SqlStorage, { keyId, ...gone }: CountedFile): void {

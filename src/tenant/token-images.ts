@@ -1,9 +1,15 @@
-/** The table `tokens`: how many images each client token has used. */
+/** The table `tokens`, and its codec: how many images each client token has used. */
+import { rowCodec, text, whole } from "../domain/stored.ts";
 
-/** Images that a client token has used. */
+const used = rowCodec<{ id: string; images: number }>("tokens", {
+  id: ["id", text],
+  images: ["images", whole],
+});
+
+/** Images that a client token has used. @throws StoredDataUnreadable */
 export function readTokenImages(sql: SqlStorage, id: string): number {
-  const [row] = sql.exec<{ images: number }>("SELECT images FROM tokens WHERE id = ?", id).toArray();
-  return row?.images ?? 0;
+  const [row] = sql.exec(`SELECT ${used.columns} FROM tokens WHERE id = ?`, id).toArray();
+  return row ? used.read(row).images : 0;
 }
 
 /** Adds to what a token has used. Tokens that have expired a day ago are deleted on the way. */
@@ -23,7 +29,11 @@ export function addTokenImages(
   );
 }
 
-/** Gives images back to a token whose row is still there. */
+/** Gives images back to a token whose row is still there. What is no number stays, or it would become one. */
 export function returnTokenImages(sql: SqlStorage, id: string, images: number): void {
-  sql.exec("UPDATE tokens SET images = max(0, images - ?) WHERE id = ?", images, id);
+  sql.exec(
+    "UPDATE tokens SET images = max(0, images - ?) WHERE id = ? AND typeof(images) IN ('integer', 'real')",
+    images,
+    id,
+  );
 }

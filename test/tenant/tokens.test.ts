@@ -2,7 +2,7 @@
  * A client token is a handful of images in a stranger's hands: they are counted exactly, come back when they
  * were not made, and neither a token nor a browser key learns anything of its tenant beyond its own.
  */
-import { evictDurableObject } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Caller } from "../../src/domain/access.ts";
 import type { TokenClaims } from "../../src/domain/tokens.ts";
@@ -129,6 +129,27 @@ describe("a token's images", () => {
     const before = await summaryOf(id);
     expect(admitted(await askMany(50, holder))).toBe(0);
     expect(await summaryOf(id)).toEqual(before);
+  });
+
+  it("that cannot be read are none, also once one comes back, and are the token's alone", async () => {
+    const holder = holderOf(await configured(), { maxImages: 2 });
+    const [first] = admissionsOf(await askMany(3, holder));
+    if (!first) throw new Error("was not admitted");
+    await runInDurableObject(objectOf(holder.tenantId), (_object, { storage }) => {
+      storage.sql.exec("UPDATE tokens SET images = 'unreadable contents'");
+    });
+    const refusal = "stored data cannot be read: tokens images [tok-1] must be a whole number";
+    const problem = () =>
+      runInDurableObject(objectOf(holder.tenantId), (object) =>
+        object.admit({ ...requestOf(holder.tenantId), caller: holder }).then(
+          ({ kind }) => kind,
+          (error: Error) => error.message,
+        ),
+      );
+    expect(await problem()).toBe(refusal);
+    await settle(holder.tenantId, first.holdNumber, { images: 0 });
+    expect(await problem()).toBe(refusal);
+    expect((await ask(holderOf(holder.tenantId, { id: "tok-2" }))).kind).toBe("admitted");
   });
 
   it("are not given anew to a token that is about to expire, by the tokens that come after it", async () => {
