@@ -16,7 +16,7 @@ import {
 } from "../../domain/poll.ts";
 import type { Task } from "../../domain/task.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import { skipUnreadable } from "../../platform/unreadable.ts";
+import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import { storeImages, storeLeaseMs } from "../images/store-images.ts";
 import { finish } from "./finish.ts";
 
@@ -29,11 +29,19 @@ export type Found =
 
 /** Polls one task. A task past its deadline gets this one last poll. */
 export async function pollTask(invocation: Invocation, task: PollTarget): Promise<Found> {
-  if (task.upstreamId === null) return { kind: "nothing" };
+  if (task.upstreamId === null) return withoutUpstreamId(invocation, task);
   const outcome = await invocation.upstream.read(task.upstreamId);
   if (outcome.kind === "task") return resultOf(invocation, task, outcome.seen);
   if (invocation.now() >= task.deadlineMs) return { kind: "end", ending: failed(task, "task_timeout") };
   return outcome.kind === "busy" ? { ...outcome, id: task.id } : { kind: "nothing" };
+}
+
+/** Nobody can ask for a task that lost the upstream's id, but it ends all the same, and gives back what it holds. */
+function withoutUpstreamId(invocation: Invocation, task: PollTarget): Found {
+  if (invocation.now() < task.deadlineMs) return { kind: "nothing" };
+  const place = { table: "tasks", field: "upstream_id", id: task.id };
+  logUnreadable(invocation, { place, expected: "a text" });
+  return { kind: "end", ending: failed(task, "task_timeout") };
 }
 
 /** The outcome of the upstream's view of a task. */

@@ -122,6 +122,17 @@ describe("a tick that finds a row that cannot be read", () => {
     expect(await storedKeys()).not.toEqual([]);
   });
 
+  it("ends a task that has lost the upstream's id at its deadline, and logs it once", async () => {
+    const gateway = startGateway();
+    const { id: tenantId, key } = await gateway.makeTenant({ balance: 1_000 });
+    const { id } = await submitTask(gateway, key);
+    await set("tasks", "upstream_id", null, id);
+    const ended = await finishTask(gateway, key, id, 120);
+    expect(ended).toMatchObject({ status: "failed", error: { code: "task_timeout" } });
+    expect(unreadable(gateway)).toEqual([`tasks upstream_id ${id}`]);
+    expect(await (await gateway.admin("GET", `/tenants/${tenantId}`)).json()).toMatchObject({ held: 0 });
+  });
+
   it("sends the others of those that wait", async () => {
     const gateway = startGateway();
     const { key } = await gateway.makeTenant();
