@@ -1,5 +1,6 @@
 /** What the operator sees of a request: one line, with what is needed to find it and nothing that is secret. */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe as describeError } from "../../src/platform/log.ts";
 import { bearer, finishTask, startGateway, submitTask } from "../helpers/gateway.ts";
 import { generations, goodBody, read, storePicture, submit } from "../helpers/routes.ts";
 
@@ -152,6 +153,27 @@ describe("the log", () => {
     for (const secret of [UPSTREAM_API_KEY, ADMIN_API_KEY, KEY_SIGNING_SECRET, "://", "xyzzy", "/files/"]) {
       expect(lines).not.toContain(secret);
     }
+  });
+});
+
+describe("what the log says of an error", () => {
+  it.each([
+    ["an address", "fetch of https://files.example/a.png?sig=s3cret failed", "fetch of [link] failed"],
+    ["another scheme's address", "no route to wss://files.example", "no route to [link]"],
+    ["a key", `key ${"sk-upstream-test-key-0123456789abcdef"} is unknown`, "key […] is unknown"],
+    ["a word as long as a secret", `${"s".repeat(24)}, ${"w".repeat(23)}`, `[…], ${"w".repeat(23)}`],
+    ["a key within an address", "at https://user:sk-0123456789abcdef01234567@files.example", "at [link]"],
+    ["a long text", "a ".repeat(1_000), "a ".repeat(1_000)],
+  ])("is without %s", (_what, message, logged) => {
+    expect(describeError(new TypeError(message))).toBe(`TypeError: ${logged}`.slice(0, 300));
+  });
+
+  it("is the kind of it where it is no error: what was thrown may be anything", () => {
+    expect(["https://files.example/s3cret", { key: "s3cret" }, undefined].map(describeError)).toEqual([
+      "string",
+      "object",
+      "undefined",
+    ]);
   });
 });
 

@@ -186,6 +186,25 @@ describe("a token minted by a browser key", () => {
     await expectError(await solve(key), "unavailable");
   });
 
+  it("is put off when Turnstile redirects: the tenant's secret goes nowhere else", async () => {
+    const { TURNSTILE_VERIFY_URL } = gateway.config;
+    const modes: string[] = [];
+    const redirecting = (request: Request) => {
+      modes.push(request.redirect);
+      return Response.redirect("https://evil.example/siteverify", 307);
+    };
+    const hosts = { [new URL(TURNSTILE_VERIFY_URL).origin]: redirecting };
+    const redirected = startGateway({ beside: gateway, hosts });
+    const { key } = await makeBrowserKey(gateway, tenant.id);
+    const reply = await redirected.post(
+      "/v1/client-tokens",
+      { turnstile: "solved" },
+      { ...bearer(key), ...page },
+    );
+    await expectError(reply, "unavailable");
+    expect(modes).toEqual(["manual"]);
+  });
+
   it("wants a tenant who has set Turnstile up", async () => {
     const without = await gateway.makeTenant();
     const { key } = await makeBrowserKey(gateway, without.id);
