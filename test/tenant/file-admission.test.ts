@@ -39,7 +39,7 @@ it("keeps none of more bytes than are held", async () => {
   expect(await keep(id, 1_001)).toBe(false);
 });
 
-it("forgets a row that cannot be read at its end, with its bytes", async () => {
+it("counts a row that cannot be read no more once it has ended, nor its bytes", async () => {
   const id = await holdFor(1_000);
   const caller = requestOf(id).caller;
   const other: FileRequest = {

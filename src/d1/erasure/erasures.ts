@@ -3,13 +3,14 @@ import { readable, rowCodec, type SkipUnreadable } from "../../domain/stored.ts"
 import type { Task } from "../../domain/task.ts";
 import { eraseReferences } from "../files/files.ts";
 import { hasEnded, taskColumns } from "../tasks/task-row.ts";
+import { nextVersion } from "../tenants/tenant-row.ts";
 
 /** The statement that deletes a tenant none of whose tasks goes on; no row changes else. */
 export function deleteTenant(db: D1Database, id: string, nowMs: number): D1PreparedStatement {
   return db
     .prepare(
       `UPDATE tenants SET status = 'suspended', deleted_ms = ?2, turnstile_secret = NULL, webhook_url = NULL,
-         config_version = config_version + 1
+         ${nextVersion}
        WHERE id = ?1 AND deleted_ms IS NULL AND NOT EXISTS (
          SELECT 1 FROM tasks INDEXED BY tasks_open WHERE open = 1 AND tenant_id = ?1)`,
     )

@@ -65,6 +65,10 @@ export function tenantFromRow(row: unknown): Tenant {
   return { ...tenant.read(row), webhook: webhook.read(row) };
 }
 
+/** SQL: goes beyond what the object has, also where the version is no number any more, or the object would ignore the copy. */
+export const nextVersion =
+  "config_version = max(CAST(config_version AS INTEGER), CAST(pushed_version AS INTEGER)) + 1";
+
 export const copiedVersion = rowCodec<{ version: number }>("tenants", { version: ["config_version", whole] });
 
 /** What a tenant's object keeps of its tenant's row. */

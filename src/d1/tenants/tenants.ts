@@ -12,6 +12,7 @@ export type { Tenant, TenantWebhook } from "./tenant-row.ts";
 import {
   copiedTenant,
   copiedVersion,
+  nextVersion,
   type Tenant,
   type TenantWebhook,
   tenantFromRow,
@@ -139,7 +140,7 @@ export async function updateTenant(
   };
   const given = Object.entries(values).filter(([, value]) => value !== undefined);
   const sets = [
-    "config_version = config_version + 1",
+    nextVersion,
     // `json_set`, since `json_patch` takes null for "remove".
     // Not without a limit: the other columns of limits that are no JSON can be changed.
     ...(limits.length > 0 ? [`limits = json_set(limits${", ?, ?".repeat(limits.length)})`] : []),
@@ -177,7 +178,7 @@ function afterWebhook(db: D1Database, id: string, url: string | null | undefined
 
 /** The statement that marks a tenant's copy as out of date; goes into one batch with a change of its keys. */
 export function bumpConfigVersion(db: D1Database, id: string): D1PreparedStatement {
-  return db.prepare("UPDATE tenants SET config_version = config_version + 1 WHERE id = ?1").bind(id);
+  return db.prepare(`UPDATE tenants SET ${nextVersion} WHERE id = ?1`).bind(id);
 }
 
 /** The copy for a tenant's object, in parts. */

@@ -36,7 +36,7 @@ export async function pollTask(invocation: Invocation, task: PollTarget): Promis
   return outcome.kind === "busy" ? { ...outcome, id: task.id } : { kind: "nothing" };
 }
 
-/** Nobody can ask for a task that lost the upstream's id, but it ends all the same, and gives back what it holds. */
+/** A task that has lost the upstream's id cannot be polled, but it ends all the same, and gives back what it holds. */
 function withoutUpstreamId(invocation: Invocation, task: PollTarget): Found {
   if (invocation.now() < task.deadlineMs) return { kind: "nothing" };
   const place = { table: "tasks", field: "upstream_id", id: task.id };

@@ -246,6 +246,16 @@ describe("a tick that finds a row that cannot be read", () => {
     });
   });
 
+  it("revokes a key of a tenant whose version is no number", async () => {
+    const gateway = startGateway();
+    const { id, key, keyId } = await gateway.makeTenant();
+    await submitTask(gateway, key);
+    await set("tenants", "config_version", "unreadable contents", id);
+    expect((await gateway.admin("DELETE", `/tenants/${id}/keys/${keyId}`)).status).toBe(204);
+    const asked = { model: "wan-2.7-image", prompt: "a lighthouse" };
+    expect((await gateway.post("/v1/images/generations", asked, bearer(key))).status).toBe(401);
+  });
+
   it("revokes a key that it cannot read", async () => {
     const gateway = startGateway();
     const { id, key, keyId } = await gateway.makeTenant();

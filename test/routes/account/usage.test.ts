@@ -182,7 +182,7 @@ describe("a tenant's own use", () => {
   });
 
   it("shows what remains of days and months, and gives back what was not made", async () => {
-    // With a clock of its own: the other tests look at the time that their tasks were made at.
+    // With a clock of its own: the other tests expect the time that the first tasks were made at.
     const later = startGateway({ startMs: gateway.now() });
     const { id: tenantId, key } = await later.makeTenant({
       limits: { images_per_day: 10, images_per_month: 50 },
