@@ -6,7 +6,6 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { findTask } from "../../../src/d1/tasks/reconciled-tasks.ts";
 import {
   bearer,
-  clearTasks,
   finishTask,
   readTask,
   startGateway,
@@ -14,18 +13,12 @@ import {
   submitTask,
   type TestGateway,
 } from "../../helpers/gateway.ts";
+import { emptyStores } from "../../helpers/setup.ts";
 import { objectOf } from "../../helpers/tenant-object.ts";
+import { failedEvents, garbage, setColumn as set, unreadable } from "../../helpers/unreadable.ts";
+import { hook, startWithReceiver } from "../../helpers/webhook-receiver.ts";
 
-beforeEach(clearTasks);
-
-const set = (table: string, column: string, value: unknown, id: string) =>
-  env.DB.prepare(`UPDATE ${table} SET ${column} = ?1 WHERE id = ?2`).bind(value, id).run();
-
-/** The places that the log names as unreadable. */
-const unreadable = ({ logs }: TestGateway) =>
-  logs
-    .filter(({ event }) => event === "stored_data_unreadable")
-    .map(({ table, field, id }) => `${String(table)} ${String(field)} ${String(id)}`);
+beforeEach(emptyStores);
 
 /** Asks for something that holds the data, and expects the error and its log line, without the contents. */
 async function expectInternalError(gateway: TestGateway, response: Response, place: string): Promise<void> {
@@ -170,6 +163,36 @@ describe("a tick that finds a row that cannot be read", () => {
     expect(received).toEqual(["msg-other"]);
     expect(unreadable(gateway)).toContain("deliveries data msg-broken");
     expect(JSON.stringify(gateway.logs)).not.toContain("unreadable contents");
+  });
+
+  it("ends tasks all the same where a tenant's events cannot be read, and sends its own once they can", async () => {
+    const { gateway, received } = startWithReceiver();
+    const [broken, other] = [
+      await gateway.makeTenant({ webhook: { url: hook } }),
+      await gateway.makeTenant({ balance: 100 }),
+    ];
+    await set("tenants", "webhook_events", garbage, broken.id);
+    const failing = { prompt: "a lighthouse [sim:fail=generation_failed]" };
+    const unsent = await submitTask(gateway, broken.key, failing);
+    const { id } = await submitTask(gateway, other.key, failing);
+    expect((await finishTask(gateway, other.key, id)).status).toBe("failed");
+    gateway.advance(60_000);
+    await gateway.tick();
+    expect(received).toEqual([]);
+    const delivery = `msg-${unsent.id.slice("task-".length)}-w`;
+    expect(new Set(unreadable(gateway))).toEqual(new Set([`deliveries webhook_events ${delivery}`]));
+    expect(failedEvents(gateway)).toEqual([]);
+    await set("tenants", "webhook_events", '["task.failed"]', broken.id);
+    gateway.advance(60_000);
+    await gateway.tick();
+    expect(received.map(({ id: sent }) => sent)).toEqual([delivery]);
+  });
+
+  it("takes a submit that makes the balance low where the events cannot be read", async () => {
+    const { gateway } = startWithReceiver();
+    const { id, key } = await gateway.makeTenant({ webhook: { url: hook }, balance: 100, low_balance: 90 });
+    await set("tenants", "webhook_events", garbage, id);
+    await submitTask(gateway, key);
   });
 
   it("pushes a tenant without the key that it cannot read, which is refused", async () => {
