@@ -79,6 +79,51 @@ describe("a request that reads what cannot be read", () => {
   });
 });
 
+describe("a request beside what cannot be read", () => {
+  it("sums up the usage without the images of that task", async () => {
+    const gateway = startGateway();
+    const { id: tenant, key } = await gateway.makeTenant();
+    const tasks = [await submitTask(gateway, key), await submitTask(gateway, key, { n: 2 })];
+    for (const { id } of tasks) await finishTask(gateway, key, id);
+    await set("tasks", "images", garbage, tasks[0]?.id ?? "");
+    const sums = { images: 2, credits: 60, tasks: 2 };
+    const own = await gateway.fetch("/v1/usage", { headers: bearer(key) });
+    expect(await own.json()).toMatchObject({ days: [{ images: 2, credits: 60 }] });
+    const all = await gateway.admin("GET", `/usage?tenant=${tenant}&group=tenant`);
+    expect(await all.json()).toMatchObject({ data: [{ tenant, ...sums }] });
+    expect(await (await gateway.admin("GET", "/overview")).json()).toMatchObject({ days: [sums] });
+  });
+
+  it("has the delivery of a task attempted again whose input is no JSON", async () => {
+    const { gateway, received } = startWithReceiver();
+    const { key } = await gateway.makeTenant({ webhook: { url: hook } });
+    const { id } = await finishTask(gateway, key, (await submitTask(gateway, key)).id);
+    expect(received).toHaveLength(1);
+    const input = await env.DB.prepare("SELECT input FROM tasks").first("input");
+    await set("tasks", "input", garbage, id);
+    const delivery = `msg-${id.slice("task-".length)}-w`;
+    expect((await gateway.admin("POST", `/webhooks/${delivery}/retry`)).status).toBe(202);
+    await set("tasks", "input", input, id);
+    gateway.advance(60_000);
+    await gateway.tick();
+    expect(received).toHaveLength(2);
+  });
+
+  it("sets limits anew that are no JSON, and a new secret over former ones that are none", async () => {
+    const gateway = startGateway();
+    const { id } = await gateway.makeTenant({ webhook: { url: hook } });
+    const change = (body: object) => gateway.admin("PATCH", `/tenants/${id}`, body);
+    await set("tenants", "limits", garbage, id);
+    await expectInternalError(gateway, await change({ name: "Renamed" }), `tenants limits ${id}`);
+    expect(await (await change({ limits: { images_per_day: 7 } })).json()).toMatchObject({
+      name: "Renamed",
+      limits: { images_per_day: 7 },
+    });
+    await set("tenants", "webhook_secrets_before", garbage, id);
+    expect((await change({ webhook: { url: hook, secret: `whsec_${"A".repeat(32)}` } })).status).toBe(200);
+  });
+});
+
 describe("a tick that finds a row that cannot be read", () => {
   it.each([
     ["while it is polled", "input", "{unreadable contents", "images_asked"],
@@ -193,6 +238,17 @@ describe("a tick that finds a row that cannot be read", () => {
     const { id, key } = await gateway.makeTenant({ webhook: { url: hook }, balance: 100, low_balance: 90 });
     await set("tenants", "webhook_events", garbage, id);
     await submitTask(gateway, key);
+  });
+
+  it("polls the others, and those of a work item that it cannot read", async () => {
+    const gateway = startGateway();
+    const { key } = await gateway.makeTenant();
+    const { id } = await submitTask(gateway, key);
+    await env.DB.prepare("INSERT INTO work_items (name, task_ids, until_ms) VALUES ('poll:1:x', ?1, ?2)")
+      .bind(garbage, gateway.now() + 86_400_000)
+      .run();
+    expect((await finishTask(gateway, key, id)).status).toBe("completed");
+    expect(failedEvents(gateway)).toEqual([]);
   });
 
   it("pushes a tenant without the key that it cannot read, which is refused", async () => {
