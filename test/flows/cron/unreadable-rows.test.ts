@@ -96,12 +96,13 @@ describe("a request beside what cannot be read", () => {
 
   it("has the delivery of a task attempted again whose input is no JSON", async () => {
     const { gateway, received } = startWithReceiver();
-    const { key } = await gateway.makeTenant({ webhook: { url: hook } });
-    const { id } = await finishTask(gateway, key, (await submitTask(gateway, key)).id);
+    const { key } = await gateway.makeTenant();
+    const { id } = await submitTask(gateway, key, { callback_url: hook });
+    await finishTask(gateway, key, id);
     expect(received).toHaveLength(1);
     const input = await env.DB.prepare("SELECT input FROM tasks").first("input");
     await set("tasks", "input", garbage, id);
-    const delivery = `msg-${id.slice("task-".length)}-w`;
+    const delivery = `msg-${id.slice("task-".length)}-c`;
     expect((await gateway.admin("POST", `/webhooks/${delivery}/retry`)).status).toBe(202);
     await set("tasks", "input", input, id);
     gateway.advance(60_000);
