@@ -92,7 +92,7 @@ describe("deleting a tenant", () => {
     expect(await erasedMs()).toEqual(expect.any(Number));
   });
 
-  it("forgets its secret of Turnstile and where its webhook is", async () => {
+  it("keeps neither its secret of Turnstile nor the address of its webhook", async () => {
     const gateway = startGateway();
     const webhook = { url: "https://hooks.example/webhook" };
     const { id } = await gateway.makeTenant({ turnstile_secret: "turnstile-secret-0123456789", webhook });
