@@ -44,15 +44,19 @@ const mayUse: Record<string, RegExp> = {
   "app.ts": /^hono\//,
   "index.ts": /^cloudflare:workers$/,
   "zod.ts": /^zod\/v4$/,
-  web: /^(#gateway|#definitions|preact(\/hooks)?|@tanstack\/preact-query|uplot|wouter-preact(\/.*)?|swagger-ui-dist\/.*)$/,
+  web: /^(#gateway|#definitions|preact(\/hooks)?|@tanstack\/preact-query|uplot(\/dist\/uPlot\.min\.css)?|wouter-preact(\/.*)?|swagger-ui-dist\/.*)$/,
 };
 
 const files = readdirSync(src, { recursive: true, encoding: "utf8" })
   .filter((name) => /\.tsx?$/.test(name) && !name.endsWith(".d.ts") && !name.startsWith("web/build/"))
   .map((name) => ({ name, part: name.split("/")[0] ?? "", text: readFileSync(join(src, name), "utf8") }));
 
+/** Whatever a file names another one by: what it takes from it, for its effects alone, later, or as a type. */
+const importing = /^(?:import|export)[^;"]*? from "([^"]+)"|^import "([^"]+)"|\bimport\(\s*"([^"]+)"/gm;
+
 const imports = files.flatMap(({ name, part, text }) =>
-  [...text.matchAll(/^(?:import|export)[^;]*? from "([^"]+)";/gm)].map(([, specifier = ""]) => {
+  [...text.matchAll(importing)].map(([, from, effects, later]) => {
+    const specifier = from ?? effects ?? later ?? "";
     const inside = specifier.startsWith(".");
     const target = inside ? relative(src, join(src, dirname(name), specifier)) : specifier;
     return { name, part, inside, target };
@@ -62,6 +66,13 @@ const imports = files.flatMap(({ name, part, text }) =>
 describe("the tree", () => {
   it("has imports to check", () => {
     expect(imports.length).toBeGreaterThan(100);
+  });
+
+  it("has no layer and no file for what has no place", () => {
+    const parts = readdirSync(src).filter((name) => name !== "env.d.ts");
+    expect(new Set(parts)).toEqual(new Set(Object.keys(mayImport)));
+    const placeless = /(^|\/)(utils?|helpers?|lib|misc|common|types|constants|services?|index)(\/|\.tsx?$)/;
+    expect(files.map(({ name }) => name).filter((name) => placeless.test(name))).toEqual(["index.ts"]);
   });
 
   it("is imported one way only", () => {
@@ -101,7 +112,11 @@ describe("the tree", () => {
     const folders = files
       .filter(({ part }) => ["routes", "flows", "d1", "http", "tenant", "domain", "platform"].includes(part))
       .flatMap(({ name }) => name.split("/").slice(1, -1));
-    expect([...new Set(folders)].filter((folder) => !capabilities.includes(folder))).toEqual([]);
+    const tested = ["routes", "flows", "d1"].flatMap((layer) =>
+      readdirSync(join(src, "..", "test", layer), { withFileTypes: true }).filter((one) => one.isDirectory()),
+    );
+    const named = new Set([...folders, ...tested.map(({ name }) => name)]);
+    expect([...named].filter((folder) => !capabilities.includes(folder))).toEqual([]);
   });
 
   it("uses each package where it belongs", () => {
@@ -110,7 +125,8 @@ describe("the tree", () => {
   });
 
   it("has one clock, one randomness and one fetch, all in the invocation; the pages have the browser's", () => {
-    const wild = /Date\.now\(|Math\.random\(|getRandomValues\(|randomUUID\(|(?<![.\w])fetch\(/;
+    const wild =
+      /Date\.now\(|new Date\(\)|performance\.now|Math\.random|getRandomValues|randomUUID|globalThis\.fetch|(?<![.\w])fetch\(/;
     const wrong = files
       .filter(({ name }) => name !== "platform/invocation.ts" && name !== "web/ui/browser.ts")
       .flatMap(({ name, text }) => text.split("\n").map((line) => ({ name, line: line.trim() })))
@@ -120,10 +136,10 @@ describe("the tree", () => {
 
   it("is made of files that can be held in the head", () => {
     const sized = readdirSync(src, { recursive: true, encoding: "utf8" })
-      .filter((name) => /\.(tsx?|css|html)$/.test(name) && name !== "env.d.ts")
-      .map((name) => ({ name, lines: readFileSync(join(src, name), "utf8").split("\n").length }));
+      .filter((name) => /\.(tsx?|css|html|sql)$/.test(name) && name !== "env.d.ts")
+      .map((name) => ({ name, lines: readFileSync(join(src, name), "utf8").trimEnd().split("\n").length }));
     expect(new Set(sized.map(({ name }) => extname(name)))).toEqual(
-      new Set([".ts", ".tsx", ".css", ".html"]),
+      new Set([".ts", ".tsx", ".css", ".html", ".sql"]),
     );
     expect(sized.filter(({ lines }) => lines > 300)).toEqual([]);
   });

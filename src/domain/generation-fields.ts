@@ -84,6 +84,7 @@ export const endUser = z.string().max(endUserCharacters);
  * The fields, in the order in which the document lists them and faults are reported.
  * @param policy Where `image_urls` and `callback_url` may point to.
  */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: it is a table, a field an entry.
 export function generationFields(
   { allowPrivate }: Pick<AddressPolicy, "allowPrivate">,
   catalog: Catalog<Model> = modelCatalog,

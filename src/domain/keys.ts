@@ -85,6 +85,10 @@ export interface StoredKey {
 }
 
 export const defaultTokenSettings: TokenSettings = { ttlSeconds: 600, maxImages: 10 };
+/** The most of each that a token may be minted with. */
+export const mostOfToken: TokenSettings = { ttlSeconds: 3_600, maxImages: 1_000 };
+/** The longest time for which a key, or a webhook's secret, works beside the one that replaces it. */
+export const maxOverlapDays = 30;
 
 /** What a key's maker sets of it, stored as one JSON in D1. */
 export type KeySettings = Pick<StoredKey, "allowedOrigins" | "models" | "limits" | "token">;

@@ -35,7 +35,7 @@ export function refreshIntervalMs(ageMs: number): number {
 }
 
 /** How long the upstream's links live after it finished a task. */
-export const linkLifeMs = 24 * 3_600_000;
+export const upstreamLinkLifeMs = 24 * 3_600_000;
 
 /** The parts of a task that a poll needs. */
 export type PollTarget = Pick<

@@ -14,7 +14,7 @@ export interface LinkClaims {
   expiresMs: number;
 }
 
-export const linkLifeMs = 3_600_000;
+export const signedLinkLifeMs = 3_600_000;
 
 const linkPattern = /^([a-z0-9-]{3,32})\.(key-[0-9a-z]{16})\.(\d{1,12})\.([0-9a-z]{26})$/;
 const signed = (taskId: string, rest: string) => `events ${taskId} ${rest}`;

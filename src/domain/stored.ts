@@ -76,6 +76,11 @@ export const text: Decode<string> = (value) => (typeof value === "string" ? valu
 export const whole: Decode<number> = (value) =>
   Number.isSafeInteger(value) ? (value as number) : unfit("a whole number");
 
+export const wholeFrom =
+  (least: number): Decode<number> =>
+  (value) =>
+    whole(value) >= least ? (value as number) : unfit(`a whole number from ${least} on`);
+
 export const yesOrNo: Decode<boolean> = (value) =>
   typeof value === "boolean" ? value : unfit("true or false");
 

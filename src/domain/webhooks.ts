@@ -79,7 +79,9 @@ export const deliveryLogMs = 30 * 24 * hour;
 
 /** A secret's bytes: 24 to 64, as the specification says. */
 export const secretBytes = 32;
-const secretBounds = { min: 24, max: 64 };
+export const secretBounds = { min: 24, max: 64 };
+/** How long the text of a secret of so many bytes is. */
+export const secretCharacters = (bytes: number) => "whsec_".length + 4 * Math.ceil(bytes / 3);
 
 export function formatSecret(random: Uint8Array): string {
   return `whsec_${btoa(String.fromCharCode(...random))}`;

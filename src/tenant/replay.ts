@@ -10,10 +10,8 @@
  */
 
 import type { Caller } from "../domain/access.ts";
+import { idempotencyLifeMs, retryLifeMs } from "../domain/replay-life.ts";
 import { type FoundHold, findReplays, findRetriedBodies, markAnswered } from "./holds.ts";
-
-export const idempotencyLifeMs = 24 * 3_600_000;
-export const retryLifeMs = 60 * 60_000;
 
 export type Replay = {
   /** Hash of the body as it was parsed. */

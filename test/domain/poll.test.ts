@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 import {
   changeFrom,
   firstPollMs,
-  linkLifeMs,
   pollSchedule,
   refreshIntervalMs,
   type UpstreamTask,
+  upstreamLinkLifeMs,
 } from "../../src/domain/poll.ts";
 import { makePollTarget, seen } from "../helpers/domain-values.ts";
 
@@ -188,6 +188,6 @@ describe("the pace of polls", () => {
   });
 
   it("gives the upstream's links a day", () => {
-    expect(linkLifeMs).toBe(86_400_000);
+    expect(upstreamLinkLifeMs).toBe(86_400_000);
   });
 });

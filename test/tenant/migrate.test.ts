@@ -63,5 +63,5 @@ it("keeps its money and its ledger, and ends what is open once", async () => {
   for (const hold of [first, ...rest]) expect(await settle(id, hold, { images: 2 })).toBe(true);
   for (const hold of holds) expect(await settle(id, hold, { images: 2 })).toBe(false);
   expect(await summaryOf(id)).toMatchObject({ balance: 1_000 - 11 * 30, held: 0 });
-  expect(await checkOf(id)).toEqual({ problems: [], openHolds: [] });
+  expect(await checkOf(id)).toEqual({ problems: [], unreadable: [], openHolds: [] });
 });

@@ -2,6 +2,8 @@
 import type { SkipUnreadable } from "../../domain/stored.ts";
 import {
   type Erasure,
+  erasuresOf,
+  selectErasures,
   selectPicturesToTombstone,
   type TombstoneTarget,
   tombstoneTargets,
@@ -28,7 +30,7 @@ export interface MaintenanceWork {
 /** R2 deletes a thousand objects in one call at the most. */
 const limits = { tenants: 20, tasks: 50, files: 100, expired: 1_000 };
 
-/** @param skip Leaves out a task whose pictures cannot be read. */
+/** @param skip Leaves out a task whose pictures cannot be read, and an erasure that cannot. */
 export async function readMaintenance(
   db: D1Database,
   nowMs: number,
@@ -46,9 +48,7 @@ export async function readMaintenance(
        WHERE deleted_ms IS NOT NULL AND erased_ms IS NULL LIMIT ${limits.tenants}`,
     ),
     selectPicturesToTombstone(db, limits.tasks),
-    db.prepare(
-      `SELECT tenant_id AS tenantId, end_user AS endUser, at_ms AS atMs FROM erasures LIMIT ${limits.tenants}`,
-    ),
+    selectErasures(db, limits.tenants),
     selectNextDelivery(db),
     selectFilesToTombstone(db, limits.files),
     selectExpiredFiles(db, nowMs, limits.expired),
@@ -58,7 +58,7 @@ export async function readMaintenance(
     unpushed: rows<{ id: string }>(unpushed).map(({ id }) => id),
     deleted: rows<MaintenanceWork["deleted"][number]>(deleted),
     toTombstone: tombstoneTargets(toTombstone, skip),
-    erasures: rows<Erasure>(erasures),
+    erasures: erasuresOf(erasures, skip),
     filesToTombstone: rows<FileTombstoneTarget>(files),
     expiredFiles: rows<{ id: string }>(expired).map(({ id }) => id),
     deliveryDueMs: nextDeliveryMs(next),

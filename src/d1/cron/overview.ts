@@ -33,8 +33,8 @@ export async function readOverview(db: D1Database, fromMs: number, recentMs: num
     db
       .prepare(
         `SELECT date(created_ms / 1000, 'unixepoch') AS date, count(*) AS tasks,
-           sum(${chargedImages}) AS images,
-           sum(${chargedCredits}) AS credits,
+           coalesce(sum(${chargedImages}), 0) AS images,
+           coalesce(sum(${chargedCredits}), 0) AS credits,
            sum(state = 'failed') AS failed
          FROM tasks WHERE id >= ?1 GROUP BY 1 ORDER BY 1`,
       )

@@ -1,9 +1,9 @@
 /** Erasing what a tenant made: prompts, metadata, end users and pictures go, figures stay. */
-import { readable, rowCodec, type SkipUnreadable } from "../../domain/stored.ts";
+import { readable, rowCodec, type SkipUnreadable, text, whole } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
 import { eraseReferences } from "../files/files.ts";
 import { hasEnded, taskColumns } from "../tasks/task-row.ts";
-import { nextVersion } from "../tenants/tenant-row.ts";
+import { nextVersion, retentionDays } from "../tenants/tenant-row.ts";
 
 /** The statement that deletes a tenant none of whose tasks goes on; no row changes else. */
 export function deleteTenant(db: D1Database, id: string, nowMs: number): D1PreparedStatement {
@@ -27,9 +27,13 @@ export function revokeKeysOfDeleted(db: D1Database, id: string, nowMs: number): 
     .bind(id, nowMs);
 }
 
-/** What a task keeps when it is erased: the number of images stays, since it was charged. */
+/**
+ * What a task keeps when it is erased: the number of images stays, since it was charged. Guarded: an input that cannot be
+ * read is erased as well, and what is left of it can be read.
+ */
 const redacted = `erasure = 'pending', version = version + 1, metadata = '{}', end_user = NULL,
-  input = json_object('prompt', '', 'n', json_extract(input, '$.n'))`;
+  input = json_object('prompt', '', 'n',
+    iif(iif(json_valid(input), json_type(input, '$.n'), NULL) = 'integer', json_extract(input, '$.n'), 1))`;
 
 /** Which tasks of a tenant are to be erased, of those that have ended. */
 export type ErasureScope =
@@ -64,10 +68,21 @@ export async function redactTasks(
   return (erased?.results ?? []).map(({ id }) => id).toSorted((a, b) => (a < b ? -1 : 1));
 }
 
+/** Of a task that is to be erased: what decides on it. The text of one that goes need not be readable. */
+export type ErasedTask = Pick<Task, "id" | "state" | "erased">;
+
+const { id: taskId, state, erased, origin, images } = taskColumns;
+const toErase = rowCodec<ErasedTask>("tasks", { id: taskId, state, erased });
+
+/** @throws StoredDataUnreadable */
+export function taskToErase(result: D1Result | undefined): ErasedTask | undefined {
+  const row = result?.results[0];
+  return row === undefined ? undefined : toErase.read(row);
+}
+
 /** Of a task that is being erased: its pictures, and the origin that it was submitted through. */
 export type TombstoneTarget = Pick<Task, "id" | "origin" | "images">;
 
-const { id: taskId, origin, images } = taskColumns;
 const target = rowCodec<TombstoneTarget>("tasks", { id: taskId, origin, images });
 
 /** The statement that reads the pictures of tasks that are being erased, of these or of any. */
@@ -114,6 +129,21 @@ export interface Erasure {
   atMs: number;
 }
 
+const erasure = rowCodec<Erasure>(
+  "erasures",
+  { tenantId: ["tenant_id", text], endUser: ["end_user", text], atMs: ["at_ms", whole] },
+  "tenant_id",
+);
+
+/** The statement that reads end users whose tasks are to be erased; its result goes through {@link erasuresOf}. */
+export function selectErasures(db: D1Database, limit: number): D1PreparedStatement {
+  return db.prepare(`SELECT ${erasure.columns} FROM erasures LIMIT ?1`).bind(limit);
+}
+
+export function erasuresOf(result: D1Result | undefined, skip?: SkipUnreadable): Erasure[] {
+  return readable(result?.results ?? [], erasure.read, skip);
+}
+
 /** Writes down that an end user's tasks are to be erased, those that still run included. */
 export async function insertErasure(db: D1Database, { tenantId, endUser, atMs }: Erasure): Promise<void> {
   await db
@@ -137,17 +167,27 @@ export async function endErasure(db: D1Database, { tenantId, endUser, atMs }: Er
     .run();
 }
 
-/** Tenants that keep their tasks for so long only. */
-export async function listRetentions(
-  db: D1Database,
-): Promise<{ id: string; days: number; retentionCursor: string }[]> {
+/** A tenant that keeps its tasks for so long only. */
+export interface Retention {
+  id: string;
+  days: number;
+  retentionCursor: string;
+}
+
+const retention = rowCodec<Retention>("tenants", {
+  id: ["id", text],
+  days: ["retention_days", retentionDays],
+  retentionCursor: ["retention_cursor", text],
+});
+
+export async function listRetentions(db: D1Database, skip?: SkipUnreadable): Promise<Retention[]> {
   const { results } = await db
     .prepare(
-      `SELECT id, retention_days AS days, retention_cursor AS retentionCursor FROM tenants INDEXED BY tenants_with_retention
+      `SELECT ${retention.columns} FROM tenants INDEXED BY tenants_with_retention
        WHERE retention_days IS NOT NULL AND deleted_ms IS NULL`,
     )
-    .all<{ id: string; days: number; retentionCursor: string }>();
-  return results;
+    .all();
+  return readable(results, retention.read, skip);
 }
 
 export async function moveRetentionCursor(db: D1Database, tenantId: string, id: string): Promise<void> {

@@ -69,7 +69,7 @@ const redacted = "erasure = 'pending', end_user = NULL";
 
 /**
  * SQL that has the files erased that a tenant's tasks name as their references; before the tasks are redacted. Not those
- * that an unfinished task still needs, nor what another end user uploaded.
+ * that an unfinished task still needs, nor what another end user uploaded. An input that is no JSON names none.
  * @param tasks SQL of the tasks' ids, with the tenant as its first parameter.
  */
 export function eraseReferences(tasks: string): string {
@@ -80,7 +80,7 @@ export function eraseReferences(tasks: string): string {
     SELECT 1 FROM tasks AS other INDEXED BY tasks_open WHERE open = 1 AND other.tenant_id = ?1
       AND ${hasNotEnded("other")} AND instr(other.input, files.id) > 0)
     AND id IN (SELECT substr(link.value, instr(link.value, '${path}') + ${path.length}, ${length})
-    FROM tasks, json_each(tasks.input, '$.image_urls') AS link
+    FROM tasks, json_each(iif(json_valid(tasks.input), tasks.input, '{}'), '$.image_urls') AS link
     WHERE tasks.id IN (${tasks}) AND instr(link.value, '${path}') > 0
       AND (files.end_user IS NULL OR files.end_user IS tasks.end_user))`;
 }

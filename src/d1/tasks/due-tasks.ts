@@ -6,6 +6,7 @@
 import { firstPollMs, type PollTarget, pollSchedule } from "../../domain/poll.ts";
 import { readable, rowCodec, type SkipUnreadable, whole } from "../../domain/stored.ts";
 import type { Task, TaskImage } from "../../domain/task.ts";
+import { coolDownUntil } from "../cron/leases.ts";
 import { isBeforeStoring, taskColumns, taskFromRow } from "./task-row.ts";
 
 export interface DuePage {
@@ -39,7 +40,10 @@ const targetOf =
 /** The last poll of a task past its deadline waits for the end of a pause, but no longer than this. */
 const lastPollWaitsMs = 120_000;
 
-const hasNoPause = "(SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1";
+const hasNoPause = `${coolDownUntil} <= ?1`;
+
+/** The tasks of a work item. Of one that is no JSON they are due: no consumer can read which they are. */
+const enqueued = "iif(json_valid(work_items.task_ids), work_items.task_ids, '[]')";
 
 /**
  * Reads a page of open tasks with something due, oldest first, in one pass over the open tasks. While the
@@ -61,7 +65,7 @@ export async function selectDue(
          AND (NOT ${isBeforeStoring}
            OR deadline_ms + iif(state = 'submitted', ${lastPollWaitsMs}, 0) <= ?1 OR ${hasNoPause})
          AND (state <> 'submitted' OR NOT EXISTS (SELECT 1 FROM work_items)
-           OR id NOT IN (SELECT value FROM work_items, json_each(work_items.task_ids) WHERE until_ms > ?1))
+           OR id NOT IN (SELECT value FROM work_items, json_each(${enqueued}) WHERE until_ms > ?1))
          AND instr(?6, state) = 0
        ORDER BY created_ms, id LIMIT ?3`,
     )
@@ -114,7 +118,7 @@ export async function claimRefresh(
     .prepare(
       `UPDATE tasks SET refreshed_ms = ?2
        WHERE id = ?1 AND state = 'submitted' AND refreshed_ms <= ?2 - ?3
-         AND (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?2
+         AND ${coolDownUntil} <= ?2
        RETURNING ${target.columns}`,
     )
     .bind(id, nowMs, intervalMs)
@@ -201,7 +205,7 @@ export async function claimSends(
            FROM (SELECT id, tenant_id, created_ms, deadline_ms, state IN ('queued', 'submitting') AND due_ms <= ?1 AS waits
              FROM tasks INDEXED BY tasks_open
              WHERE open = 1 AND ${isBeforeStoring}))
-         WHERE waits AND (deadline_ms <= ?1 OR (SELECT until_ms FROM leases WHERE name = 'cool_down') <= ?1)
+         WHERE waits AND (deadline_ms <= ?1 OR ${hasNoPause})
          ORDER BY deadline_ms > ?1, turn, created_ms, id LIMIT ?3)
        RETURNING *`,
     )

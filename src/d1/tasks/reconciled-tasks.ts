@@ -1,5 +1,5 @@
 /** The operator's changes of single tasks, and what reconciliation reads of tasks. */
-import { rowCodec } from "../../domain/stored.ts";
+import { bit, readable, rowCodec, type SkipUnreadable, whole } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
 import { chargedImages, hasNotEnded, taskColumns, taskFromRow } from "./task-row.ts";
 
@@ -34,17 +34,27 @@ export interface TaskEnd {
   images: number;
 }
 
-/** Reads how the tasks of holds stand; those without a row are absent. */
-export async function readEnds(db: D1Database, holds: { taskId: string }[]): Promise<Map<string, TaskEnd>> {
+const end = rowCodec<TaskEnd & Pick<Task, "id">>("tasks", {
+  id: taskColumns.id,
+  open: ["open", bit],
+  images: ["images_charged", whole, chargedImages],
+});
+
+/** Reads how the tasks of holds stand; those without a row are absent, and those that cannot be read. */
+export async function readEnds(
+  db: D1Database,
+  holds: { taskId: string }[],
+  skip?: SkipUnreadable,
+): Promise<Map<string, TaskEnd>> {
   if (holds.length === 0) return new Map();
   const { results } = await db
     .prepare(
-      `SELECT id, open, ${chargedImages} AS images FROM tasks
+      `SELECT ${end.columns} FROM tasks
        WHERE id IN (SELECT value FROM json_each(?1))`,
     )
     .bind(JSON.stringify(holds.map(({ taskId }) => taskId)))
-    .all<{ id: string; open: number; images: number }>();
-  return new Map(results.map(({ id, open, images }) => [id, { open: open === 1, images }]));
+    .all();
+  return new Map(readable(results, end.read, skip).map(({ id, ...rest }) => [id, rest]));
 }
 
 /** Open tasks of a tenant that have a hold and were made before `beforeMs`. */
@@ -86,6 +96,7 @@ export async function latestPictures(
   tenantId: string,
   beforeId: string,
   limit: number,
+  skip?: SkipUnreadable,
 ): Promise<Pictures[]> {
   const { results } = await db
     .prepare(
@@ -94,5 +105,5 @@ export async function latestPictures(
     )
     .bind(tenantId, beforeId, limit)
     .all();
-  return results.map(pictures.read);
+  return readable(results, pictures.read, skip);
 }

@@ -56,6 +56,7 @@ export async function giveBackStores(
  * A task that was claimed until `leaseUntilMs` when it was found done: of the tenant with the fewest of them, the one whose
  * links expire first.
  * @param besides Those that are being stored.
+ * @throws StoredDataUnreadable
  */
 export async function selectFound(
   db: D1Database,

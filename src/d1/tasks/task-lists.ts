@@ -1,17 +1,26 @@
 /** Lists of tasks, newest first: a tenant's own, and the operator's over all tenants. */
 import { idBound } from "../../domain/ids.ts";
-import { type EndState, endStates, type Task, type TaskStatus } from "../../domain/task.ts";
+import {
+  endStates,
+  openStates,
+  type Task,
+  type TaskStatus,
+  taskStatus,
+  taskStatuses,
+} from "../../domain/task.ts";
 import { taskFromRow } from "./task-row.ts";
 
 /** The states that callers see as one status. */
-const statesOf: Record<TaskStatus, string> = {
-  pending: "(state IN ('submitting', 'queued') OR (state = 'submitted' AND processing = 0))",
-  processing: "(state = 'storing' OR (state = 'submitted' AND processing = 1))",
-  ...(Object.fromEntries(endStates.map((state) => [state, `state = '${state}'`])) as Record<
-    EndState,
-    string
-  >),
-};
+const statesOf = Object.fromEntries(
+  taskStatuses.map((status) => {
+    const ways = [...openStates, ...endStates].flatMap((state) =>
+      [false, true]
+        .filter((processing) => taskStatus({ state, processing }) === status)
+        .map((processing) => `state = '${state}' AND processing = ${Number(processing)}`),
+    );
+    return [status, `(${ways.join(" OR ")})`];
+  }),
+) as Record<TaskStatus, string>;
 
 /** What is absent does not matter. */
 export interface TaskFilter {

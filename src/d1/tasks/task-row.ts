@@ -112,6 +112,10 @@ export const hasNotEnded = (row = "tasks") => `${row}.state NOT IN ${sqlWords(en
 /** SQL: the upstream may be asked to make the pictures, or makes them. */
 export const isBeforeStoring = `state IN ${sqlWords(["queued", "submitting", "submitted"] satisfies TaskState[])}`;
 
-/** SQL: the images that a task is charged for, as `chargedImages` of the domain. */
-export const chargedImages = "iif(state = 'completed', json_array_length(images), 0)";
+/**
+ * SQL: the images that a task is charged for, as `chargedImages` of the domain; null where they cannot be read. Guarded:
+ * a text that is no JSON would fail the statement for every task.
+ */
+export const chargedImages =
+  "iif(state = 'completed', iif(json_valid(images), json_array_length(images), NULL), 0)";
 export const chargedCredits = `${chargedImages} * price_credits`;

@@ -4,6 +4,7 @@
  */
 import { readable, rowCodec, type SkipUnreadable } from "../../domain/stored.ts";
 import type { EndState, OpenState, Task, TaskImage } from "../../domain/task.ts";
+import { coolDownUntil } from "../cron/leases.ts";
 import { hasEnded, isBeforeStoring, taskColumns, taskFromRow } from "./task-row.ts";
 
 /** A new task. `dueMs`: until then its sender has it to itself. */
@@ -49,7 +50,7 @@ export function insertTasks(db: D1Database, tasks: NewTask[]): D1PreparedStateme
          iif(waits, until_ms, value ->> 'dueMs'), iif(waits, 0, 1), value ->> 'holdNumber'
        FROM (SELECT value, value ->> 'id' AS id, value ->> 'createdMs' AS created_ms, until_ms,
            until_ms > value ->> 'createdMs' AS waits
-         FROM leases CROSS JOIN json_each(?1) WHERE leases.name = 'cool_down') AS new
+         FROM (SELECT ${coolDownUntil} AS until_ms) CROSS JOIN json_each(?1)) AS new
        WHERE NOT EXISTS (SELECT 1 FROM voids WHERE voids.id = new.id)
        RETURNING ${written.columns}`,
     )

@@ -1,5 +1,15 @@
 /** The codec of `tenants`: its columns and the JSON in them. */
-import { bit, type Columns, json, knownOf, orNull, rowCodec, text, whole } from "../../domain/stored.ts";
+import {
+  bit,
+  type Columns,
+  json,
+  knownOf,
+  orNull,
+  rowCodec,
+  text,
+  whole,
+  wholeFrom,
+} from "../../domain/stored.ts";
 import { type TenantSettings, tenantSettingsFields } from "../../domain/tenant.ts";
 import { type WebhookEvent, webhookEvents } from "../../domain/webhooks.ts";
 
@@ -36,12 +46,14 @@ const settings = {
   lowBalance: ["low_balance", tenantSettingsFields.lowBalance],
 } as const satisfies Columns<TenantSettings>;
 
+export const retentionDays = wholeFrom(1);
+
 export const tenantColumns = {
   ...settings,
   id: ["id", text],
   name: ["name", text],
   turnstileSecret: ["turnstile_secret", orNull(text)],
-  retentionDays: ["retention_days", orNull(whole)],
+  retentionDays: ["retention_days", orNull(retentionDays)],
   createdMs: ["created_ms", whole],
   deletedMs: ["deleted_ms", orNull(whole)],
 } as const satisfies Columns<Omit<Tenant, "webhook">>;

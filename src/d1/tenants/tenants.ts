@@ -110,10 +110,15 @@ export interface WebhookChange extends Partial<Omit<TenantWebhook, "isOff">> {
 const secretSets = [
   `webhook_secrets_before = CASE WHEN webhook_secret = ? THEN webhook_secrets_before WHEN ? <= ? THEN '[]'
      ELSE json_insert(
-       (SELECT json_group_array(json(value)) FROM json_each(webhook_secrets_before) WHERE value ->> 'untilMs' > ?),
+       (SELECT json_group_array(json(value)) FROM json_each(
+         iif(json_valid(webhook_secrets_before), webhook_secrets_before, '[]')) WHERE value ->> 'untilMs' > ?),
        '$[#]', json_object('text', webhook_secret, 'untilMs', ?)) END`,
   "webhook_secret = ?",
 ];
+
+/** `json_set`, since `json_patch` takes null for "remove". Limits that are no JSON are set anew: the others have their default. */
+const limitsSet = (count: number) =>
+  `limits = json_set(iif(json_valid(limits), limits, '{}')${", ?, ?".repeat(count)})`;
 
 /**
  * Changes a tenant in one statement, so that of several changes at once none is lost; undefined when there is none.
@@ -141,9 +146,7 @@ export async function updateTenant(
   const given = Object.entries(values).filter(([, value]) => value !== undefined);
   const sets = [
     nextVersion,
-    // `json_set`, since `json_patch` takes null for "remove".
-    // Not without a limit: the other columns of limits that are no JSON can be changed.
-    ...(limits.length > 0 ? [`limits = json_set(limits${", ?, ?".repeat(limits.length)})`] : []),
+    ...(limits.length > 0 ? [limitsSet(limits.length)] : []),
     ...given.map(([column]) => `${column} = ?`),
     ...(secret ? secretSets : []),
   ];

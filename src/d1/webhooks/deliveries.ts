@@ -8,11 +8,9 @@ import type { Task } from "../../domain/task.ts";
 import { eventOfEnd, type WebhookEvent } from "../../domain/webhooks.ts";
 import { sqlCase } from "../sql-words.ts";
 import { hasEnded, taskFromRow } from "../tasks/task-row.ts";
-import { type ClaimedRow, claimed, endSuffixes, webhookEndpoint } from "./delivery-row.ts";
+import { type ClaimedRow, callback, claimed, endSuffixes, webhookEndpoint } from "./delivery-row.ts";
 
 const ofWebhook = `kind.suffix = '${endSuffixes.webhook}'`;
-// Guarded: `json_extract` of a text that is no JSON would fail the statement for every task.
-const callback = "iif(json_valid(task.input), json_extract(task.input, '$.callback_url'), NULL)";
 const endEvent = sqlCase("task.state", eventOfEnd);
 const lowEvent: WebhookEvent = "balance.low";
 /** Of a URL whose host has at least two characters. */
@@ -43,8 +41,12 @@ export function insertEnds(db: D1Database, taskIds: string[], endedMs: number | 
     .bind(JSON.stringify(taskIds), endedMs);
 }
 
-const wants = (event: string) => `(tenant.webhook_events IS NULL
-  OR EXISTS (SELECT 1 FROM json_each(tenant.webhook_events) WHERE value = ${event}))`;
+/**
+ * Guarded like {@link callback}. Events that are no JSON may name this one: it goes into the outbox, where its sender
+ * leaves it out until it can read them.
+ */
+const wants = (event: string) => `iif(json_valid(tenant.webhook_events),
+  EXISTS (SELECT 1 FROM json_each(tenant.webhook_events) WHERE value = ${event}), 1)`;
 
 /**
  * The statement that notifies a tenant that its balance is low, in one transaction with the task that made it so: no
@@ -89,7 +91,7 @@ const perTenant = 2;
 
 /** A delivery that is being attempted, with all that it takes. `attempts` includes this one. */
 export interface Sending
-  extends Omit<ClaimedRow, "taskId" | "webhookUrl" | "secret" | "secretsBefore" | "isGone"> {
+  extends Omit<ClaimedRow, "taskId" | "webhookUrl" | "events" | "secret" | "secretsBefore" | "isGone"> {
   /** Null: the receiver is gone, or its task is erased. */
   url: string | null;
   secrets: string[];
@@ -158,6 +160,7 @@ async function readSending(
     db
       .prepare(
         `SELECT one.*, tenant.webhook_url, tenant.webhook_secret, tenant.webhook_secrets_before,
+           iif(${isWebhook}, tenant.webhook_events, NULL) AS webhook_events,
            tenant.deleted_ms IS NOT NULL OR EXISTS (
              SELECT 1 FROM gone_urls AS gone JOIN tasks AS task ON task.id = one.task_id
              WHERE gone.tenant_id = one.tenant_id AND gone.url = iif(${isWebhook}, tenant.webhook_url, ${callback})
@@ -188,7 +191,7 @@ async function readSending(
 const secretsBefore = 3;
 
 function sendingOf(row: ClaimedRow, task: Task | null, nowMs: number): Sending {
-  const { taskId, webhookUrl, secret, secretsBefore: before, isGone, ...rest } = row;
+  const { taskId, webhookUrl, events: _read, secret, secretsBefore: before, isGone, ...rest } = row;
   const url = row.endpoint === webhookEndpoint ? webhookUrl : (task?.input.callback_url ?? null);
   const isUnwanted = isGone || (taskId !== null && (task === null || task.erased));
   const signing = before.filter(({ untilMs }) => untilMs > nowMs).slice(-secretsBefore);

@@ -1,7 +1,7 @@
 /** The outbox read as a log, and deliveries that the operator or the tenant retries. */
 import type { DeliveryState } from "../../domain/webhooks.ts";
 import { deleteFailures } from "./attempts.ts";
-import { type Delivery, deliveryFromRow, storedAs, webhookEndpoint } from "./delivery-row.ts";
+import { callback, type Delivery, deliveryFromRow, storedAs, webhookEndpoint } from "./delivery-row.ts";
 
 export type { Delivery } from "./delivery-row.ts";
 
@@ -60,7 +60,7 @@ export async function retryDelivery(
       .prepare(
         `DELETE FROM gone_urls WHERE tenant_id = ?1 AND url = iif(?2 = '${webhookEndpoint}',
            (SELECT webhook_url FROM tenants WHERE id = ?1),
-           (SELECT json_extract(input, '$.callback_url') FROM tasks WHERE id = ?3))`,
+           (SELECT ${callback} FROM tasks AS task WHERE id = ?3))`,
       )
       .bind(found.tenantId, found.endpoint, found.taskId),
   ]);

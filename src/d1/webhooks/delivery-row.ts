@@ -28,6 +28,12 @@ export const webhookEndpoint = "webhook";
 /** What the two deliveries of a task's end are called: its id behind `msg-`, and one of these. */
 export const endSuffixes = { webhook: "-w", callback: "-c" } as const;
 
+/**
+ * SQL: the `callback_url` of the row `task`. Guarded: `json_extract` of a text that is no JSON would fail the statement
+ * for every task.
+ */
+export const callback = "iif(json_valid(task.input), json_extract(task.input, '$.callback_url'), NULL)";
+
 const columns = {
   id: ["id", text],
   tenantId: ["tenant_id", text],
@@ -80,6 +86,8 @@ export interface ClaimedRow
   leaseUntilMs: number;
   data: object | null;
   webhookUrl: string | null;
+  /** Those that the tenant wants, null for all: of an event for its webhook, which is not sent before they can be read. */
+  events: string[] | null;
   secret: string;
   secretsBefore: SecretBefore[];
   isGone: boolean;
@@ -98,6 +106,7 @@ export const claimed = rowCodec<ClaimedRow>("deliveries", {
   leaseUntilMs: ["due_ms", whole],
   data: ["data", orNull(json(anyObject))],
   webhookUrl: ["webhook_url", orNull(text)],
+  events: ["webhook_events", orNull(json(list(text)))],
   secret: ["webhook_secret", text],
   secretsBefore: ["webhook_secrets_before", json(list(record<SecretBefore>({ text, untilMs: whole })))],
   isGone: ["gone", bit],

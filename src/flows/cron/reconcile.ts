@@ -19,7 +19,7 @@ import { imageKey } from "../../domain/task.ts";
 import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
-import { logUnreadable } from "../../platform/unreadable.ts";
+import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
 
 export interface Discrepancy {
@@ -107,7 +107,7 @@ async function checkTenant(invocation: Invocation, tenant: string, beforeMs: num
 
 /** Settles holds that no ender and no cron would settle. One that was settled meanwhile is no discrepancy. */
 async function checkHolds(invocation: Invocation, tenant: string, holds: OpenHold[]): Promise<Discrepancy[]> {
-  const ends = await readEnds(invocation.db, holds);
+  const ends = await readEnds(invocation.db, holds, skipUnreadable(invocation));
   const lost = holds.filter(({ taskId }) => !ends.has(taskId));
   // A voided task's row cannot be written any more: its hold is about to go.
   const voided = new Set(
@@ -178,7 +178,8 @@ async function checkPictures(
   tenant: string,
   beforeMs: number,
 ): Promise<Discrepancy[]> {
-  const tasks = await latestPictures(invocation.db, tenant, idBound("task", beforeMs), tasksSampled);
+  const skip = skipUnreadable(invocation);
+  const tasks = await latestPictures(invocation.db, tenant, idBound("task", beforeMs), tasksSampled, skip);
   const pictures = tasks.flatMap(({ id, images }) => images.map((image) => ({ id, image })));
   const found = await pMap(
     pictures,

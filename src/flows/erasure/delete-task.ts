@@ -1,6 +1,7 @@
 /** Erasing by a tenant's own key: one task, or all of an end user's. */
 
-import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
+import { taskToErase } from "../../d1/erasure/erasures.ts";
+import { selectTask } from "../../d1/tasks/tasks.ts";
 import type { Caller, KeyRefusal } from "../../domain/access.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { authorize } from "../tenants/authorize.ts";
@@ -15,7 +16,7 @@ export async function deleteTask(invocation: Invocation, caller: Caller, id: str
     selectTask(invocation.db, caller.tenantId, id),
   ]);
   if (authorized.kind === "key_refused") return authorized;
-  return { kind: await eraseTask(invocation, caller.tenantId, firstTask(authorized.results[0])) };
+  return { kind: await eraseTask(invocation, caller.tenantId, taskToErase(authorized.results[0])) };
 }
 
 export async function deleteEndUser(

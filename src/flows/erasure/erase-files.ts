@@ -7,14 +7,18 @@ import {
   markFilesTombstoned,
   selectFilesToTombstone,
 } from "../../d1/files/files.ts";
+import { StoredDataUnreadable } from "../../domain/stored.ts";
 import { fileKey } from "../../domain/uploads.ts";
 import { callBinding } from "../../platform/binding.ts";
 import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
+import { logUnreadable } from "../../platform/unreadable.ts";
 
 /**
- * Puts tombstones in the places of files that are to be erased, and stops counting them.
+ * Puts tombstones in the places of files that are to be erased, and stops counting them: each by itself. Where the
+ * tenant's object cannot read what it counts, the file is erased all the same, and counts until its end.
  * @param areUnused Whether they were kept for a request of which no task came.
+ * @throws the failure of one of those that failed, once the others are erased.
  */
 export async function tombstoneFiles(
   invocation: Invocation,
@@ -22,18 +26,36 @@ export async function tombstoneFiles(
   areUnused = false,
 ): Promise<void> {
   if (files.length === 0) return;
-  await pMap(
+  const failures: unknown[] = [];
+  const erased = await pMap(
     files,
-    async ({ id, tenantId }) => {
-      await callBinding("storage", () => invocation.bucket.put(fileKey(id), new Uint8Array()));
-      await invocation.tenant(tenantId).dropFile(id, areUnused);
+    async (file) => {
+      try {
+        await tombstoneFile(invocation, file, areUnused);
+        return [file.id];
+      } catch (error) {
+        failures.push(error);
+        return [];
+      }
     },
     { concurrency: connections },
   );
-  await markFilesTombstoned(
-    invocation.db,
-    files.map(({ id }) => id),
-  );
+  await markFilesTombstoned(invocation.db, erased.flat());
+  if (failures.length > 0) throw failures[0];
+}
+
+async function tombstoneFile(
+  invocation: Invocation,
+  { id, tenantId }: FileTombstoneTarget,
+  isUnused: boolean,
+): Promise<void> {
+  await callBinding("storage", () => invocation.bucket.put(fileKey(id), new Uint8Array()));
+  try {
+    await invocation.tenant(tenantId).dropFile(id, isUnused);
+  } catch (error) {
+    if (!(error instanceof StoredDataUnreadable)) throw error;
+    logUnreadable(invocation, error);
+  }
 }
 
 const filesAtOnce = 100;

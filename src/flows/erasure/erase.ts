@@ -10,6 +10,7 @@ import pMap from "p-map";
 import type { MaintenanceWork } from "../../d1/cron/maintenance.ts";
 import {
   deleteTenant,
+  type ErasedTask,
   type Erasure,
   type ErasureScope,
   endErasure,
@@ -19,6 +20,7 @@ import {
   markTombstoned,
   moveRetentionCursor,
   picturesToTombstone,
+  type Retention,
   redactTasks,
   revokeKeysOfDeleted,
   type TombstoneTarget,
@@ -27,12 +29,14 @@ import { eraseFiles } from "../../d1/files/files.ts";
 import { findTenant } from "../../d1/tenants/tenants.ts";
 import { dropDeliveriesOf, pruneDeliveries } from "../../d1/webhooks/attempts.ts";
 import { idBound } from "../../domain/ids.ts";
-import { imageKey, isFinished, type Task } from "../../domain/task.ts";
+import { StoredDataUnreadable } from "../../domain/stored.ts";
+import { imageKey, isFinished } from "../../domain/task.ts";
 import { deliveryLogMs } from "../../domain/webhooks.ts";
 import { callBinding } from "../../platform/binding.ts";
 import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import { skipUnreadable } from "../../platform/unreadable.ts";
+import { describe } from "../../platform/log.ts";
+import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import { copyAddress, dropCopies } from "../images/edge-copy.ts";
 import { type Actor, auditEntry } from "../tenants/audit-entry.ts";
 import { pushConfig } from "../tenants/push-config.ts";
@@ -65,7 +69,7 @@ export type EraseResult = "erased" | "not_finished" | "not_found" | "deleted";
 export async function eraseTask(
   invocation: Invocation,
   tenantId: string,
-  task: Task | undefined,
+  task: ErasedTask | undefined,
 ): Promise<EraseResult> {
   if (!task) return "not_found";
   if (task.erased) return "deleted";
@@ -92,16 +96,39 @@ const stragglersMs = 25 * 3_600_000;
 
 /** Erases what is marked: a bounded part of it each tick. */
 export async function eraseSome(invocation: Invocation, maintenance: MaintenanceWork): Promise<void> {
-  await tombstone(invocation, maintenance.toTombstone);
-  await tombstoneFiles(invocation, maintenance.filesToTombstone);
-  await expireFiles(invocation, maintenance.expiredFiles);
-  for (const erasure of maintenance.erasures) await eraseUsersTasks(invocation, erasure);
-  for (const { id, deletedMs } of maintenance.deleted) {
-    await eraseFiles(invocation.db, id, { upToMs: invocation.now() }).run();
-    const left = await eraseRounds(invocation, id, { beforeId: lastId, afterId: "" });
-    if (!left && invocation.now() - deletedMs > stragglersMs)
-      await markErased(invocation.db, id, invocation.now());
+  await byItself(invocation, null, () => tombstone(invocation, maintenance.toTombstone));
+  await byItself(invocation, null, () => tombstoneFiles(invocation, maintenance.filesToTombstone));
+  await byItself(invocation, null, () => expireFiles(invocation, maintenance.expiredFiles));
+  for (const erasure of maintenance.erasures) {
+    await byItself(invocation, erasure.tenantId, () => eraseUsersTasks(invocation, erasure));
   }
+  for (const deleted of maintenance.deleted) {
+    await byItself(invocation, deleted.id, () => eraseTenant(invocation, deleted));
+  }
+}
+
+/** Where one erasure fails, those behind it go on, and the next sweep tries it again. */
+async function byItself(
+  invocation: Invocation,
+  tenant: string | null,
+  erase: () => Promise<void>,
+): Promise<void> {
+  try {
+    await erase();
+  } catch (error) {
+    if (error instanceof StoredDataUnreadable) logUnreadable(invocation, error);
+    else invocation.log({ event: "not_erased", level: "error", tenant, problem: describe(error) });
+  }
+}
+
+async function eraseTenant(
+  invocation: Invocation,
+  { id, deletedMs }: MaintenanceWork["deleted"][number],
+): Promise<void> {
+  await eraseFiles(invocation.db, id, { upToMs: invocation.now() }).run();
+  const left = await eraseRounds(invocation, id, { beforeId: lastId, afterId: "" });
+  if (!left && invocation.now() - deletedMs > stragglersMs)
+    await markErased(invocation.db, id, invocation.now());
 }
 
 const dayMs = 86_400_000;
@@ -112,13 +139,20 @@ const lastId = "task-~";
 export async function eraseAged(invocation: Invocation): Promise<void> {
   if (Math.floor(invocation.now() / 60_000) % 60 !== 0) return;
   await pruneDeliveries(invocation.db, idBound("delivery", invocation.now() - deliveryLogMs));
-  for (const { id, days, retentionCursor } of await listRetentions(invocation.db)) {
-    const beforeId = idBound("task", invocation.now() - days * dayMs);
-    await eraseFiles(invocation.db, id, { upToMs: invocation.now() - days * dayMs }).run();
-    const left = await eraseRounds(invocation, id, { beforeId, afterId: retentionCursor });
-    // A task lives for a day and a few hours at the most, so nothing that old still runs.
-    if (!left && days > 1) await moveRetentionCursor(invocation.db, id, beforeId);
+  for (const retention of await listRetentions(invocation.db, skipUnreadable(invocation))) {
+    await byItself(invocation, retention.id, () => eraseOld(invocation, retention));
   }
+}
+
+async function eraseOld(invocation: Invocation, { id, days, retentionCursor }: Retention): Promise<void> {
+  const upToMs = invocation.now() - days * dayMs;
+  const beforeId = idBound("task", upToMs);
+  await eraseFiles(invocation.db, id, { upToMs }).run();
+  // A cursor that age has not reached is no cursor of these days: it would hide what is left before it.
+  const afterId = retentionCursor < beforeId ? retentionCursor : "";
+  const left = await eraseRounds(invocation, id, { beforeId, afterId });
+  // A task lives for a day and a few hours at the most, so nothing that old still runs.
+  if (!left && days > 1) await moveRetentionCursor(invocation.db, id, beforeId);
 }
 
 async function eraseUsersTasks(invocation: Invocation, erasure: Erasure): Promise<void> {

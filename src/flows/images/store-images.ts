@@ -16,11 +16,11 @@ import { claimStores, giveBackFound, giveBackStores, selectFound } from "../../d
 import { postponeStoring } from "../../d1/tasks/tasks.ts";
 import { readImage } from "../../domain/image.ts";
 import { sha256Hex } from "../../domain/signing.ts";
-import { readable } from "../../domain/stored.ts";
+import { readable, StoredDataUnreadable } from "../../domain/stored.ts";
 import { imageKey, type StoredImage, type Task, type TaskImage } from "../../domain/task.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
-import { skipUnreadable } from "../../platform/unreadable.ts";
+import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import { finish } from "../tasks/finish.ts";
 import { fetchPicture } from "./fetch-picture.ts";
 import { pictureFrom, pictureMetadata } from "./picture-metadata.ts";
@@ -236,12 +236,19 @@ async function beginFound(
 ): Promise<Task | undefined> {
   if (leaseUntilMs === 0) return undefined;
   for (;;) {
-    const task = await selectFound(invocation.db, leaseUntilMs, [...begun]);
-    if (!task) return undefined;
-    // The other slot may have read the same.
-    if (begun.has(task.id)) continue;
-    begun.add(task.id);
-    return task;
+    try {
+      const task = await selectFound(invocation.db, leaseUntilMs, [...begun]);
+      if (!task) return undefined;
+      // The other slot may have read the same.
+      if (begun.has(task.id)) continue;
+      begun.add(task.id);
+      return task;
+    } catch (error) {
+      if (!(error instanceof StoredDataUnreadable)) throw error;
+      // It is left to its lease, and those behind it are begun.
+      begun.add(error.place.id);
+      logUnreadable(invocation, error);
+    }
   }
 }
 

@@ -9,10 +9,10 @@ import type { Ending } from "../../d1/tasks/tasks.ts";
 import { accountPauseMs } from "../../domain/back-off.ts";
 import {
   changeFrom,
-  linkLifeMs,
   type PollTarget,
   refreshIntervalMs,
   type UpstreamTask,
+  upstreamLinkLifeMs,
 } from "../../domain/poll.ts";
 import type { Task } from "../../domain/task.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -61,7 +61,7 @@ export function resultOf(
         state: "wanted" as const,
       }));
       const { id, estimatedSeconds } = task;
-      const upstreamLinksExpireMs = invocation.now() + linkLifeMs;
+      const upstreamLinksExpireMs = invocation.now() + upstreamLinkLifeMs;
       return {
         kind: "change",
         result: { id, processing: true, progress: 99, estimatedSeconds, images, upstreamLinksExpireMs },

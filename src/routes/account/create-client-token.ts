@@ -12,12 +12,17 @@ import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts
 import { notStored } from "../../http/reply-headers.ts";
 import { type Issue, invalidRequest, jsonBody } from "../../http/validation.ts";
 import { unlessKeyRefused } from "../tasks/refusals.ts";
+import { tokenFields } from "./key-fields.ts";
 import { allowedOrigins, modelList } from "./limit-fields.ts";
 
 const newToken = z
   .strictObject({
-    ttl_seconds: z.int().min(1).max(3_600).optional().meta({ description: "Default 600." }),
-    max_images: z.int().min(1).max(1_000).optional().meta({ description: "Default 10." }),
+    ttl_seconds: tokenFields.ttl_seconds
+      .optional()
+      .meta({ description: `Default ${defaultTokenSettings.ttlSeconds}.` }),
+    max_images: tokenFields.max_images
+      .optional()
+      .meta({ description: `Default ${defaultTokenSettings.maxImages}.` }),
     allowed_origins: allowedOrigins.optional(),
     models: modelList.optional().meta({ description: "Default: all that the key may use." }),
     end_user: endUser.min(1).optional().meta({ description: "Whose tasks it makes, lists and reads." }),

@@ -1,7 +1,14 @@
 /** A tenant's keys as they are asked for and shown, in the operator's routes and in the tenant's own. */
 import * as z from "zod";
 import type { ListedKey } from "../../d1/tenants/keys.ts";
-import { browserKeyLimits, defaultTokenSettings, keyKinds, keyScopes } from "../../domain/keys.ts";
+import {
+  browserKeyLimits,
+  defaultTokenSettings,
+  keyKinds,
+  keyScopes,
+  maxOverlapDays,
+  mostOfToken,
+} from "../../domain/keys.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import type { WantedKey } from "../../flows/tenants/tenant-keys.ts";
@@ -11,9 +18,15 @@ import { allowedOrigins, givenKeyLimits, modelList, unixSeconds } from "./limit-
 const name = z.string().trim().min(1).max(200);
 const scopes = z.array(z.enum(keyScopes)).min(1).max(keyScopes.length);
 
+/** What a token may be minted with. */
+export const tokenFields = {
+  ttl_seconds: z.int().min(1).max(mostOfToken.ttlSeconds),
+  max_images: z.int().min(1).max(mostOfToken.maxImages),
+};
+
 export const tokenSettings = z.strictObject({
-  ttl_seconds: z.int().min(1).max(3_600).default(defaultTokenSettings.ttlSeconds),
-  max_images: z.int().min(1).max(1_000).default(defaultTokenSettings.maxImages),
+  ttl_seconds: tokenFields.ttl_seconds.default(defaultTokenSettings.ttlSeconds),
+  max_images: tokenFields.max_images.default(defaultTokenSettings.maxImages),
 });
 
 export const newKey = z
@@ -24,7 +37,7 @@ export const newKey = z
     allowed_origins: allowedOrigins.optional(),
     models: modelList.nullable().optional().meta({ description: "Default: all of the tenant's." }),
     limits: givenKeyLimits.optional().meta({
-      description: "On top of the tenant's. Browser keys: 100 images a day and 10 a minute, unless given.",
+      description: `On top of the tenant's. Browser keys: ${browserKeyLimits.images_per_day} images a day and ${browserKeyLimits.images_per_minute} a minute, unless given.`,
     }),
     token: tokenSettings
       .optional()
@@ -43,14 +56,15 @@ export const newKey = z
     ],
   });
 
+/** For how long what is replaced works beside what replaces it. */
+export const overlapSeconds = z
+  .int()
+  .min(0)
+  .max(maxOverlapDays * 86_400);
+
 export const rotation = z
   .strictObject({
-    overlap_seconds: z
-      .int()
-      .min(0)
-      .max(30 * 86_400)
-      .default(0)
-      .meta({ description: "So long both keys work." }),
+    overlap_seconds: overlapSeconds.default(0).meta({ description: "So long both keys work." }),
   })
   .meta({ examples: [{ overlap_seconds: 3_600 }] });
 

@@ -1,6 +1,6 @@
 /** A task as the operator sees it. */
 import * as z from "zod";
-import { linkLifeMs } from "../../domain/poll.ts";
+import { upstreamLinkLifeMs } from "../../domain/poll.ts";
 import { type Task, toSeconds, viewTask } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import type { AppContext } from "../../http/context.ts";
@@ -83,7 +83,7 @@ export function viewAdminTask(c: AppContext, task: Task): z.output<typeof adminT
     submitted_at: seconds(task.submittedMs),
     // The row keeps the end of the links' life, which began when they were seen.
     storing_at:
-      task.upstreamLinksExpireMs === null ? null : toSeconds(task.upstreamLinksExpireMs - linkLifeMs),
+      task.upstreamLinksExpireMs === null ? null : toSeconds(task.upstreamLinksExpireMs - upstreamLinkLifeMs),
     settled: task.settled,
     due_at: toSeconds(task.dueMs),
     deadline_at: toSeconds(task.deadlineMs),

@@ -71,7 +71,7 @@ async function brokenOff(c: AppContext): Promise<ApiError> {
   return authorized.kind === "key_refused" ? keyRefused(authorized.refusal) : taskDeleted();
 }
 
-/** Has the first picture open before the status is sent: if the bucket is out of callBinding, it is 503. */
+/** Has the first picture open before the status is sent: if the bucket is unavailable, it is 503. */
 async function begun(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncGenerator<Uint8Array>> {
   const first = await chunks.next();
   return (async function* () {

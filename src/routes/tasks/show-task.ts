@@ -1,6 +1,6 @@
 /** A task as this caller may see it, with the link by which a page streams it. */
 
-import { formatLink, linkLifeMs } from "../../domain/signed-links.ts";
+import { formatLink, signedLinkLifeMs } from "../../domain/signed-links.ts";
 import { type Task, viewTask } from "../../domain/task.ts";
 import type { AppContext } from "../../http/context.ts";
 import { linkBases } from "../../platform/link-bases.ts";
@@ -16,7 +16,10 @@ export async function showTask(c: AppContext, task: Task, position: number | nul
     const { input: _input, ...shown } = view;
     return shown;
   }
-  const expiresMs = Math.min(invocation.now() + linkLifeMs, token?.expiresMs ?? Number.MAX_SAFE_INTEGER);
+  const expiresMs = Math.min(
+    invocation.now() + signedLinkLifeMs,
+    token?.expiresMs ?? Number.MAX_SAFE_INTEGER,
+  );
   const claims = { taskId: task.id, tenantId: task.tenantId, keyId, expiresMs };
   const events = `${view.links.self}/events?token=${await formatLink(invocation.signers.links, claims)}`;
   return { ...view, links: { ...view.links, events } };

@@ -1,5 +1,6 @@
 /** Submitting a task on behalf of a request, in whichever dialect it came. */
 import * as z from "zod";
+import { idempotencyLifeMs } from "../../domain/replay-life.ts";
 import { isFinished, type Task } from "../../domain/task.ts";
 import type { TaskInput, TaskRequest } from "../../domain/task-request.ts";
 import type { ApiError, ErrorCode } from "../../errors.ts";
@@ -20,7 +21,7 @@ export const idempotencyHeader = {
     .regex(idempotencyKeyPattern, "must be 1 to 255 visible ASCII characters")
     .optional()
     .meta({
-      description: "The same key and body within 24 hours answer with the same task.",
+      description: `The same key and body within ${idempotencyLifeMs / 3_600_000} hours answer with the same task.`,
       examples: ["order-1001"],
     }),
   "x-stainless-retry-count": z

@@ -6,15 +6,13 @@ import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
+import { overlapSeconds } from "../account/key-fields.ts";
 import { changeOwnWebhook } from "./own-webhook.ts";
 import { webhookReply } from "./webhook-fields.ts";
 
 const rotation = z
   .strictObject({
-    overlap_seconds: z
-      .int()
-      .min(0)
-      .max(30 * 86_400)
+    overlap_seconds: overlapSeconds
       .default(secretOverlapMs / 1000)
       .meta({ description: "So long both sign." }),
   })

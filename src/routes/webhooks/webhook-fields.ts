@@ -3,8 +3,8 @@ import * as z from "zod";
 import type { Config } from "../../config.ts";
 import type { TenantWebhook } from "../../d1/tenants/tenants.ts";
 import { checkAddress, maxUrlCharacters } from "../../domain/address.ts";
-import { secretProblem, webhookEvents } from "../../domain/webhooks.ts";
-import type { WantedWebhook } from "../../flows/webhooks/webhook-settings.ts";
+import { secretBounds, secretCharacters, secretProblem, webhookEvents } from "../../domain/webhooks.ts";
+import { secretOverlapMs, type WantedWebhook } from "../../flows/webhooks/webhook-settings.ts";
 import type { AppContext } from "../../http/context.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { isOwnAddress, ownAddress } from "../tasks/generation-checks.ts";
@@ -32,11 +32,11 @@ export function givenWebhook(config: Config) {
         .optional()
         .meta({
           pattern: "^whsec_[A-Za-z0-9+/]+={0,2}$",
-          minLength: 38,
-          maxLength: 94,
+          minLength: secretCharacters(secretBounds.min),
+          maxLength: secretCharacters(secretBounds.max),
           description:
-            "`whsec_` and base64 of 24 to 64 bytes; made when there was no webhook before. The one before signs " +
-            "beside it for a day.",
+            `\`whsec_\` and base64 of ${secretBounds.min} to ${secretBounds.max} bytes; made when there was no webhook before. ` +
+            `The one before signs beside it for ${secretOverlapMs / 3_600_000} hours.`,
         }),
       events: events.optional().meta({ description: "Default: all." }),
     })

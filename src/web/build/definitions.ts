@@ -3,8 +3,9 @@
  * import them as `#definitions`, and may import nothing else of the gateway's sources.
  */
 
+import { isCallersFault, type TaskFailureCode, taskFailures } from "../../domain/failures.ts";
 import { requestBounds } from "../../domain/generation-fields.ts";
-import { browserMaxImages, keyScopes } from "../../domain/keys.ts";
+import { browserMaxImages, keyScopes, maxOverlapDays } from "../../domain/keys.ts";
 import { modelCatalog } from "../../domain/model-catalog.ts";
 import { taskStatuses } from "../../domain/task.ts";
 import { fieldFacts, fieldNames } from "../../domain/task-request.ts";
@@ -26,6 +27,9 @@ const definitions = {
   browserMaxImages,
   maxUploadBytes,
   keyScopes,
+  maxOverlapDays,
+  /** Failures that the request caused. They say nothing about the gateway. */
+  callersFaults: (Object.keys(taskFailures) as TaskFailureCode[]).filter(isCallersFault),
   taskStatuses,
   webhookEvents,
   deliveryStates,

@@ -1,9 +1,12 @@
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { coolDown, releaseTick, takeTick } from "../../../src/d1/cron/leases.ts";
+import { claimRefresh, claimSends, selectDue, selectPolls } from "../../../src/d1/tasks/due-tasks.ts";
 import { clearTasks } from "../../helpers/gateway.ts";
-import { db, t0 } from "../../helpers/seed.ts";
+import { db, insertSubmitted, insertSubmitting, t0 } from "../../helpers/seed.ts";
 
 beforeEach(clearTasks);
+/** As the migrations make them. */
+afterEach(() => db.prepare("INSERT OR IGNORE INTO leases VALUES ('tick', 0), ('cool_down', 0)").run());
 
 async function untilMs(name: string): Promise<unknown> {
   const { results } = await db
@@ -39,6 +42,33 @@ describe("the tick", () => {
     await takeTick(db, t0 + 1_000, t0 + 60_000);
     await releaseTick(db, t0 + 2_000, t0 + 1_000);
     expect(await takeTick(db, t0 + 3_000, t0 + 61_000)).toBe(false);
+  });
+});
+
+describe("a lease whose row is lost", () => {
+  beforeEach(() => db.prepare("DELETE FROM leases").run());
+
+  it("is free: the tick is taken by one", async () => {
+    const taken = await Promise.all([takeTick(db, t0, t0 + 58_500), takeTick(db, t0, t0 + 58_500)]);
+    expect(taken.toSorted()).toEqual([false, true]);
+    expect(await untilMs("tick")).toBe(t0 + 58_500);
+  });
+
+  it("is no pause: tasks are written, claimed and polled", async () => {
+    const task = await insertSubmitting({ createdMs: t0 });
+    expect(task).toMatchObject({ state: "submitting", attempts: 1 });
+    const { id } = await insertSubmitted();
+    const nowMs = t0 + 120_000;
+    const { due } = await selectDue(db, { nowMs, previousMs: t0 + 60_000, limit: 9 });
+    expect(due.map((one) => one.id)).toContain(id);
+    expect(await selectPolls(db, [id], nowMs)).toHaveLength(1);
+    expect(await claimRefresh(db, id, nowMs, 0)).toMatchObject({ id });
+    expect(await claimSends(db, nowMs, nowMs + 1_000, 9)).toMatchObject([{ id: task.id }]);
+  });
+
+  it("is made again by the next pause", async () => {
+    await coolDown(db, t0 + 30_000);
+    expect(await untilMs("cool_down")).toBe(t0 + 30_000);
   });
 });
 

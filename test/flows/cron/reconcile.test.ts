@@ -10,6 +10,7 @@ import { finishTask, startGateway, storedKeys, submitTask, type TestGateway } fr
 import { expectError, recordBindings, submit } from "../../helpers/routes.ts";
 import { emptyStores } from "../../helpers/setup.ts";
 import { objectOf, stubOf } from "../../helpers/tenant-object.ts";
+import { garbage, setColumn, unreadable } from "../../helpers/unreadable.ts";
 
 let gateway: TestGateway;
 let tenant = { id: "", key: "", keyId: "" };
@@ -176,6 +177,18 @@ describe("a hold that leaked", () => {
     expect(charge).toMatchObject({ type: "charge", amount: 90, note: "found unsettled by the audit" });
     expect(await moneyOf(gateway, tenant.id)).toEqual({ balance: 410, held: 0, available: 410 });
     expect(await reconcile()).toEqual(sound);
+  });
+
+  it("of a task whose pictures cannot be read is left alone: how many are to be charged is not known", async () => {
+    bindings.broken.add("object settle");
+    const [id, other] = [await finished(3), await finished()];
+    await sql("UPDATE tasks SET open = 0");
+    await setColumn("tasks", "images", garbage, id);
+    bindings.broken.clear();
+    gateway.advance(fiveMinutes);
+    expect(await reconcile()).toEqual(found("hold", other));
+    expect(await moneyOf(gateway, tenant.id)).toEqual({ balance: 470, held: 90, available: 380 });
+    expect(unreadable(gateway)).toContain(`tasks images_charged ${id}`);
   });
 
   it("of a task that cron has yet to settle is left to cron", async () => {

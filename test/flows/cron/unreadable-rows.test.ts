@@ -15,23 +15,16 @@ import {
 } from "../../helpers/gateway.ts";
 import { emptyStores } from "../../helpers/setup.ts";
 import { objectOf } from "../../helpers/tenant-object.ts";
+import { failedEvents, garbage, setColumn as set, unreadable } from "../../helpers/unreadable.ts";
+import { hook, startWithReceiver } from "../../helpers/webhook-receiver.ts";
 
 beforeEach(emptyStores);
-
-const set = (table: string, column: string, value: unknown, id: string) =>
-  env.DB.prepare(`UPDATE ${table} SET ${column} = ?1 WHERE id = ?2`).bind(value, id).run();
-
-/** The places that the log names as unreadable. */
-const unreadable = ({ logs }: TestGateway) =>
-  logs
-    .filter(({ event }) => event === "stored_data_unreadable")
-    .map(({ table, field, id }) => `${String(table)} ${String(field)} ${String(id)}`);
 
 /** Asks for something that holds the data, and expects the error and its log line, without the contents. */
 async function expectInternalError(gateway: TestGateway, response: Response, place: string): Promise<void> {
   expect(response.status).toBe(500);
   expect(await response.json()).toMatchObject({ error: { code: "internal_error", charged: "no" } });
-  expect(unreadable(gateway)).toEqual([place]);
+  expect(new Set(unreadable(gateway))).toEqual(new Set([place]));
   expect(JSON.stringify(gateway.logs)).not.toContain("unreadable contents");
 }
 
@@ -102,6 +95,52 @@ describe("a request that reads what cannot be read", () => {
     await set("tasks", "error_code", "of_another_version", id);
     await set("tasks", "model", "wan-1", id);
     expect(await findTask(env.DB, id)).toMatchObject({ model: "wan-1", errorCode: "unknown_error" });
+  });
+});
+
+describe("a request beside what cannot be read", () => {
+  it("sums up the usage without the images of that task", async () => {
+    const gateway = startGateway();
+    const { id: tenant, key } = await gateway.makeTenant();
+    const tasks = [await submitTask(gateway, key), await submitTask(gateway, key, { n: 2 })];
+    for (const { id } of tasks) await finishTask(gateway, key, id);
+    await set("tasks", "images", garbage, tasks[0]?.id ?? "");
+    const sums = { images: 2, credits: 60, tasks: 2 };
+    const own = await gateway.fetch("/v1/usage", { headers: bearer(key) });
+    expect(await own.json()).toMatchObject({ days: [{ images: 2, credits: 60 }] });
+    const all = await gateway.admin("GET", `/usage?tenant=${tenant}&group=tenant`);
+    expect(await all.json()).toMatchObject({ data: [{ tenant, ...sums }] });
+    expect(await (await gateway.admin("GET", "/overview")).json()).toMatchObject({ days: [sums] });
+  });
+
+  it("has the delivery of a task attempted again whose input is no JSON", async () => {
+    const { gateway, received } = startWithReceiver();
+    const { key } = await gateway.makeTenant();
+    const { id } = await submitTask(gateway, key, { callback_url: hook });
+    await finishTask(gateway, key, id);
+    expect(received).toHaveLength(1);
+    const input = await env.DB.prepare("SELECT input FROM tasks").first("input");
+    await set("tasks", "input", garbage, id);
+    const delivery = `msg-${id.slice("task-".length)}-c`;
+    expect((await gateway.admin("POST", `/webhooks/${delivery}/retry`)).status).toBe(202);
+    await set("tasks", "input", input, id);
+    gateway.advance(60_000);
+    await gateway.tick();
+    expect(received).toHaveLength(2);
+  });
+
+  it("sets limits anew that are no JSON, and a new secret over former ones that are none", async () => {
+    const gateway = startGateway();
+    const { id } = await gateway.makeTenant({ webhook: { url: hook } });
+    const change = (body: object) => gateway.admin("PATCH", `/tenants/${id}`, body);
+    await set("tenants", "limits", garbage, id);
+    await expectInternalError(gateway, await change({ name: "Renamed" }), `tenants limits ${id}`);
+    expect(await (await change({ limits: { images_per_day: 7 } })).json()).toMatchObject({
+      name: "Renamed",
+      limits: { images_per_day: 7 },
+    });
+    await set("tenants", "webhook_secrets_before", garbage, id);
+    expect((await change({ webhook: { url: hook, secret: `whsec_${"A".repeat(32)}` } })).status).toBe(200);
   });
 });
 
@@ -264,6 +303,47 @@ describe("a tick that finds a row that cannot be read", () => {
     expect((await gateway.admin("DELETE", `/tenants/${id}/keys/${keyId}`)).status).toBe(204);
     const asked = { model: "wan-2.7-image", prompt: "a lighthouse" };
     expect((await gateway.post("/v1/images/generations", asked, bearer(key))).status).toBe(401);
+  });
+
+  it("ends tasks all the same where a tenant's events cannot be read, and sends its own once they can", async () => {
+    const { gateway, received } = startWithReceiver();
+    const [broken, other] = [
+      await gateway.makeTenant({ webhook: { url: hook } }),
+      await gateway.makeTenant({ balance: 100 }),
+    ];
+    await set("tenants", "webhook_events", garbage, broken.id);
+    const failing = { prompt: "a lighthouse [sim:fail=generation_failed]" };
+    const unsent = await submitTask(gateway, broken.key, failing);
+    const { id } = await submitTask(gateway, other.key, failing);
+    expect((await finishTask(gateway, other.key, id)).status).toBe("failed");
+    gateway.advance(60_000);
+    await gateway.tick();
+    expect(received).toEqual([]);
+    const delivery = `msg-${unsent.id.slice("task-".length)}-w`;
+    expect(new Set(unreadable(gateway))).toEqual(new Set([`deliveries webhook_events ${delivery}`]));
+    expect(failedEvents(gateway)).toEqual([]);
+    await set("tenants", "webhook_events", '["task.failed"]', broken.id);
+    gateway.advance(60_000);
+    await gateway.tick();
+    expect(received.map(({ id: sent }) => sent)).toEqual([delivery]);
+  });
+
+  it("takes a submit that makes the balance low where the events cannot be read", async () => {
+    const { gateway } = startWithReceiver();
+    const { id, key } = await gateway.makeTenant({ webhook: { url: hook }, balance: 100, low_balance: 90 });
+    await set("tenants", "webhook_events", garbage, id);
+    await submitTask(gateway, key);
+  });
+
+  it("polls the others, and those of a work item that it cannot read", async () => {
+    const gateway = startGateway();
+    const { key } = await gateway.makeTenant();
+    const { id } = await submitTask(gateway, key);
+    await env.DB.prepare("INSERT INTO work_items (name, task_ids, until_ms) VALUES ('poll:1:x', ?1, ?2)")
+      .bind(garbage, gateway.now() + 86_400_000)
+      .run();
+    expect((await finishTask(gateway, key, id)).status).toBe("completed");
+    expect(failedEvents(gateway)).toEqual([]);
   });
 
   it("pushes a tenant without the key that it cannot read, which is refused", async () => {

@@ -17,6 +17,7 @@ import {
   upstreamOrigin,
 } from "../../helpers/gateway.ts";
 import { claimStore } from "../../helpers/seed.ts";
+import { garbage, setColumn, unreadable } from "../../helpers/unreadable.ts";
 import type { Rule } from "../../simulator/app.ts";
 
 beforeEach(clearTasks);
@@ -231,6 +232,21 @@ describe("what a tick finds done", () => {
     expect(await rows()).toEqual([{ state: "storing", attempts: 0, dueMs: gateway.now() }]);
     await gateway.tick();
     expect(await readTask(gateway, key, id)).toMatchObject({ status: "completed" });
+  });
+
+  it("is left to its lease where it cannot be read, and the others of that tick are stored", async () => {
+    const gateway = startGateway();
+    const made = [await readyTask(gateway), await readyTask(gateway), await readyTask(gateway)];
+    gateway.advance(15_000);
+    const leaseUntilMs = await findDone(gateway);
+    const broken = made.shift()?.id ?? "";
+    await setColumn("tasks", "metadata", garbage, broken);
+    await storeLane(gateway.invocation(), 0, leaseUntilMs);
+    for (const { key, id } of made) {
+      expect(await readTask(gateway, key, id)).toMatchObject({ status: "completed" });
+    }
+    expect(unreadable(gateway)).toContain(`tasks metadata ${broken}`);
+    expect(await rows()).toContainEqual({ state: "storing", attempts: 1, dueMs: leaseUntilMs });
   });
 
   it("is free for any lane when its lane has died and the lease is over", async () => {

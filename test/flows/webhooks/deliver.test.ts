@@ -233,6 +233,22 @@ describe("what was erased", () => {
     expect(received).toHaveLength(attempts);
     expect(await rowOf(id(task))).toMatchObject({ state: "dropped" });
   });
+
+  it("is sent to no receiver by the next sender, where one was about to send it and died", async () => {
+    const { gateway, received, answers } = startWithReceiver();
+    const { key } = await gateway.makeTenant({ webhook });
+    answers(() => 500);
+    const task = await submitTask(gateway, key);
+    await finishTask(gateway, key, task.id);
+    const attempts = received.length;
+    await env.DB.prepare("UPDATE deliveries SET state = 'sending' WHERE id = ?1").bind(id(task)).run();
+    await gateway.fetch(`/v1/tasks/${task.id}`, { method: "DELETE", headers: bearer(key) });
+    expect(await rowOf(id(task))).toMatchObject({ state: "sending" });
+    gateway.advance(3_600_000);
+    await gateway.tick();
+    expect(received).toHaveLength(attempts);
+    expect(await rowOf(id(task))).toMatchObject({ state: "dropped" });
+  });
 });
 
 describe("a balance that runs low", () => {

@@ -176,6 +176,21 @@ describe("changing a webhook", () => {
     expect(signatures(await nextSent(key))).toHaveLength(1);
   });
 
+  it("to one secret after another has the newest four sign at the most: headers have an end", async () => {
+    const { id, key, secret: first } = await tenantWith({ url: receiver.url });
+    const secrets = [first, ...[11, 12, 13, 14].map(givenSecret)];
+    for (const secret of secrets.slice(1)) await change(id, { webhook: { url: receiver.url, secret } });
+    const during = await nextSent(key);
+    expect(signatures(during)).toHaveLength(4);
+    expect(secrets.map((secret) => during && verifies(during, secret))).toEqual([
+      false,
+      true,
+      true,
+      true,
+      true,
+    ]);
+  });
+
   it("leaves a line that names the origin and hides the rest", async () => {
     const { id } = await tenantWith(null);
     gateway.advance(1);

@@ -129,16 +129,18 @@ async function letThrough(addressOf: (round: number) => string, keys = [key]): P
   for (let round = 0; round < 3; round++) {
     const start = minute();
     let count = 0;
-    for (; count < 50; count++) {
-      const before = await traces();
-      const response = await submitFrom(gateway, keys[count % keys.length] ?? "", {}, from(addressOf(round)));
-      if (response.status === 200) continue;
-      expect(response.headers.get("retry-after")).toBe("60");
-      await expectError(response, "rate_limited");
-      expect(await traces()).toEqual(before);
-      break;
+    let before = await traces();
+    let response = await submitFrom(gateway, keys[0] ?? "", {}, from(addressOf(round)));
+    while (response.status === 200 && count++ < 50) {
+      before = await traces();
+      response = await submitFrom(gateway, keys[count % keys.length] ?? "", {}, from(addressOf(round)));
     }
-    if (minute() === start) return count;
+    // In a second minute the key's own limit may come first.
+    if (minute() !== start) continue;
+    expect(response.headers.get("retry-after")).toBe("60");
+    await expectError(response, "rate_limited");
+    expect(await traces()).toEqual(before);
+    return count;
   }
   throw new Error("no round within a minute");
 }

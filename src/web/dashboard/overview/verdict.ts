@@ -1,4 +1,5 @@
 /** The verdict in one line. Breakdowns, which need the operator now, come before doubts. */
+import { callersFaults } from "#definitions";
 import { count, showSeconds } from "../../ui/format.ts";
 import type { Audited, Figures, Readiness } from "./overview-data.ts";
 
@@ -12,18 +13,12 @@ export interface Verdict {
 export const oldSeconds = 600;
 /** A larger share of failures that callers did not cause is a doubt. */
 export const highErrorRate = 0.1;
-/** Failures that the request caused. They say nothing about the gateway. */
-const callersFaults = new Set([
-  "content_policy_violation",
-  "invalid_parameters",
-  "invalid_media_url",
-  "image_processing_error",
-  "image_dimension_mismatch",
-]);
 
 /** The day's failures that the requests did not cause, as a share of its tasks. */
 export function ownErrorRate({ failures, tasks }: Figures["last_day"]): number {
-  const own = Object.entries(failures).filter(([code]) => !callersFaults.has(code));
+  const own = Object.entries(failures).filter(
+    ([code]) => !(callersFaults as readonly string[]).includes(code),
+  );
   return tasks === 0 ? 0 : own.reduce((total, [, failed]) => total + failed, 0) / tasks;
 }
 

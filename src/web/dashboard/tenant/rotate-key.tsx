@@ -1,5 +1,6 @@
 /** Replaces a key by a new one; both work during the overlap. */
 import { useState } from "preact/hooks";
+import { maxOverlapDays } from "#definitions";
 import { type Key, rotateKey } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { Dialog } from "../../ui/dialog.tsx";
@@ -35,7 +36,7 @@ export function RotateKey({ tenant, old, onClose }: { tenant: string; old: Key; 
           <TextField
             label="Overlap in seconds"
             isNumber
-            hint="0: the old key stops at once. At most 30 days."
+            hint={`0: the old key stops at once. At most ${maxOverlapDays} days.`}
             value={overlap}
             onEdit={setOverlap}
             error={at("overlap_seconds")}
