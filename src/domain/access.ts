@@ -3,7 +3,7 @@
  * at all is one table, and whether this one may now is one function, for the tenant's object and for reads
  * alike.
  */
-import type { KeyKind, KeyScope, StoredKey } from "./keys.ts";
+import { isAlive, type KeyKind, type KeyScope, type StoredKey } from "./keys.ts";
 import { type Model, models } from "./model-catalog.ts";
 import { allowsOrigin } from "./origins.ts";
 import type { TenantStatus } from "./tenant.ts";
@@ -89,8 +89,7 @@ export function checkAccess(
   nowMs: number,
 ): KeyRefusal | undefined {
   if (!key || (caller.keyHash !== null && key.hash !== caller.keyHash)) return "invalid_key";
-  if (key.revokedMs !== null && key.revokedMs <= nowMs) return "invalid_key";
-  if (key.expiresMs !== null && key.expiresMs <= nowMs) return "invalid_key";
+  if (!isAlive(key, nowMs)) return "invalid_key";
   if (caller.token && caller.token.expiresMs <= nowMs) return "invalid_key";
   if (tenant.status !== "active") return "tenant_suspended";
   if (!mayDo(caller, key, asked.action)) return "scope_denied";

@@ -114,6 +114,11 @@ export const storedKeyFields: Fields<StoredKey> = {
   revokedMs: orNull(whole),
 };
 
+/** Whether a key is still of use to anybody: not revoked, and not at its end. */
+export function isAlive({ expiresMs, revokedMs }: Pick<StoredKey, "expiresMs" | "revokedMs">, nowMs: number) {
+  return (expiresMs === null || expiresMs > nowMs) && (revokedMs === null || revokedMs > nowMs);
+}
+
 /** Everybody who opens the page holds the key, so it is capped unless its maker says otherwise. */
 export const browserKeyLimits = { images_per_day: 100, images_per_minute: 10 } as const;
 /** Images that one submission by a browser key or a client token may ask for. */

@@ -16,7 +16,7 @@ const tenantMethods = [
   "summary",
   "ledger",
   "check",
-  "configure",
+  "takeConfig",
   "suspend",
   "ping",
 ] as const;

@@ -1,6 +1,7 @@
 /** The object's copy of its tenant: the codec of the tables `config` and `keys`. */
-import { type StoredKey, storedKeyFields } from "../domain/keys.ts";
-import { type Decode, json, readStored, record, whole } from "../domain/stored.ts";
+import { canonical } from "../domain/canonical.ts";
+import { isAlive, type StoredKey, storedKeyFields } from "../domain/keys.ts";
+import { type Decode, json, readStored, record, StoredDataUnreadable, whole } from "../domain/stored.ts";
 import { type TenantConfig, tenantSettingsFields } from "../domain/tenant.ts";
 
 export type Settings = Omit<TenantConfig, "keys">;
@@ -35,6 +36,33 @@ export function copiedVersion(sql: SqlStorage): number | undefined {
     )
     .toArray();
   return typeof row?.version === "number" ? row.version : undefined;
+}
+
+/** What the object has of its tenant after it was offered a copy. */
+export interface Copied {
+  version: number;
+  /** What it has is the copy that was offered, in version and content. */
+  isTaken: boolean;
+  /** It had that before. */
+  isKnown: boolean;
+}
+
+/** Whether the object's copy is this one. Keys that have come to their end make no difference: D1 leaves them out. */
+export function isCopyOf(sql: SqlStorage, { keys, ...given }: TenantConfig, nowMs: number): boolean {
+  const contentOf = (one: Settings, kept: StoredKey[]) =>
+    canonical({
+      settings: one,
+      keys: Object.fromEntries(kept.filter((each) => isAlive(each, nowMs)).map((each) => [each.id, each])),
+    });
+  try {
+    const kept = sql.exec<{ id: string; body: string }>("SELECT id, body FROM keys").toArray();
+    const own = readSettings(sql);
+    const ownKeys = kept.flatMap(({ id, body }) => keyFrom(id, body) ?? []);
+    return own !== undefined && contentOf(own, ownKeys) === contentOf(given, keys);
+  } catch (error) {
+    if (error instanceof StoredDataUnreadable) return false;
+    throw error;
+  }
 }
 
 /** Replaces the object's copy of the tenant. */

@@ -28,7 +28,15 @@ import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts"
 import { StoredDataUnreadable } from "../domain/stored.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 import { type Check, checkState } from "./check-state.ts";
-import { copiedVersion, hasSettings, readSettings, suspendCopy, writeConfig } from "./config-copy.ts";
+import {
+  type Copied,
+  copiedVersion,
+  hasSettings,
+  isCopyOf,
+  readSettings,
+  suspendCopy,
+  writeConfig,
+} from "./config-copy.ts";
 import { type AdmitDecision, type AdmitRequest, confirmAfterMs, decide } from "./decide.ts";
 import {
   admitFile,
@@ -204,21 +212,26 @@ export class Tenant extends DurableObject<Env> {
     return readLedger(this.#storage.sql, query);
   }
 
-  /**
-   * Takes a copy of the tenant; an older one than it has is ignored.
-   * @returns the version that it has afterwards.
-   */
-  configure(config: TenantConfig, nowMs: number): number {
-    const version = this.#storage.transactionSync(() => {
+  /** Takes a copy of the tenant, if it is newer than the one that the object has. */
+  takeConfig(config: TenantConfig, nowMs: number): Copied {
+    const copied = this.#storage.transactionSync(() => {
       const { sql } = this.#storage;
-      const current = copiedVersion(sql);
-      if (current !== undefined && current >= config.version) return current;
+      const version = copiedVersion(sql);
+      if (version !== undefined && version >= config.version) {
+        const isKnown = version === config.version && isCopyOf(sql, config, nowMs);
+        return { version, isTaken: isKnown, isKnown };
+      }
       writeConfig(sql, config);
       openAccount(sql, config.openingBalance, nowMs);
-      return config.version;
+      return { version: config.version, isTaken: true, isKnown: false };
     });
     this.#hasCopy = true;
-    return version;
+    return copied;
+  }
+
+  /** As a Worker of the version before calls it, while a deployment runs both. */
+  configure(config: TenantConfig, nowMs: number): number {
+    return this.takeConfig(config, nowMs).version;
   }
 
   /**
@@ -293,6 +306,6 @@ export class Tenant extends DurableObject<Env> {
   async #ready(tenantId: string, nowMs: number): Promise<void> {
     if (this.#hasCopy) return;
     const config = await loadTenantConfig(this.env.DB, tenantId, nowMs);
-    if (config) this.configure(config, nowMs);
+    if (config) this.takeConfig(config, nowMs);
   }
 }

@@ -211,6 +211,20 @@ export const mutations: Mutation[] = [
     tests: ["test/flows/webhooks/deliver.test.ts"],
   },
   {
+    breaks: "settings that the object has under the same version are compared",
+    file: "src/tenant/object.ts",
+    line: "const isKnown = version === config.version && isCopyOf(sql, config, nowMs);",
+    broken: "const isKnown = version === config.version;",
+    tests: ["test/flows/tenants/restored-settings.test.ts"],
+  },
+  {
+    breaks: "a version that is behind its object's is raised",
+    file: "src/d1/tenants/tenants.ts",
+    line: '.prepare("UPDATE tenants SET config_version = ?3 + 1 WHERE id = ?1 AND config_version = ?2")',
+    broken: '.prepare("UPDATE tenants SET config_version = ?3 WHERE id = ?1 AND config_version = ?2")',
+    tests: ["test/flows/tenants/restored-settings.test.ts"],
+  },
+  {
     breaks: "an incomplete picture is not stored",
     file: "src/flows/images/store-images.ts",
     line: 'if (read.extent === "cut") return notStored(invocation, task, image, "incomplete", false);',

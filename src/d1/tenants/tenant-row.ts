@@ -83,6 +83,11 @@ export const nextVersion =
 
 export const copiedVersion = rowCodec<{ version: number }>("tenants", { version: ["config_version", whole] });
 
+/** Whether the tenant's object has acknowledged the newest copy. */
+export const acknowledged = rowCodec<{ isAcknowledged: boolean }>("tenants", {
+  isAcknowledged: ["is_acknowledged", bit, "pushed_version >= config_version"],
+});
+
 /** What a tenant's object keeps of its tenant's row. */
 export const copiedTenant = rowCodec<TenantSettings & { version: number }>("tenants", {
   ...settings,

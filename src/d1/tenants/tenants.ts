@@ -10,6 +10,7 @@ import { keyFromRow } from "./key-row.ts";
 export type { Tenant, TenantWebhook } from "./tenant-row.ts";
 
 import {
+  acknowledged,
   copiedTenant,
   copiedVersion,
   nextVersion,
@@ -187,6 +188,8 @@ export function bumpConfigVersion(db: D1Database, id: string): D1PreparedStateme
 /** The copy for a tenant's object, in parts. */
 export interface LoadedConfig {
   version: number;
+  /** The object has acknowledged this version. */
+  isAcknowledged: boolean;
   /** Absent when they cannot be read. */
   settings: Omit<TenantConfig, "keys"> | undefined;
   keys: StoredKey[];
@@ -213,7 +216,7 @@ export async function loadReadable(
   skip?: SkipUnreadable,
 ): Promise<LoadedConfig | undefined> {
   const [tenants, keys] = await db.batch([
-    db.prepare("SELECT * FROM tenants WHERE id = ?1").bind(id),
+    db.prepare(`SELECT *, ${acknowledged.columns} FROM tenants WHERE id = ?1`).bind(id),
     db
       .prepare(
         `SELECT * FROM keys WHERE tenant_id = ?1
@@ -226,9 +229,26 @@ export async function loadReadable(
   const [settings] = readable([row], copiedTenant.read, skip);
   return {
     ...copiedVersion.read(row),
+    ...acknowledged.read(row),
     settings,
     keys: readable(keys?.results ?? [], keyFromRow, skip),
   };
+}
+
+/**
+ * Raises a tenant's version beyond the one that its object has, as D1's is behind after it was restored to an earlier time.
+ * @param from The version that was read; nothing changes when it is another by now.
+ */
+export async function raiseConfigVersion(
+  db: D1Database,
+  id: string,
+  from: number,
+  beyond: number,
+): Promise<void> {
+  await db
+    .prepare("UPDATE tenants SET config_version = ?3 + 1 WHERE id = ?1 AND config_version = ?2")
+    .bind(id, from, beyond)
+    .run();
 }
 
 /** Notes that the tenant's object has the copy of this version. */

@@ -1,7 +1,8 @@
 /**
  * Reconciliation: whether balances, holds, tasks and pictures agree. The operator runs it, and cron does. It leaves out
- * all that is younger than five minutes, since that may be under way, and mends one discrepancy: a hold whose task has
- * ended, or was never written, is settled as it should have been, with a ledger entry that says so.
+ * all that is younger than five minutes, since that may be under way, and mends two discrepancies: a hold whose task has
+ * ended, or was never written, is settled as it should have been, with a ledger entry that says so; an object that has
+ * other settings than D1 is given these.
  */
 
 import pMap from "p-map";
@@ -21,9 +22,12 @@ import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
+import { pushConfig } from "../tenants/push-config.ts";
+
+export const discrepancyKinds = ["balance", "settings", "hold", "task", "picture", "overdue"] as const;
 
 export interface Discrepancy {
-  kind: "balance" | "hold" | "task" | "picture" | "overdue";
+  kind: (typeof discrepancyKinds)[number];
   tenant: string | null;
   subject: string | null;
   text: string;
@@ -99,10 +103,18 @@ async function checkTenant(invocation: Invocation, tenant: string, beforeMs: num
   return [
     ...problems.map((text): Discrepancy => ({ kind: "balance", tenant, subject: null, text })),
     ...unreadable.map(({ place: { table, field, id } }) => unsettled(tenant, null, table, field, id)),
+    ...(await checkSettings(invocation, tenant)),
     ...(await checkHolds(invocation, tenant, old)),
     ...(await checkOpenTasks(invocation, tenant, openHolds, beforeMs)),
     ...(await checkPictures(invocation, tenant, beforeMs)),
   ];
+}
+
+/** Gives a tenant's object its settings again where it has others, as after D1 was restored to an earlier time. */
+async function checkSettings(invocation: Invocation, tenant: string): Promise<Discrepancy[]> {
+  const { wasOff } = await pushConfig(invocation, tenant);
+  const text = "the tenant's object had other settings or keys than the database, and was given these";
+  return wasOff ? [{ kind: "settings", tenant, subject: null, text }] : [];
 }
 
 /** Settles holds that no ender and no cron would settle. One that was settled meanwhile is no discrepancy. */

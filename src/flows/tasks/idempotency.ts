@@ -1,5 +1,6 @@
 /** How a replayed submission is recognised. */
 import type { Caller } from "../../domain/access.ts";
+import { canonical } from "../../domain/canonical.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import type { Replay } from "../../tenant/replay.ts";
 
@@ -33,12 +34,4 @@ export async function replayOf(
   }
   if (caller.kind !== "secret") return null;
   return { by: "body", fingerprint, retries };
-}
-
-/** JSON whose objects' fields are in one order. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) => {
-    if (typeof inner !== "object" || inner === null || Array.isArray(inner)) return inner;
-    return Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)));
-  });
 }

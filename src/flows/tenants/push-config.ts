@@ -1,24 +1,56 @@
-/** Bringing a change of a tenant or its keys to the tenant's object, at once and, where that failed, by cron. */
-
-import { loadReadable, markPushed } from "../../d1/tenants/tenants.ts";
+/**
+ * Bringing a change of a tenant or its keys to the tenant's object, at once and, where that failed, by cron.
+ *
+ * D1 is the truth, and versions say what is newer. After D1 was restored to an earlier time its versions are behind the
+ * object's, or equal with another content, and the object would keep what D1 has no more. So a push is done when the
+ * object has this version with this content, and otherwise D1's version is raised beyond the object's:
+ *
+ *   pusher A (version 5)      pusher B (version 6)        object       D1
+ *   1. reads 5                                                         then 6, by B's change
+ *                             2. reads 6, pushes: taken   6
+ *   3. pushes 5: not taken                                6
+ *   4. raises 5 to 7: it is
+ *      6 by now, no change
+ *   5. reads 6, pushes: known                             6            6
+ *
+ * Where the settings cannot be read the object gets the keys alone and admits nothing, so that what the change has closed
+ * is closed; that is no copy, so cron pushes again.
+ */
+import { loadReadable, markPushed, raiseConfigVersion } from "../../d1/tenants/tenants.ts";
+import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 
+/** One more than it takes with two changes meanwhile. */
+const mostAttempts = 4;
+
 /**
- * Pushes a tenant's newest copy to its object. Twice or late does no harm: the object ignores older ones. Where the
- * settings cannot be read the object gets the keys alone and admits nothing, so that what the change has closed is closed;
- * that is no copy, so cron pushes again.
+ * Pushes a tenant's newest copy to its object. Twice or late does no harm.
+ * @returns whether the object had something else although it had acknowledged this copy.
+ * @throws BindingUnavailable when the object does not take it, however often the version is raised.
  */
-export async function pushConfig(invocation: Invocation, tenantId: string): Promise<void> {
+export async function pushConfig(invocation: Invocation, tenantId: string): Promise<{ wasOff: boolean }> {
   const skip = skipUnreadable(invocation);
-  const loaded = await loadReadable(invocation.db, tenantId, invocation.now(), skip);
-  if (!loaded) return;
-  const { settings, version, keys } = loaded;
-  const object = invocation.tenant(tenantId);
-  if (!settings) return object.suspend(version, keys);
-  const pushed = await object.configure({ ...settings, keys }, invocation.now());
-  await markPushed(invocation.db, tenantId, pushed);
+  let wasOff = false;
+  for (let attempt = 0; attempt < mostAttempts; attempt++) {
+    const loaded = await loadReadable(invocation.db, tenantId, invocation.now(), skip);
+    if (!loaded) return { wasOff };
+    const { version, settings, keys, isAcknowledged } = loaded;
+    const object = invocation.tenant(tenantId);
+    if (!settings) {
+      await object.suspend(version, keys);
+      return { wasOff };
+    }
+    const copied = await object.takeConfig({ ...settings, keys }, invocation.now());
+    wasOff ||= isAcknowledged && !copied.isKnown;
+    if (copied.isTaken) {
+      if (!isAcknowledged) await markPushed(invocation.db, tenantId, copied.version);
+      return { wasOff };
+    }
+    await raiseConfigVersion(invocation.db, tenantId, version, copied.version);
+  }
+  throw new BindingUnavailable("the tenant's settings were not taken");
 }
 
 /** Pushes again the settings that no object has acknowledged. */

@@ -3,7 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { type AuditEntry, listAuditEntries } from "../../d1/tenants/audit-log.ts";
 import { toSeconds } from "../../domain/task.ts";
-import { reconcile } from "../../flows/cron/reconcile.ts";
+import { discrepancyKinds, reconcile } from "../../flows/cron/reconcile.ts";
 import type { Api } from "../../http/context.ts";
 import { pageLimit, toPage } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
@@ -24,7 +24,7 @@ const auditReply = z
   .object({
     ...listReply(
       z.object({
-        kind: z.enum(["balance", "hold", "task", "picture", "overdue"]),
+        kind: z.enum(discrepancyKinds),
         tenant: z.string().nullable(),
         subject: z.string().nullable(),
         text: z.string(),

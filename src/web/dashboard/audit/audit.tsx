@@ -57,6 +57,7 @@ function verdictOf(problems: number, isOver: boolean): string {
 
 const kinds: Record<Discrepancy["kind"], string> = {
   balance: "Balance",
+  settings: "Settings",
   hold: "Hold",
   task: "Task",
   picture: "Picture",

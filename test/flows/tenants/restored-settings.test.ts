@@ -1,0 +1,110 @@
+/**
+ * D1 restored to an earlier time: its versions are behind those that the tenants' objects have, or equal with other
+ * settings. What D1 has is in force again, by the next change or by reconciliation, and the operator is told.
+ */
+import { env } from "cloudflare:workers";
+import { beforeEach, expect, it } from "vitest";
+import { startGateway, type TestGateway } from "../../helpers/gateway.ts";
+import { expectError, recordBindings, submit } from "../../helpers/routes.ts";
+import { emptyStores } from "../../helpers/setup.ts";
+
+let gateway: TestGateway;
+let tenant = { id: "", key: "", keyId: "" };
+const bindings = recordBindings();
+
+beforeEach(async () => {
+  await emptyStores();
+  bindings.broken.clear();
+  gateway = startGateway({ around: bindings.around });
+  tenant = await gateway.makeTenant({ balance: 500 });
+});
+
+/** Puts D1's tables of tenants back to how they are now, whatever is done in between. */
+async function restoreAfter(change: () => Promise<unknown>): Promise<void> {
+  const rowsOf = async (table: string) => (await env.DB.prepare(`SELECT * FROM ${table}`).all()).results;
+  const tables = ["tenants", "keys"];
+  const before = await Promise.all(tables.map(rowsOf));
+  await change();
+  await env.DB.batch(
+    tables.flatMap((table, index) => [
+      env.DB.prepare(`DELETE FROM ${table}`),
+      ...(before[index] ?? []).map((row) => {
+        const columns = Object.keys(row);
+        return env.DB.prepare(
+          `INSERT INTO ${table} (${columns.join()}) VALUES (${columns.map(() => "?").join()})`,
+        ).bind(...Object.values(row));
+      }),
+    ]),
+  );
+}
+
+const patch = (body: object) => gateway.admin("PATCH", `/tenants/${tenant.id}`, body);
+const statusOf = async (key = tenant.key) => (await submit(gateway, key)).status;
+async function makeKey(): Promise<string> {
+  const made = await gateway.admin("POST", `/tenants/${tenant.id}/keys`, { name: "new", kind: "secret" });
+  return ((await made.json()) as { key: string }).key;
+}
+async function reconcile(): Promise<{ ok: boolean; data: { kind: string; tenant: string }[] }> {
+  return (await gateway.admin("GET", "/audit")).json();
+}
+
+it("a tenant that is suspended after it is refused, however many changes D1 has lost", async () => {
+  await restoreAfter(async () => {
+    for (let i = 0; i < 5; i++) await patch({ name: `name ${i}` });
+  });
+  expect((await patch({ status: "suspended" })).status).toBe(200);
+  await expectError(await submit(gateway, tenant.key), "tenant_suspended");
+});
+
+it("a suspension by as many changes as D1 has lost, so under the same version, is in force", async () => {
+  await restoreAfter(() => patch({ name: "lost" }));
+  expect((await patch({ status: "suspended" })).status).toBe(200);
+  await expectError(await submit(gateway, tenant.key), "tenant_suspended");
+});
+
+it("keys that D1 has no more are refused, and new ones let in", async () => {
+  let lost = "";
+  await restoreAfter(async () => {
+    lost = await makeKey();
+  });
+  expect(await statusOf(lost)).toBe(200);
+  const made = await makeKey();
+  expect([await statusOf(lost), await statusOf(made), await statusOf()]).toEqual([401, 200, 200]);
+});
+
+it("reconciliation finds what no change has repaired, says whose it is, and repairs it", async () => {
+  let lost = "";
+  await restoreAfter(async () => {
+    lost = await makeKey();
+    await patch({ name: "lost" });
+  });
+  expect(await reconcile()).toMatchObject({ ok: false, data: [{ kind: "settings", tenant: tenant.id }] });
+  expect(await statusOf(lost)).toBe(401);
+  expect(await reconcile()).toMatchObject({ ok: true, data: [] });
+  expect(await statusOf()).toBe(200);
+});
+
+it("a change that the object has not acknowledged yet is no discrepancy, and is pushed", async () => {
+  bindings.broken.add("object takeConfig");
+  expect((await patch({ status: "suspended" })).status).toBe(503);
+  bindings.broken.clear();
+  expect(await reconcile()).toMatchObject({ ok: true, data: [] });
+  await expectError(await submit(gateway, tenant.key), "tenant_suspended");
+});
+
+it("a key that has come to its end since it was pushed is no discrepancy", async () => {
+  const inAMinute = Math.floor(gateway.now() / 1000) + 60;
+  const wanted = { name: "short", kind: "secret", expires_at: inAMinute };
+  expect((await gateway.admin("POST", `/tenants/${tenant.id}/keys`, wanted)).status).toBe(201);
+  gateway.advance(61_000);
+  expect(await reconcile()).toMatchObject({ ok: true, data: [] });
+});
+
+it("changes at once are all in force", async () => {
+  const limits = { requests_per_minute: 77 };
+  const changes = [patch({ limits }), patch({ low_balance: 10 }), makeKey(), makeKey()];
+  await Promise.all<unknown>(changes);
+  expect(await reconcile()).toMatchObject({ ok: true, data: [] });
+  const row = await env.DB.prepare("SELECT config_version = pushed_version AS equal FROM tenants").first();
+  expect(row).toEqual({ equal: 1 });
+});
