@@ -4,6 +4,7 @@
  * taken. A bad value is reported by its name, never by what it holds.
  */
 import * as z from "zod";
+import { locationHints } from "./domain/location-hints.ts";
 import {
   type Catalog,
   defaultPrices,
@@ -55,6 +56,8 @@ const configSchema = z.object({
   ARCHIVE_MAX_BYTES: whole(1, 67_108_864).default(33_554_432),
   PRICES: pricesOf(modelCatalog),
   MODEL_ALIASES: json(z.record(z.string().min(1), z.enum(models))).default({}),
+  /** Where tenants' objects are made; null: near where each is reached first. */
+  TENANT_LOCATION_HINT: optional(z.enum(locationHints)).transform((hint) => hint ?? null),
   /** Where Turnstile's answers are verified. */
   TURNSTILE_VERIFY_URL: optional(baseUrl).transform(
     (url) => url ?? "https://challenges.cloudflare.com/turnstile/v0/siteverify",

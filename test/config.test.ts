@@ -26,6 +26,7 @@ describe("a configuration of the three secrets alone", () => {
       PUBLIC_BASE_URL: null,
       PUBLIC_IMAGE_BASE_URL: null,
       UPSTREAM_TIMEOUT_MS: 30_000,
+      TENANT_LOCATION_HINT: null,
       TURNSTILE_VERIFY_URL: "https://challenges.cloudflare.com/turnstile/v0/siteverify",
       TASK_DEADLINE_SECONDS: 3_600,
       POLL_ROUND_SECONDS: 2,
@@ -100,6 +101,16 @@ describe("a base URL", () => {
       for (const value of [...wrong, 7, {}]) expect([value, settingOf(name, value)]).toEqual([value, [name]]);
     },
   );
+});
+
+describe("a region", () => {
+  it("is one of Cloudflare's, or none", () => {
+    for (const value of ["", undefined]) expect(settingOf("TENANT_LOCATION_HINT", value)).toBeNull();
+    for (const value of ["weur", "apac-ne"]) expect(settingOf("TENANT_LOCATION_HINT", value)).toBe(value);
+    const wrong = ["WEUR", "eu", "weur ", " ", 7, {}];
+    for (const value of wrong)
+      expect(settingOf("TENANT_LOCATION_HINT", value)).toEqual(["TENANT_LOCATION_HINT"]);
+  });
 });
 
 describe("a number", () => {

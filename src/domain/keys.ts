@@ -114,7 +114,7 @@ export const storedKeyFields: Fields<StoredKey> = {
   revokedMs: orNull(whole),
 };
 
-/** Whether a key is still of use to anybody: not revoked, and not at its end. */
+/** Whether a key still works: not revoked, and not expired. */
 export function isAlive({ expiresMs, revokedMs }: Pick<StoredKey, "expiresMs" | "revokedMs">, nowMs: number) {
   return (expiresMs === null || expiresMs > nowMs) && (revokedMs === null || revokedMs > nowMs);
 }

@@ -87,7 +87,7 @@ export function createInvocation(config: Config, platform: Platform): Invocation
     bucket: env.IMAGES,
     cache: platform.cache ?? caches.default,
     assets: env.ASSETS,
-    tenant: (id) => tenantStub(env, spender, id),
+    tenant: (id) => tenantStub(env, spender, id, config.TENANT_LOCATION_HINT),
     upstream: createUpstream({
       fetch: (url, init) => timed(spender, "upstream", () => fetchAddress(url, init)),
       baseUrl: config.UPSTREAM_BASE_URL,

@@ -1,4 +1,5 @@
 /** A tenant's object, as far as a Worker calls it. */
+import type { LocationHint } from "../domain/location-hints.ts";
 import { StoredDataUnreadable } from "../domain/stored.ts";
 import type { Tenant } from "../tenant/object.ts";
 import { callBinding } from "./binding.ts";
@@ -32,8 +33,15 @@ export type TenantStub = {
 /**
  * The stub of one tenant. Each call takes a new one of the platform's: after an exception an old one stays broken. Stored
  * data that the object cannot read is an error of its own, and no outage.
+ * @param hint Given with every call, since the first one decides where the object lives for good.
  */
-export function tenantStub({ TENANTS }: Pick<Env, "TENANTS">, spender: Spender, id: string): TenantStub {
+export function tenantStub(
+  { TENANTS }: Pick<Env, "TENANTS">,
+  spender: Spender,
+  id: string,
+  hint: LocationHint | null,
+): TenantStub {
+  const options = hint === null ? {} : { locationHint: hint };
   type Call = (...args: unknown[]) => Promise<unknown>;
   const call =
     (method: TenantMethod): Call =>
@@ -41,7 +49,7 @@ export function tenantStub({ TENANTS }: Pick<Env, "TENANTS">, spender: Spender, 
       timed(spender, "admit", () =>
         callBinding(
           "tenant",
-          () => (TENANTS.getByName(id) as unknown as Record<TenantMethod, Call>)[method](...args),
+          () => (TENANTS.getByName(id, options) as unknown as Record<TenantMethod, Call>)[method](...args),
           (error) => StoredDataUnreadable.from(error, id),
         ),
       );

@@ -245,9 +245,9 @@ function faultyEnv(around: Around): Env {
     delete: (keys: string | string[]) => around("R2 delete", () => env.IMAGES.delete(keys)),
   } as R2Bucket;
   const tenants = {
-    getByName(name: string) {
+    getByName(name: string, options?: DurableObjectNamespaceGetDurableObjectOptions) {
       type Calls = Record<string, (...args: unknown[]) => Promise<unknown>>;
-      const stub = env.TENANTS.getByName(name) as unknown as Calls;
+      const stub = env.TENANTS.getByName(name, options) as unknown as Calls;
       return new Proxy({} as Calls, {
         get:
           (_none, method: string) =>

@@ -86,7 +86,7 @@ export const mutations: Mutation[] = [
   {
     breaks: "a revoked key is refused",
     file: "src/domain/access.ts",
-    line: 'if (key.revokedMs !== null && key.revokedMs <= nowMs) return "invalid_key";',
+    line: 'if (!isAlive(key, nowMs)) return "invalid_key";',
     broken: "",
     tests: ["test/domain/access.test.ts"],
   },
@@ -255,8 +255,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "an older copy of the settings is ignored",
     file: "src/tenant/object.ts",
-    line: "if (current !== undefined && current >= config.version) return current;",
-    broken: "if (current !== undefined && current === config.version) return current;",
+    line: "if (version !== undefined && version >= config.version) {",
+    broken: "if (version !== undefined && version === config.version) {",
     tests: ["test/tenant/config-copy.test.ts"],
   },
   {

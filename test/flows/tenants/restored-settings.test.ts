@@ -1,6 +1,6 @@
 /**
  * D1 restored to an earlier time: its versions are behind those that the tenants' objects have, or equal with other
- * settings. What D1 has is in force again, by the next change or by reconciliation, and the operator is told.
+ * settings. What D1 has is in force again, by the next change or by reconciliation, which lists it.
  */
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, it } from "vitest";
