@@ -54,6 +54,8 @@ const configSchema = z.object({
   POLL_ROUND_SECONDS: whole(0, 60).default(2),
   /** The upper bound is what a Worker's 128 MB can hold beside its other work. */
   ARCHIVE_MAX_BYTES: whole(1, 67_108_864).default(33_554_432),
+  /** Of so many successful reads of tasks and pictures one is logged. */
+  LOG_READS: whole(1, 1_000_000).default(10),
   PRICES: pricesOf(modelCatalog),
   MODEL_ALIASES: json(z.record(z.string().min(1), z.enum(models))).default({}),
   /** Where tenants' objects are made; null: near where each is reached first. */

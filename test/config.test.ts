@@ -27,6 +27,7 @@ describe("a configuration of the three secrets alone", () => {
       PUBLIC_IMAGE_BASE_URL: null,
       UPSTREAM_TIMEOUT_MS: 30_000,
       TENANT_LOCATION_HINT: null,
+      LOG_READS: 10,
       TURNSTILE_VERIFY_URL: "https://challenges.cloudflare.com/turnstile/v0/siteverify",
       TASK_DEADLINE_SECONDS: 3_600,
       POLL_ROUND_SECONDS: 2,
@@ -122,6 +123,7 @@ describe("a number", () => {
     ["POLL_ROUND_SECONDS", 5, 5],
     ["POLL_ROUND_SECONDS", "60", 60],
     ["ARCHIVE_MAX_BYTES", "67108864", 67_108_864],
+    ["LOG_READS", "1", 1],
   ] as const)("%s takes %j, as text or as a number", (name, value, expected) => {
     expect(settingOf(name, value)).toBe(expected);
   });
@@ -131,6 +133,7 @@ describe("a number", () => {
     ["TASK_DEADLINE_SECONDS", ["0", "86401"]],
     ["POLL_ROUND_SECONDS", ["-1", "61"]],
     ["ARCHIVE_MAX_BYTES", ["0", "67108865"]],
+    ["LOG_READS", ["0", "1000001"]],
   ] as const)("%s is reported outside its bounds", (name, values) => {
     for (const value of values) expect([value, settingOf(name, value)]).toEqual([value, [name]]);
   });
@@ -140,6 +143,7 @@ describe("a number", () => {
     "TASK_DEADLINE_SECONDS",
     "POLL_ROUND_SECONDS",
     "ARCHIVE_MAX_BYTES",
+    "LOG_READS",
   ] as const)("%s is reported when it is none, or not whole", (name) => {
     for (const value of ["ten", "2.5", "1e99", "Infinity", "NaN", "2s", " ", null, true, [], {}]) {
       expect([value, settingOf(name, value)]).toEqual([value, [name]]);

@@ -22,7 +22,7 @@ export interface Invocation {
   sleep(ms: number): Promise<void>;
   newId(kind: IdKind): string;
   randomBytes(count: number): Uint8Array;
-  /** 0 ≤ x < 1, for jitter only. */
+  /** 0 ≤ x < 1, for jitter and samples only. */
   random(): number;
   fetch(url: string, init: RequestInit): Promise<Response>;
   /** Writes one line of JSON. */
@@ -72,7 +72,7 @@ export function createInvocation(config: Config, platform: Platform): Invocation
     sleep: platform.sleep ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms))),
     newId: (kind) => newId(kind, now()),
     randomBytes,
-    random: () => (randomBytes(1)[0] ?? 0) / 256,
+    random: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
     fetch: fetchAddress,
     log,
     defer: (name, work) => platform.waitUntil(logFailure(log, name, work)),

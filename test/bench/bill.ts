@@ -38,6 +38,8 @@ export const assumptions = {
   cpuMsPerPoll: 0.5,
   /** Storing a picture: hashing and checking a megabyte. */
   cpuMsPerPicture: 5,
+  /** Reads of tasks and pictures for each log line: `LOG_READS`, as it is unless the operator sets another. */
+  readsPerLogLine: 10,
   /** Each call waits for D1 at the most, and an object has an eighth of a gigabyte. */
   objectMsPerCall: 20,
   objectGb: 0.125,
@@ -75,7 +77,7 @@ export const tasksAMinute = tasks / minutesAMonth;
 /** The bill of a million tasks. @param tasksPerMinute At once with this many others a minute. */
 export function billOf(life: Life, tasksPerMinute: number = tasksAMinute): Bill {
   const { submit, started, finished, readFinished, image } = life;
-  const own = sumOf(submit, started, finished, readFinished, image);
+  const own = sumOf(submit, started, finished, sampled(readFinished), sampled(image));
   const minute = 1 / tasksPerMinute;
   // A round with anything due has a line of its own; the tick is taken once, and not given back before its minute is over.
   const cron: Counts = {
@@ -97,8 +99,8 @@ export function billOf(life: Life, tasksPerMinute: number = tasksAMinute): Bill 
   return {
     lines,
     dollars: dollarsOf(lines),
-    runningReadsDollars: readsOf(life.readRunning),
-    finishedReadsDollars: readsOf(readFinished),
+    runningReadsDollars: readsOf(sampled(life.readRunning)),
+    finishedReadsDollars: readsOf(sampled(readFinished)),
     idleMonthDollars: idleOf(life),
   };
 }
@@ -126,6 +128,12 @@ function linesOf(counts: Counts, cpuMs: number): BillLine[] {
 function lineOf(what: string, countOfOne: number, price: number): BillLine {
   return { what, count: countOfOne * tasks, dollars: countOfOne * tasks * price };
 }
+
+/** What is counted with every read logged, as it is billed. */
+const sampled = (read: Counts): Counts => ({
+  ...read,
+  logLines: read.logLines / assumptions.readsPerLogLine,
+});
 
 const dollarsOf = (lines: BillLine[]) => lines.reduce((sum, line) => sum + line.dollars, 0);
 

@@ -71,6 +71,7 @@ export async function startStage(folder: string, gateway: string): Promise<Stage
           ...(configured.bindings as Record<string, string>),
           ...secrets,
           UPSTREAM_BASE_URL: upstreamUrl,
+          LOG_READS: "1",
           // Who has deployed has a domain in `wrangler.toml`, and nothing goes there from here.
           PUBLIC_BASE_URL: "",
           PUBLIC_IMAGE_BASE_URL: "",

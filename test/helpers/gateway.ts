@@ -201,7 +201,8 @@ export function startGateway({
 }
 
 function testConfig(vars: Record<string, unknown>): Config {
-  const read = readConfig({ ...env, UPSTREAM_BASE_URL: upstreamOrigin, POLL_ROUND_SECONDS: 0, ...vars });
+  const usual = { UPSTREAM_BASE_URL: upstreamOrigin, POLL_ROUND_SECONDS: 0, LOG_READS: 1 };
+  const read = readConfig({ ...env, ...usual, ...vars });
   if ("config" in read) return read.config;
   throw new Error(`the test's configuration is wrong: ${read.misconfigured.join(", ")}`);
 }

@@ -94,6 +94,58 @@ describe("a request's log line", () => {
   });
 });
 
+describe("lines of reads", () => {
+  const oneIn = 5;
+  const sampling = startGateway({ vars: { LOG_READS: oneIn } });
+  const linesOf = async (times: number, ask: () => Promise<Response>): Promise<Record<string, unknown>[]> => {
+    sampling.logs.length = 0;
+    for (let i = 0; i < times; i++) await ask();
+    return sampling.logs.filter((line) => line.event === "request");
+  };
+
+  it("stand for several, and say for how many", async () => {
+    const { path } = await storePicture(sampling, tenant.key, "png");
+    const { id } = await submitTask(sampling, tenant.key);
+    for (const ask of [() => read(sampling, tenant.key, id), () => sampling.fetch(path)]) {
+      const lines = await linesOf(200, ask);
+      // 40 are expected; of fewer than 10 or more than 90 the chance is below one in a hundred million.
+      expect(lines.length).toBeGreaterThan(10);
+      expect(lines.length).toBeLessThan(90);
+      expect(lines.every((line) => line.one_in === oneIn)).toBe(true);
+    }
+  });
+
+  it("are all there for what fails, for what is submitted, and for other routes", async () => {
+    const ways = [
+      () => read(sampling, tenant.key, "task-x"),
+      () => sampling.fetch("/images/x.png"),
+      () => submit(sampling, tenant.key),
+      () => sampling.fetch("/v1/models", { headers: bearer(tenant.key) }),
+    ];
+    for (const ask of ways) {
+      const lines = await linesOf(12, ask);
+      expect(lines).toHaveLength(12);
+      expect(lines.some((line) => "one_in" in line)).toBe(false);
+    }
+  });
+
+  it("are all there for what takes a second", async () => {
+    let delayMs = 0;
+    const slow = startGateway({
+      vars: { LOG_READS: 1_000_000 },
+      around: async (name, call) => {
+        if (name === "D1") slow.advance(delayMs);
+        return call();
+      },
+    });
+    const { id } = await submitTask(slow, tenant.key);
+    delayMs = 1_000;
+    slow.logs.length = 0;
+    await read(slow, tenant.key, id);
+    expect(slow.logs.filter((line) => line.event === "request")).toMatchObject([{ ms: expect.any(Number) }]);
+  });
+});
+
 describe("the log", () => {
   it("holds no key, prompt or link, whatever happens", async () => {
     const prompt = "xyzzy-prompt by the sea";
