@@ -9,6 +9,7 @@ import { deliverLane } from "./flows/webhooks/deliver.ts";
 import { createInvocation, type Invocation } from "./platform/invocation.ts";
 import type { Lanes } from "./platform/lanes.ts";
 import { writeLog } from "./platform/log.ts";
+import { createRefusalMemory } from "./platform/refusal-memory.ts";
 
 export { Tenant } from "./tenant/object.ts";
 
@@ -63,6 +64,8 @@ function appOf(env: Env): Pick<Api, "fetch"> {
   return app;
 }
 
+const refusals = createRefusalMemory();
+
 function configOf(env: Env): Config {
   const read = readConfig(env);
   if ("config" in read) return read.config;
@@ -71,5 +74,5 @@ function configOf(env: Env): Config {
 
 function invocationFor(config: Config, env: Env, ctx: ExecutionContext): Invocation {
   const lanes = (ctx.exports as unknown as { Lane: Lanes }).Lane;
-  return createInvocation(config, { env, waitUntil: (work) => ctx.waitUntil(work), lanes });
+  return createInvocation(config, { env, waitUntil: (work) => ctx.waitUntil(work), lanes, refusals });
 }

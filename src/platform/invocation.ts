@@ -11,6 +11,7 @@ import { type EdgeLimit, tooMany } from "./edge-limits.ts";
 import { createLaneStarter, type LaneStarter, type Lanes } from "./lanes.ts";
 import { createLargeTurns, type TakeLargeTurn } from "./large-turns.ts";
 import { describe, type WriteLog, writeLog } from "./log.ts";
+import { createRefusalMemory, type RefusalMemory } from "./refusal-memory.ts";
 import { type Signers, signersFor } from "./signers.ts";
 import { type Spent, timed } from "./spending.ts";
 import { type TenantStub, tenantStub } from "./tenant-stub.ts";
@@ -40,6 +41,8 @@ export interface Invocation {
   signers: Signers;
   /** Whether one more is too many; never for an unknown address. Lenient: each data centre counts for itself. */
   tooMany(limit: EdgeLimit, by: string | null): Promise<boolean>;
+  /** Of this isolate. */
+  refusals: RefusalMemory;
   lanes: LaneStarter;
   takeLargeTurn: TakeLargeTurn;
   /** Takes names of work items, for consumers. Undefined without a Queue: a tick does all work itself. */
@@ -52,6 +55,8 @@ export interface Platform {
   env: Env;
   waitUntil(work: Promise<unknown>): void;
   lanes: Lanes;
+  /** What the isolate remembers from one invocation to the next; absent: nothing. */
+  refusals?: RefusalMemory;
   now?: () => number;
   sleep?: (ms: number) => Promise<void>;
   fetch?: Invocation["fetch"];
@@ -97,6 +102,7 @@ export function createInvocation(config: Config, platform: Platform): Invocation
     }),
     signers: signersFor(config),
     tooMany: (limit, by) => tooMany(env, limit, by),
+    refusals: platform.refusals ?? createRefusalMemory(),
     lanes: createLaneStarter(platform.lanes, log),
     takeLargeTurn: createLargeTurns(),
     work: env.WORK,

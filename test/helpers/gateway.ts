@@ -13,6 +13,7 @@ import { deliverLane } from "../../src/flows/webhooks/deliver.ts";
 import { measureDatabase } from "../../src/platform/d1-usage.ts";
 import { createInvocation, type Invocation } from "../../src/platform/invocation.ts";
 import type { Lanes } from "../../src/platform/lanes.ts";
+import { createRefusalMemory } from "../../src/platform/refusal-memory.ts";
 import { createSimulator, type PictureSpec, type Simulator } from "../simulator/app.ts";
 import { expectDocumented } from "./documented.ts";
 import type { VirtualTime } from "./virtual-time.ts";
@@ -104,6 +105,7 @@ export function startGateway({
     createSimulator({ apiKey: config.UPSTREAM_API_KEY, now, picture: drawPicture, filesOrigin });
   const logs: Record<string, unknown>[] = [];
   const pending: Promise<unknown>[] = [];
+  const refusals = createRefusalMemory();
 
   const invocation = (): Invocation => {
     const made: Invocation = createInvocation(config, {
@@ -122,6 +124,7 @@ export function startGateway({
         }),
       log: (entry) => logs.push(JSON.parse(JSON.stringify(entry)) as Record<string, unknown>),
       waitUntil: (work) => pending.push(work),
+      refusals,
       // The real lanes, in this invocation: a test wants to know when they are done.
       lanes: {
         send: (untilMs) => sendLane(made, untilMs),

@@ -225,6 +225,20 @@ export const mutations: Mutation[] = [
     tests: ["test/flows/tenants/restored-settings.test.ts"],
   },
   {
+    breaks: "a refusal is remembered for a second and no longer",
+    file: "src/platform/refusal-memory.ts",
+    line: "if (agoMs < 0 || agoMs >= Math.min(rememberedMs, decision.retryAfterMs)) return undefined;",
+    broken: "if (agoMs < 0) return undefined;",
+    tests: ["test/flows/tasks/repeated-refusals.test.ts"],
+  },
+  {
+    breaks: "a changed limit is in force at once where it was changed",
+    file: "src/flows/tenants/push-config.ts",
+    line: "  invocation.refusals.drop(tenantId);",
+    broken: "",
+    tests: ["test/flows/tasks/repeated-refusals.test.ts"],
+  },
+  {
     breaks: "an incomplete picture is not stored",
     file: "src/flows/images/store-images.ts",
     line: 'if (read.extent === "cut") return notStored(invocation, task, image, "incomplete", false);',

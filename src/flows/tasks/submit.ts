@@ -75,7 +75,10 @@ export async function submit(invocation: Invocation, submission: Submission): Pr
     onlyReplay: submission.onlyReplay === true || missing.length > 0,
     nowMs: row.task.createdMs,
   };
+  const remembered = invocation.refusals.find(request);
+  if (remembered) return remembered;
   const decision = await invocation.tenant(caller.tenantId).begin(request, row);
+  if (decision.kind !== "unwritten") invocation.refusals.keep(request, decision);
   if (decision.kind === "replay") return answerReplay(invocation, caller, decision);
   if (decision.kind === "no_replay")
     return { kind: "no_such_files", positions: missing, policies: decision.policies };

@@ -32,6 +32,7 @@ const mostAttempts = 4;
  */
 export async function pushConfig(invocation: Invocation, tenantId: string): Promise<{ wasOff: boolean }> {
   const skip = skipUnreadable(invocation);
+  invocation.refusals.drop(tenantId);
   let wasOff = false;
   for (let attempt = 0; attempt < mostAttempts; attempt++) {
     const loaded = await loadReadable(invocation.db, tenantId, invocation.now(), skip);
