@@ -60,10 +60,15 @@ const rowOf = (code: ErrorCode): ErrorRow => errorTable[code];
 export const neverRetry = (code: ErrorCode): boolean => rowOf(code).neverRetry === true;
 export const saysWhenToRetry = (code: ErrorCode): boolean => rowOf(code).saysWhen === true;
 
+/** What a request that failed has cost. `unknown`: it may have made a task, which is charged in the end. */
+export const chargedWords = ["no", "held", "yes", "unknown"] as const;
+export type Charged = (typeof chargedWords)[number];
+
 export interface ErrorDetails {
   /** Of the first field that breaks its rule. */
   param?: string | null;
-  charged?: "no" | "held" | "yes";
+  /** `no` only where it is certain. */
+  charged?: Charged;
   headers?: Record<string, string>;
 }
 
@@ -86,14 +91,16 @@ export function errorStatus(code: ErrorCode): ContentfulStatusCode {
 /** The envelope, which OpenAI's and the upstream's clients both read. */
 export function errorBody(error: ApiError, requestId: string) {
   const row = rowOf(error.code);
+  const charged = error.details.charged ?? "no";
   return {
     error: {
       code: error.code,
       message: error.message,
       type: row.type,
       param: error.details.param ?? null,
-      retryable: row.retryable ?? false,
-      charged: error.details.charged ?? "no",
+      // What may have made a task would make another one.
+      retryable: charged !== "unknown" && (row.retryable ?? false),
+      charged,
     },
     request_id: requestId,
   };

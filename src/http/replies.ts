@@ -1,7 +1,14 @@
 /** The parts of replies that operations share: schemas and errors for the OpenAPI document, and the headers of limits. */
 import * as z from "zod";
 import type { PolicyState } from "../domain/admission.ts";
-import { type ErrorCode, errorCodes, errorStatus, neverRetry, saysWhenToRetry } from "../errors.ts";
+import {
+  chargedWords,
+  type ErrorCode,
+  errorCodes,
+  errorStatus,
+  neverRetry,
+  saysWhenToRetry,
+} from "../errors.ts";
 import { headers, type ReplyHeader } from "./reply-headers.ts";
 
 export const errorEnvelope = z
@@ -12,7 +19,10 @@ export const errorEnvelope = z
       type: z.string(),
       param: z.string().nullable().meta({ description: "The first field that breaks its rule." }),
       retryable: z.boolean(),
-      charged: z.enum(["no", "held", "yes"]),
+      charged: z.enum(chargedWords).meta({
+        description:
+          "`unknown`: there may be a task, whose id is in `x-task-id`. Look there before you try again.",
+      }),
     }),
     request_id: z.string(),
   })
@@ -35,6 +45,7 @@ function headersOf(code: ErrorCode): ReplyHeader[] {
     ...(status === 401 ? (["www-authenticate"] as const) : []),
     ...(status === 405 ? (["allow"] as const) : []),
     ...(status === 416 ? (["content-range"] as const) : []),
+    ...(code === "unavailable" ? (["x-task-id"] as const) : []),
     ...(saysWhenToRetry(code) ? (["retry-after"] as const) : []),
     ...(neverRetry(code) ? (["x-should-retry"] as const) : []),
   ];

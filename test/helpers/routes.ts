@@ -79,6 +79,19 @@ export async function expectError(
   return body.error.message;
 }
 
+/** The reply to a submission that may have made a task. @returns the id that the task has, if there is one. */
+export async function expectUnknown(response: Response): Promise<string> {
+  const body = await response.json();
+  expect({ status: response.status, body }).toMatchObject({
+    status: 503,
+    body: { error: { code: "unavailable", type: "api_error", retryable: false, charged: "unknown" } },
+  });
+  const id = response.headers.get("x-task-id") ?? "";
+  expect(id).toMatch(/^task-/);
+  expect(response.headers.get("access-control-expose-headers") ?? "x-task-id").toContain("x-task-id");
+  return id;
+}
+
 /** A message that names a field, as a word of its own. */
 export const naming = (field: string) => new RegExp(`(?<![\\w.])${field}(?!\\w)`);
 

@@ -23,6 +23,7 @@ import type { TaskRequest } from "../../domain/task-request.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { linkBases } from "../../platform/link-bases.ts";
+import { describe } from "../../platform/log.ts";
 import { spendElsewhere } from "../../platform/spending.ts";
 import type { AdmitRequest, Refused } from "../../tenant/decide.ts";
 import type { BeginDecision, RowWanted } from "../../tenant/object.ts";
@@ -56,9 +57,11 @@ export type SubmitResult =
   | (Refused & { policies: PolicyState[] })
   /** References that name files of the gateway's, but none of the tenant's that is alive. `places`: in the list. */
   | { kind: "no_such_files"; positions: number[]; policies: PolicyState[] }
-  | { kind: "upstream_refused"; code: RefusalCode; policies: PolicyState[] };
+  | { kind: "upstream_refused"; code: RefusalCode; policies: PolicyState[] }
+  /** Whether there is a task, and so whether anything is charged, could not be learned. If there is one, it has this id. */
+  | { kind: "unknown"; taskId: string };
 
-/** @throws BindingUnavailable when the object or the database does not answer; nothing was sent upstream then. */
+/** @throws BindingUnavailable when the database does not answer before anything is decided. */
 export async function submit(invocation: Invocation, submission: Submission): Promise<SubmitResult> {
   const { caller, model, input } = submission;
   const taskId = invocation.newId("task");
@@ -77,12 +80,12 @@ export async function submit(invocation: Invocation, submission: Submission): Pr
   };
   const remembered = invocation.refusals.find(request);
   if (remembered) return remembered;
-  const decision = await invocation.tenant(caller.tenantId).begin(request, row);
-  if (decision.kind !== "unwritten") invocation.refusals.keep(request, decision);
+  const decision = await begin(invocation, request, row);
+  if (decision.kind === "unwritten") return { kind: "unknown", taskId };
+  invocation.refusals.keep(request, decision);
   if (decision.kind === "replay") return answerReplay(invocation, caller, decision);
   if (decision.kind === "no_replay")
     return { kind: "no_such_files", positions: missing, policies: decision.policies };
-  if (decision.kind === "unwritten") throw new BindingUnavailable("the task was perhaps not written");
   if (decision.kind !== "admitted") return decision;
 
   const { policies } = decision;
@@ -98,9 +101,34 @@ export async function submit(invocation: Invocation, submission: Submission): Pr
   try {
     await finishNow(invocation, { ...sent.ending, hidden: true });
   } catch {
-    return { kind: "accepted", task: await unhide(invocation, task), policies };
+    const shown = await orUnknown(invocation, taskId, () => unhide(invocation, task));
+    return shown ? { kind: "accepted", task: shown, policies } : { kind: "unknown", taskId };
   }
   return { kind: "upstream_refused", code: sent.code, policies };
+}
+
+/** Has the object decide. A call that breaks may have taken effect all the same. */
+async function begin(invocation: Invocation, request: AdmitRequest, row: RowWanted): Promise<BeginDecision> {
+  const { taskId, caller } = request;
+  const decision = await orUnknown(invocation, taskId, () =>
+    invocation.tenant(caller.tenantId).begin(request, row),
+  );
+  return decision ?? { kind: "unwritten" };
+}
+
+/** Makes a call; undefined when a binding did not answer, so that what became of the task is not known. */
+async function orUnknown<T>(
+  invocation: Invocation,
+  task: string,
+  call: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await call();
+  } catch (error) {
+    if (!(error instanceof BindingUnavailable)) throw error;
+    invocation.log({ event: "outcome_unknown", level: "error", task, problem: describe(error) });
+    return undefined;
+  }
 }
 
 /** The parts of a request that are equal in a replay. */
@@ -142,11 +170,14 @@ async function answerReplay(
   caller: Caller,
   { taskId, admittedMs, policies }: { taskId: string; admittedMs: number; policies: PolicyState[] },
 ): Promise<SubmitResult> {
-  const [, found] = await invocation.db.batch([
-    markNotified(invocation.db, caller.tenantId, taskId),
-    selectTask(invocation.db, caller.tenantId, taskId),
-  ]);
-  const task = firstTask(found);
+  const results = await orUnknown(invocation, taskId, () =>
+    invocation.db.batch([
+      markNotified(invocation.db, caller.tenantId, taskId),
+      selectTask(invocation.db, caller.tenantId, taskId),
+    ]),
+  );
+  if (!results) return { kind: "unknown", taskId };
+  const task = firstTask(results[1]);
   if (task?.erased) return { kind: "deleted", policies };
   if (task) return { kind: "replayed", task, policies };
   const retryAfterMs =

@@ -6,7 +6,9 @@
 import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
 import type { Caller } from "../../domain/access.ts";
 import { isFinished, type Task } from "../../domain/task.ts";
+import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
+import { describe } from "../../platform/log.ts";
 import { authorize } from "../tenants/authorize.ts";
 import { refresh } from "./poll.ts";
 
@@ -36,14 +38,25 @@ export async function* taskVersions(
     const pauseMs = Math.min(paceMs(invocation.now() - startMs), untilMs - invocation.now());
     if (pauseMs <= 0) return;
     await invocation.sleep(pauseMs);
-    const authorized = await authorize(invocation, caller, { action: "read" }, [
-      selectTask(invocation.db, task.tenantId, task.id),
-    ]);
-    const next = authorized.kind === "in" ? firstTask(authorized.results[0]) : undefined;
+    const next = await readVersion(invocation, caller, current);
     if (!next || next.erased) return;
     if (next.state === "submitted") invocation.defer("refresh", () => refresh(invocation, next));
     yield next;
     current = next;
+  }
+}
+
+/** Reads the task as it is now; as it was where the record is out of reach: the task goes on all the same. */
+async function readVersion(invocation: Invocation, caller: Caller, known: Task): Promise<Task | undefined> {
+  try {
+    const authorized = await authorize(invocation, caller, { action: "read" }, [
+      selectTask(invocation.db, known.tenantId, known.id),
+    ]);
+    return authorized.kind === "in" ? firstTask(authorized.results[0]) : undefined;
+  } catch (error) {
+    if (!(error instanceof BindingUnavailable)) throw error;
+    invocation.log({ event: "wait_read_failed", level: "error", task: known.id, problem: describe(error) });
+    return known;
   }
 }
 

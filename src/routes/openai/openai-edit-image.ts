@@ -76,8 +76,9 @@ async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit)
     if (submitted.isReplay) dropReferences(invocation, kept.files);
     return submitted;
   } catch (error) {
-    // Any other error leaves open whether there is a task, and cron sends it if there is.
-    if (error instanceof ApiError) dropReferences(invocation, kept.files);
+    // Any other error leaves open whether there is a task, which is made of them if there is.
+    const isRefused = error instanceof ApiError && error.details.charged !== "unknown";
+    if (isRefused) dropReferences(invocation, kept.files);
     throw error;
   }
 }

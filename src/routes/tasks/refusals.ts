@@ -71,7 +71,18 @@ export function taskDeleted(): ApiError {
   return new ApiError("deleted", "This task was deleted.");
 }
 
-type Refusal = Exclude<SubmitResult, { kind: "accepted" | "replayed" | "key_refused" }>;
+/** The error for a submission of which it is not known whether it made a task. */
+export function outcomeUnknown(taskId: string): ApiError {
+  const message =
+    "Whether this request was taken could not be learned. Read the task that `x-task-id` names before you try again: " +
+    "where there is none after some minutes, nothing was charged. The same Idempotency-Key never makes a second task.";
+  return new ApiError("unavailable", message, {
+    charged: "unknown",
+    headers: { "retry-after": "1", "x-task-id": taskId },
+  });
+}
+
+type Refusal = Exclude<SubmitResult, { kind: "accepted" | "replayed" | "key_refused" | "unknown" }>;
 
 /**
  * The error for a submission that is refused.

@@ -10,7 +10,7 @@ import { type AppContext, originOf } from "../../http/context.ts";
 import { bodyErrors, keyErrors, limitHeaders } from "../../http/replies.ts";
 import { refusalCodes } from "../../upstream/errors.ts";
 import { refuseToPublic } from "./generation-checks.ts";
-import { keyRefused, submissionRefused } from "./refusals.ts";
+import { keyRefused, outcomeUnknown, submissionRefused } from "./refusals.ts";
 
 /** Visible ASCII. */
 const idempotencyKeyPattern = /^[\x21-\x7e]{1,255}$/;
@@ -104,6 +104,7 @@ export async function submitLetIn(
     idempotency: { key: idempotencyKey, retries: retriesOf(c), ip: networkAddress(c) },
   });
   if (result.kind === "key_refused") throw keyRefused(result.refusal);
+  if (result.kind === "unknown") throw outcomeUnknown(result.taskId);
   if (refusal && result.kind === "no_such_files") throw refusal;
   const headers = limitHeaders(result.policies);
   if (result.kind !== "accepted" && result.kind !== "replayed")

@@ -8,7 +8,7 @@ import { type Around, startGateway } from "../../helpers/gateway.ts";
 import { attempted, replyOf, taskIdOf } from "../../helpers/openai.ts";
 import { askEdit, type Field, livingFiles } from "../../helpers/openai-edits.ts";
 import { mintToken, page } from "../../helpers/page-visitor.ts";
-import { deleteTasks, expectError } from "../../helpers/routes.ts";
+import { deleteTasks, expectError, expectUnknown } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
 let fault: Around | undefined;
@@ -122,7 +122,7 @@ describe("an edit of which it is not known whether there is a task", () => {
       return result;
     };
     const before = await livingFiles();
-    await expectError(await ask(tenant.key, attempted(0)), "unavailable");
+    const told = await expectUnknown(await ask(tenant.key, attempted(0)));
     fault = undefined;
     const response = await leavingNothing(tenant.id, () => {
       const again = ask(tenant.key, attempted(1));
@@ -132,6 +132,7 @@ describe("an edit of which it is not known whether there is a task", () => {
         .then(() => again);
     });
     expect((await replyOf(response)).data).toHaveLength(1);
+    expect(taskIdOf(response)).toBe(told);
     expect(await livingFiles()).toHaveLength(before.length + 2);
     expect(upstreamTasks()).toBe(1);
   });

@@ -6,6 +6,8 @@ import {
   countTasks,
   deleteTasks,
   expectError,
+  expectUnknown,
+  goodBody,
   rawErrorText,
   read,
   recordBindings,
@@ -36,10 +38,39 @@ describe("while the database is down", () => {
     const response = await submit(gateway, key);
     expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
     expectNoRawWords(await response.clone().text());
-    expect(await response.clone().json()).toMatchObject({ error: { retryable: true, charged: "no" } });
-    await expectError(response, "unavailable");
+    await expectUnknown(response);
     expect(gateway.simulator.control.calls()).toEqual([]);
     expect(await countTasks()).toBe(0);
+  });
+
+  it("a submit that was sent before is not said to cost nothing, and its task is named", async () => {
+    const { gateway, bindings, key } = await start();
+    const headers = { ...bearer(key), "idempotency-key": "order-1" };
+    const first = await gateway.post("/v1/images/generations", goodBody, headers);
+    const { id } = (await first.json()) as { id: string };
+    bindings.broken.add("D1");
+    const again = await gateway.post("/v1/images/generations", goodBody, headers);
+    expect(await expectUnknown(again)).toBe(id);
+  });
+
+  it("a submit that waits is answered with its task", async () => {
+    const { gateway, bindings, key } = await start();
+    gateway.simulator.control.script({ on: "submit", times: 1, do: { kind: "plan", seconds: 600 } });
+    const shaky = startGateway({
+      beside: gateway,
+      around: async (name, call) => {
+        const result = await bindings.around(name, call);
+        if (name === "fetch POST") bindings.broken.add("D1");
+        return result;
+      },
+    });
+    const headers = { ...bearer(key), prefer: "wait=20" };
+    const response = await shaky.post("/v1/images/generations", goodBody, headers);
+    expect(response.status).toBe(200);
+    const { id, status } = (await response.json()) as { id: string; status: string };
+    expect(status).toBe("pending");
+    bindings.broken.clear();
+    expect((await read(gateway, key, id)).status).toBe(200);
   });
 
   it("a read is answered with unavailable, and works again afterwards", async () => {
@@ -67,13 +98,13 @@ describe("while the database is down", () => {
       on: "submit",
       do: { kind: "error", status: 400, code: "content_policy_violation" },
     });
-    await expectError(await submit(gateway, key), "unavailable");
+    const told = await expectUnknown(await submit(gateway, key));
     bindings.broken.clear();
     gateway.advance(60_000);
     await gateway.tick();
     const list = await gateway.fetch("/v1/tasks", { headers: bearer(key) });
     expect(await list.json()).toMatchObject({
-      data: [{ status: "failed", error: { code: "content_policy_violation" } }],
+      data: [{ id: told, status: "failed", error: { code: "content_policy_violation" } }],
     });
     expect(await moneyOf(gateway, id)).toEqual({ balance: 100, held: 0, available: 100 });
   });
@@ -113,7 +144,7 @@ describe("while the tenant's object is down", () => {
     bindings.broken.add("object");
     const response = await submit(gateway, key);
     expectNoRawWords(await response.clone().text());
-    await expectError(response, "unavailable");
+    await expectUnknown(response);
     expect(gateway.simulator.control.calls()).toEqual([]);
     expect(await countTasks()).toBe(0);
     bindings.broken.clear();
