@@ -65,14 +65,32 @@ export function isCopyOf(sql: SqlStorage, { keys, ...given }: TenantConfig, nowM
   }
 }
 
+/** Takes a copy of the tenant, if it is newer than the one that the object has. */
+export function takeCopy(sql: SqlStorage, config: TenantConfig, nowMs: number): Copied {
+  const version = copiedVersion(sql);
+  if (version !== undefined && version >= config.version) {
+    const isKnown = version === config.version && isCopyOf(sql, config, nowMs);
+    return { version, isTaken: isKnown, isKnown };
+  }
+  writeConfig(sql, config);
+  return { version: config.version, isTaken: true, isKnown: false };
+}
+
 /** Replaces the object's copy of the tenant. */
-export function writeConfig(sql: SqlStorage, { keys, ...copied }: TenantConfig): void {
+function writeConfig(sql: SqlStorage, { keys, ...copied }: TenantConfig): void {
   sql.exec("INSERT OR REPLACE INTO config (one, body) VALUES (1, ?)", JSON.stringify(copied));
   writeKeys(sql, keys);
 }
 
-/** Suspends the tenant in the object's copy, and replaces its keys. */
-export function suspendCopy(sql: SqlStorage, keys: StoredKey[]): void {
+/**
+ * Suspends the tenant in the copy that there is, and replaces its keys. The copy keeps its version: the next one that can be
+ * read is another. Where there is no copy, nothing is let in anyway.
+ * @param version Of the row that cannot be read. A copy of the same is as good; one of a higher version may be of the time
+ *   before D1 was restored.
+ */
+export function suspendCopy(sql: SqlStorage, version: number, keys: StoredKey[]): void {
+  const current = copiedVersion(sql);
+  if (current === undefined || current === version) return;
   sql.exec("UPDATE config SET body = json_set(body, '$.status', 'suspended')");
   writeKeys(sql, keys);
 }

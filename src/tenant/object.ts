@@ -28,15 +28,7 @@ import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts"
 import { StoredDataUnreadable } from "../domain/stored.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 import { type Check, checkState } from "./check-state.ts";
-import {
-  type Copied,
-  copiedVersion,
-  hasSettings,
-  isCopyOf,
-  readSettings,
-  suspendCopy,
-  writeConfig,
-} from "./config-copy.ts";
+import { type Copied, hasSettings, readSettings, suspendCopy, takeCopy } from "./config-copy.ts";
 import { type AdmitDecision, type AdmitRequest, confirmAfterMs, decide } from "./decide.ts";
 import {
   admitFile,
@@ -215,15 +207,9 @@ export class Tenant extends DurableObject<Env> {
   /** Takes a copy of the tenant, if it is newer than the one that the object has. */
   takeConfig(config: TenantConfig, nowMs: number): Copied {
     const copied = this.#storage.transactionSync(() => {
-      const { sql } = this.#storage;
-      const version = copiedVersion(sql);
-      if (version !== undefined && version >= config.version) {
-        const isKnown = version === config.version && isCopyOf(sql, config, nowMs);
-        return { version, isTaken: isKnown, isKnown };
-      }
-      writeConfig(sql, config);
-      openAccount(sql, config.openingBalance, nowMs);
-      return { version: config.version, isTaken: true, isKnown: false };
+      const taken = takeCopy(this.#storage.sql, config, nowMs);
+      if (taken.isTaken && !taken.isKnown) openAccount(this.#storage.sql, config.openingBalance, nowMs);
+      return taken;
     });
     this.#hasCopy = true;
     return copied;
@@ -234,17 +220,9 @@ export class Tenant extends DurableObject<Env> {
     return this.takeConfig(config, nowMs).version;
   }
 
-  /**
-   * Replaces the keys of the copy that there is, and lets none of them in until a readable copy comes. The copy keeps its
-   * version, so that this one is newer. Where there is no copy, nothing is let in anyway.
-   * @param version Of the row that cannot be read; a copy of the same is as good.
-   */
+  /** Takes the keys of a tenant whose settings cannot be read, and lets none of them in until they can be. */
   suspend(version: number, keys: StoredKey[]): void {
-    this.#storage.transactionSync(() => {
-      const { sql } = this.#storage;
-      const current = copiedVersion(sql);
-      if (current !== undefined && current < version) suspendCopy(sql, keys);
-    });
+    this.#storage.transactionSync(() => suspendCopy(this.#storage.sql, version, keys));
   }
 
   /** Answers, which says that the object and its storage are there. */

@@ -212,7 +212,7 @@ export const mutations: Mutation[] = [
   },
   {
     breaks: "settings that the object has under the same version are compared",
-    file: "src/tenant/object.ts",
+    file: "src/tenant/config-copy.ts",
     line: "const isKnown = version === config.version && isCopyOf(sql, config, nowMs);",
     broken: "const isKnown = version === config.version;",
     tests: ["test/flows/tenants/restored-settings.test.ts"],
@@ -268,7 +268,7 @@ export const mutations: Mutation[] = [
   },
   {
     breaks: "an older copy of the settings is ignored",
-    file: "src/tenant/object.ts",
+    file: "src/tenant/config-copy.ts",
     line: "if (version !== undefined && version >= config.version) {",
     broken: "if (version !== undefined && version === config.version) {",
     tests: ["test/tenant/config-copy.test.ts"],
@@ -444,8 +444,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "a tenant whose settings cannot be read is closed",
     file: "src/flows/tenants/push-config.ts",
-    line: "if (!settings) return object.suspend(version, keys);",
-    broken: "if (!settings) return;",
+    line: "await object.suspend(version, keys);",
+    broken: "",
     tests: ["test/flows/cron/unreadable-rows.test.ts"],
   },
 ];

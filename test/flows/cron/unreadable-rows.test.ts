@@ -285,6 +285,19 @@ describe("a tick that finds a row that cannot be read", () => {
     });
   });
 
+  it("revokes a key of a tenant whose settings cannot be read and whose version was restored to an earlier one", async () => {
+    const gateway = startGateway();
+    const { id, key, keyId } = await gateway.makeTenant();
+    for (const name of ["A", "B", "C"]) await gateway.admin("PATCH", `/tenants/${id}`, { name });
+    await submitTask(gateway, key);
+    await set("tenants", "prices", garbage, id);
+    await set("tenants", "config_version", 1, id);
+    await set("tenants", "pushed_version", 1, id);
+    expect((await gateway.admin("DELETE", `/tenants/${id}/keys/${keyId}`)).status).toBe(204);
+    const asked = { model: "wan-2.7-image", prompt: "a lighthouse" };
+    expect((await gateway.post("/v1/images/generations", asked, bearer(key))).status).toBe(401);
+  });
+
   it("revokes a key of a tenant whose version is no number", async () => {
     const gateway = startGateway();
     const { id, key, keyId } = await gateway.makeTenant();
