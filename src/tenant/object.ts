@@ -21,8 +21,6 @@ import type { Submitted } from "../d1/tasks/tasks.ts";
 import { voidMissing } from "../d1/tasks/voids.ts";
 import { loadTenantConfig } from "../d1/tenants/tenants.ts";
 import { availableOf, balanceOf } from "../domain/account.ts";
-import { type LimitName, type Limits, remainingOf } from "../domain/admission.ts";
-import { remainingFiles } from "../domain/file-limits.ts";
 import type { StoredKey } from "../domain/keys.ts";
 import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts";
 import { StoredDataUnreadable } from "../domain/stored.ts";
@@ -30,21 +28,13 @@ import type { TenantConfig } from "../domain/tenant.ts";
 import { type Check, checkState } from "./check-state.ts";
 import { type Copied, hasSettings, readSettings, suspendCopy, takeCopy } from "./config-copy.ts";
 import { type AdmitDecision, type AdmitRequest, confirmAfterMs, decide } from "./decide.ts";
-import {
-  admitFile,
-  dropEnded,
-  dropFile,
-  type FileDecision,
-  type FileRequest,
-  keepFile,
-} from "./file-admission.ts";
+import { admitFile, dropFile, type FileDecision, type FileRequest, keepFile } from "./file-admission.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { openHolds } from "./holds.ts";
 import { readLedger } from "./ledger.ts";
 import { migrate } from "./migrations.ts";
-import { readFileCounters } from "./scopes.ts";
 import { type CreditResult, creditAccount, openAccount, type Settlement, settleHold } from "./settlement.ts";
-
+import { type Summary, summarize } from "./summary.ts";
 import {
   type BeginDecision,
   beginChange,
@@ -59,17 +49,8 @@ import { readState, writeState } from "./tenant-state.ts";
 export type { AdmitDecision, AdmitRequest } from "./decide.ts";
 export type { FileDecision, FileRefused, FileRequest } from "./file-admission.ts";
 export type { CreditResult, Settlement } from "./settlement.ts";
+export type { Summary } from "./summary.ts";
 export type { BeginDecision, D1Spent, RowWanted } from "./task-rows.ts";
-
-export interface Summary {
-  /** Null: not prepaid, metered only. */
-  prepaid: boolean;
-  balance: number;
-  held: number;
-  available: number;
-  limits: Limits;
-  remaining: Record<LimitName, number | null>;
-}
 
 export class Tenant extends DurableObject<Env> {
   readonly #storage: DurableObjectStorage;
@@ -182,21 +163,7 @@ export class Tenant extends DurableObject<Env> {
   async summary(tenantId: string, nowMs: number): Promise<Summary | undefined> {
     await this.#ready(tenantId, nowMs);
     const { sql } = this.#storage;
-    const settings = readSettings(sql);
-    if (!settings) return undefined;
-    this.#storage.transactionSync(() => dropEnded(sql, nowMs));
-    const { account, counters } = readState(sql);
-    return {
-      prepaid: settings.prepaid,
-      balance: balanceOf(account),
-      held: account.held,
-      available: availableOf(account),
-      limits: settings.limits,
-      remaining: {
-        ...remainingOf(counters, settings.limits, nowMs),
-        ...remainingFiles(readFileCounters(sql, null), settings.limits, nowMs),
-      },
-    };
+    return this.#storage.transactionSync(() => summarize(sql, nowMs));
   }
 
   /** Reads the ledger, newest first; a charge and its release are never torn apart. */

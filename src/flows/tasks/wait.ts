@@ -46,7 +46,7 @@ export async function* taskVersions(
   }
 }
 
-/** Reads the task as it is now; as it was where the record is out of reach: the task goes on all the same. */
+/** Reads the task as it is now; as it was where the record cannot be read: the task goes on all the same. */
 async function readVersion(invocation: Invocation, caller: Caller, known: Task): Promise<Task | undefined> {
   try {
     const authorized = await authorize(invocation, caller, { action: "read" }, [

@@ -231,7 +231,7 @@ describe("a task that was written although the database said otherwise", () => {
       return result;
     });
     const headers = { ...bearer(key), "idempotency-key": "order-2" };
-    const told = await expectUnknown(await shaky.post(generations, goodBody, headers));
+    const named = await expectUnknown(await shaky.post(generations, goodBody, headers));
     expect(await countTasks()).toBe(1);
     while (await runDurableObjectAlarm(objectOf(id)));
     expect(await moneyOf(healthy, id)).toEqual(oneHeld);
@@ -239,7 +239,7 @@ describe("a task that was written although the database said otherwise", () => {
     const again = await healthy.post(generations, goodBody, headers);
     expect(again.headers.get("idempotency-replayed")).toBe("true");
     const task = (await again.json()) as { id: string };
-    expect(task.id).toBe(told);
+    expect(task.id).toBe(named);
     expect(await finishTask(healthy, key, task.id)).toMatchObject({ status: "completed" });
     expect(await moneyOf(healthy, id)).toEqual(oneCharged);
     expect(healthy.simulator.control.tasks()).toHaveLength(1);

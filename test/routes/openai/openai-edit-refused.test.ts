@@ -122,7 +122,7 @@ describe("an edit of which it is not known whether there is a task", () => {
       return result;
     };
     const before = await livingFiles();
-    const told = await expectUnknown(await ask(tenant.key, attempted(0)));
+    const named = await expectUnknown(await ask(tenant.key, attempted(0)));
     fault = undefined;
     const response = await leavingNothing(tenant.id, () => {
       const again = ask(tenant.key, attempted(1));
@@ -132,7 +132,7 @@ describe("an edit of which it is not known whether there is a task", () => {
         .then(() => again);
     });
     expect((await replyOf(response)).data).toHaveLength(1);
-    expect(taskIdOf(response)).toBe(told);
+    expect(taskIdOf(response)).toBe(named);
     expect(await livingFiles()).toHaveLength(before.length + 2);
     expect(upstreamTasks()).toBe(1);
   });

@@ -98,13 +98,13 @@ describe("while the database is down", () => {
       on: "submit",
       do: { kind: "error", status: 400, code: "content_policy_violation" },
     });
-    const told = await expectUnknown(await submit(gateway, key));
+    const named = await expectUnknown(await submit(gateway, key));
     bindings.broken.clear();
     gateway.advance(60_000);
     await gateway.tick();
     const list = await gateway.fetch("/v1/tasks", { headers: bearer(key) });
     expect(await list.json()).toMatchObject({
-      data: [{ id: told, status: "failed", error: { code: "content_policy_violation" } }],
+      data: [{ id: named, status: "failed", error: { code: "content_policy_violation" } }],
     });
     expect(await moneyOf(gateway, id)).toEqual({ balance: 100, held: 0, available: 100 });
   });
