@@ -127,6 +127,16 @@ export const list =
     return read as T[];
   };
 
+/** A list with a place for each value. What is added goes to the end: absent from older lists, it has its default. */
+export const places =
+  <T extends readonly unknown[]>(...decodes: { readonly [Place in keyof T]: Decode<T[Place]> }): Decode<T> =>
+  (value) => {
+    if (!Array.isArray(value)) return unfit("a list");
+    return (decodes as readonly Decode<unknown>[]).map((decode, i) =>
+      at(String(i), decode, value[i]),
+    ) as unknown as T;
+  };
+
 /** A list of words without those that this version does not know: they allow nothing. */
 export const knownOf =
   <Word extends string>(words: readonly Word[]): Decode<Word[]> =>

@@ -2,7 +2,8 @@
 import { availableOf, priceOf } from "../domain/account.ts";
 import type { StoredDataUnreadable } from "../domain/stored.ts";
 import { readSettings } from "./config-copy.ts";
-import { holdsWithoutEnd, openHolds } from "./holds.ts";
+import { settleType } from "./ledger.ts";
+import { openTasksBetween } from "./open-tasks.ts";
 import { readFileCounters } from "./scopes.ts";
 import { readState } from "./tenant-state.ts";
 
@@ -25,17 +26,18 @@ export function checkState(sql: SqlStorage): Check {
   const state = readState(sql);
   const { account, counters } = state;
   const sum = (query: string) => Number(sql.exec(query).one().sum);
-  const credited = sum("SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type <> 'settle'");
-  const charged = sum("SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type = 'settle'");
+  const credited = sum(`SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type <> '${settleType}'`);
+  const charged = sum(`SELECT coalesce(sum(amount), 0) AS sum FROM entries WHERE type = '${settleType}'`);
   const unreadable: Check["unreadable"] = [];
-  const open = holdsWithoutEnd(sql, ({ place, expected }) => unreadable.push({ place, expected }));
+  const open = openTasksBetween(sql, 0, state.seq, ({ place, expected }) =>
+    unreadable.push({ place, expected }),
+  );
   const held = open.reduce((total, hold) => total + priceOf(hold), 0);
   const pairs = {
     "topped up": [account.toppedUp, credited],
     charged: [account.charged, charged],
     held: [account.held, held],
     "tasks in flight": [counters.open, open.length],
-    "holds that are open": [openHolds(sql, state, 0, state.seq).length, open.length],
     "bytes of files": [
       readFileCounters(sql, null).bytes,
       sum("SELECT coalesce(sum(bytes), 0) AS sum FROM files"),

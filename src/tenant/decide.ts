@@ -22,8 +22,7 @@ import { hasOwnLimits, type StoredKey } from "../domain/keys.ts";
 import { imagePrice, type Model } from "../domain/model-catalog.ts";
 import { readAdmissionRows } from "./admission-rows.ts";
 import type { Settings } from "./config-copy.ts";
-import { type Hold, insertHold } from "./holds.ts";
-import { withHold } from "./open-holds.ts";
+import { insertOpenTask } from "./open-tasks.ts";
 import { findReplay, type Replay } from "./replay.ts";
 import { readKeyCounters, writeKeyCounters } from "./scopes.ts";
 import type { TenantState } from "./tenant-state.ts";
@@ -104,7 +103,7 @@ export function decide(sql: SqlStorage, request: AdmitRequest): AdmitDecision {
   const found = findReplay(sql, request);
   if (found.kind === "other_body") return { kind: "other_body", policies: before() };
   if (found.kind === "again") {
-    const { taskId: task, atMs } = found.hold;
+    const { taskId: task, atMs } = found.request;
     return { kind: "replay", taskId: task, admittedMs: atMs, policies: before() };
   }
   if (request.onlyReplay) return { kind: "no_replay", policies: before() };
@@ -148,11 +147,11 @@ function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext
   const notified = state.lowBalanceNotified && lowOf(state.account, settings) !== null;
   const after: TenantState = {
     ...{ ...state, ...alarm, seq, account },
-    ...{ open: withHold(state.open, seq), counters: shared.after, lowBalanceNotified: balanceLow !== null },
+    ...{ counters: shared.after, lowBalanceNotified: balanceLow !== null },
   };
   if (ours) writeKeyCounters(sql, key.id, ours.after);
   if (caller.token) addTokenImages(sql, caller.token, images, nowMs);
-  const held: Hold = {
+  const task = {
     seq,
     taskId: request.taskId,
     keyId: key.id,
@@ -166,8 +165,9 @@ function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext
     // A body is found by its fingerprint; an index entry for each, for the few that come twice, would be a row more.
     replay: replay?.by === "key" ? replay.value : null,
     fingerprint: replay?.fingerprint ?? null,
+    answered: 0,
   };
-  insertHold(sql, held, after);
+  insertOpenTask(sql, task, after);
   const policies = policiesFor(request, {
     ...context,
     state: after,

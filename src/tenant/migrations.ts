@@ -41,7 +41,61 @@ const steps = [
    ALTER TABLE holds RENAME COLUMN book TO state;
    ALTER TABLE entries RENAME COLUMN book TO state;
    ${["holds", "entries", "scopes"].map(renameStateFields).join("\n")}`,
+  // A task that has not ended is a row of its own, which goes when it ends: the entry of that says what was held as well.
+  // The state has no list of open holds any more, and is a list itself, since each entry keeps a copy.
+  `CREATE TABLE open_tasks (
+     seq INTEGER PRIMARY KEY, task_id TEXT NOT NULL, key_id TEXT NOT NULL, token_id TEXT, at_ms INTEGER NOT NULL,
+     date TEXT NOT NULL, images INTEGER NOT NULL, price INTEGER NOT NULL,
+     balance INTEGER NOT NULL, held INTEGER NOT NULL,
+     replay TEXT, fingerprint TEXT, answered INTEGER NOT NULL DEFAULT 0, state TEXT);
+   CREATE INDEX open_tasks_replay ON open_tasks (replay) WHERE replay IS NOT NULL;
+   INSERT INTO open_tasks
+     SELECT seq, task_id, key_id, token_id, at_ms, date, images, price, balance, held, replay, fingerprint, answered, NULL
+     FROM holds WHERE task_id NOT IN (SELECT task_id FROM entries WHERE type = 'settle');
+   DROP INDEX entries_reference;
+   ALTER TABLE entries RENAME TO former_entries;
+   CREATE TABLE entries (
+     seq INTEGER PRIMARY KEY, type TEXT NOT NULL, at_ms INTEGER NOT NULL,
+     amount INTEGER NOT NULL, released INTEGER, reference TEXT, note TEXT,
+     balance INTEGER NOT NULL, held INTEGER NOT NULL,
+     hold_seq INTEGER, task_id TEXT, key_id TEXT, hold_at_ms INTEGER, images INTEGER, price INTEGER,
+     hold_balance INTEGER, hold_held INTEGER, replay TEXT, fingerprint TEXT, answered INTEGER,
+     oldest_open INTEGER, state TEXT);
+   CREATE UNIQUE INDEX entries_reference ON entries (reference) WHERE reference IS NOT NULL;
+   CREATE INDEX entries_replay ON entries (replay) WHERE replay IS NOT NULL;
+   INSERT INTO entries
+     SELECT e.seq, e.type, e.at_ms, e.amount, e.released, e.reference, e.note, e.balance, e.held,
+       h.seq, h.task_id, h.key_id, h.at_ms, h.images, h.price, h.balance, h.held, h.replay, h.fingerprint, h.answered,
+       min(e.seq,
+         coalesce(min(h.seq) OVER (ORDER BY e.seq ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING), e.seq),
+         coalesce((SELECT min(seq) FROM open_tasks), e.seq)), NULL
+     FROM former_entries AS e LEFT JOIN holds AS h ON e.type = 'settle' AND h.task_id = e.task_id;
+   ${["open_tasks", "entries"].map(listNewestState).join("\n")}
+   UPDATE scopes SET body = ${stateList("body")} WHERE scope = '';
+   DROP TABLE holds;
+   DROP TABLE former_entries;`,
 ];
+
+/** The state as a list, of its fields by name. */
+function stateList(column: string): string {
+  const of = (path: string, otherwise = "0") => `coalesce(${column} ->> '$.${path}', ${otherwise})`;
+  const counted = ["requests.level", "requests.atMs", "images.level", "images.atMs", "open"];
+  return `json_array(${[
+    ...["account.toppedUp", "account.charged", "account.held", "seq", "opened"].map((path) => of(path)),
+    ...counted.map((path) => of(`counters.${path}`)),
+    ...[of("counters.day.date", "''"), of("counters.day.images"), of("counters.day.refusals")],
+    ...[of("counters.month.month", "''"), of("counters.month.images")],
+    ...["alarmMs", "confirmedSeq", "alarmSeq", "lowBalanceNotified"].map((path) => of(path)),
+  ].join(", ")})`;
+}
+
+/** Gives the newest row the state that the newest row of before had. */
+function listNewestState(table: string): string {
+  const rows = "(SELECT seq, state FROM holds UNION ALL SELECT seq, state FROM former_entries)";
+  return `UPDATE ${table} SET state = (
+      SELECT ${stateList("state")} FROM ${rows} WHERE state IS NOT NULL ORDER BY seq DESC LIMIT 1)
+    WHERE seq = (SELECT max(seq) FROM ${rows}) AND EXISTS (SELECT 1 FROM ${rows} AS r WHERE r.seq = ${table}.seq AND r.state IS NOT NULL);`;
+}
 
 function renameStateFields(table: string): string {
   const [column, where] =

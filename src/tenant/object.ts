@@ -30,10 +30,17 @@ import { type Copied, hasSettings, readSettings, suspendCopy, takeCopy } from ".
 import { type AdmitDecision, type AdmitRequest, confirmAfterMs, decide } from "./decide.ts";
 import { admitFile, dropFile, type FileDecision, type FileRequest, keepFile } from "./file-admission.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { openHolds } from "./holds.ts";
 import { readLedger } from "./ledger.ts";
 import { migrate } from "./migrations.ts";
-import { type CreditResult, creditAccount, openAccount, type Settlement, settleHold } from "./settlement.ts";
+import { openTasksBetween } from "./open-tasks.ts";
+import {
+  type CreditResult,
+  creditAccount,
+  openAccount,
+  type Settlement,
+  type SettleResult,
+  settleHold,
+} from "./settlement.ts";
 import { type Summary, summarize } from "./summary.ts";
 import {
   type BeginDecision,
@@ -112,10 +119,9 @@ export class Tenant extends DurableObject<Env> {
 
   /**
    * Ends a hold: charges what was stored, releases the rest, and takes the task out of the counters. The second
-   * time, and for a hold that there never was, it changes nothing.
-   * @returns whether it was settled by this call.
+   * time, for a hold that there never was, and for another task's, it changes nothing.
    */
-  settle(settlement: Settlement): boolean {
+  settle(settlement: Settlement): SettleResult {
     return this.#storage.transactionSync(() => settleHold(this.#storage.sql, settlement));
   }
 
@@ -209,7 +215,7 @@ export class Tenant extends DurableObject<Env> {
     const before = readState(sql);
     const { confirmedSeq, alarmSeq, alarmMs } = before;
     const nowMs = alarmMs ?? 0;
-    const holds = openHolds(sql, before, confirmedSeq, alarmSeq);
+    const holds = openTasksBetween(sql, confirmedSeq, alarmSeq);
     let confirmed = alarmSeq;
     let released = 0;
     try {
@@ -218,7 +224,15 @@ export class Tenant extends DurableObject<Env> {
       released = voided.size;
       for (const { seq, taskId: task } of holds) {
         const note = "no task came of it";
-        const nothing = { holdNumber: seq, images: 0, refused: false, deleteReplay: true, note, nowMs };
+        const nothing = {
+          holdNumber: seq,
+          taskId: task,
+          images: 0,
+          refused: false,
+          deleteReplay: true,
+          note,
+          nowMs,
+        };
         if (voided.has(task)) this.#release(nothing);
       }
     } catch {
@@ -226,7 +240,7 @@ export class Tenant extends DurableObject<Env> {
       confirmed = confirmedSeq;
     }
     const state = readState(sql);
-    const last = openHolds(sql, state, confirmed, state.seq).at(-1);
+    const last = openTasksBetween(sql, confirmed, state.seq).at(-1);
     const next = {
       confirmedSeq: last ? confirmed : state.seq,
       alarmSeq: state.seq,

@@ -11,7 +11,7 @@
 
 import type { Caller } from "../domain/access.ts";
 import { idempotencyLifeMs, retryLifeMs } from "../domain/replay-life.ts";
-import { type FoundHold, findReplays, findRetriedBodies, markAnswered } from "./holds.ts";
+import { type EarlierRequest, findReplays, findRetriedBodies, markAnswered } from "./earlier-requests.ts";
 
 export type Replay = {
   /** Hash of the body as it was parsed. */
@@ -31,7 +31,7 @@ export type Replay = {
 
 export type ReplayFound =
   | { kind: "new" }
-  | { kind: "again"; hold: FoundHold }
+  | { kind: "again"; request: EarlierRequest }
   /** The same idempotency key came with another body. */
   | { kind: "other_body" };
 
@@ -41,15 +41,15 @@ export function findReplay(
 ): ReplayFound {
   if (replay === null) return { kind: "new" };
   if (replay.by === "key") {
-    const [hold] = findReplays(sql, replay.value, nowMs - idempotencyLifeMs);
-    if (!hold) return { kind: "new" };
-    return hold.fingerprint === replay.fingerprint ? { kind: "again", hold } : { kind: "other_body" };
+    const [request] = findReplays(sql, replay.value, nowMs - idempotencyLifeMs);
+    if (!request) return { kind: "new" };
+    return request.fingerprint === replay.fingerprint ? { kind: "again", request } : { kind: "other_body" };
   }
   if (replay.retries === 0) return { kind: "new" };
   const sinceMs = nowMs - retryLifeMs;
-  const holds = findRetriedBodies(sql, keyId, replay.fingerprint, sinceMs);
-  const hold = holds.find(({ answered }) => answered < replay.retries) ?? holds[0];
-  if (!hold) return { kind: "new" };
-  markAnswered(sql, hold.seq, replay.retries);
-  return { kind: "again", hold };
+  const requests = findRetriedBodies(sql, keyId, replay.fingerprint, sinceMs);
+  const request = requests.find(({ answered }) => answered < replay.retries) ?? requests[0];
+  if (!request) return { kind: "new" };
+  markAnswered(sql, request, replay.retries);
+  return { kind: "again", request };
 }

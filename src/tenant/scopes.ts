@@ -1,4 +1,4 @@
-/** The table `scopes`: usage counters of keys, sums of files, and the state of a tenant without holds and entries, by name. */
+/** The table `scopes`: usage counters of keys, sums of files, and the state of a tenant without open tasks and entries, by name. */
 import type { UsageCounters } from "../domain/admission.ts";
 import { emptyFileCounters, type FileCounters } from "../domain/file-limits.ts";
 import { type Decode, json, readStored, record, text, whole, withDefaults } from "../domain/stored.ts";
@@ -14,8 +14,11 @@ function readScope<T>(sql: SqlStorage, scope: string, decode: Decode<T>): T | un
   return row && readStored({ table: "scopes", field: "body", id: scope }, decode, row.body);
 }
 
-export function writeScope(sql: SqlStorage, scope: string, body: object): void {
-  sql.exec("INSERT OR REPLACE INTO scopes (scope, body) VALUES (?, ?)", scope, JSON.stringify(body));
+const writeScope = (sql: SqlStorage, scope: string, body: object): void =>
+  writeScopeText(sql, scope, JSON.stringify(body));
+
+export function writeScopeText(sql: SqlStorage, scope: string, body: string): void {
+  sql.exec("INSERT OR REPLACE INTO scopes (scope, body) VALUES (?, ?)", scope, body);
 }
 
 /** What a key with limits of its own has used. @throws StoredDataUnreadable */

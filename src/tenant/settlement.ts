@@ -3,17 +3,18 @@ import { availableOf, balanceOf, chargeOf, credit, priceOf, settle } from "../do
 import { afterTask } from "../domain/admission.ts";
 import type { Credit, LedgerLine } from "../domain/ledger-lines.ts";
 import { readSettings } from "./config-copy.ts";
-import { deleteReplay, findHold } from "./holds.ts";
-import { findCredit, insertEntry } from "./ledger.ts";
-import { withoutHold } from "./open-holds.ts";
+import { findCredit, insertCredit, insertSettlement } from "./ledger.ts";
+import { deleteOpenTask, findOpenTask, oldestOpen } from "./open-tasks.ts";
 import { readKeyCounters, writeKeyCounters } from "./scopes.ts";
-import { readState, type TenantState, writeState } from "./tenant-state.ts";
+import { readState, writeState } from "./tenant-state.ts";
 import { returnTokenImages } from "./token-images.ts";
 
 /** How a task ended, for its hold. */
 export interface Settlement {
   /** The number that the admission gave it. */
   holdNumber: number;
+  /** The hold's own; absent from a Worker of the version before. */
+  taskId?: string;
   /** Images that were stored; each is charged at the price of the admission. */
   images: number;
   /** The upstream refused the content. */
@@ -24,6 +25,12 @@ export interface Settlement {
   note?: string;
   nowMs: number;
 }
+
+/**
+ * `settled_before`: or there never was such a hold. `other_task`: the number is another task's, as after the object was
+ * restored to an earlier time; nothing was changed.
+ */
+export type SettleResult = "settled" | "settled_before" | "other_task";
 
 export type CreditResult =
   | { kind: "done"; line: LedgerLine; isReplay: boolean }
@@ -47,29 +54,37 @@ export function openAccount(sql: SqlStorage, openingBalance: number, nowMs: numb
   }
 }
 
-/**
- * Ends a hold: charges what was stored, releases the rest, and takes the task out of the counters.
- * @returns false when it was settled before, or there never was one.
- */
+/** Ends a task's hold: charges what was stored, releases the rest, and takes the task out of the counters. */
 export function settleHold(
   sql: SqlStorage,
-  { holdNumber: seq, images, refused, deleteReplay: isReplayDeleted, note = null, nowMs }: NotedSettlement,
-): boolean {
+  { holdNumber, taskId, images, refused, deleteReplay, note = null, nowMs }: NotedSettlement,
+): SettleResult {
+  const task = findOpenTask(sql, holdNumber);
+  if (!task) return "settled_before";
+  if (taskId !== undefined && taskId !== task.taskId) return "other_task";
   const state = readState(sql);
-  const open = withoutHold(state.open, seq);
-  const hold = open && findHold(sql, seq);
-  if (!hold) return false;
-  if (isReplayDeleted) deleteReplay(sql, seq);
-  const { charged, released, unmade } = chargeOf(hold, images);
-  const ended = { date: hold.date, unmade, refused };
-  const keyCounters = readKeyCounters(sql, hold.keyId);
-  if (keyCounters) writeKeyCounters(sql, hold.keyId, afterTask(keyCounters, ended, nowMs));
-  if (hold.tokenId !== null && unmade > 0) returnTokenImages(sql, hold.tokenId, unmade);
-  const account = settle(state.account, priceOf(hold), charged);
-  const entry = { type: "settle" as const, taskId: hold.taskId, amount: charged, released };
-  const after = { ...state, open, account, counters: afterTask(state.counters, ended, nowMs) };
-  appendEntry(sql, after, { ...entry, reference: null, note }, nowMs);
-  return true;
+  const { charged, released, unmade } = chargeOf(task, images);
+  const ended = { date: task.date, unmade, refused };
+  const keyCounters = readKeyCounters(sql, task.keyId);
+  if (keyCounters) writeKeyCounters(sql, task.keyId, afterTask(keyCounters, ended, nowMs));
+  if (task.tokenId !== null && unmade > 0) returnTokenImages(sql, task.tokenId, unmade);
+  const account = settle(state.account, priceOf(task), charged);
+  const seq = state.seq + 1;
+  const after = { ...state, seq, account, counters: afterTask(state.counters, ended, nowMs) };
+  deleteOpenTask(sql, holdNumber);
+  const hold = deleteReplay ? { ...task, replay: null, fingerprint: null } : task;
+  const entry = {
+    seq,
+    atMs: nowMs,
+    note,
+    balance: balanceOf(account),
+    held: account.held,
+    hold,
+    charged,
+    released,
+  };
+  insertSettlement(sql, entry, after, oldestOpen(sql, seq));
+  return "settled";
 }
 
 /** Tops up, refunds or adjusts; once per `reference`. */
@@ -79,24 +94,15 @@ export function creditAccount(sql: SqlStorage, wanted: Credit, nowMs: number): C
   const earlier = findCredit(sql, wanted.reference);
   if (earlier) {
     if (earlier.type !== wanted.type || earlier.amount !== wanted.amount) return { kind: "reference_taken" };
-    return { kind: "done", line: { ...earlier, type: wanted.type }, isReplay: true };
+    return { kind: "done", line: { ...earlier, taskId: null }, isReplay: true };
   }
   const state = readState(sql);
   const account = credit(state.account, wanted.amount, settings.prepaid);
   if (!account) return { kind: "balance_held", available: availableOf(state.account) };
-  const entry = { ...wanted, taskId: null, released: 0 };
-  const { type: _type, ...line } = appendEntry(sql, { ...state, account }, entry, nowMs);
-  return { kind: "done", line: { ...line, type: wanted.type }, isReplay: false };
-}
-
-/** Writes an entry with the state that it leads to, numbered from one sequence. */
-function appendEntry(sql: SqlStorage, state: TenantState, entry: NewEntry, nowMs: number) {
   const seq = state.seq + 1;
-  const { account } = state;
-  const written = { ...entry, seq, atMs: nowMs, balance: balanceOf(account), held: account.held };
-  insertEntry(sql, written, { ...state, seq });
-  return written;
+  const entry = { ...wanted, seq, atMs: nowMs, balance: balanceOf(account), held: account.held };
+  insertCredit(sql, entry, { ...state, seq, account });
+  return { kind: "done", line: { ...entry, taskId: null }, isReplay: false };
 }
 
 type NotedSettlement = Omit<Settlement, "note"> & { note?: string | null };
-type NewEntry = Omit<Parameters<typeof insertEntry>[1], "seq" | "atMs" | "balance" | "held">;

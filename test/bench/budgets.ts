@@ -35,7 +35,7 @@ export function budgetsOf(life: Life, bill: Bill = billOf(life)): Budget[] {
     {
       what: "a task's life: rows written by its tenant's object",
       measured: whole.objectRowsWritten,
-      most: 2,
+      most: 3,
     },
     { what: "a task's life: calls to its tenant's object", measured: whole.objectCalls, most: 3 },
     { what: "a task's life: R2 writes for its one picture", measured: whole.r2Writes, most: 1 },

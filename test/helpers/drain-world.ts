@@ -85,18 +85,16 @@ async function makeTasks(gateway: TestGateway, count: number): Promise<string[]>
     await runInDurableObject(objectOf(id), (_instance, { storage }) => {
       const { sql } = storage;
       sql.exec(
-        `INSERT INTO holds (seq, task_id, key_id, at_ms, date, images, price, balance, held)
+        `INSERT INTO open_tasks (seq, task_id, key_id, at_ms, date, images, price, balance, held)
          ${numbers} SELECT i, ${name}, '${keyId}', ${nowMs - 40_000}, '2030-03-17', 1, ${price}, 0, ${price} * i FROM n`,
       );
       const state = readState(sql);
       const account = { ...state.account, held: price * share };
       const counters = { ...state.counters, open: share };
-      const open = [[1, share]] as const;
       writeState(sql, {
         ...state,
         account,
         counters,
-        open,
         seq: share,
         confirmedSeq: share,
         alarmSeq: share,

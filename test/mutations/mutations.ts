@@ -37,8 +37,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "one key means one body",
     file: "src/tenant/replay.ts",
-    line: 'return hold.fingerprint === replay.fingerprint ? { kind: "again", hold } : { kind: "other_body" };',
-    broken: 'return { kind: "again", hold };',
+    line: 'return request.fingerprint === replay.fingerprint ? { kind: "again", request } : { kind: "other_body" };',
+    broken: 'return { kind: "again", request };',
     tests: ["test/tenant/replay.test.ts"],
   },
   {
@@ -49,10 +49,17 @@ export const mutations: Mutation[] = [
     tests: ["test/tenant/replay.test.ts"],
   },
   {
+    breaks: "another task's hold is left alone",
+    file: "src/tenant/settlement.ts",
+    line: 'if (taskId !== undefined && taskId !== task.taskId) return "other_task";',
+    broken: "",
+    tests: ["test/tenant/settlement.test.ts"],
+  },
+  {
     breaks: "a hold is settled once",
     file: "src/tenant/settlement.ts",
-    line: "const hold = open && findHold(sql, seq);",
-    broken: "const hold = findHold(sql, seq);",
+    line: "deleteOpenTask(sql, holdNumber);",
+    broken: "",
     tests: ["test/tenant/settlement.test.ts"],
   },
   {

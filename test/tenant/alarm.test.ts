@@ -134,7 +134,7 @@ describe("a hold that cannot be released", () => {
   it.each([
     [
       "its row",
-      (id: string, hold: number) => change(id, "UPDATE holds SET images = 'x' WHERE seq = ?", hold),
+      (id: string, hold: number) => change(id, "UPDATE open_tasks SET images = 'x' WHERE seq = ?", hold),
     ],
     [
       "its key's counters",

@@ -77,6 +77,15 @@ describe("a hold", () => {
     expect(await ledgerOf(id)).toEqual(after);
   });
 
+  it("of another task is left alone, and that is said", async () => {
+    const id = await prepaid();
+    const { holdNumber: hold } = await admitOne(id, { images: 2, taskId: "task-own" });
+    expect(await settle(id, hold, { taskId: "task-other", images: 2 })).toBe("other_task");
+    expect(await moneyOf(id)).toEqual([1_000, 60, 940]);
+    expect(await settle(id, hold, { taskId: "task-own", images: 2 })).toBe("settled");
+    expect(await moneyOf(id)).toEqual([940, 0, 940]);
+  });
+
   it.each([0, 7, -1, 1])("that there never was changes nothing: %i", async (hold) => {
     const id = await prepaid();
     await admitOne(id);

@@ -19,13 +19,13 @@ import {
 } from "../helpers/tenant-object.ts";
 
 /** The tables that hold JSON, and their column. */
-const columns = { config: "body", keys: "body", scopes: "body", holds: "state" } as const;
+const columns = { config: "body", keys: "body", scopes: "body", open_tasks: "state" } as const;
 type Table = keyof typeof columns;
 const newest = {
   config: "",
   keys: "",
   scopes: "WHERE scope LIKE 'key-%'",
-  holds: "WHERE seq = (SELECT max(seq) FROM holds)",
+  open_tasks: "WHERE seq = (SELECT max(seq) FROM open_tasks)",
 };
 
 /** Changes the text that a table's newest row holds. */
@@ -63,15 +63,7 @@ const mayLack: [Table, string[]][] = [
   ["keys", ["allowedOrigins"]],
   ["keys", ["models"]],
   ["keys", ["token"]],
-  ...pathsOf(emptyCounters).flatMap((path): [Table, string[]][] => [
-    ["scopes", path],
-    ["holds", ["counters", ...path]],
-  ]),
-  ["holds", ["counters"]],
-  ["holds", ["alarmMs"]],
-  ["holds", ["confirmedSeq"]],
-  ["holds", ["alarmSeq"]],
-  ["holds", ["lowBalanceNotified"]],
+  ...pathsOf(emptyCounters).map((path): [Table, string[]] => ["scopes", path]),
 ];
 
 describe("an object whose stored data lacks a field", () => {
@@ -81,21 +73,18 @@ describe("an object whose stored data lacks a field", () => {
       const { id, open } = await tenantWithHolds();
       await lose(id, table, path);
       expect((await stubOf(id).admit(requestOf(id))).kind).toBe("admitted");
-      expect(await settle(id, open, { images: 1 })).toBe(true);
+      expect(await settle(id, open, { images: 1 })).toBe("settled");
       expect(await summaryOf(id)).toMatchObject({ balance: 1_000 - 3 * 30, held: 4 * 30 });
     },
   );
 
-  it("has the default of a limit, and counts from nothing by a counter that was not there", async () => {
+  it("has the default of a limit that was not there", async () => {
     const id = freshId();
     await configure(id, { limits: limitsOf({}) });
     await admitOne(id, { images: 7 });
     await lose(id, "config", ["limits", "concurrent_tasks"]);
-    await lose(id, "holds", ["counters", "day"]);
     const { limits, remaining } = await summaryOf(id);
     expect([limits.concurrent_tasks, remaining.concurrent_tasks]).toEqual([20, 19]);
-    await configure(id, { version: 2, limits: limitsOf({ images_per_day: 10 }) });
-    expect((await summaryOf(id)).remaining.images_per_day).toBe(10);
   });
 });
 
@@ -132,31 +121,20 @@ describe("an object whose stored data cannot be read", () => {
       (text) => text.replace(/"open":\d+/, '"open":"private"'),
       "scopes body.open [key-",
     ],
-    [
-      "a state without an account",
-      "holds",
-      (text) => text.replace('"account"', '"former"'),
-      "state state.account []",
-    ],
+    ["a state that ends too early", "open_tasks", () => "[1000,0,30]", "state state.3 []"],
     [
       "a sum that is no number",
-      "holds",
-      (text) => text.replace(/"held":\d+/, '"held":"private"'),
-      "state state.account.held []",
+      "open_tasks",
+      (text) => text.replace(/^\[\d+/, '["private"'),
+      "state state.0 []",
     ],
-    [
-      "open holds that are no ranges",
-      "holds",
-      (text) => text.replace(/"open":\[.*?\]\]/, '"open":["private"]'),
-      "state state.open.0 []",
-    ],
-    ["a state that is no JSON", "holds", () => "private", "state state []"],
+    ["a state that is no JSON", "open_tasks", () => "private", "state state []"],
   ])("says where it is, admits nothing and changes nothing: %s", async (_what, table, to, place) => {
     const { id } = await tenantWithHolds();
     await change(id, table, to);
     const rows = () =>
       runInDurableObject(objectOf(id), (_object, { storage: { sql } }) =>
-        sql.exec("SELECT * FROM holds").toArray(),
+        sql.exec("SELECT * FROM open_tasks").toArray(),
       );
     const before = await rows();
     const problem = await stubOf(id)

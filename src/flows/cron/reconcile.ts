@@ -137,6 +137,7 @@ async function checkHolds(invocation: Invocation, tenant: string, holds: OpenHol
       const note = end ? "found unsettled by the audit" : "found without a task by the audit";
       const settlement = {
         holdNumber,
+        taskId,
         images: end?.images ?? 0,
         refused: false,
         deleteReplay: !end,
@@ -145,7 +146,7 @@ async function checkHolds(invocation: Invocation, tenant: string, holds: OpenHol
       };
       const text = `${note}, and settled`;
       try {
-        return (await invocation.tenant(tenant).settle(settlement))
+        return (await invocation.tenant(tenant).settle(settlement)) === "settled"
           ? [{ kind: "hold", tenant, subject: taskId, text }]
           : [];
       } catch (error) {

@@ -76,13 +76,17 @@ async function settle(invocation: Invocation, tasks: EndedTask[]): Promise<void>
 
 async function settleOne(invocation: Invocation, task: EndedTask): Promise<void> {
   if (task.holdNumber === null) return;
-  await invocation.tenant(task.tenantId).settle({
+  const result = await invocation.tenant(task.tenantId).settle({
     holdNumber: task.holdNumber,
+    taskId: task.id,
     images: chargedImages(task),
     refused: task.errorCode === "content_policy_violation",
     deleteReplay: task.hidden,
     nowMs: invocation.now(),
   });
+  // It never will be: the tenant's object was restored to a time before this task. The operator has to know.
+  if (result === "other_task")
+    invocation.log({ event: "hold_of_other_task", level: "error", task: task.id, hold: task.holdNumber });
 }
 
 /** Claims and settles, once, tasks that their enders did not settle; true when there may be more. */

@@ -10,6 +10,7 @@ import { finishTask, startGateway, storedKeys, submitTask, type TestGateway } fr
 import { expectError, recordBindings, submit } from "../../helpers/routes.ts";
 import { emptyStores } from "../../helpers/setup.ts";
 import { objectOf, stubOf } from "../../helpers/tenant-object.ts";
+import { setInState } from "../../helpers/tenant-state.ts";
 import { garbage, setColumn, unreadable } from "../../helpers/unreadable.ts";
 
 let gateway: TestGateway;
@@ -59,31 +60,23 @@ const sql = (query: string, ...values: unknown[]) =>
     .bind(...values)
     .run();
 
-/** Changes the state in the tenant's object without its code. */
-const setInState = (path: string, value: number) =>
-  runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
-    // It goes with the newest hold or entry, wherever that is.
-    for (const table of ["holds", "entries"])
-      storage.sql.exec(`UPDATE ${table} SET state = json_set(state, ?, ?)`, `$.${path}`, value);
-  });
-
 describe("a hold that cannot be read", () => {
   it("is named, and keeps no other of its tenant from being settled", async () => {
     const broken = await submitTask(gateway, tenant.key);
     const { id } = await submitTask(gateway, tenant.key);
     await sql("UPDATE tasks SET state = 'failed', open = 0");
     await runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
-      storage.sql.exec("UPDATE holds SET images = 'unreadable contents' WHERE task_id = ?", broken.id);
+      storage.sql.exec("UPDATE open_tasks SET images = 'unreadable contents' WHERE task_id = ?", broken.id);
     });
     gateway.advance(fiveMinutes);
     const { data } = await reconcile();
     expect(data).toContainEqual(expect.objectContaining({ kind: "hold", subject: id }));
     expect(data).toContainEqual(
-      expect.objectContaining({ kind: "hold", text: expect.stringContaining("holds images") }),
+      expect.objectContaining({ kind: "hold", text: expect.stringContaining("open_tasks images") }),
     );
     expect(await moneyOf(gateway, tenant.id)).toMatchObject({ held: 30 });
     expect(gateway.logs).toContainEqual(
-      expect.objectContaining({ event: "stored_data_unreadable", table: "holds", field: "images" }),
+      expect.objectContaining({ event: "stored_data_unreadable", table: "open_tasks", field: "images" }),
     );
     expect(JSON.stringify([data, gateway.logs])).not.toContain("unreadable contents");
   });
@@ -220,7 +213,7 @@ describe("a task that", () => {
       .bind(id)
       .first<{ hold: number }>();
     const end = { images: 0, refused: false, deleteReplay: false, nowMs: gateway.now() };
-    expect(await stubOf(tenant.id).settle({ ...end, holdNumber: row?.hold ?? 0 })).toBe(true);
+    expect(await stubOf(tenant.id).settle({ ...end, holdNumber: row?.hold ?? 0 })).toBe("settled");
     expect(await reconcile()).toEqual(sound);
     gateway.advance(fiveMinutes);
     expect(await reconcile()).toEqual(found("task", id));
@@ -246,7 +239,7 @@ describe("an account that does not add up", () => {
     await finished();
     slow();
     await submitTask(gateway, tenant.key, { n: 2 });
-    await setInState(path, value);
+    await setInState(tenant.id, path, value);
     expect(await reconcile()).toEqual({
       ok: false,
       data: [{ kind: "balance", tenant: tenant.id, subject: null, text: expect.stringMatching(text) }],
@@ -254,7 +247,7 @@ describe("an account that does not add up", () => {
   });
 
   it("are found when a prepaid tenant has less than nothing", async () => {
-    await setInState("account.toppedUp", -5);
+    await setInState(tenant.id, "account.toppedUp", -5);
     await runInDurableObject(objectOf(tenant.id), (_tenant, { storage }) => {
       storage.sql.exec("UPDATE entries SET amount = -5");
     });

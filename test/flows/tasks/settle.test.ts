@@ -246,3 +246,23 @@ describe("a task that was written although the database said otherwise", () => {
     expect(await countTasks()).toBe(1);
   });
 });
+
+describe("a task whose hold is another one's, since its object was restored to an earlier time", () => {
+  it("ends without a charge of the other's hold, which the log says", async () => {
+    const { healthy, id, key } = await start();
+    const slow = { prompt: "a boat [sim:seconds=3000]", n: 2 };
+    const other = await submitTask(healthy, key, slow);
+    const lost = await submitTask(healthy, key);
+    const numberOf = "SELECT hold_number FROM tasks WHERE id = ?1";
+    await env.DB.prepare(`UPDATE tasks SET hold_number = (${numberOf}) WHERE id = ?2`)
+      .bind(other.id, lost.id)
+      .run();
+    expect(await finishTask(healthy, key, lost.id)).toMatchObject({ status: "completed" });
+    expect(healthy.logs).toContainEqual(
+      expect.objectContaining({ event: "hold_of_other_task", task: lost.id }),
+    );
+    expect(await moneyOf(healthy, id)).toEqual({ balance: 500, held: 90, available: 410 });
+    await healthy.admin("POST", `/tasks/${other.id}/fail`);
+    expect(await moneyOf(healthy, id)).toEqual({ balance: 500, held: 30, available: 470 });
+  });
+});

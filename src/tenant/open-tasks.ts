@@ -1,0 +1,108 @@
+/**
+ * The tasks of a tenant's object that have not ended, each with the hold that its admission made, and the codec of
+ * `open_tasks`. A task's row goes when its hold is settled; the ledger's entry of that carries what has to stay.
+ */
+import { orNull, readable, rowCodec, type SkipUnreadable, text, whole } from "../domain/stored.ts";
+import { stateText, type TenantState } from "./tenant-state.ts";
+
+export interface OpenTask {
+  /** The number of its hold. */
+  seq: number;
+  taskId: string;
+  keyId: string;
+  tokenId: string | null;
+  /** When it was admitted. */
+  atMs: number;
+  /** The UTC day that its images are counted on. */
+  date: string;
+  images: number;
+  /** Credits per image, as of the admission. */
+  price: number;
+  /** Of the account, after the hold. */
+  balance: number;
+  held: number;
+  /** What a replay is found by, and what it must be equal to. */
+  replay: string | null;
+  fingerprint: string | null;
+  /** Which retry was last answered with its task. */
+  answered: number;
+}
+
+const openTask = rowCodec<OpenTask>(
+  "open_tasks",
+  {
+    seq: ["seq", whole],
+    taskId: ["task_id", text],
+    keyId: ["key_id", text],
+    tokenId: ["token_id", orNull(text)],
+    atMs: ["at_ms", whole],
+    date: ["date", text],
+    images: ["images", whole],
+    price: ["price", whole],
+    balance: ["balance", whole],
+    held: ["held", whole],
+    replay: ["replay", orNull(text)],
+    fingerprint: ["fingerprint", orNull(text)],
+    answered: ["answered", whole],
+  },
+  "seq",
+);
+
+/** Reads open tasks. @param rest What follows `FROM open_tasks`. @throws StoredDataUnreadable */
+export function selectOpenTasks(sql: SqlStorage, rest: string, ...values: SqlStorageValue[]): OpenTask[] {
+  return sql
+    .exec(`SELECT ${openTask.columns} FROM open_tasks ${rest}`, ...values)
+    .toArray()
+    .map(openTask.read);
+}
+
+/** @param state As it is with the task. */
+export function insertOpenTask(sql: SqlStorage, task: OpenTask, state: TenantState): void {
+  sql.exec(
+    `INSERT INTO open_tasks (${openTask.columns}, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    task.seq,
+    task.taskId,
+    task.keyId,
+    task.tokenId,
+    task.atMs,
+    task.date,
+    task.images,
+    task.price,
+    task.balance,
+    task.held,
+    task.replay,
+    task.fingerprint,
+    task.answered,
+    stateText(state),
+  );
+}
+
+export function findOpenTask(sql: SqlStorage, seq: number): OpenTask | undefined {
+  return selectOpenTasks(sql, "WHERE seq = ?", seq)[0];
+}
+
+export function deleteOpenTask(sql: SqlStorage, seq: number): void {
+  sql.exec("DELETE FROM open_tasks WHERE seq = ?", seq);
+}
+
+/** Open tasks of a range of numbers, in order. @param skip Takes note of those that cannot be read, which are left out. */
+export function openTasksBetween(
+  sql: SqlStorage,
+  afterSeq: number,
+  upToSeq: number,
+  skip: SkipUnreadable = () => undefined,
+): OpenTask[] {
+  const rows = sql
+    .exec(
+      `SELECT ${openTask.columns} FROM open_tasks WHERE seq > ? AND seq <= ? ORDER BY seq`,
+      afterSeq,
+      upToSeq,
+    )
+    .toArray();
+  return readable(rows, openTask.read, skip);
+}
+
+/** The number of the task that is open for longest; `otherwise` when none is. */
+export function oldestOpen(sql: SqlStorage, otherwise: number): number {
+  return Number(sql.exec("SELECT coalesce(min(seq), ?) AS seq FROM open_tasks", otherwise).one().seq);
+}
