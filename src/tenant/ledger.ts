@@ -160,7 +160,7 @@ export function readLedger(sql: SqlStorage, query: LedgerQuery): LedgerLine[] {
     .map((row) =>
       row.type === settleType ? endPlace(settlement.read(row), row) : creditPlace(creditEntry.read(row)),
     );
-  // Holds that stand before the page's last entry are of the next page.
+  // An entry below the page's last one is of the next page, and its hold stands lower still.
   const afterSeq = entries.length === limit ? (entries.at(-1)?.seq ?? 0) : 0;
   const holds = [
     ...selectOpenTasks(
@@ -173,7 +173,7 @@ export function readLedger(sql: SqlStorage, query: LedgerQuery): LedgerLine[] {
     ),
     ...selectSettledHolds(
       sql,
-      `WHERE seq > ?5 AND seq <= ?7 AND type = '${settleType}' AND hold_seq > ?5 AND hold_seq < ?6
+      `WHERE seq > ?5 AND seq <= ?7 AND type = '${settleType}' AND hold_seq < ?6
          AND hold_at_ms >= ?1 AND hold_at_ms < ?2 AND (?3 IS NULL OR task_id = ?3)
        ORDER BY hold_seq DESC LIMIT ?4`,
       ...bounds,

@@ -49,6 +49,20 @@ export const mutations: Mutation[] = [
     tests: ["test/tenant/replay.test.ts"],
   },
   {
+    breaks: "a hold stands in the ledger where it was made, however late its task ended",
+    file: "src/tenant/ledger.ts",
+    line: '"SELECT seq FROM entries WHERE seq >= ?1 AND oldest_open >= ?1 ORDER BY seq LIMIT 1",',
+    broken: '"SELECT seq FROM entries WHERE seq >= ?1 ORDER BY seq LIMIT 1",',
+    tests: ["test/tenant"],
+  },
+  {
+    breaks: "a retry's task is marked also when it has ended",
+    file: "src/tenant/earlier-requests.ts",
+    line: "if (rowsWritten === 0)",
+    broken: "if (rowsWritten > 1)",
+    tests: ["test/tenant/replay.test.ts"],
+  },
+  {
     breaks: "another task's hold is left alone",
     file: "src/tenant/settlement.ts",
     line: 'if (taskId !== undefined && taskId !== task.taskId) return "other_task";',

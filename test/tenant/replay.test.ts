@@ -2,7 +2,7 @@
  * A request that comes twice makes one task: by its idempotency key for 24 hours, or, for SDKs that say that
  * they try again, by its body for an hour. Two requests that are only equal make two.
  */
-import { evictDurableObject } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Caller } from "../../src/domain/access.ts";
 import { replayOf } from "../../src/flows/tasks/idempotency.ts";
@@ -51,6 +51,13 @@ async function taskFor(id: string, replay: Replay | null, nowMs = t0): Promise<s
   if (decision.kind === "admitted") return request.taskId;
   throw new Error(decision.kind);
 }
+
+/** Ends each task that is open. */
+async function endAll(id: string, nowMs = t0): Promise<void> {
+  const { openHolds } = await runInDurableObject(objectOf(id), (object) => object.check());
+  await Promise.all(openHolds.map(({ holdNumber }) => settle(id, holdNumber, { nowMs })));
+}
+const nothing = async () => undefined;
 
 const held = async (id: string) => (await summaryOf(id)).held;
 
@@ -122,10 +129,16 @@ describe("an idempotency key", () => {
     expect(await taskFor(id, byKey())).toBe(first);
   });
 
-  it("finds a body among many that came before and after it, for an hour", async () => {
+  it.each([
+    ["have ended", endAll],
+    ["go on", nothing],
+  ])("finds a body among many that came before and after it and %s, for an hour", async (_what, end) => {
     const id = freshId();
     await configure(id, { limits: limitsOf({}) });
-    const others = (nowMs: number) => admitMany(id, 300, { replay: byBody(0, "another"), nowMs });
+    const others = async (nowMs: number) => {
+      await admitMany(id, 300, { replay: byBody(0, "another"), nowMs });
+      await end(id, nowMs);
+    };
     await others(t0);
     const task = await taskFor(id, byBody(0), t0 + 10 * minuteMs);
     await others(t0 + 10 * minuteMs);
@@ -229,15 +242,22 @@ describe("without a key, a client's retry", () => {
     expect(admitted(await admitMany(id, 5, { replay: byBody(0) }))).toBe(5);
   });
 
-  it("of each of two equal requests gets one of their two tasks", async () => {
-    const id = await configured();
-    const made = new Set([await taskFor(id, byBody(0)), await taskFor(id, byBody(0))]);
-    expect(made.size).toBe(2);
-    await evictDurableObject(objectOf(id));
-    for (const retries of [1, 2]) {
-      const found = new Set([await taskFor(id, byBody(retries)), await taskFor(id, byBody(retries))]);
-      expect(found).toEqual(made);
-    }
-    expect(await held(id)).toBe(60);
-  });
+  it.each([
+    ["go on", nothing, 60],
+    ["have ended", endAll, 0],
+  ] as const)(
+    "of each of two equal requests gets one of their two tasks, which %s",
+    async (_what, end, credits) => {
+      const id = await configured();
+      const made = new Set([await taskFor(id, byBody(0)), await taskFor(id, byBody(0))]);
+      expect(made.size).toBe(2);
+      await end(id);
+      await evictDurableObject(objectOf(id));
+      for (const retries of [1, 2]) {
+        const found = new Set([await taskFor(id, byBody(retries)), await taskFor(id, byBody(retries))]);
+        expect(found).toEqual(made);
+      }
+      expect(await held(id)).toBe(credits);
+    },
+  );
 });
