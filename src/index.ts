@@ -3,7 +3,7 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import { type Api, createApp, createMisconfiguredApp } from "./app.ts";
 import { type Config, readConfig } from "./config.ts";
 import { consume } from "./flows/cron/consume.ts";
-import { sendLane, settleLane, storeLane } from "./flows/cron/lanes.ts";
+import { sendLane, storeLane } from "./flows/cron/lanes.ts";
 import { runTick } from "./flows/cron/tick.ts";
 import { deliverLane } from "./flows/webhooks/deliver.ts";
 import { createInvocation, type Invocation } from "./platform/invocation.ts";
@@ -21,10 +21,6 @@ export class Lane extends WorkerEntrypoint<Env> implements Lanes {
 
   store(untilMs: number, leaseUntilMs?: number): Promise<void> {
     return storeLane(this.#invocation(), untilMs, leaseUntilMs);
-  }
-
-  settle(untilMs: number): Promise<void> {
-    return settleLane(this.#invocation(), untilMs);
   }
 
   deliver(untilMs: number): Promise<void> {
@@ -64,7 +60,8 @@ function appOf(env: Env): Pick<Api, "fetch"> {
   return app;
 }
 
-const refusals = createRefusalMemory();
+/** What an isolate remembers. */
+const memory = { refusals: createRefusalMemory(), upstreamPause: { untilMs: 0 } };
 
 function configOf(env: Env): Config {
   const read = readConfig(env);
@@ -74,5 +71,5 @@ function configOf(env: Env): Config {
 
 function invocationFor(config: Config, env: Env, ctx: ExecutionContext): Invocation {
   const lanes = (ctx.exports as unknown as { Lane: Lanes }).Lane;
-  return createInvocation(config, { env, waitUntil: (work) => ctx.waitUntil(work), lanes, refusals });
+  return createInvocation(config, { env, waitUntil: (work) => ctx.waitUntil(work), lanes, ...memory });
 }

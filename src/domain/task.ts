@@ -87,8 +87,6 @@ export interface Task {
   hidden: boolean;
   /** The number of its hold in the tenant's object; null for one that was admitted before there were holds. */
   holdNumber: number | null;
-  /** It has ended and its hold is settled: nothing is left to do. */
-  settled: boolean;
   /** Its text is gone, and its pictures are or will be. */
   erased: boolean;
 }

@@ -27,3 +27,13 @@ export async function withTimeLimit<T>(
 export function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.name === "TimeoutError";
 }
+
+/** Does something beside, once, when a work takes longer than `ms`. */
+export async function whenLate<T>(ms: number, work: () => Promise<T> | T, beside: () => void): Promise<T> {
+  const timer = setTimeout(beside, ms);
+  try {
+    return await work();
+  } finally {
+    clearTimeout(timer);
+  }
+}

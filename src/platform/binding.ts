@@ -4,6 +4,13 @@ import { withTimeLimit } from "../domain/time-limit.ts";
 /** The database, the bucket or a tenant's object failed or did not answer in time: nothing may be concluded from it. */
 export class BindingUnavailable extends Error {
   override name = "BindingUnavailable";
+  /** The platform says that the same call may succeed at once, over a new stub. */
+  readonly isRetryable: boolean;
+
+  constructor(message: string, isRetryable = false) {
+    super(message);
+    this.isRetryable = isRetryable;
+  }
 }
 
 const bindingLimitMs = 10_000;
@@ -24,6 +31,8 @@ export async function callBinding<T>(
   } catch (error) {
     const answer = readAnswer(error);
     if (answer) throw answer;
-    throw new BindingUnavailable(`${binding}: ${error instanceof Error ? error.message : "failed"}`);
+    const { retryable = false, overloaded = false } = error as { retryable?: boolean; overloaded?: boolean };
+    const message = `${binding}: ${error instanceof Error ? error.message : "failed"}`;
+    throw new BindingUnavailable(message, retryable && !overloaded);
   }
 }

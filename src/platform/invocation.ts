@@ -4,6 +4,7 @@
  */
 import type { Config } from "../config.ts";
 import { formatId, type IdKind, randomBytesFor } from "../domain/ids.ts";
+import type { LocationHint } from "../domain/location-hints.ts";
 import { createUpstream, type Upstream } from "../upstream/evolink.ts";
 import { callBinding } from "./binding.ts";
 import { measureDatabase } from "./d1-usage.ts";
@@ -36,18 +37,26 @@ export interface Invocation {
   cache: Pick<Cache, "match" | "put" | "delete">;
   /** The pages as they were built. */
   assets: Pick<Fetcher, "fetch">;
-  tenant(id: string): TenantStub;
+  /** @param hint Where the object is made, if it is not there yet; null: as the gateway is configured. */
+  tenant(id: string, hint?: LocationHint | null): TenantStub;
   upstream: Upstream;
   signers: Signers;
   /** Whether one more is too many; never for an unknown address. Lenient: each data centre counts for itself. */
   tooMany(limit: EdgeLimit, by: string | null): Promise<boolean>;
   /** Of this isolate. */
   refusals: RefusalMemory;
+  /** Until when this isolate knows the upstream's account to cool down, unix milliseconds. */
+  upstreamPause: UpstreamPause;
   lanes: LaneStarter;
   takeLargeTurn: TakeLargeTurn;
   /** Takes names of work items, for consumers. Undefined without a Queue: a tick does all work itself. */
   work: Pick<Queue<string>, "sendBatch"> | undefined;
   spent: Spent;
+}
+
+/** D1 knows of it for cron and readers; a submission does not wait for D1. */
+export interface UpstreamPause {
+  untilMs: number;
 }
 
 /** What the platform gives. Tests give others where they need a clock, faults or a simulator. */
@@ -57,6 +66,7 @@ export interface Platform {
   lanes: Lanes;
   /** What the isolate remembers from one invocation to the next; absent: nothing. */
   refusals?: RefusalMemory;
+  upstreamPause?: UpstreamPause;
   now?: () => number;
   sleep?: (ms: number) => Promise<void>;
   fetch?: Invocation["fetch"];
@@ -92,7 +102,7 @@ export function createInvocation(config: Config, platform: Platform): Invocation
     bucket: env.IMAGES,
     cache: platform.cache ?? caches.default,
     assets: env.ASSETS,
-    tenant: (id) => tenantStub(env, spender, id, config.TENANT_LOCATION_HINT),
+    tenant: (id, hint = null) => tenantStub(env, spender, id, hint ?? config.TENANT_LOCATION_HINT),
     upstream: createUpstream({
       fetch: (url, init) => timed(spender, "upstream", () => fetchAddress(url, init)),
       baseUrl: config.UPSTREAM_BASE_URL,
@@ -103,6 +113,7 @@ export function createInvocation(config: Config, platform: Platform): Invocation
     signers: signersFor(config),
     tooMany: (limit, by) => tooMany(env, limit, by),
     refusals: platform.refusals ?? createRefusalMemory(),
+    upstreamPause: platform.upstreamPause ?? { untilMs: 0 },
     lanes: createLaneStarter(platform.lanes, log),
     takeLargeTurn: createLargeTurns(),
     work: env.WORK,

@@ -10,8 +10,6 @@ export interface Lanes {
   send(untilMs: number): Promise<void>;
   /** Stores finished pictures, until nothing is due or `untilMs`; tasks that the tick has claimed until `leaseUntilMs` are due too. */
   store(untilMs: number, leaseUntilMs?: number): Promise<void>;
-  /** Settles the holds of ended tasks, until nothing is due or `untilMs`. */
-  settle(untilMs: number): Promise<void>;
   /** Sends webhooks, until none is due for a while or `untilMs`. */
   deliver(untilMs: number): Promise<void>;
 }

@@ -25,13 +25,3 @@ export async function timed<T>({ now, spent }: Spender, step: TimedStep, work: (
     spent.ms[step] = (spent.ms[step] ?? 0) + now() - startMs;
   }
 }
-
-/** Counts what the tenant's object did in D1 on behalf of this request. */
-export function spendElsewhere(
-  { spent }: Pick<Spender, "spent">,
-  cost: { rowsRead: number; rowsWritten: number; ms: number },
-): void {
-  spent.rowsRead += cost.rowsRead;
-  spent.rowsWritten += cost.rowsWritten;
-  spent.ms.db = Math.round((spent.ms.db ?? 0) + cost.ms);
-}

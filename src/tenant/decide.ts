@@ -20,11 +20,13 @@ import {
 } from "../domain/admission.ts";
 import { hasOwnLimits, type StoredKey } from "../domain/keys.ts";
 import { imagePrice, type Model } from "../domain/model-catalog.ts";
+import type { NewTask } from "../domain/new-task.ts";
 import { readAdmissionRows } from "./admission-rows.ts";
 import type { Settings } from "./config-copy.ts";
-import { insertOpenTask } from "./open-tasks.ts";
+import { insertOpenTask, markShown, selectOpenTasks } from "./open-tasks.ts";
 import { findReplay, type Replay } from "./replay.ts";
 import { readKeyCounters, writeKeyCounters } from "./scopes.ts";
+import type { TaskRow } from "./task-rows.ts";
 import type { TenantState } from "./tenant-state.ts";
 import { addTokenImages, readTokenImages } from "./token-images.ts";
 
@@ -39,6 +41,8 @@ export interface AdmitRequest {
   replay: Replay | null;
   /** It can only be a replay: as a new request it would be refused for a reason of its own. */
   onlyReplay?: boolean;
+  /** The same call came before, and may have taken effect. */
+  isRepeated?: boolean;
   /** The Worker's clock, unix milliseconds. */
   nowMs: number;
 }
@@ -46,8 +50,8 @@ export interface AdmitRequest {
 export type AdmitDecision =
   | { kind: "key_refused"; refusal: KeyRefusal }
   | (Refused & { policies: PolicyState[] })
-  /** The same request came before: this is its task, if it has a row by now. */
-  | { kind: "replay"; taskId: string; admittedMs: number; policies: PolicyState[] }
+  /** The same request came before: this is its task. `holdNumber`: null once that is settled. */
+  | { kind: "replay"; taskId: string; holdNumber: number | null; policies: PolicyState[] }
   /** It is a new request, and was to be a replay only. */
   | { kind: "no_replay"; policies: PolicyState[] }
   | {
@@ -58,7 +62,16 @@ export type AdmitDecision =
       /** What the alarm is to be set to; null: it is set. */
       alarmMs: number | null;
       policies: PolicyState[];
-    };
+    }
+  /** The task was given up before: its caller has the answer that nothing is charged. */
+  | { kind: "given_up" };
+
+/** What D1 is to have of a task, beside what the request and the decision say of it. */
+export interface RowWanted {
+  task: Omit<NewTask, "id" | "model" | "priceCredits" | "holdNumber">;
+  /** The id of the delivery of `balance.low`, should there be one. */
+  lowId: string;
+}
 
 /** Why a request by a good key does not go ahead. */
 export type Refused =
@@ -77,8 +90,8 @@ export interface BalanceLow {
   lowBalance: number;
 }
 
-/** How long after an admission the alarm checks whether its task has a row. */
-export const confirmAfterMs = 120_000;
+/** How long after an admission the alarm sees to its task, and how often after that. */
+export const alarmEveryMs = 60_000;
 
 /** What a request is checked against. */
 interface AdmissionContext {
@@ -91,23 +104,37 @@ interface AdmissionContext {
   used: number;
 }
 
-export function decide(sql: SqlStorage, request: AdmitRequest): AdmitDecision {
+/** @param writtenSeqOf Up to where open tasks have a row in D1, by the newest number. */
+export function decide(
+  sql: SqlStorage,
+  request: AdmitRequest,
+  row: RowWanted,
+  writtenSeqOf: (newest: number) => number,
+): AdmitDecision {
   const { caller, nowMs } = request;
-  const { settings, key, state } = readAdmissionRows(sql, caller.keyId);
+  const { settings, key, state: read, isEnded } = readAdmissionRows(sql, caller.keyId, request.taskId);
+  const state = { ...read, writtenSeq: writtenSeqOf(read.seq) };
+  if (isEnded) return { kind: "given_up" };
   if (!settings || !key) return { kind: "key_refused", refusal: "invalid_key" };
   const refusal = checkAccess(caller, key, settings, { action: "submit", model: request.model }, nowMs);
   if (refusal) return { kind: "key_refused", refusal };
 
   const context = readAdmissionContext(sql, caller, settings, key, state);
   const before = () => policiesFor(request, context);
+  const begun = request.isRepeated ? selectOpenTasks(sql, "WHERE task_id = ?", request.taskId)[0] : undefined;
+  if (begun) {
+    const { seq: holdNumber, price } = begun;
+    return { kind: "admitted", holdNumber, price, balanceLow: null, alarmMs: null, policies: before() };
+  }
   const found = findReplay(sql, request);
   if (found.kind === "other_body") return { kind: "other_body", policies: before() };
   if (found.kind === "again") {
-    const { taskId: task, atMs } = found.request;
-    return { kind: "replay", taskId: task, admittedMs: atMs, policies: before() };
+    const { taskId, seq, isOpen } = found.request;
+    if (isOpen) markShown(sql, seq);
+    return { kind: "replay", taskId, holdNumber: isOpen ? seq : null, policies: before() };
   }
   if (request.onlyReplay) return { kind: "no_replay", policies: before() };
-  return admit(sql, request, context) ?? { ...refusalOf(request, context), policies: before() };
+  return admit(sql, request, row, context) ?? { ...refusalOf(request, context), policies: before() };
 }
 
 export function readAdmissionContext(
@@ -129,7 +156,12 @@ export function readAdmissionContext(
 }
 
 /** Writes the admission down; undefined, and nothing is written, when anything refuses. */
-function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext): AdmitDecision | undefined {
+function admit(
+  sql: SqlStorage,
+  request: AdmitRequest,
+  row: RowWanted,
+  context: AdmissionContext,
+): AdmitDecision | undefined {
   const { caller, images, nowMs, replay } = request;
   const { settings, state, own, key } = context;
   const shared = checkLimits(state.counters, settings.limits, images, nowMs);
@@ -140,14 +172,13 @@ function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext
   if (shared.refusals.length > 0 || (ours && ours.refusals.length > 0) || spent || !account) return undefined;
 
   const seq = state.seq + 1;
-  const alarmMs = state.alarmMs === null ? nowMs + confirmAfterMs : null;
-  const alarm = alarmMs === null ? {} : { alarmMs, alarmSeq: seq };
-  const balanceLow = lowOf(account, settings);
+  const alarmMs = state.alarmMs === null ? nowMs + alarmEveryMs : null;
+  const crossed = lowOf(account, settings);
   // Notified once, by the admission that crosses the line.
   const notified = state.lowBalanceNotified && lowOf(state.account, settings) !== null;
   const after: TenantState = {
-    ...{ ...state, ...alarm, seq, account },
-    ...{ counters: shared.after, lowBalanceNotified: balanceLow !== null },
+    ...{ ...state, alarmMs: state.alarmMs ?? alarmMs, seq, account },
+    ...{ counters: shared.after, lowBalanceNotified: crossed !== null },
   };
   if (ours) writeKeyCounters(sql, key.id, ours.after);
   if (caller.token) addTokenImages(sql, caller.token, images, nowMs);
@@ -167,7 +198,8 @@ function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext
     fingerprint: replay?.fingerprint ?? null,
     answered: 0,
   };
-  insertOpenTask(sql, task, after);
+  const balanceLow = notified ? null : crossed;
+  insertOpenTask(sql, task, JSON.stringify(recordFor(request, row, { seq, price, balanceLow })), after);
   const policies = policiesFor(request, {
     ...context,
     state: after,
@@ -178,10 +210,28 @@ function admit(sql: SqlStorage, request: AdmitRequest, context: AdmissionContext
     kind: "admitted",
     holdNumber: seq,
     price,
-    balanceLow: notified ? null : balanceLow,
+    balanceLow,
     alarmMs,
     policies,
   };
+}
+
+/** What D1 is to have of a task. */
+function recordFor(
+  { taskId: id, model, nowMs }: AdmitRequest,
+  { task, lowId }: RowWanted,
+  { seq, price, balanceLow }: { seq: number; price: number; balanceLow: BalanceLow | null },
+): Omit<TaskRow, "outcome"> {
+  const { tenantId } = task;
+  const low = balanceLow && {
+    ...{ id: lowId, tenantId, taskId: id, atMs: nowMs },
+    data: lowBalanceData(balanceLow),
+  };
+  return { task: { ...task, id, model, priceCredits: price, holdNumber: seq }, low };
+}
+
+function lowBalanceData({ balance, held, available, lowBalance }: BalanceLow) {
+  return { object: "balance", balance, held, available, low_balance: lowBalance };
 }
 
 function lowOf(account: Account, { lowBalance }: Settings): BalanceLow | null {

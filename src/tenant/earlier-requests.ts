@@ -3,16 +3,23 @@ import { type SettledHold, selectSettledHolds, settleType } from "./ledger.ts";
 import { selectOpenTasks } from "./open-tasks.ts";
 
 /** A request that was admitted before. */
-export type EarlierRequest = Pick<SettledHold, "seq" | "taskId" | "atMs" | "fingerprint" | "answered">;
+export type EarlierRequest = Pick<SettledHold, "seq" | "taskId" | "fingerprint" | "answered"> & {
+  isOpen: boolean;
+};
 
-const newestFirst = (requests: EarlierRequest[]) => requests.toSorted((a, b) => b.seq - a.seq);
+type Found = Omit<EarlierRequest, "isOpen">;
+const newestFirst = (open: Found[], settled: Found[]): EarlierRequest[] =>
+  [
+    ...open.map((one) => ({ ...one, isOpen: true })),
+    ...settled.map((one) => ({ ...one, isOpen: false })),
+  ].toSorted((a, b) => b.seq - a.seq);
 
 /** Requests found by `replay`, made after `sinceMs`, newest first. */
 export function findReplays(sql: SqlStorage, replay: string, sinceMs: number): EarlierRequest[] {
-  return newestFirst([
-    ...selectOpenTasks(sql, "WHERE replay = ? AND at_ms > ?", replay, sinceMs),
-    ...selectSettledHolds(sql, "WHERE replay = ? AND hold_at_ms > ?", replay, sinceMs),
-  ]);
+  return newestFirst(
+    selectOpenTasks(sql, "WHERE replay = ? AND at_ms > ?", replay, sinceMs),
+    selectSettledHolds(sql, "WHERE replay = ? AND hold_at_ms > ?", replay, sinceMs),
+  );
 }
 
 /** Workers' clocks differ by less: an entry so much older than another one's time may stand behind it. */
@@ -28,16 +35,16 @@ export function findRetriedBodies(
   sinceMs: number,
 ): EarlierRequest[] {
   const same = [fingerprint, keyId, sinceMs] as const;
-  return newestFirst([
-    ...selectOpenTasks(sql, "WHERE replay IS NULL AND fingerprint = ? AND key_id = ? AND at_ms > ?", ...same),
+  return newestFirst(
+    selectOpenTasks(sql, "WHERE replay IS NULL AND fingerprint = ? AND key_id = ? AND at_ms > ?", ...same),
     // A task ends after it was admitted, so its entry is no older.
-    ...selectSettledHolds(
+    selectSettledHolds(
       sql,
       `WHERE seq > ?4 AND type = '${settleType}' AND replay IS NULL AND fingerprint = ?1 AND key_id = ?2 AND hold_at_ms > ?3`,
       ...same,
       lastBefore(sql, sinceMs - clocksDifferMs),
     ),
-  ]);
+  );
 }
 
 /** A number up to which entries are older: found by halves, since they were numbered as they came. */

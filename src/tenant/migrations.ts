@@ -74,6 +74,12 @@ const steps = [
    UPDATE scopes SET body = ${stateList("body")} WHERE scope = '';
    DROP TABLE holds;
    DROP TABLE former_entries;`,
+  // The outbox: a task is all there from its admission on, and D1 follows.
+  `ALTER TABLE open_tasks ADD COLUMN record TEXT;
+   ALTER TABLE open_tasks ADD COLUMN outcome TEXT;
+   ALTER TABLE open_tasks ADD COLUMN is_shown INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE open_tasks ADD COLUMN is_taken INTEGER NOT NULL DEFAULT 0;
+   CREATE TABLE early_ends (task_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, record TEXT) WITHOUT ROWID;`,
 ];
 
 /** The state as a list, of its fields by name. */

@@ -6,115 +6,176 @@
  *
  * Refusals are values: a thrown error loses its shape between object and Worker.
  *
- * An admission whose Worker died before it wrote the task's row leaves a hold that no sender or cron would settle:
+ * A task begins here: its admission, its hold and all that D1 is to have of it are one transaction. D1 follows
+ * (`outbox.ts`), and no caller waits for it. A Worker that dies leaves the task to cron:
  *
- *   Worker                                   the object's alarm, two minutes later
- *   1. admit: the hold
- *   2. (dies, or is slow)
- *                                            3. asks D1 for a row; writes a void one where there is none
- *                                            4. a void one went in: releases the hold
- *   5. writes the row: the void one is
- *      there, so nothing is sent: 503
+ *   Worker                                   what is found
+ *   1. begin: the task and its hold
+ *   (dies)                                   the outbox writes the row; cron sends the task once its lease has run out
+ *   2. the upstream takes or refuses it
+ *   (dies)                                   the same: the upstream answers with the task it has, or refuses it again
+ *   3. noteOutcome, or endEarly
+ *   (dies)                                   nothing is left to do
  */
 import { DurableObject } from "cloudflare:workers";
-import type { Submitted } from "../d1/tasks/tasks.ts";
-import { voidMissing } from "../d1/tasks/voids.ts";
 import { loadTenantConfig } from "../d1/tenants/tenants.ts";
-import { availableOf, balanceOf } from "../domain/account.ts";
+import type { Caller } from "../domain/access.ts";
 import type { StoredKey } from "../domain/keys.ts";
 import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts";
-import { StoredDataUnreadable } from "../domain/stored.ts";
+import type { FirstOutcome, Submitted } from "../domain/new-task.ts";
+import type { Task } from "../domain/task.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 import { type Check, checkState } from "./check-state.ts";
 import { type Copied, hasSettings, readSettings, suspendCopy, takeCopy } from "./config-copy.ts";
-import { type AdmitDecision, type AdmitRequest, confirmAfterMs, decide } from "./decide.ts";
+import { type AdmitDecision, type AdmitRequest, decide, type RowWanted } from "./decide.ts";
+import { type EarlyEnd, endEarly, findEarlyEnd } from "./early-ends.ts";
 import { admitFile, dropFile, type FileDecision, type FileRequest, keepFile } from "./file-admission.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { readLedger } from "./ledger.ts";
 import { migrate } from "./migrations.ts";
-import { openTasksBetween } from "./open-tasks.ts";
+import { findOpenTask, newestAtMs, selectOpenTasks, takeOpenTask } from "./open-tasks.ts";
+import { Outbox } from "./outbox.ts";
 import {
   type CreditResult,
   creditAccount,
   openAccount,
   type Settlement,
   type SettleResult,
+  setBalance,
   settleHold,
 } from "./settlement.ts";
 import { type Summary, summarize } from "./summary.ts";
-import {
-  type BeginDecision,
-  beginChange,
-  type Change,
-  type Changed,
-  commitChanges,
-  type D1Spent,
-  type RowWanted,
-} from "./task-rows.ts";
-import { readState, writeState } from "./tenant-state.ts";
+import { shownTask, writeRows } from "./task-rows.ts";
+import { readState } from "./tenant-state.ts";
+import { nextAlarm, seeToOpenTasks } from "./upkeep.ts";
+import { readYoung, type YoungTask } from "./young-tasks.ts";
 
-export type { AdmitDecision, AdmitRequest } from "./decide.ts";
+export type { AdmitDecision, AdmitRequest, RowWanted } from "./decide.ts";
+export type { EarlyEnd } from "./early-ends.ts";
 export type { FileDecision, FileRefused, FileRequest } from "./file-admission.ts";
 export type { CreditResult, Settlement } from "./settlement.ts";
 export type { Summary } from "./summary.ts";
-export type { BeginDecision, D1Spent, RowWanted } from "./task-rows.ts";
+
+/** A decision; a replay comes with its task, as long as D1 lacks that. */
+export type BeginDecision =
+  | Exclude<AdmitDecision, { kind: "replay" }>
+  | (Extract<AdmitDecision, { kind: "replay" }> & { task: Task | null });
+
+/** Rows that one call writes to D1. */
+const mostRows = 2_000;
+
+/** What a Worker of the version before waits for, while a deployment runs both. */
+const asWritten = (dueMs: number) => ({
+  written: { state: "submitting", dueMs, attempts: 1 },
+  cost: { rowsRead: 0, rowsWritten: 0, ms: 0 },
+});
 
 export class Tenant extends DurableObject<Env> {
   readonly #storage: DurableObjectStorage;
-  readonly #rows: GroupCommit<Change, Changed>;
+  readonly #outbox: Outbox;
+  /** Those that come while others are being kept are made together, and kept together. */
+  readonly #decisions: GroupCommit<AdmitDecision, AdmitDecision>;
   /** Whether there is a copy of the tenant; once there, it stays. */
   #hasCopy: boolean;
+  /** The last open task that an alarm has seen to; 0: it goes on with the oldest. */
+  #checkedSeq = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#storage = ctx.storage;
-    this.#rows = new GroupCommit((changes) => commitChanges(this.env.DB, changes));
     migrate(ctx.storage);
+    this.#outbox = new Outbox(ctx.storage.sql, (rows) => writeRows(this.env.DB, rows));
+    this.#decisions = new GroupCommit(async (made) => {
+      await ctx.storage.sync();
+      return made;
+    });
     this.#hasCopy = hasSettings(ctx.storage.sql);
   }
 
   /**
-   * Decides on one submission, and counts and holds it when it is admitted; a refusal consumes nothing.
+   * Decides on one submission. When it is admitted, its images are counted, its credits held and its task begun, all in
+   * one transaction; a refusal consumes nothing. The same call again, with `isRepeated`, answers the same.
    * @returns the decision, with the state of every limit in force once the key is known to be good.
    */
-  async admit(request: AdmitRequest): Promise<AdmitDecision> {
+  async begin(request: AdmitRequest, row: RowWanted): Promise<BeginDecision> {
     await this.#ready(request.caller.tenantId, request.nowMs);
-    return this.#decide(request);
+    const { sql } = this.#storage;
+    const decision = (await this.#decisions.write(() => this.#decide(request, row))) as AdmitDecision;
+    if (decision.kind === "replay") {
+      const { holdNumber, taskId } = decision;
+      const found = holdNumber === null ? findEarlyEnd(sql, taskId) : this.#outbox.find(holdNumber);
+      return { ...decision, task: found ? shownTask(found) : null };
+    }
+    return decision.kind === "admitted" ? { ...decision, ...asWritten(row.task.dueMs) } : decision;
   }
 
-  #decide(request: AdmitRequest): AdmitDecision {
-    const decision = this.#storage.transactionSync(() => decide(this.#storage.sql, request));
+  #decide(request: AdmitRequest, row: RowWanted): AdmitDecision {
+    const decision = this.#storage.transactionSync(() =>
+      decide(this.#storage.sql, request, row, (newest) => this.#outbox.writtenSeq(newest)),
+    );
+    if (decision.kind !== "admitted") return decision;
+    this.#outbox.add(decision.holdNumber);
     // Not waited for: nothing leaves the object before both are kept.
-    if (decision.kind === "admitted" && decision.alarmMs !== null)
-      this.ctx.waitUntil(this.#storage.setAlarm(decision.alarmMs));
+    if (decision.alarmMs !== null) this.ctx.waitUntil(this.#storage.setAlarm(decision.alarmMs));
     return decision;
   }
 
   /**
-   * Admits a submission and writes its task's row, in one call: the caller waits for one hop less, and the rows of
-   * requests that come together are written together.
+   * Takes what a task's first sender has learned, and writes the task's row to D1 with it.
+   * @returns whether that was news to D1; false also where D1 does not answer: then the row is written later.
    */
-  async begin(request: AdmitRequest, row: RowWanted): Promise<BeginDecision> {
-    await this.#ready(request.caller.tenantId, request.nowMs);
-    const made: { decision?: AdmitDecision } = {};
-    const changed = await this.#rows.write(() => {
-      const decision = this.#decide(request);
-      made.decision = decision;
-      return decision.kind === "admitted" ? beginChange(request, decision, row) : null;
-    });
-    const { decision } = made;
-    if (decision && decision.kind !== "admitted") return decision;
-    if (!decision || !changed) return { kind: "unwritten" };
-    return { ...decision, written: changed.row ?? null, cost: changed.cost };
+  async noteOutcome(holdNumber: number, taskId: string, outcome: FirstOutcome): Promise<boolean> {
+    if (findOpenTask(this.#storage.sql, holdNumber)?.taskId !== taskId) return false;
+    return (await this.#outbox.note(holdNumber, outcome)) !== undefined;
+  }
+
+  /** Writes the row of a task whose first sender still waits for the upstream. @throws when D1 is unavailable. */
+  async writeRow(holdNumber: number): Promise<void> {
+    await this.#outbox.write(holdNumber);
+  }
+
+  /** As a Worker of the version before notes that the upstream has a task, while a deployment runs both. */
+  async submitted(id: string, submitted: Submitted): Promise<{ isFirst: boolean; cost: object }> {
+    const [task] = selectOpenTasks(this.#storage.sql, "WHERE task_id = ?", id);
+    const isFirst =
+      task !== undefined && (await this.noteOutcome(task.seq, id, { kind: "submitted", ...submitted }));
+    return { isFirst, cost: { rowsRead: 0, rowsWritten: 0, ms: 0 } };
   }
 
   /**
-   * Notes in D1 that the upstream has a task.
-   * @returns whether this was the first to say so; null when it is not known whether it was written.
+   * Ends a task that the upstream has refused, in place of giving it to its caller.
+   * @returns `goes_on`: another one sends it by now. The caller gets the task.
    */
-  async submitted(id: string, submitted: Submitted): Promise<{ isFirst: boolean; cost: D1Spent } | null> {
-    const changed = await this.#rows.write(() => ({ kind: "submitted", task: { id, ...submitted } }));
-    return changed && { isFirst: changed.row !== undefined, cost: changed.cost };
+  endEarly(end: EarlyEnd): "ended" | "goes_on" {
+    return this.#storage.transactionSync(() => endEarly(this.#storage.sql, end));
+  }
+
+  /**
+   * Gives a task up of which it is not known whether it began: if it did, it ends; if it did not, it never will.
+   * @returns `goes_on`: another request got it, by the same idempotency key, or cron sends it.
+   */
+  giveUp(taskId: string, nowMs: number): "ended" | "goes_on" {
+    return this.endEarly({ taskId, holdNumber: null, errorCode: "service_unavailable", nowMs });
+  }
+
+  /**
+   * Lets cron send a task whose first sender has recorded no outcome in time. That one cannot end it any more.
+   * @returns false when it has ended it already; D1 knows of that by now.
+   */
+  async takeOver(holdNumber: number, taskId: string): Promise<boolean> {
+    if (takeOpenTask(this.#storage.sql, holdNumber, taskId)) return true;
+    await this.#outbox.flush(mostRows);
+    return false;
+  }
+
+  /** Reads a task that D1 lacks so far. */
+  readYoung(caller: Caller, taskId: string, nowMs: number): YoungTask {
+    return readYoung(this.#storage.sql, this.#outbox, caller, taskId, nowMs);
+  }
+
+  /** Writes to D1 what that lacks. @throws when D1 is unavailable. */
+  async flush(): Promise<void> {
+    await this.#outbox.flush(mostRows);
   }
 
   /**
@@ -123,6 +184,13 @@ export class Tenant extends DurableObject<Env> {
    */
   settle(settlement: Settlement): SettleResult {
     return this.#storage.transactionSync(() => settleHold(this.#storage.sql, settlement));
+  }
+
+  /** Whether a hold has ended, or there never was one of that task. */
+  isSettled(holdNumber: number, taskId: string): boolean {
+    return (
+      selectOpenTasks(this.#storage.sql, "WHERE seq = ? AND task_id = ?", holdNumber, taskId).length === 0
+    );
   }
 
   /** Decides on one upload, before its body is read. */
@@ -155,21 +223,13 @@ export class Tenant extends DurableObject<Env> {
     nowMs: number,
   ): Promise<CreditResult | { kind: "unchanged" }> {
     await this.#ready(tenantId, nowMs);
-    return this.#storage.transactionSync(() => {
-      const { account } = readState(this.#storage.sql);
-      // Whether or not the tenant is prepaid by now: it is about to be.
-      if (balance < account.held) return { kind: "balance_held", available: availableOf(account) };
-      const amount = balance - balanceOf(account);
-      if (amount === 0) return { kind: "unchanged" };
-      return creditAccount(this.#storage.sql, { type: "adjustment", amount, reference, note: null }, nowMs);
-    });
+    return this.#storage.transactionSync(() => setBalance(this.#storage.sql, balance, reference, nowMs));
   }
 
   /** What the tenant has, holds and may still use. */
   async summary(tenantId: string, nowMs: number): Promise<Summary | undefined> {
     await this.#ready(tenantId, nowMs);
-    const { sql } = this.#storage;
-    return this.#storage.transactionSync(() => summarize(sql, nowMs));
+    return this.#storage.transactionSync(() => summarize(this.#storage.sql, nowMs));
   }
 
   /** Reads the ledger, newest first; a charge and its release are never torn apart. */
@@ -188,11 +248,6 @@ export class Tenant extends DurableObject<Env> {
     return copied;
   }
 
-  /** As a Worker of the version before calls it, while a deployment runs both. */
-  configure(config: TenantConfig, nowMs: number): number {
-    return this.takeConfig(config, nowMs).version;
-  }
-
   /** Takes the keys of a tenant whose settings cannot be read, and lets none of them in until they can be. */
   suspend(version: number, keys: StoredKey[]): void {
     this.#storage.transactionSync(() => suspendCopy(this.#storage.sql, version, keys));
@@ -209,56 +264,28 @@ export class Tenant extends DurableObject<Env> {
     return checkState(this.#storage.sql);
   }
 
-  /** Sees to holds without a row. Runs at least once; what it could not do it does at the next one. */
+  /**
+   * Writes to D1 what that lacks, and sees to tasks whose end did not come to the object. Comes every minute while any task
+   * is open. Runs at least once; what it could not do it does at the next one.
+   */
   override async alarm(): Promise<void> {
     const { sql } = this.#storage;
-    const before = readState(sql);
-    const { confirmedSeq, alarmSeq, alarmMs } = before;
-    const nowMs = alarmMs ?? 0;
-    const holds = openTasksBetween(sql, confirmedSeq, alarmSeq);
-    let confirmed = alarmSeq;
-    let released = 0;
+    // By the Workers' clock: the alarm's own may be another.
+    const nowMs = Math.max(readState(sql).alarmMs ?? 0, newestAtMs(sql));
     try {
-      const tasks = holds.map(({ taskId: task }) => task);
-      const voided = new Set(await voidMissing(this.env.DB, tasks, nowMs));
-      released = voided.size;
-      for (const { seq, taskId: task } of holds) {
-        const note = "no task came of it";
-        const nothing = {
-          holdNumber: seq,
-          taskId: task,
-          images: 0,
-          refused: false,
-          deleteReplay: true,
-          note,
-          nowMs,
-        };
-        if (voided.has(task)) this.#release(nothing);
-      }
+      await this.catchUp(nowMs);
     } catch {
-      // D1 is unavailable: the same holds again, at the next alarm.
-      confirmed = confirmedSeq;
+      // D1 is unavailable: the same again, at the next alarm.
     }
-    const state = readState(sql);
-    const last = openTasksBetween(sql, confirmed, state.seq).at(-1);
-    const next = {
-      confirmedSeq: last ? confirmed : state.seq,
-      alarmSeq: state.seq,
-      // By the latest admission: a late alarm must not cut its two minutes short.
-      alarmMs: last ? Math.max(nowMs, last.atMs) + confirmAfterMs : null,
-    };
-    // A task without a row has sent no `balance.low`: its event went into D1 with the row.
-    writeState(sql, { ...state, ...next, ...(released > 0 && { lowBalanceNotified: false }) });
-    if (next.alarmMs !== null) await this.#storage.setAlarm(next.alarmMs);
+    const alarmMs = nextAlarm(this.#storage, this.#outbox, nowMs);
+    if (alarmMs !== null) await this.#storage.setAlarm(alarmMs);
   }
 
-  /** Releases a hold; one that what is stored keeps from it is left to reconciliation, which names it. */
-  #release(settlement: Settlement): void {
-    try {
-      this.settle(settlement);
-    } catch (error) {
-      if (!(error instanceof StoredDataUnreadable)) throw error;
-    }
+  /** Does what the alarm does, now. @throws when D1 is unavailable. */
+  async catchUp(nowMs: number): Promise<void> {
+    await this.flush();
+    const parts = { db: this.env.DB, storage: this.#storage, outbox: this.#outbox };
+    this.#checkedSeq = await seeToOpenTasks(parts, this.#checkedSeq, nowMs);
   }
 
   /** Loads the tenant from D1 when there is no copy yet. */

@@ -105,4 +105,19 @@ export function creditAccount(sql: SqlStorage, wanted: Credit, nowMs: number): C
   return { kind: "done", line: { ...entry, taskId: null }, isReplay: false };
 }
 
+/** Adjusts the balance to an amount, whatever it was. */
+export function setBalance(
+  sql: SqlStorage,
+  balance: number,
+  reference: string,
+  nowMs: number,
+): CreditResult | { kind: "unchanged" } {
+  const { account } = readState(sql);
+  // Whether or not the tenant is prepaid by now: it is about to be.
+  if (balance < account.held) return { kind: "balance_held", available: availableOf(account) };
+  const amount = balance - balanceOf(account);
+  if (amount === 0) return { kind: "unchanged" };
+  return creditAccount(sql, { type: "adjustment", amount, reference, note: null }, nowMs);
+}
+
 type NotedSettlement = Omit<Settlement, "note"> & { note?: string | null };

@@ -1,98 +1,118 @@
-/** The rows of admitted tasks, as the tenant's object writes them to D1: those of many requests in a few statements. */
-
+/**
+ * The rows of tasks as D1 is to have them: what an admission keeps of its task until then, its codec, and the writing of
+ * many of them in a few statements.
+ */
+import { insertTasks, type Written, writtenTasks } from "../d1/tasks/new-tasks.ts";
+import { taskInput } from "../d1/tasks/task-row.ts";
+import { insertBalanceLow, insertEnds } from "../d1/webhooks/deliveries.ts";
+import { type TaskFailureCode, taskFailures } from "../domain/failures.ts";
+import type { Model } from "../domain/model-catalog.ts";
+import { type FirstOutcome, type NewTask, recordOf } from "../domain/new-task.ts";
 import {
-  insertTasks,
-  markSubmitted,
-  type NewTask,
-  type Submitted,
-  type Written,
-  writtenTasks,
-} from "../d1/tasks/tasks.ts";
-import { insertBalanceLow } from "../d1/webhooks/deliveries.ts";
-import type { AdmitDecision, AdmitRequest, BalanceLow } from "./decide.ts";
+  type Decode,
+  json,
+  mapOf,
+  oneOf,
+  orNull,
+  record,
+  text,
+  whole,
+  word,
+  yesOrNo,
+} from "../domain/stored.ts";
+import type { Task } from "../domain/task.ts";
 
-/** What is written of an admitted task, beside what the request and the decision say of it. */
-export interface RowWanted {
-  task: Omit<NewTask, "id" | "model" | "priceCredits" | "holdNumber">;
-  /** The id of the delivery of `balance.low`, should there be one. */
-  lowId: string;
-}
-
-/** What D1 did for one request. */
-export interface D1Spent {
-  rowsRead: number;
-  rowsWritten: number;
-  ms: number;
-}
-
-export type BeginDecision =
-  | Exclude<AdmitDecision, { kind: "admitted" }>
-  /** It was admitted, and its row is perhaps not there: the hold is the alarm's to see to. */
-  | { kind: "unwritten" }
-  /** `written`: null when the task was given up meanwhile. */
-  | (AdmitDecision & { kind: "admitted"; written: Written | null; cost: D1Spent });
-
-/** What one request has to write. */
-export type Change =
-  /** A new task, and what its admission writes beside it. */
-  { kind: "begin"; task: NewTask; low: Low | null } | { kind: "submitted"; task: Submitted & { id: string } };
-
+/** A `balance.low` event that goes into D1 with the task which made the balance low. */
 type Low = Parameters<typeof insertBalanceLow>[1] & { atMs: number };
 
-/** What came of a change. */
-export interface Changed {
-  /** The task's row afterwards; undefined when the change came too late to make one. */
-  row: Written | undefined;
-  cost: D1Spent;
+/** A task on its way to D1. */
+export interface TaskRow {
+  task: NewTask;
+  low: Low | null;
+  /** Null: none is known yet. */
+  outcome: FirstOutcome | null;
 }
 
-/** What makes an admitted task durable. */
-export function beginChange(
-  { taskId: id, model, nowMs }: AdmitRequest,
-  { holdNumber, price, balanceLow }: AdmitDecision & { kind: "admitted" },
-  { task, lowId }: RowWanted,
-): Change {
-  const { tenantId } = task;
-  const low = balanceLow && {
-    id: lowId,
-    tenantId,
-    taskId: id,
-    data: lowBalanceData(balanceLow),
-    atMs: nowMs,
-  };
-  return { kind: "begin", task: { ...task, id, model, priceCredits: price, holdNumber }, low };
-}
+const newTask = record<NewTask>({
+  id: text,
+  tenantId: text,
+  keyId: text,
+  requestId: text,
+  origin: text,
+  model: word<Model>(),
+  input: taskInput,
+  metadata: mapOf(text),
+  endUser: orNull(text),
+  priceCredits: whole,
+  holdNumber: orNull(whole),
+  createdMs: whole,
+  deadlineMs: whole,
+  dueMs: whole,
+});
 
-function lowBalanceData({ balance, held, available, lowBalance }: BalanceLow) {
-  return { object: "balance", balance, held, available, low_balance: lowBalance };
-}
+const low = record<Low>({
+  id: text,
+  tenantId: text,
+  taskId: text,
+  data: mapOf((value) => value),
+  atMs: whole,
+});
 
-/** Makes changes in one transaction, and returns the outcome of each, in order. @throws when D1 is unavailable. */
-export async function commitChanges(db: D1Database, changes: Change[]): Promise<Changed[]> {
-  const begun = changes.filter((change) => change.kind === "begin");
-  const submitted = changes.filter((change) => change.kind === "submitted").map(({ task }) => task);
+type OutcomeOf<Kind extends FirstOutcome["kind"]> = Extract<FirstOutcome, { kind: Kind }>;
+const kind = <Kind extends FirstOutcome["kind"]>(one: Kind) => oneOf([one]);
+const outcomes = {
+  submitted: record<OutcomeOf<"submitted">>({
+    kind: kind("submitted"),
+    upstreamId: text,
+    submittedMs: whole,
+    estimatedSeconds: orNull(whole),
+  }),
+  busy: record<OutcomeOf<"busy">>({ kind: kind("busy"), dueMs: whole }),
+  unknown: record<OutcomeOf<"unknown">>({ kind: kind("unknown"), dueMs: whole }),
+  refused: record<OutcomeOf<"refused">>({
+    kind: kind("refused"),
+    errorCode: oneOf(Object.keys(taskFailures) as TaskFailureCode[]),
+    finishedMs: whole,
+    hidden: yesOrNo,
+  }),
+} satisfies Record<FirstOutcome["kind"], Decode<FirstOutcome>>;
+const outcomeKind = record({ kind: oneOf(Object.keys(outcomes) as FirstOutcome["kind"][]) });
+const outcome: Decode<FirstOutcome> = (value) => outcomes[outcomeKind(value).kind](value);
+
+/** What a row keeps of its task: without the outcome, which comes later. */
+export const keptTask = json(record<Omit<TaskRow, "outcome">>({ task: newTask, low: orNull(low) }));
+export const keptOutcome = json(outcome);
+export const keptRow = json(record<TaskRow>({ task: newTask, low: orNull(low), outcome: orNull(outcome) }));
+
+export const shownTask = ({ task, outcome }: TaskRow): Task => recordOf(task, outcome);
+
+/**
+ * Writes rows in one transaction.
+ * @returns each row afterwards, in order; undefined for one that was as it should be, or further.
+ * @throws when D1 is unavailable.
+ */
+export async function writeRows(db: D1Database, rows: TaskRow[]): Promise<(Written | undefined)[]> {
+  // Their tenants see them: a replay has shown them.
+  const failed = rows.flatMap(({ task, outcome }) =>
+    outcome?.kind === "refused" && !outcome.hidden ? [task.id] : [],
+  );
   const results = await db.batch([
-    ...partsOf(begun.map(({ task }) => task)).map((tasks) => insertTasks(db, tasks)),
-    ...(submitted.length > 0 ? [markSubmitted(db, submitted)] : []),
-    ...begun.flatMap(({ low }) => (low ? [insertBalanceLow(db, low, low.atMs)] : [])),
+    ...partsOf(rows.map(shownTask)).map((tasks) => insertTasks(db, tasks)),
+    ...(failed.length > 0 ? [insertEnds(db, failed, null)] : []),
+    ...rows.flatMap(({ low }) => (low ? [insertBalanceLow(db, low, low.atMs)] : [])),
   ]);
-  const rows = new Map(results.flatMap(writtenTasks).map((row) => [row.id, row]));
-  const cost = shareOf(results, changes.length);
-  return changes.map((change) => {
-    const { id } = change.task;
-    const row = rows.get(id);
-    // Two may say the same of one task at a time: one of them was first.
-    rows.delete(id);
-    return { row, cost };
-  });
+  const written = new Map(results.flatMap(rowsOf).map((row) => [row.id, row]));
+  return rows.map(({ task }) => written.get(task.id));
 }
+
+const rowsOf = (result: D1Result) => (result.results.length > 0 ? writtenTasks(result) : []);
 
 /** Of text in one statement: D1 takes 2 MB, and a character has up to three bytes. */
 const mostCharacters = 600_000;
 
 /** All of them at once, or in as many parts as large requests need. */
-function partsOf(tasks: NewTask[]): NewTask[][] {
-  const parts: NewTask[][] = [];
+function partsOf(tasks: Task[]): Task[][] {
+  const parts: Task[][] = [];
   let room = 0;
   for (const task of tasks) {
     const characters = JSON.stringify(task).length;
@@ -104,19 +124,4 @@ function partsOf(tasks: NewTask[]): NewTask[][] {
     room -= characters;
   }
   return parts;
-}
-
-/** The share of D1's rows and time that each request of a call has in its log line. */
-function shareOf(results: D1Result[], count: number): D1Spent {
-  const cost = { rowsRead: 0, rowsWritten: 0, ms: 0 };
-  for (const { meta } of results) {
-    cost.rowsRead += meta.rows_read;
-    cost.rowsWritten += meta.rows_written;
-    cost.ms += meta.duration;
-  }
-  return {
-    rowsRead: Math.round(cost.rowsRead / count),
-    rowsWritten: Math.round(cost.rowsWritten / count),
-    ms: cost.ms,
-  };
 }

@@ -17,10 +17,8 @@ export interface TenantState {
   opened: boolean;
   /** When the alarm is due, by the Workers' clock; null: none is set. */
   alarmMs: number | null;
-  /** Tasks up to here have a row in D1, or were released for want of one. */
-  confirmedSeq: number;
-  /** The highest number that the alarm will check. */
-  alarmSeq: number;
+  /** Open tasks up to here have a row in D1. */
+  writtenSeq: number;
   /** Whether `balance.low` has been sent since the balance was last above the line. */
   lowBalanceNotified: boolean;
 }
@@ -31,8 +29,7 @@ const newState: TenantState = {
   seq: 0,
   opened: false,
   alarmMs: null,
-  confirmedSeq: 0,
-  alarmSeq: 0,
+  writtenSeq: 0,
   lowBalanceNotified: false,
 };
 
@@ -54,7 +51,8 @@ export function stateText(after: TenantState): string {
     ...[account.toppedUp, account.charged, account.held, after.seq, Number(after.opened)],
     ...[requests.level, requests.atMs, images.level, images.atMs, open],
     ...[day.date, day.images, day.refusals, month.month, month.images],
-    ...[after.alarmMs ?? 0, after.confirmedSeq, after.alarmSeq, Number(after.lowBalanceNotified)],
+    // The third was the number up to which the alarm looked.
+    ...[after.alarmMs ?? 0, after.writtenSeq, 0, Number(after.lowBalanceNotified)],
   ]);
 }
 
@@ -67,8 +65,7 @@ export function stateFrom(stored: string | null): TenantState {
     stored,
   );
   const [level, atMs, imageLevel, imageAtMs, open, ...counted] = rest;
-  const [date, images, refusals, month, monthImages, alarmMs, confirmedSeq, alarmSeq, lowBalanceNotified] =
-    counted;
+  const [date, images, refusals, month, monthImages, alarmMs, writtenSeq, , lowBalanceNotified] = counted;
   return {
     account: { toppedUp, charged, held },
     counters: {
@@ -78,7 +75,7 @@ export function stateFrom(stored: string | null): TenantState {
       day: { date, images, refusals },
       month: { month, images: monthImages },
     },
-    ...{ seq, opened, alarmMs: alarmMs === 0 ? null : alarmMs, confirmedSeq, alarmSeq, lowBalanceNotified },
+    ...{ seq, opened, alarmMs: alarmMs === 0 ? null : alarmMs, writtenSeq, lowBalanceNotified },
   };
 }
 

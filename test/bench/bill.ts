@@ -48,7 +48,7 @@ export const assumptions = {
 /** Written, read and deleted, 64 KB at a time. */
 const operationsPerMessage = 3;
 /** Minutes between two alarms of an object. */
-const alarmMinutes = 2;
+const alarmMinutes = 1;
 /** At the first pace, for half a minute. */
 const pollsPerTask = Math.floor(30_000 / pollSchedule[0].everyMs);
 
@@ -79,12 +79,12 @@ export function billOf(life: Life, tasksPerMinute: number = tasksAMinute): Bill 
   const { submit, started, finished, readFinished, image } = life;
   const own = sumOf(submit, started, finished, sampled(readFinished), sampled(image));
   const minute = 1 / tasksPerMinute;
-  // A round with anything due has a line of its own; the tick is taken once, and not given back before its minute is over.
+  // The tick is taken once, and not given back before its minute is over.
   const cron: Counts = {
     ...life.idleMinute,
     requests: 1,
     d1RowsWritten: life.unchangedTick.d1RowsWritten / 2,
-    logLines: life.idleMinute.logLines + life.roundsAMinute,
+    logLines: life.idleMinute.logLines + life.roundsAMinute * life.busyRound.logLines,
   };
   const poll = life.busyRound.d1RowsRead / life.dueTasks;
   const total = sumOf(own, [cron, minute], [life.alarm, minute / alarmMinutes]);

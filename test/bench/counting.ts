@@ -40,6 +40,8 @@ export interface Counts {
   logLines: number;
   /** Of the calls of all kinds, those that the reply did not wait for. */
   callsAfterReply: number;
+  /** Of the calls to D1, a tenant's object's included, those that were over by the reply. */
+  d1CallsBeforeReply: number;
 }
 
 export const nothing: Counts = {
@@ -57,6 +59,7 @@ export const nothing: Counts = {
   upstreamCalls: 0,
   logLines: 0,
   callsAfterReply: 0,
+  d1CallsBeforeReply: 0,
 };
 
 const names = Object.keys(nothing) as (keyof Counts)[];

@@ -1,11 +1,5 @@
-/**
- * A task's whole life, and what may come beside it, driven against the gateway that counts: what each step costs, by itself
- * and alone. The clock is moved, nothing is waited for.
- */
-import { join } from "node:path";
-import { build } from "esbuild";
 import { beyond, type Counts, sumOf } from "./counting.ts";
-import { root, type Stage, secrets, startStage } from "./stage.ts";
+import { bundleGateway, type Stage, secrets, startStage } from "./stage.ts";
 
 /** What each operation costs. `tick`: one round of cron, with its maintenance. */
 export interface Life {
@@ -41,23 +35,7 @@ export interface Life {
 
 /** A stage whose gateway counts. @param folder Where its storage is. */
 export async function startCountedStage(folder: string): Promise<Stage> {
-  const built = await build({
-    entryPoints: [join(root, "test", "bench", "workers", "counted.ts")],
-    bundle: true,
-    format: "esm",
-    minify: true,
-    write: false,
-    external: ["cloudflare:*"],
-    // As wrangler.toml has it; esbuild's own alias would take `zod/v4` along.
-    plugins: [
-      {
-        name: "alias",
-        setup: ({ onResolve }) =>
-          onResolve({ filter: /^zod$/ }, () => ({ path: join(root, "src", "zod.ts") })),
-      },
-    ],
-  });
-  return startStage(folder, built.outputFiles[0]?.text ?? "");
+  return startStage(folder, await bundleGateway("counted"));
 }
 
 const json = { "content-type": "application/json" };

@@ -32,6 +32,8 @@ export function imagesFor(images: string[], round: number): string[] {
   return images.slice(round * imagesPerRound, (round + 1) * imagesPerRound);
 }
 
+type D1 = Awaited<ReturnType<Stage["miniflare"]["getD1Database"]>>;
+
 const newId = (kind: IdKind) => formatId(kind, Date.now(), new Uint8Array(randomBytes(randomBytesFor(kind))));
 const unlimited = {
   requests_per_minute: 1_000_000_000,
@@ -68,6 +70,7 @@ export async function prepare(stage: Stage, rounds: number): Promise<Prepared> {
   const runningTask = await submit(key);
   const finishedTask = await submit(key);
   const db = await miniflare.getD1Database("DB", "gateway");
+  await untilWritten(db, [runningTask, finishedTask]);
   await db
     .prepare("UPDATE tasks SET state = 'completed', open = 0, finished_ms = created_ms + 30000 WHERE id = ?1")
     .bind(finishedTask)
@@ -107,6 +110,16 @@ export async function prepare(stage: Stage, rounds: number): Promise<Prepared> {
 }
 
 const generation = { model: "wan-2.7-image", prompt: "a lighthouse at dusk, seen from the sea" };
+
+/** D1 gets a task beside its reply. */
+async function untilWritten(db: D1, ids: string[]): Promise<void> {
+  const count = "SELECT count(*) AS n FROM tasks WHERE id IN (SELECT value FROM json_each(?1))";
+  for (;;) {
+    const found = await db.prepare(count).bind(JSON.stringify(ids)).first<{ n: number }>();
+    if (found?.n === ids.length) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
 
 async function call(url: string, key: string, body: object): Promise<unknown> {
   const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };

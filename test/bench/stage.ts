@@ -116,6 +116,27 @@ export async function startStage(folder: string, gateway: string): Promise<Stage
   };
 }
 
+/** The gateway in one of the Workers of `workers` that wrap it, as one script. */
+export async function bundleGateway(worker: string): Promise<string> {
+  const built = await build({
+    entryPoints: [join(root, "test", "bench", "workers", `${worker}.ts`)],
+    bundle: true,
+    format: "esm",
+    minify: true,
+    write: false,
+    external: ["cloudflare:*"],
+    // As wrangler.toml has it; esbuild's own alias would take `zod/v4` along.
+    plugins: [
+      {
+        name: "alias",
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /^zod$/ }, () => ({ path: join(root, "src", "zod.ts") })),
+      },
+    ],
+  });
+  return built.outputFiles[0]?.text ?? "";
+}
+
 /** A Worker of `workers`, as one script. */
 export async function bundle(worker: string): Promise<string> {
   const entry = join(root, "test", "bench", "workers", `${worker}.ts`);

@@ -1,6 +1,6 @@
 /**
  * Everything at once, for as many tasks as asked for: every scripted behaviour of the upstream, faults at every call
- * to a binding, evictions, doubled ticks, cron away for an hour. Then the faults end, cron goes on, and every task
+ * to a binding, minutes without D1, evictions, doubled ticks, cron away for an hour. Then the faults end, cron goes on, and every task
  * that was accepted has ended, with the right money, one upstream task and no object too many, and its tenant notified.
  *
  * `CHAOS_TASKS` and `CHAOS_SEED` choose size and seed. The same seed has callers do the same and draws the same faults;
@@ -48,7 +48,9 @@ async function shake(world: ChaosWorld): Promise<void> {
     world.setFaults(i % 3 === 2 ? 0.15 : 0.03);
     const cron = world.chance.pick(["once", "once", "once", "twice"] as const);
     const submissions = Math.min(perMinute, tasks - i * perMinute);
+    world.setDatabaseOut(i % 4 === 1);
     await minute(world, submissions, cron);
+    world.setDatabaseOut(false);
     if (world.chance.happens(0.5)) await evictOne(world);
     if (i % 5 === 0)
       console.log(

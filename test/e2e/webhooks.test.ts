@@ -255,7 +255,7 @@ describe("a receiver", () => {
   it("is notified of a task that was cancelled", async () => {
     const hook = newPath();
     const tenant = await makeTenant(hook);
-    const id = await tenant.start("a busy upstream [sim:429=60]");
+    const id = await tenant.start("a busy upstream [sim:429=5]");
     await tenant.call("POST", `/tasks/${id}/cancel`);
     const data = await tenant.notified(id);
     expect(data).toMatchObject({ status: "cancelled" });

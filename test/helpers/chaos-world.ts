@@ -3,7 +3,7 @@ import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { type Chance, chanceOf } from "./chance.ts";
 import { drawPrompt, faultyPlatform } from "./chaos-mix.ts";
-import { bearer, startGateway, type TestGateway } from "./gateway.ts";
+import { type Around, bearer, startGateway, type TestGateway } from "./gateway.ts";
 import { hook, type Received, startWithReceiver } from "./webhook-receiver.ts";
 
 export const startingBalance = 100_000_000;
@@ -29,6 +29,8 @@ export interface ChaosWorld {
   faults(): number;
   /** The share of calls to bindings that fail. */
   setFaults(share: number): void;
+  /** D1 answers no call, nor those of tenants' objects. */
+  setDatabaseOut(isOut: boolean): void;
 }
 
 export async function startWorld(seed: number, tenants: number): Promise<ChaosWorld> {
@@ -38,7 +40,12 @@ export async function startWorld(seed: number, tenants: number): Promise<ChaosWo
   const vars = { POLL_ROUND_SECONDS: 2, ...deadline };
   let share = 0;
   // Chances of their own, so that what callers do depends on the seed alone.
-  const { around, faults } = faultyPlatform(chanceOf(seed + 1), () => share);
+  const { around: faulty, faults } = faultyPlatform(chanceOf(seed + 1), () => share);
+  let isDatabaseOut = false;
+  const around: Around = (name, call) => {
+    if (isDatabaseOut && name.startsWith("D1")) return Promise.reject(new Error("D1 is out"));
+    return faulty(name, call);
+  };
   const { gateway: sound, hosts, received, answers } = startWithReceiver({ vars: deadline });
   const shaken = startGateway({ vars, around, beside: sound, hosts });
   const moods = chanceOf(seed + 2);
@@ -66,6 +73,9 @@ export async function startWorld(seed: number, tenants: number): Promise<ChaosWo
     faults,
     setFaults(next) {
       share = next;
+    },
+    setDatabaseOut(isOut) {
+      isDatabaseOut = isOut;
     },
   };
 }

@@ -35,7 +35,6 @@ export function aTask(over: Partial<Task> = {}): Task {
     errorCode: null,
     hidden: false,
     holdNumber: null,
-    settled: false,
     erased: false,
     ...over,
   };

@@ -96,8 +96,7 @@ async function makeTasks(gateway: TestGateway, count: number): Promise<string[]>
         account,
         counters,
         seq: share,
-        confirmedSeq: share,
-        alarmSeq: share,
+        writtenSeq: share,
       });
     });
   }

@@ -7,7 +7,7 @@ import { env } from "cloudflare:workers";
 import { createApp } from "../../src/app.ts";
 import { type Config, readConfig } from "../../src/config.ts";
 import type { ImageContentType } from "../../src/domain/task.ts";
-import { sendLane, settleLane, storeLane } from "../../src/flows/cron/lanes.ts";
+import { sendLane, storeLane } from "../../src/flows/cron/lanes.ts";
 import { runTick } from "../../src/flows/cron/tick.ts";
 import { deliverLane } from "../../src/flows/webhooks/deliver.ts";
 import { measureDatabase } from "../../src/platform/d1-usage.ts";
@@ -16,6 +16,7 @@ import type { Lanes } from "../../src/platform/lanes.ts";
 import { createRefusalMemory } from "../../src/platform/refusal-memory.ts";
 import { createSimulator, type PictureSpec, type Simulator } from "../simulator/app.ts";
 import { expectDocumented } from "./documented.ts";
+import { objectsInUse, stopWriting } from "./setup.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 import { createWorkQueue, type WorkQueue } from "./work-queue.ts";
 
@@ -105,7 +106,7 @@ export function startGateway({
     createSimulator({ apiKey: config.UPSTREAM_API_KEY, now, picture: drawPicture, filesOrigin });
   const logs: Record<string, unknown>[] = [];
   const pending: Promise<unknown>[] = [];
-  const refusals = createRefusalMemory();
+  const memory = { refusals: createRefusalMemory(), upstreamPause: { untilMs: 0 } };
 
   const invocation = (): Invocation => {
     const made: Invocation = createInvocation(config, {
@@ -124,12 +125,11 @@ export function startGateway({
         }),
       log: (entry) => logs.push(JSON.parse(JSON.stringify(entry)) as Record<string, unknown>),
       waitUntil: (work) => pending.push(work),
-      refusals,
+      ...memory,
       // The real lanes, in this invocation: a test wants to know when they are done.
       lanes: {
         send: (untilMs) => sendLane(made, untilMs),
         store: (untilMs, leaseUntilMs) => storeLane(made, untilMs, leaseUntilMs),
-        settle: (untilMs) => settleLane(made, untilMs),
         deliver: (untilMs) =>
           time ? deliverLane(made, untilMs) : deliverLane({ ...made, sleep: forEver }, 0),
         ...lanes,
@@ -186,6 +186,7 @@ export function startGateway({
       return gateway.fetch(`/admin/api${path}`, jsonRequest(method, body, headers));
     },
     async tick() {
+      await writeLate(reached);
       await runTick(invocation());
       await settle();
       if (!time && typeof consumers === "number") await work.drain().then(settle);
@@ -271,6 +272,15 @@ function faultyEnv(around: Around): Env {
   return { ...env, DB: database, IMAGES: bucket, TENANTS: tenants };
 }
 
+/** What the tenants' objects do by themselves two seconds after they took a task: a test's clock has moved on meanwhile. */
+async function writeLate(around: Around): Promise<void> {
+  const write = async (object: DurableObjectStub) => {
+    await givenFaults(object, around);
+    await (object as unknown as { flush(): Promise<void> }).flush();
+  };
+  await Promise.all(objectsInUse().map((object) => write(object).catch(() => undefined)));
+}
+
 /** Has what an object writes to D1 on a gateway's behalf fail as that gateway's own calls do. */
 async function givenFaults(stub: DurableObjectStub, around: Around): Promise<void> {
   await runInDurableObject(stub, (instance) => {
@@ -349,6 +359,7 @@ export async function finishTask(
 
 /** Ends whatever an earlier test of the same file has left open; cron would go on with it. */
 export async function clearTasks(): Promise<void> {
+  await stopWriting();
   await env.DB.batch([env.DB.prepare("DELETE FROM tasks"), env.DB.prepare("UPDATE leases SET until_ms = 0")]);
 }
 

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { parseList } from "structured-headers";
 import { expect } from "vitest";
 import { type Around, bearer, finishTask, submitTask, type TestGateway } from "./gateway.ts";
+import { stopWriting } from "./setup.ts";
 
 export const generations = "/v1/images/generations";
 export const goodBody = { model: "wan-2.7-image", prompt: "a lighthouse at dusk" };
@@ -140,6 +141,7 @@ export async function expectNothingBut(
 
 /** Leaves no task and no pause of the upstream's account to the next test: a file's tests share one database. */
 export async function deleteTasks(): Promise<void> {
+  await stopWriting();
   await env.DB.batch([env.DB.prepare("DELETE FROM tasks"), env.DB.prepare("UPDATE leases SET until_ms = 0")]);
 }
 

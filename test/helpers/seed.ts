@@ -1,19 +1,11 @@
 /** Tasks in every state, made by the statements of src/d1, and what the table holds of them. */
 import { env } from "cloudflare:workers";
-import { coolDown } from "../../src/d1/cron/leases.ts";
 import { type PollResult, writePolls } from "../../src/d1/tasks/due-tasks.ts";
+import { insertTasks, type Written, writtenTasks } from "../../src/d1/tasks/new-tasks.ts";
 import { claimStores } from "../../src/d1/tasks/store-claims.ts";
 import { taskFromRow } from "../../src/d1/tasks/task-row.ts";
-import {
-  closeTasks,
-  endTask,
-  insertTasks,
-  markSubmitted,
-  type NewTask,
-  type Submitted,
-  type Written,
-  writtenTasks,
-} from "../../src/d1/tasks/tasks.ts";
+import { endTask, markSubmitted } from "../../src/d1/tasks/tasks.ts";
+import { type FirstOutcome, type NewTask, recordOf } from "../../src/domain/new-task.ts";
 import type { Task, TaskImage, TaskState } from "../../src/domain/task.ts";
 
 export const db = env.DB;
@@ -85,15 +77,14 @@ export async function insertSubmitting(over: Partial<NewTask> = {}): Promise<Tas
 
 /** A task that waits for its turn, due at `dueMs`. */
 export async function insertQueued(over: Partial<NewTask> = {}, dueMs = t0 + 5_000): Promise<Task> {
-  await coolDown(db, dueMs);
-  const task = await insertSubmitting(over);
-  await db.prepare("UPDATE leases SET until_ms = 0 WHERE name = 'cool_down'").run();
-  return task;
+  const task = newTask(over);
+  await writeTask(db, task, task.createdMs + leaseMs, { kind: "busy", dueMs });
+  return taskOf(task.id);
 }
 
 export async function insertSubmitted(over: Partial<NewTask> = {}, submittedMs = t0): Promise<Task> {
   const { id } = await insertSubmitting(over);
-  await noteSubmitted(db, id, { upstreamId: `task-unified-${id}`, submittedMs, estimatedSeconds: 45 });
+  await markSubmitted(db, id, { upstreamId: `task-unified-${id}`, submittedMs, estimatedSeconds: 45 });
   return taskOf(id);
 }
 
@@ -120,8 +111,7 @@ export async function insertIn(state: TaskState, over: Partial<NewTask> = {}): P
     case "cancelled": {
       const { id } = await insertStoring(over);
       const ending = { id, from: ["storing"] as const, state, images: [], errorCode: null };
-      await endTask(db, ending, t0 + 1_000, t0 + 31_000).run();
-      await closeTasks(db, [ending.id]);
+      await endTask(db, ending, t0 + 1_000).run();
       return taskOf(id);
     }
   }
@@ -132,13 +122,9 @@ export async function writeTask(
   db: D1Database,
   task: NewTask,
   leaseUntilMs: number,
+  outcome: FirstOutcome | null = null,
 ): Promise<Written | undefined> {
-  return writtenTasks(await insertTasks(db, [{ ...task, dueMs: leaseUntilMs }]).all())[0];
-}
-
-/** Notes that the upstream has a task, as the tenant's object does. @returns whether it was the first to. */
-export async function noteSubmitted(db: D1Database, id: string, submitted: Submitted): Promise<boolean> {
-  return writtenTasks(await markSubmitted(db, [{ id, ...submitted }]).all()).length > 0;
+  return writtenTasks(await insertTasks(db, [recordOf({ ...task, dueMs: leaseUntilMs }, outcome)]).all())[0];
 }
 
 /** Claims one task to be stored. */

@@ -2,8 +2,9 @@
  * Before each test file inside workerd: what files before it have stored is gone. Files share a Worker, since its start
  * takes longer than most of them.
  */
-import { reset } from "cloudflare:test";
+import { reset, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
+import { afterAll } from "vitest";
 
 /** Empties D1, R2, the tenants' objects, the cache and the limits at the edge. For tests that do so in between, too. */
 export async function startAnew(): Promise<void> {
@@ -19,6 +20,7 @@ export async function startAnew(): Promise<void> {
  * else empty: the cache and the limits at the edge keep what they have.
  */
 export async function emptyStores(): Promise<void> {
+  await stopWriting();
   takeOtherObjects();
   await Promise.all([emptyTables(), emptyBucket()]);
 }
@@ -56,11 +58,33 @@ async function awaken(): Promise<void> {
   ]);
 }
 
+/** This module runs again before each file, and files share the modules that import it. */
+const shared = globalThis as unknown as { objectsInUse?: Set<string> };
+shared.objectsInUse ??= new Set();
+const used = shared.objectsInUse;
+const { getByName } = Object.getPrototypeOf(env.TENANTS) as Env["TENANTS"];
+
 /** A tenant has another object than one of the same name had before, whose idle object `reset` leaves as it is. */
 function takeOtherObjects(): void {
   const time = crypto.randomUUID();
-  const { getByName } = Object.getPrototypeOf(env.TENANTS) as Env["TENANTS"];
-  env.TENANTS.getByName = (name, options) => getByName.call(env.TENANTS, `${time} ${name}`, options);
+  used.clear();
+  env.TENANTS.getByName = (name, options) => {
+    used.add(`${time} ${name}`);
+    return getByName.call(env.TENANTS, `${time} ${name}`, options);
+  };
 }
 
+/** The tenants' objects that tests have called. */
+export const objectsInUse = (): DurableObjectStub[] =>
+  [...used].map((name) => getByName.call(env.TENANTS, name) as unknown as DurableObjectStub);
+
+/** Has the tenants' objects write nothing more to D1 of the tasks that they have, in a second or two or with the next one. */
+export async function stopWriting(): Promise<void> {
+  const stop = (_object: unknown, { storage: { sql } }: DurableObjectState) => {
+    for (const table of ["open_tasks", "early_ends"]) sql.exec(`UPDATE ${table} SET record = NULL`);
+  };
+  await Promise.all(objectsInUse().map((object) => runInDurableObject(object, stop)));
+}
+
+afterAll(stopWriting);
 await startAnew();

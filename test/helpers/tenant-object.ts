@@ -6,15 +6,24 @@ import type { Caller } from "../../src/domain/access.ts";
 import { keyLimits, type Limits } from "../../src/domain/admission.ts";
 import type { LedgerQuery } from "../../src/domain/ledger-lines.ts";
 import type { TenantConfig } from "../../src/domain/tenant.ts";
-import type { AdmitDecision, AdmitRequest, Settlement, Summary, Tenant } from "../../src/tenant/object.ts";
+import type {
+  AdmitRequest,
+  BeginDecision,
+  RowWanted,
+  Settlement,
+  Summary,
+  Tenant,
+} from "../../src/tenant/object.ts";
 
 export const t0 = 1_900_000_000_000;
 
+type Method =
+  | ("begin" | "noteOutcome" | "writeRow" | "endEarly" | "giveUp" | "takeOver" | "readYoung" | "flush")
+  | ("settle" | "credit" | "setBalance" | "summary" | "ledger" | "takeConfig" | "ping");
+
 /** The object's methods, which over RPC are all asynchronous. */
 export type Stub = {
-  [Method in "admit" | "settle" | "credit" | "setBalance" | "summary" | "ledger" | "configure" | "ping"]: (
-    ...args: Parameters<Tenant[Method]>
-  ) => Promise<Awaited<ReturnType<Tenant[Method]>>>;
+  [Name in Method]: (...args: Parameters<Tenant[Name]>) => Promise<Awaited<ReturnType<Tenant[Name]>>>;
 };
 
 const namespace = env.TENANTS as unknown as DurableObjectNamespace<Tenant>;
@@ -22,24 +31,12 @@ const namespace = env.TENANTS as unknown as DurableObjectNamespace<Tenant>;
 /** The runtime's stub, for what a test does to the object itself. */
 export const objectOf = (tenantId: string) => namespace.getByName(tenantId);
 
-export function stubOf(tenantId: string): Stub {
-  const stub = objectOf(tenantId) as unknown as Stub;
-  // Every call says when it is; a test that does not care is at t0.
-  return {
-    admit: (request) => stub.admit(request),
-    settle: (settlement) => stub.settle(settlement),
-    credit: (...args) => stub.credit(...args),
-    setBalance: (...args) => stub.setBalance(...args),
-    summary: (...args) => stub.summary(...args),
-    ledger: (query) => stub.ledger(query),
-    configure: (config, nowMs) => stub.configure(config, nowMs),
-    ping: () => stub.ping(),
-  };
-}
+/** A tenant's object as a Worker calls it. */
+export const stubOf = (tenantId: string) => objectOf(tenantId) as unknown as Stub;
 
 /** Gives the tenant's object a copy, as of t0. */
-export const configure = (tenantId: string, over: Partial<TenantConfig> = {}) =>
-  stubOf(tenantId).configure(configOf(over), t0);
+export const configure = async (tenantId: string, over: Partial<TenantConfig> = {}) =>
+  (await stubOf(tenantId).takeConfig(configOf(over), t0)).version;
 
 let made = 0;
 
@@ -100,6 +97,7 @@ export async function storeTenant(
       name: id,
       turnstileSecret: null,
       retentionDays: null,
+      locationHint: null,
       webhook: { url: null, events: null, isOff: false },
       createdMs: t0,
       deletedMs: null,
@@ -136,23 +134,39 @@ export function requestOf(tenantId: string, { keyId, keyHash, ...over }: Asked =
   };
 }
 
-/** Sends so many requests at once. */
-export function admitMany(tenantId: string, count: number, over: Asked = {}): Promise<AdmitDecision[]> {
-  return Promise.all(Array.from({ length: count }, () => stubOf(tenantId).admit(requestOf(tenantId, over))));
+/** What D1 is to have of a request's task. */
+export function rowOf({ caller: { tenantId, keyId }, nowMs }: AdmitRequest): RowWanted {
+  return {
+    task: {
+      ...{ tenantId, keyId, requestId: "req-1", origin: "https://gateway.example", endUser: null },
+      ...{ input: { prompt: "a lighthouse", n: 1 }, metadata: {} },
+      ...{ createdMs: nowMs, deadlineMs: nowMs + 3_600_000, dueMs: nowMs + 60_000 },
+    },
+    lowId: `msg-${String(asked).padStart(31, "0")}`,
+  };
 }
 
-export const admitted = (decisions: AdmitDecision[]) =>
+/** Begins a task, or is refused. */
+export const beginTask = (tenantId: string, request: AdmitRequest) =>
+  stubOf(tenantId).begin(request, rowOf(request));
+
+/** Sends so many requests at once. */
+export function admitMany(tenantId: string, count: number, over: Asked = {}): Promise<BeginDecision[]> {
+  return Promise.all(Array.from({ length: count }, () => beginTask(tenantId, requestOf(tenantId, over))));
+}
+
+export const admitted = (decisions: BeginDecision[]) =>
   decisions.filter((one) => one.kind === "admitted").length;
 
-export type Admitted = Extract<AdmitDecision, { kind: "admitted" }>;
+export type Admitted = Extract<BeginDecision, { kind: "admitted" }>;
 
 /** The admissions among decisions. */
-export const admissionsOf = (decisions: AdmitDecision[]): Admitted[] =>
+export const admissionsOf = (decisions: BeginDecision[]): Admitted[] =>
   decisions.filter((one) => one.kind === "admitted");
 
 /** Admits one request, or fails. */
 export async function admitOne(tenantId: string, over: Asked = {}): Promise<Admitted> {
-  const decision = await stubOf(tenantId).admit(requestOf(tenantId, over));
+  const decision = await beginTask(tenantId, requestOf(tenantId, over));
   if (decision.kind !== "admitted") throw new Error(`not admitted: ${JSON.stringify(decision)}`);
   return decision;
 }

@@ -40,7 +40,8 @@ describe("a request's log line", () => {
       rows_written: expect.any(Number),
       ms: expect.any(Number),
     });
-    expect(line.rows_written).toBeGreaterThan(0);
+    // The tenant's object writes its row, beside the reply.
+    expect(line.rows_written).toBe(0);
   });
 
   it("of a read has rows read and none written", async () => {
@@ -238,7 +239,7 @@ describe("Server-Timing", () => {
 
   it("shows a key's holder where the time of a submit and of a read went", async () => {
     const submitted = await submit(gateway, tenant.key);
-    expect(steps(submitted)).toEqual(expect.arrayContaining(["auth", "admit", "db", "upstream", "total"]));
+    expect(steps(submitted)).toEqual(expect.arrayContaining(["auth", "admit", "upstream", "total"]));
     const { id } = (await submitted.json()) as { id: string };
     expect(steps(await read(gateway, tenant.key, id))).toEqual(
       expect.arrayContaining(["auth", "db", "total"]),

@@ -36,8 +36,10 @@ export interface Made {
   receivers: Record<string, number>;
   /** Tasks that go on and are erased once they have ended. */
   toBeErased: string[];
-  /** What has been admitted and has no row yet: the object's alarm is to void it. */
+  /** Before there was an outbox: what has been admitted and has no row, and never will have one. */
   withoutRow: string[];
+  /** What D1 lacks so far, and tenants' objects have. */
+  inOutbox: string[];
   /** Ids of tasks and files by the name of the scene that made them. */
   scenes: Record<string, string>;
 }

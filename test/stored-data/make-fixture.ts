@@ -3,14 +3,14 @@
  * until D1, the tenants' objects and the bucket hold something of everything; then all of it is written down. Where a state
  * lasts for a moment only, SQL puts it there, in the form in which the gateway writes it.
  *
- * It takes some three minutes: the built Worker has the real clock, and the object's alarm comes after two.
+ * It takes some three minutes: the built Worker has the real clock, and the object's alarm comes each minute.
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Fixture, Tables } from "./fixture.ts";
 import { dumpBucket, dumpDatabase, dumpObjects } from "./making/dump.ts";
 import { ageFiles, holdUpload, uploadFiles } from "./making/files.ts";
-import { admitWithoutRow, dropTenants, eraseSome, leaveHalfDone, sendSome } from "./making/moments.ts";
+import { dropTenants, eraseSome, leaveHalfDone, loseRow, sendSome } from "./making/moments.ts";
 import { readCursors, readDeliveries, readLinks, readShown } from "./making/shown.ts";
 import { type Stand, startStand } from "./making/stand.ts";
 import { beginStory, type Story, seconds } from "./making/story.ts";
@@ -47,7 +47,7 @@ async function readAll(stand: Stand): Promise<Omit<Fixture, "version">> {
     await mintTokens(story);
   });
   await step("tasks and files", async () => {
-    await admitWithoutRow(story, "voided", "metered");
+    await loseRow(story, "written again", "metered");
     await uploadFiles(story);
     await runTasks(story);
     await endByHand(story);
@@ -59,7 +59,9 @@ async function readAll(stand: Stand): Promise<Omit<Fixture, "version">> {
     }
     await giveUpOne(story);
   });
-  await step("the alarm", () => story.until("SELECT id FROM voids", 180));
+  await step("the alarm", () =>
+    story.until(`SELECT id FROM tasks WHERE id = '${story.task("written again")}'`, 180),
+  );
   return await step("moments", () => standStill(story));
 }
 
@@ -69,8 +71,8 @@ async function standStill(story: Story): Promise<Omit<Fixture, "version">> {
   await dropTenants(story);
   await eraseSome(story);
   await sendSome(story);
-  await admitWithoutRow(story, "without a row", "quiet");
-  made.withoutRow.push(story.task("without a row"));
+  await loseRow(story, "without a row", "quiet");
+  made.inOutbox.push(story.task("without a row"));
   const endUpload = await holdUpload(story);
   await leaveHalfDone(story);
   const shown = await readShown(story);

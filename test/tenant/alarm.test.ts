@@ -1,14 +1,15 @@
 /**
- * A hold whose Worker died before it wrote the task's row is given back, and a Worker that still comes to write that
- * row is stopped: a hold without a task and a task without a hold never stay.
+ * The alarm of a tenant's object: D1 gets what it lacks, and holds end whose tasks have ended elsewhere, whatever was out
+ * or evicted meanwhile.
  */
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
-import { voidMissing } from "../../src/d1/tasks/voids.ts";
-import { newTask, writeTask } from "../helpers/seed.ts";
+import { endTask } from "../../src/d1/tasks/tasks.ts";
+import type { FirstOutcome } from "../../src/domain/new-task.ts";
+import { db, picture, taskOf } from "../helpers/seed.ts";
 import {
   type Asked,
+  beginTask,
   configure,
   freshId,
   keyOf,
@@ -22,7 +23,7 @@ import {
   t0,
 } from "../helpers/tenant-object.ts";
 
-const waitMs = 120_000;
+const everyMs = 60_000;
 const other = "key-0000000000000002";
 
 async function configured(): Promise<string> {
@@ -32,104 +33,156 @@ async function configured(): Promise<string> {
   return id;
 }
 
-/** Admits a task, and nothing more. */
-async function admitTask(id: string, over: Asked = {}): Promise<{ task: string; hold: number }> {
+/** Begins a task, of which D1 knows nothing yet. */
+async function begin(id: string, over: Asked = {}): Promise<{ task: string; hold: number }> {
   const request = requestOf(id, over);
-  const decision = await stubOf(id).admit(request);
+  const decision = await beginTask(id, request);
   if (decision.kind !== "admitted") throw new Error(decision.kind);
   return { task: request.taskId, hold: decision.holdNumber };
 }
-
-/** What a Worker does next. */
-const writeRow = (tenantId: string, task: string) =>
-  writeTask(env.DB, newTask({ id: task, tenantId }), t0 + waitMs);
 
 const runAlarm = (id: string) => runDurableObjectAlarm(objectOf(id));
 const alarmOf = (id: string) =>
   runInDurableObject(objectOf(id), (_object, state) => state.storage.getAlarm());
 const held = async (id: string) => (await summaryOf(id)).held;
-const isVoid = async (task: string) =>
-  (await env.DB.prepare("SELECT 1 FROM voids WHERE id = ?1").bind(task).all()).results.length > 0;
 const hasRow = async (task: string) =>
-  (await env.DB.prepare("SELECT 1 FROM tasks WHERE id = ?1").bind(task).all()).results.length > 0;
+  (await db.prepare("SELECT 1 FROM tasks WHERE id = ?1").bind(task).all()).results.length > 0;
+const change = (id: string, statement: string, ...values: unknown[]) =>
+  runInDurableObject(objectOf(id), (_object, { storage }) => {
+    storage.sql.exec(statement, ...values);
+  });
 
-/** Makes D1 answer the alarm with an error until it is called again. */
+/** Ends a task in D1 as completed, and says nothing of it to its object. */
+async function end(task: string, images: number): Promise<void> {
+  const stored = Array.from({ length: images }, (_, i) => picture(`img-${i}`, { state: "stored" }));
+  const ending = { id: task, from: ["submitting"] as const, state: "completed", errorCode: null } as const;
+  await endTask(db, { ...ending, images: stored }, t0 + 1_000).run();
+}
+
+/** As a Worker of the version before began it: the object has nothing that D1 could be given. */
+const withoutRecord = (id: string, hold: number) =>
+  change(id, "UPDATE open_tasks SET record = NULL WHERE seq = ?", hold);
+
 let isUnavailable = false;
 async function toggleD1(): Promise<void> {
-  const [from, to] = isUnavailable ? ["voids_away", "voids"] : ["voids", "voids_away"];
-  await env.DB.prepare(`ALTER TABLE ${from} RENAME TO ${to}`).run();
+  const [from, to] = isUnavailable ? ["tasks_away", "tasks"] : ["tasks", "tasks_away"];
+  await db.prepare(`ALTER TABLE ${from} RENAME TO ${to}`).run();
   isUnavailable = !isUnavailable;
 }
 afterEach(async () => {
   if (isUnavailable) await toggleD1();
 });
 
-describe("two minutes after an admission", () => {
-  it("a hold without a row is released, and its task is never written", async () => {
+describe("a task that D1 lacks", () => {
+  it("is written by the alarm, as it began, and its hold stays", async () => {
     const id = await configured();
-    const { task } = await admitTask(id, { images: 4 });
-    expect(await alarmOf(id)).toBe(t0 + waitMs);
-    const before = await summaryOf(id);
+    const { task, hold } = await begin(id, { images: 4 });
+    expect(await alarmOf(id)).toBe(t0 + everyMs);
+    expect(await hasRow(task)).toBe(false);
     expect(await runAlarm(id)).toBe(true);
-    expect(before).toMatchObject({ held: 120, remaining: { images_per_day: 96, concurrent_tasks: 49 } });
+    expect(await taskOf(task)).toMatchObject({
+      ...{ tenantId: id, state: "submitting", version: 1, attempts: 1, holdNumber: hold, priceCredits: 30 },
+      ...{ input: { prompt: "a lighthouse", n: 1 }, createdMs: t0, dueMs: t0 + 60_000 },
+    });
+    expect(await held(id)).toBe(120);
+  });
+
+  it("is written with its outcome, where D1 was out when that came, also after an eviction", async () => {
+    const id = await configured();
+    const first = await begin(id);
+    const second = await begin(id);
+    await toggleD1();
+    const submitted: FirstOutcome = {
+      kind: "submitted",
+      upstreamId: "task-unified-1",
+      submittedMs: t0 + 5,
+      estimatedSeconds: 30,
+    };
+    for (const { task, hold } of [first, second])
+      expect(await stubOf(id).noteOutcome(hold, task, submitted)).toBe(false);
+    await evictDurableObject(objectOf(id));
+    for (let times = 0; times < 3; times++) expect(await runAlarm(id)).toBe(true);
+    await toggleD1();
+    await evictDurableObject(objectOf(id));
+    await runAlarm(id);
+    for (const { task } of [first, second])
+      expect(await taskOf(task)).toMatchObject({
+        state: "submitted",
+        upstreamId: "task-unified-1",
+        version: 2,
+      });
+    expect(await held(id)).toBe(60);
+  });
+
+  it("is written no more once D1 has it, also when an earlier object wrote it there", async () => {
+    const id = await configured();
+    const { hold } = await begin(id);
+    await stubOf(id).writeRow(hold);
+    // An object that is made anew does not know that.
+    await evictDurableObject(objectOf(id));
+    await runAlarm(id);
+    await settle(id, hold);
+    await runAlarm(id);
+    expect(await alarmOf(id)).toBeNull();
+  });
+
+  it("is written again when D1 has lost it, as after it was restored to an earlier time", async () => {
+    const id = await configured();
+    const { task } = await begin(id);
+    await runAlarm(id);
+    await db.prepare("DELETE FROM tasks WHERE id = ?1").bind(task).run();
+    await runAlarm(id);
+    expect(await hasRow(task)).toBe(true);
+    expect(await held(id)).toBe(30);
+  });
+
+  it("of a Worker of the version before that died is released, and its idempotency key is free", async () => {
+    const id = await configured();
+    const replay = { by: "key", value: "order 7", fingerprint: "a body", retries: 0 } as const;
+    const { task, hold } = await begin(id, { images: 4, replay });
+    await withoutRecord(id, hold);
+    await evictDurableObject(objectOf(id));
+    expect((await beginTask(id, requestOf(id, { replay }))).kind).toBe("replay");
+    await runAlarm(id);
+    await runAlarm(id);
+    expect(await hasRow(task)).toBe(false);
     expect(await summaryOf(id)).toMatchObject({
       balance: 5_000,
       held: 0,
       remaining: { images_per_day: 100, concurrent_tasks: 50 },
     });
-    expect(await writeRow(id, task)).toBeUndefined();
-    expect(await hasRow(task)).toBe(false);
-  });
-
-  it("one with a row stays, to be settled by its task's end", async () => {
-    const id = await configured();
-    const { task, hold } = await admitTask(id, { images: 4 });
-    await writeRow(id, task);
-    await runAlarm(id);
-    expect(await isVoid(task)).toBe(false);
-    expect(await held(id)).toBe(120);
-    await settle(id, hold, { images: 4 });
-    expect(await summaryOf(id)).toMatchObject({ balance: 4_880, held: 0 });
-  });
-
-  it("one that has ended is left alone", async () => {
-    const id = await configured();
-    const { task, hold } = await admitTask(id);
-    await settle(id, hold, { images: 1 });
-    const before = await ledgerOf(id);
-    await runAlarm(id);
-    expect(await ledgerOf(id)).toEqual(before);
-    expect(await isVoid(task)).toBe(false);
-  });
-
-  it("an idempotency key whose task never came is free again", async () => {
-    const id = await configured();
-    const replay = { by: "key", value: "order 7", fingerprint: "a body", retries: 0 } as const;
-    await admitTask(id, { replay });
-    expect((await stubOf(id).admit(requestOf(id, { replay }))).kind).toBe("replay");
-    await runAlarm(id);
-    expect((await stubOf(id).admit(requestOf(id, { replay }))).kind).toBe("admitted");
-  });
-
-  it("either the row or the void gets in when both come at once", async () => {
-    const id = await configured();
-    const tasks = await Promise.all(Array.from({ length: 30 }, () => admitTask(id)));
-    // The first alarm checks what there was when it was set: the first one.
-    await runAlarm(id);
-    const [written] = await Promise.all([
-      Promise.all(tasks.map(({ task }) => writeRow(id, task))),
-      runAlarm(id),
-    ]);
-    for (const { task } of tasks) expect(await hasRow(task)).toBe(!(await isVoid(task)));
-    expect(await held(id)).toBe(30 * written.filter(Boolean).length);
+    expect((await beginTask(id, requestOf(id, { replay }))).kind).toBe("admitted");
   });
 });
 
-describe("a hold that cannot be released", () => {
-  const change = (id: string, statement: string, ...values: unknown[]) =>
-    runInDurableObject(objectOf(id), (_object, { storage }) => {
-      storage.sql.exec(statement, ...values);
-    });
+describe("a task whose end did not come to the object", () => {
+  it("is settled by the alarm: what was stored is charged, once", async () => {
+    const id = await configured();
+    const { task } = await begin(id, { images: 4 });
+    await runAlarm(id);
+    await end(task, 3);
+    await runAlarm(id);
+    expect(await summaryOf(id)).toMatchObject({ balance: 4_910, held: 0 });
+    expect(await alarmOf(id)).toBeNull();
+    const before = await ledgerOf(id);
+    await runInDurableObject(objectOf(id), (object) => object.alarm());
+    expect(await ledgerOf(id)).toEqual(before);
+  });
+
+  it("is found however many are open, two hundred at a time", async () => {
+    const id = freshId();
+    await configure(id, { limits: limitsOf({}) });
+    const begun = await Promise.all(Array.from({ length: 250 }, () => begin(id)));
+    await runAlarm(id);
+    const last = begun.at(-1)?.task ?? "";
+    await end(last, 1);
+    await runAlarm(id);
+    await runAlarm(id);
+    expect(await ledgerOf(id, { taskId: last })).toMatchObject([
+      { type: "charge", amount: 30 },
+      { type: "hold" },
+    ]);
+  });
 
   it.each([
     [
@@ -140,16 +193,26 @@ describe("a hold that cannot be released", () => {
       "its key's counters",
       (id: string) => change(id, "INSERT INTO scopes (scope, body) VALUES (?, '{x')", other),
     ],
-  ])("since %s cannot be read keeps no other from it", async (_what, damage) => {
+  ])("keeps no other from it, where %s cannot be read", async (_what, damage) => {
     const id = await configured();
-    const { hold } = await admitTask(id, { keyId: other, keyHash: keyOf(other).hash });
-    const { task } = await admitTask(id);
-    await damage(id, hold);
+    const bad = await begin(id, { keyId: other, keyHash: keyOf(other).hash });
+    const good = await begin(id);
     await runAlarm(id);
+    await damage(id, bad.hold);
+    for (const { task } of [bad, good]) await end(task, 1);
     await runAlarm(id);
-    expect(await isVoid(task)).toBe(true);
-    expect(await held(id)).toBe(30);
-    expect(await alarmOf(id)).toBeNull();
+    expect(await summaryOf(id)).toMatchObject({ balance: 4_970, held: 30 });
+  });
+
+  it("stays held where its row cannot be read, and keeps no other from its end", async () => {
+    const id = await configured();
+    const [broken, other] = [await begin(id), await begin(id)];
+    await runAlarm(id);
+    for (const { task } of [broken, other]) await end(task, 1);
+    await withoutRecord(id, broken.hold);
+    await db.prepare("UPDATE tasks SET images = '{x' WHERE id = ?1").bind(broken.task).run();
+    await runAlarm(id);
+    expect(await summaryOf(id)).toMatchObject({ balance: 4_970, held: 30 });
   });
 });
 
@@ -157,81 +220,41 @@ describe("the alarm", () => {
   it("is not set while nothing is open", async () => {
     const id = await configured();
     await stubOf(id).credit(id, { type: "topup", amount: 5, reference: "r", note: null }, t0);
-    expect((await stubOf(id).admit(requestOf(id, { images: 1_000 }))).kind).toBe("never_fits");
+    expect((await beginTask(id, requestOf(id, { images: 1_000 }))).kind).toBe("never_fits");
     expect(await runAlarm(id)).toBe(false);
   });
 
-  it.each(["has a row", "has ended", "is released"])(
-    "is not set again once the last hold %s",
-    async (how) => {
-      const id = await configured();
-      const { task, hold } = await admitTask(id);
-      if (how === "has a row") await writeRow(id, task);
-      if (how === "has ended") await settle(id, hold);
-      await runAlarm(id);
-      expect(await runAlarm(id)).toBe(false);
-      await admitTask(id, { nowMs: t0 + 3 * waitMs });
-      expect(await alarmOf(id)).toBe(t0 + 4 * waitMs);
-    },
-  );
-
-  it("gives each hold its two minutes, also when it is late", async () => {
+  it("comes every minute while a task is open, and not after its end", async () => {
     const id = await configured();
-    await admitTask(id);
-    const lateMs = t0 + waitMs + 70_000;
-    const { task } = await admitTask(id, { nowMs: lateMs });
-    await stubOf(id).credit(id, { type: "topup", amount: 5, reference: "r", note: null }, lateMs);
+    const { hold } = await begin(id);
     await runAlarm(id);
-    expect(await isVoid(task)).toBe(false);
-    expect(await held(id)).toBe(30);
-    expect(await alarmOf(id)).toBe(lateMs + waitMs);
+    expect(await alarmOf(id)).toBe(t0 + 2 * everyMs);
+    await settle(id, hold);
     await runAlarm(id);
-    expect(await isVoid(task)).toBe(true);
-    expect(await held(id)).toBe(0);
+    expect(await runAlarm(id)).toBe(false);
+    await begin(id, { nowMs: t0 + 9 * everyMs });
+    expect(await alarmOf(id)).toBe(t0 + 10 * everyMs);
   });
 
-  it("outlives an eviction, with all that it has to know", async () => {
+  it("is not set anew by an admission, so that many in a row do not put it off", async () => {
     const id = await configured();
-    const { task } = await admitTask(id);
-    await evictDurableObject(objectOf(id));
-    await runAlarm(id);
-    expect(await isVoid(task)).toBe(true);
-    await evictDurableObject(objectOf(id));
-    expect(await held(id)).toBe(0);
+    await begin(id);
+    await begin(id, { nowMs: t0 + 30_000 });
+    expect(await alarmOf(id)).toBe(t0 + everyMs);
   });
 
   it("tries again when D1 is unavailable, and gives nothing back before", async () => {
     const id = await configured();
-    const { task } = await admitTask(id);
-    const later = await admitTask(id, { nowMs: t0 + 1_000 });
+    const { task } = await begin(id);
     await toggleD1();
     for (let times = 0; times < 3; times++) {
       expect(await runAlarm(id)).toBe(true);
-      expect(await held(id)).toBe(60);
+      expect(await held(id)).toBe(30);
       await evictDurableObject(objectOf(id));
     }
     await toggleD1();
-    await writeRow(id, later.task);
     await runAlarm(id);
-    expect([await isVoid(task), await isVoid(later.task)]).toEqual([true, false]);
+    expect(await hasRow(task)).toBe(true);
     expect(await held(id)).toBe(30);
-    expect(await runAlarm(id)).toBe(false);
-  });
-
-  it("finishes what one began that died after its voids went in", async () => {
-    const id = await configured();
-    const { task } = await admitTask(id);
-    expect(await voidMissing(env.DB, [task], t0)).toEqual([task]);
-    await runAlarm(id);
-    expect(await held(id)).toBe(0);
-  });
-
-  it("that comes twice changes nothing the second time", async () => {
-    const id = await configured();
-    await admitTask(id);
-    await runAlarm(id);
-    const before = [await summaryOf(id), await ledgerOf(id)];
-    await runInDurableObject(objectOf(id), (object) => object.alarm());
-    expect([await summaryOf(id), await ledgerOf(id)]).toEqual(before);
   });
 });

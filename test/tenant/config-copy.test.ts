@@ -6,6 +6,7 @@ import { bumpConfigVersion, loadTenantConfig, updateTenant } from "../../src/d1/
 import {
   admitMany,
   admitted,
+  beginTask,
   configOf,
   configure,
   freshId,
@@ -21,7 +22,7 @@ import {
 const refused = (refusal: string) => ({ kind: "key_refused", refusal });
 
 /** What the tenant's object decides on one request with its key. */
-const decide = (id: string, over = {}) => stubOf(id).admit(requestOf(id, over));
+const decide = (id: string, over = {}) => beginTask(id, requestOf(id, over));
 
 describe("a key", () => {
   it.each([
@@ -79,7 +80,7 @@ describe("a copy of the tenant", () => {
     const id = freshId();
     await configure(id, { version: 5, status: "suspended" });
     const late = configOf({ version, limits: limitsOf({ requests_per_minute: 1 }), keys: [] });
-    expect(await stubOf(id).configure(late, t0)).toBe(5);
+    expect((await stubOf(id).takeConfig(late, t0)).version).toBe(5);
     expect(await decide(id)).toEqual(refused("tenant_suspended"));
   });
 
@@ -159,7 +160,7 @@ describe("an object that has no copy", () => {
     await updateTenant(env.DB, id, { status: "suspended" });
     expect((await decide(id)).kind).toBe("admitted");
     const pushed = await loadTenantConfig(env.DB, id, t0);
-    expect(pushed && (await stubOf(id).configure(pushed, t0))).toBe(2);
+    expect(pushed && (await stubOf(id).takeConfig(pushed, t0)).version).toBe(2);
     expect(await decide(id)).toEqual(refused("tenant_suspended"));
   });
 
@@ -171,7 +172,7 @@ describe("an object that has no copy", () => {
     expect(await configure(id, { version: 1, status: "suspended" })).toBe(2);
     await updateTenant(env.DB, id, { status: "suspended", limits: { requests_per_minute: 1 } });
     const pushed = await loadTenantConfig(env.DB, id, t0);
-    expect(pushed && (await stubOf(id).configure(pushed, t0))).toBe(3);
+    expect(pushed && (await stubOf(id).takeConfig(pushed, t0)).version).toBe(3);
     expect(await decide(id)).toEqual(refused("tenant_suspended"));
   });
 

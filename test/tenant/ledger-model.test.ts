@@ -9,6 +9,7 @@ import { expect, it } from "vitest";
 import type { LedgerLine } from "../../src/domain/ledger-lines.ts";
 import { hourMs, keys, TenantModel, usualPrice } from "../helpers/ledger-model.ts";
 import {
+  beginTask,
   freshId,
   keyOf,
   ledgerOf,
@@ -75,7 +76,7 @@ async function take(tenant: TenantModel, one: Step): Promise<void> {
         requestOf(id, { images, keyId, keyHash, replay: asked, nowMs, price: usualPrice }),
       );
       const decided = await Promise.all(
-        requests.map(async (request) => ({ request, decision: await stubOf(id).admit(request) })),
+        requests.map(async (request) => ({ request, decision: await beginTask(id, request) })),
       );
       // They are equal, so that those that went ahead were the first ones.
       const first = ({ decision }: (typeof decided)[0]) => Number(decision.kind !== "admitted");

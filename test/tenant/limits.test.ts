@@ -10,6 +10,7 @@ import {
   admitMany,
   admitOne,
   admitted,
+  beginTask,
   configure,
   freshId,
   keyOf,
@@ -42,7 +43,7 @@ async function configured(limit: LimitName, images = 1): Promise<string> {
   return id;
 }
 
-const decide = (id: string, over = {}) => stubOf(id).admit(requestOf(id, over));
+const decide = (id: string, over = {}) => beginTask(id, requestOf(id, over));
 
 describe.each(limits)("%s", (limit, images, code) => {
   it("admits exactly that many of 500 that come at once, and answers the others why", async () => {

@@ -1,6 +1,9 @@
 /** The call that reaches a tenant's object first decides where it lives for good, so each call says where. */
+import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { type TenantStub, tenantStub } from "../../src/platform/tenant-stub.ts";
+import { startGateway } from "../helpers/gateway.ts";
+import { expectError } from "../helpers/routes.ts";
 
 /** The options of each call that a stub makes, by method. */
 async function optionsOf(hint: Parameters<typeof tenantStub>[3]): Promise<[string, unknown][]> {
@@ -23,6 +26,25 @@ async function optionsOf(hint: Parameters<typeof tenantStub>[3]): Promise<[strin
 it("every call names the region that is configured", async () => {
   for (const [method, options] of await optionsOf("weur"))
     expect([method, options]).toEqual([method, { locationHint: "weur" }]);
+});
+
+it("a tenant that is made with one of its own has that, also where another is configured", async () => {
+  const given: unknown[] = [];
+  const { getByName } = env.TENANTS;
+  env.TENANTS.getByName = (name, options) => {
+    given.push(options);
+    return getByName.call(env.TENANTS, name, options);
+  };
+  const gateway = startGateway({ vars: { TENANT_LOCATION_HINT: "weur" } });
+  const { id } = await gateway.makeTenant({ location_hint: "apac" });
+  const { id: other } = await gateway.makeTenant();
+  env.TENANTS.getByName = getByName;
+  expect([given[0], given.at(-1)]).toEqual([{ locationHint: "apac" }, { locationHint: "weur" }]);
+  const shown = async (tenant: string) => (await gateway.admin("GET", `/tenants/${tenant}`)).json();
+  expect(await shown(id)).toMatchObject({ location_hint: "apac" });
+  expect(await shown(other)).toMatchObject({ location_hint: null });
+  const refused = await gateway.admin("POST", "/tenants", { name: "Far", location_hint: "moon" });
+  await expectError(refused, "invalid_request", "location_hint");
 });
 
 it("no call names one when none is", async () => {

@@ -3,13 +3,13 @@ import { describe, expect, it } from "vitest";
 import {
   admitMany,
   admitted,
+  beginTask,
   configure,
   freshId,
   keyOf,
   limitsOf,
   objectOf,
   requestOf,
-  stubOf,
   t0,
 } from "../helpers/tenant-object.ts";
 
@@ -22,7 +22,7 @@ async function configured(requests_per_minute: number | null = 37): Promise<stri
 
 /** Refuses with this many milliseconds to wait, or fails. */
 async function waitOf(id: string, nowMs = t0): Promise<number> {
-  const decision = await stubOf(id).admit(requestOf(id, { nowMs }));
+  const decision = await beginTask(id, requestOf(id, { nowMs }));
   if (decision.kind !== "limited" || decision.code !== "rate_limited") throw new Error("was not limited");
   return decision.retryAfterMs;
 }
@@ -61,7 +61,7 @@ describe("a limit of requests", () => {
   it("says with each decision what is left", async () => {
     const id = await configured();
     for (let left = 36; left >= 0; left--) {
-      const decision = await stubOf(id).admit(requestOf(id));
+      const decision = await beginTask(id, requestOf(id));
       expect(decision).toMatchObject({
         kind: "admitted",
         policies: [
@@ -80,7 +80,7 @@ describe("a limit of requests", () => {
   it("says with a refusal what is in force and when to come again", async () => {
     const id = await configured();
     await admitMany(id, 37);
-    expect(await stubOf(id).admit(requestOf(id))).toEqual({
+    expect(await beginTask(id, requestOf(id))).toEqual({
       kind: "limited",
       code: "rate_limited",
       limit: "requests_per_minute",
@@ -94,7 +94,7 @@ describe("a limit of requests", () => {
     await admitMany(id, 37);
     const waitMs = await waitOf(id);
     expect(await waitOf(id, t0 + waitMs - 1)).toBe(1);
-    const decision = await stubOf(id).admit(requestOf(id, { nowMs: t0 + waitMs }));
+    const decision = await beginTask(id, requestOf(id, { nowMs: t0 + waitMs }));
     expect(decision.kind).toBe("admitted");
     expect(await waitOf(id, t0 + waitMs)).toBeGreaterThan(1);
   });
@@ -176,10 +176,10 @@ describe("two tenants", () => {
     await configure(a);
     await configure(b, { keys: [keyOfB] });
     const withKeyOfB = { keyId: keyOfB.id, keyHash: keyOfB.hash };
-    expect(await stubOf(a).admit(requestOf(a, withKeyOfB))).toEqual({
+    expect(await beginTask(a, requestOf(a, withKeyOfB))).toEqual({
       kind: "key_refused",
       refusal: "invalid_key",
     });
-    expect((await stubOf(b).admit(requestOf(b, withKeyOfB))).kind).toBe("admitted");
+    expect((await beginTask(b, requestOf(b, withKeyOfB))).kind).toBe("admitted");
   });
 });

@@ -12,6 +12,7 @@ import {
   admitMany,
   admitOne,
   admitted,
+  beginTask,
   configure,
   freshId,
   ledgerOf,
@@ -19,7 +20,6 @@ import {
   objectOf,
   requestOf,
   settle,
-  stubOf,
   summaryOf,
   t0,
 } from "../helpers/tenant-object.ts";
@@ -46,7 +46,7 @@ async function configured(): Promise<string> {
 /** Asks with a replay, and names the task: the request's own when it was admitted. */
 async function taskFor(id: string, replay: Replay | null, nowMs = t0): Promise<string> {
   const request = requestOf(id, { replay, nowMs });
-  const decision = await stubOf(id).admit(request);
+  const decision = await beginTask(id, request);
   if (decision.kind === "replay") return decision.taskId;
   if (decision.kind === "admitted") return request.taskId;
   throw new Error(decision.kind);
@@ -82,7 +82,7 @@ describe("an idempotency key", () => {
     await admitOne(id, { replay: byKey() });
     const before = await summaryOf(id);
     const other = requestOf(id, { replay: byKey({ fingerprint: "another body" }) });
-    expect(await stubOf(id).admit(other)).toMatchObject({ kind: "other_body" });
+    expect(await beginTask(id, other)).toMatchObject({ kind: "other_body" });
     expect(await summaryOf(id)).toEqual(before);
   });
 
@@ -98,7 +98,7 @@ describe("an idempotency key", () => {
   it("stays bound to a task that has ended", async () => {
     const id = await configured();
     const request = requestOf(id, { replay: byKey() });
-    await stubOf(id).admit(request);
+    await beginTask(id, request);
     const [line] = await ledgerOf(id, { taskId: request.taskId });
     await settle(id, line?.seq ?? 0, { images: 1 });
     expect(await taskFor(id, byKey())).toBe(request.taskId);
@@ -109,7 +109,7 @@ describe("an idempotency key", () => {
     const { holdNumber: hold } = await admitOne(id, { replay: byKey() });
     await settle(id, hold, { deleteReplay: true });
     expect(await held(id)).toBe(0);
-    const again = await stubOf(id).admit(requestOf(id, { replay: byKey({ fingerprint: "another body" }) }));
+    const again = await beginTask(id, requestOf(id, { replay: byKey({ fingerprint: "another body" }) }));
     expect(again.kind).toBe("admitted");
   });
 
@@ -117,15 +117,15 @@ describe("an idempotency key", () => {
     const id = await configured();
     await configure(id, { version: 2, limits: limitsOf({}), prepaid: true });
     const asked = { replay: byKey(), images: 1_000 };
-    expect((await stubOf(id).admit(requestOf(id, asked))).kind).toBe("insufficient_balance");
-    expect((await stubOf(id).admit(requestOf(id, { ...asked, images: 1 }))).kind).toBe("admitted");
+    expect((await beginTask(id, requestOf(id, asked))).kind).toBe("insufficient_balance");
+    expect((await beginTask(id, requestOf(id, { ...asked, images: 1 }))).kind).toBe("admitted");
   });
 
   it("answers with its task when every limit is used up by now", async () => {
     const id = await configured();
     const first = await taskFor(id, byKey());
     await admitMany(id, 30);
-    expect((await stubOf(id).admit(requestOf(id))).kind).toBe("limited");
+    expect((await beginTask(id, requestOf(id))).kind).toBe("limited");
     expect(await taskFor(id, byKey())).toBe(first);
   });
 
@@ -151,7 +151,7 @@ describe("an idempotency key", () => {
     const id = await configured();
     await admitOne(id, { replay: byKey() });
     const forged = requestOf(id, { replay: byKey(), keyHash: "0".repeat(64) });
-    expect(await stubOf(id).admit(forged)).toEqual({ kind: "key_refused", refusal: "invalid_key" });
+    expect(await beginTask(id, forged)).toEqual({ kind: "key_refused", refusal: "invalid_key" });
   });
 
   it("of one tenant is not another's", async () => {
@@ -234,7 +234,7 @@ describe("without a key, a client's retry", () => {
     const id = await configured();
     const { holdNumber: hold } = await admitOne(id, { replay: byBody(0) });
     await settle(id, hold, { deleteReplay: true });
-    expect((await stubOf(id).admit(requestOf(id, { replay: byBody(1) }))).kind).toBe("admitted");
+    expect((await beginTask(id, requestOf(id, { replay: byBody(1) }))).kind).toBe("admitted");
   });
 
   it("is not needed: equal first attempts are as many requests", async () => {

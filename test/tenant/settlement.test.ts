@@ -10,6 +10,7 @@ import {
   admitMany,
   admitOne,
   admitted,
+  beginTask,
   configure,
   freshId,
   ledgerOf,
@@ -99,7 +100,7 @@ describe("a hold", () => {
     const id = await prepaid({ openingBalance: 100 });
     await admitOne(id, { images: 2 });
     const before = await ledgerOf(id);
-    const decision = await stubOf(id).admit(requestOf(id, { images: 2 }));
+    const decision = await beginTask(id, requestOf(id, { images: 2 }));
     expect(decision).toMatchObject({ kind: "insufficient_balance", needed: 60, available: 40 });
     expect(await ledgerOf(id)).toEqual(before);
   });

@@ -6,19 +6,20 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Caller } from "../../src/domain/access.ts";
 import type { TokenClaims } from "../../src/domain/tokens.ts";
-import type { AdmitDecision } from "../../src/tenant/object.ts";
+import type { BeginDecision } from "../../src/tenant/object.ts";
 import {
   type Asked,
   admissionsOf,
   admitted,
+  beginTask,
   configure,
   freshId,
   keyOf,
   limitsOf,
   objectOf,
   requestOf,
+  rowOf,
   settle,
-  stubOf,
   summaryOf,
   t0,
 } from "../helpers/tenant-object.ts";
@@ -61,8 +62,8 @@ const holderOf = (tenantId: string, over: Partial<TokenClaims> = {}): Caller => 
   },
 });
 
-const ask = (caller: Caller, over: Asked = {}): Promise<AdmitDecision> =>
-  stubOf(caller.tenantId).admit({ ...requestOf(caller.tenantId, over), caller });
+const ask = (caller: Caller, over: Asked = {}): Promise<BeginDecision> =>
+  beginTask(caller.tenantId, { ...requestOf(caller.tenantId, over), caller });
 const askMany = (count: number, caller: Caller, over: Asked = {}) =>
   Promise.all(Array.from({ length: count }, () => ask(caller, over)));
 
@@ -139,9 +140,10 @@ describe("a token's images", () => {
       storage.sql.exec("UPDATE tokens SET images = 'unreadable contents'");
     });
     const refusal = "stored data cannot be read: tokens images [tok-1] must be a whole number";
+    const request = { ...requestOf(holder.tenantId), caller: holder };
     const problem = () =>
       runInDurableObject(objectOf(holder.tenantId), (object) =>
-        object.admit({ ...requestOf(holder.tenantId), caller: holder }).then(
+        object.begin(request, rowOf(request)).then(
           ({ kind }) => kind,
           (error: Error) => error.message,
         ),
@@ -193,7 +195,7 @@ describe("the policies that are shown", () => {
 
   it("to a browser key are its own, whatever is left of its tenant's", async () => {
     const id = await configured(tight, { images_per_day: 100, images_per_minute: 10 });
-    await Promise.all(Array.from({ length: 19 }, () => stubOf(id).admit(requestOf(id))));
+    await Promise.all(Array.from({ length: 19 }, () => beginTask(id, requestOf(id))));
     expect(await ask(browserOf(id))).toMatchObject({
       kind: "admitted",
       policies: [
@@ -218,7 +220,7 @@ describe("the policies that are shown", () => {
     const id = freshId();
     const key = keyOf(undefined, { limits: { images_per_day: 5, concurrent_tasks: 90 } });
     await configure(id, { limits: limitsOf(tight), keys: [key] });
-    const { policies } = (await stubOf(id).admit(requestOf(id))) as { policies: { name: string }[] };
+    const { policies } = (await beginTask(id, requestOf(id))) as { policies: { name: string }[] };
     expect(Object.fromEntries(policies.map((policy) => [policy.name, policy]))).toMatchObject({
       requests: { limit: 20, remaining: 19 },
       images: { limit: 20, remaining: 19 },

@@ -1,5 +1,5 @@
 /** The operator's changes of single tasks, and what reconciliation reads of tasks. */
-import { bit, readable, rowCodec, type SkipUnreadable, whole } from "../../domain/stored.ts";
+import { bit, orNull, readable, rowCodec, type SkipUnreadable, whole } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
 import { chargedImages, hasNotEnded, taskColumns, taskFromRow } from "./task-row.ts";
 
@@ -28,16 +28,19 @@ export async function makeDue(db: D1Database, id: string, nowMs: number): Promis
 }
 
 /** What became of a task, as far as its hold is concerned. */
-export interface TaskEnd {
-  open: boolean;
+export interface TaskEnd extends Pick<Task, "finishedMs" | "hidden"> {
   /** Images that are to be charged. */
   images: number;
+  /** The upstream refused the content. */
+  refused: boolean;
 }
 
 const end = rowCodec<TaskEnd & Pick<Task, "id">>("tasks", {
   id: taskColumns.id,
-  open: ["open", bit],
+  finishedMs: ["finished_ms", orNull(whole)],
+  hidden: taskColumns.hidden,
   images: ["images_charged", whole, chargedImages],
+  refused: ["refused", bit, "error_code IS 'content_policy_violation'"],
 });
 
 /** Reads how the tasks of holds stand; those without a row are absent, and those that cannot be read. */

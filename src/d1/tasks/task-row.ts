@@ -35,7 +35,7 @@ import { sqlWords } from "../sql-words.ts";
 /** What the gateway reads of the input. The other fields go upstream as they came. */
 type ReadInput = Pick<TaskInput, "prompt" | "n" | "image_urls" | "callback_url">;
 
-const taskInput = record<ReadInput>({
+export const taskInput = record<ReadInput>({
   prompt: text,
   n: whole,
   image_urls: optional(list(text)),
@@ -96,7 +96,6 @@ export const taskColumns = {
   errorCode: ["error_code", orNull(failureCode)],
   hidden: ["hidden", bit],
   holdNumber: ["hold_number", orNull(whole)],
-  settled: ["open", (value) => !bit(value)],
   erased: ["erasure", isErased],
 } as const satisfies Columns<Task>;
 

@@ -2,65 +2,10 @@
  * One task at a time: written, read, and moved on by compare-and-set. Every statement that moves a task names
  * the state, and where two holders of a lease could meet also the lease, that it moves the task from.
  */
-import { readable, rowCodec, type SkipUnreadable } from "../../domain/stored.ts";
+import type { Submitted } from "../../domain/new-task.ts";
+import { rowCodec } from "../../domain/stored.ts";
 import type { EndState, OpenState, Task, TaskImage } from "../../domain/task.ts";
-import { coolDownUntil } from "../cron/leases.ts";
 import { hasEnded, isBeforeStoring, taskColumns, taskFromRow } from "./task-row.ts";
-
-/** A new task. `dueMs`: until then its sender has it to itself. */
-export type NewTask = Pick<
-  Task,
-  | "id"
-  | "tenantId"
-  | "keyId"
-  | "requestId"
-  | "origin"
-  | "model"
-  | "input"
-  | "metadata"
-  | "endUser"
-  | "priceCredits"
-  | "holdNumber"
-  | "createdMs"
-  | "deadlineMs"
-  | "dueMs"
->;
-
-/** What a statement that writes a task returns of it. */
-export type Written = Pick<Task, "id" | "state" | "dueMs" | "attempts">;
-
-const { id, state, dueMs, attempts } = taskColumns;
-const written = rowCodec<Written>("tasks", { id, state, dueMs, attempts });
-
-/**
- * The statement that writes the rows which make tasks durable, before anything is sent upstream. While the upstream's
- * account cools down a task starts `queued`, due when the pause is over; else `submitting`, with a lease. Its result
- * goes through {@link writtenTasks}, and lacks those that were given up as void. One statement for all of them: most of what
- * D1 does for a row of its own is the statement around it.
- * @param tasks At most 2 MB in all, which is what D1 takes as one value.
- */
-export function insertTasks(db: D1Database, tasks: NewTask[]): D1PreparedStatement {
-  return db
-    .prepare(
-      `INSERT INTO tasks (id, tenant_id, key_id, request_id, origin, state, model, input, metadata, end_user,
-         price_credits, created_ms, deadline_ms, due_ms, attempts, hold_number)
-       SELECT id, value ->> 'tenantId', value ->> 'keyId', value ->> 'requestId', value ->> 'origin',
-         iif(waits, 'queued', 'submitting'), value ->> 'model', value -> 'input', value -> 'metadata',
-         value ->> 'endUser', value ->> 'priceCredits', created_ms, value ->> 'deadlineMs',
-         iif(waits, until_ms, value ->> 'dueMs'), iif(waits, 0, 1), value ->> 'holdNumber'
-       FROM (SELECT value, value ->> 'id' AS id, value ->> 'createdMs' AS created_ms, until_ms,
-           until_ms > value ->> 'createdMs' AS waits
-         FROM (SELECT ${coolDownUntil} AS until_ms) CROSS JOIN json_each(?1)) AS new
-       WHERE NOT EXISTS (SELECT 1 FROM voids WHERE voids.id = new.id)
-       RETURNING ${written.columns}`,
-    )
-    .bind(JSON.stringify(tasks));
-}
-
-/** The rows that a statement has written; those that it has not are not among them. */
-export function writtenTasks(result: D1Result | undefined): Written[] {
-  return (result?.results ?? []).map(written.read);
-}
 
 /** The statement that reads a task of a tenant; its result goes through {@link firstTask}. */
 export function selectTask(db: D1Database, tenantId: string, id: string): D1PreparedStatement {
@@ -93,58 +38,29 @@ export function queuePosition(result: D1Result | undefined): number | null {
   return row?.position ?? null;
 }
 
-/**
- * The statement that notes that a second reader sees a task which its own request is still sending: a refusal
- * cannot hide it any more. The task's version is 1 until then.
- */
-export function markNotified(db: D1Database, tenantId: string, id: string): D1PreparedStatement {
-  return db
-    .prepare(
-      `UPDATE tasks SET version = version + 1
-       WHERE id = ?1 AND tenant_id = ?2 AND state = 'submitting' AND version = 1`,
-    )
-    .bind(id, tenantId);
-}
-
-/**
- * The statement that shows a task whose refusal may not have reached the caller that waits for it: it has ended
- * and is hidden, or it goes on.
- */
-export function unhideTask(db: D1Database, id: string): D1PreparedStatement {
-  return db
-    .prepare(
-      `UPDATE tasks SET hidden = 0, version = version + 1
-       WHERE id = ?1 AND (hidden = 1 OR state = 'submitting' AND version = 1)`,
-    )
-    .bind(id);
-}
-
 export function firstTask(result: D1Result | undefined): Task | undefined {
   const row = result?.results[0];
   return row === undefined ? undefined : taskFromRow(row);
 }
 
-/** That the upstream has taken a task. */
-export interface Submitted extends Pick<Task, "estimatedSeconds"> {
-  upstreamId: string;
-  submittedMs: number;
-}
-
 /**
- * The statement that notes that the upstream has tasks. Any of their senders may run it, since all get the same upstream
- * task. Its result goes through {@link writtenTasks}, and lacks those that another sender has noted already.
+ * Notes that the upstream has a task. Any of its senders may, since all get the same upstream task.
+ * @returns false when another one has noted it already.
  */
-export function markSubmitted(db: D1Database, tasks: (Submitted & { id: string })[]): D1PreparedStatement {
-  return db
+export async function markSubmitted(
+  db: D1Database,
+  id: string,
+  { upstreamId, submittedMs, estimatedSeconds }: Submitted,
+): Promise<boolean> {
+  const { meta } = await db
     .prepare(
-      `UPDATE tasks SET state = 'submitted', upstream_id = value ->> 'upstreamId',
-         submitted_ms = value ->> 'submittedMs', refreshed_ms = value ->> 'submittedMs',
-         due_ms = value ->> 'submittedMs', estimated_seconds = value ->> 'estimatedSeconds', version = version + 1
-       FROM json_each(?1) AS given
-       WHERE tasks.id = given.value ->> 'id' AND tasks.state = 'submitting'
-       RETURNING ${written.columns}`,
+      `UPDATE tasks SET state = 'submitted', upstream_id = ?2, submitted_ms = ?3, refreshed_ms = ?3, due_ms = ?3,
+         estimated_seconds = ?4, version = version + 1
+       WHERE id = ?1 AND state = 'submitting'`,
     )
-    .bind(JSON.stringify(tasks));
+    .bind(id, upstreamId, submittedMs, estimatedSeconds)
+    .run();
+  return meta.changes > 0;
 }
 
 /**
@@ -186,7 +102,7 @@ export async function postponeStoring(
 export interface Ending extends Pick<Task, "id" | "images" | "errorCode"> {
   from: readonly OpenState[];
   state: EndState;
-  /** No list shows the task, unless a second reader has seen it meanwhile: see {@link markNotified}. */
+  /** There is no task for its tenant: the row is for the operator. */
   hidden?: boolean;
 }
 
@@ -196,24 +112,18 @@ export type EndedTask = Pick<
   "id" | "tenantId" | "holdNumber" | "state" | "images" | "errorCode" | "hidden"
 >;
 
-const { tenantId, holdNumber, images, errorCode, hidden } = taskColumns;
+const { id, state, tenantId, holdNumber, images, errorCode, hidden } = taskColumns;
 const ended = rowCodec<EndedTask>("tasks", { id, tenantId, holdNumber, state, images, errorCode, hidden });
 
 /**
- * The statement that ends a task; no row changes when it has ended already. It stays open until the tenant's
- * object has settled its hold. Only `finish` uses it, and reads its result with {@link endedTask}.
- * @param settleMs When cron settles the hold, if it is not settled by then.
+ * The statement that ends a task, with which nothing is left to do in D1; no row changes when it has ended already. Only
+ * `finish` uses it, and reads its result with {@link endedTask}.
  */
-export function endTask(
-  db: D1Database,
-  ending: Ending,
-  nowMs: number,
-  settleMs: number,
-): D1PreparedStatement {
+export function endTask(db: D1Database, ending: Ending, nowMs: number): D1PreparedStatement {
   return db
     .prepare(
       `UPDATE tasks SET state = ?2, version = version + 1, finished_ms = ?3, images = ?4,
-         error_code = ?5, hidden = iif(version = 1, ?6, 0), progress = iif(?2 = 'completed', 100, progress), due_ms = ?8
+         error_code = ?5, hidden = ?6, progress = iif(?2 = 'completed', 100, progress), open = 0
        WHERE id = ?1 AND state IN (SELECT value FROM json_each(?7))
        RETURNING ${ended.columns}`,
     )
@@ -226,7 +136,6 @@ export function endTask(
       ending.errorCode,
       ending.hidden ? 1 : 0,
       JSON.stringify(ending.from),
-      settleMs,
     );
 }
 
@@ -235,33 +144,17 @@ export function endedTask(result: D1Result): EndedTask | undefined {
   return row === undefined ? undefined : ended.read(row);
 }
 
-/** Claims ended tasks whose hold is not settled: one whose object is unavailable holds up no other. */
-export async function claimUnsettled(
-  db: D1Database,
-  nowMs: number,
-  againMs: number,
-  limit: number,
-  skip?: SkipUnreadable,
-): Promise<EndedTask[]> {
+/**
+ * Closes tasks that the version before has ended, which left them open until their holds were settled.
+ * @returns their tenants, in whose objects holds of theirs may be open.
+ */
+export async function closeEnded(db: D1Database): Promise<string[]> {
   const { results } = await db
     .prepare(
-      `UPDATE tasks SET due_ms = ?2 WHERE id IN (SELECT id FROM tasks INDEXED BY tasks_open
-         WHERE open = 1 AND ${hasEnded()} AND due_ms <= ?1
-         ORDER BY created_ms LIMIT ?3)
-       RETURNING ${ended.columns}`,
+      `UPDATE tasks SET open = 0 WHERE id IN (
+         SELECT id FROM tasks INDEXED BY tasks_open WHERE open = 1 AND ${hasEnded()} LIMIT 1000)
+       RETURNING tenant_id`,
     )
-    .bind(nowMs, againMs, limit)
-    .all();
-  return readable(results, ended.read, skip);
-}
-
-/** Closes ended tasks whose holds are settled: nothing is left to do of them. */
-export async function closeTasks(db: D1Database, ids: string[]): Promise<void> {
-  await db
-    .prepare(
-      `UPDATE tasks SET open = 0 WHERE id IN (SELECT value FROM json_each(?1))
-         AND ${hasEnded()}`,
-    )
-    .bind(JSON.stringify(ids))
-    .run();
+    .all<{ tenant_id: string }>();
+  return [...new Set(results.map(({ tenant_id: tenant }) => tenant))];
 }

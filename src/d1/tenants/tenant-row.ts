@@ -1,4 +1,6 @@
 /** The codec of `tenants`: its columns and the JSON in them. */
+
+import { type LocationHint, locationHints } from "../../domain/location-hints.ts";
 import {
   bit,
   type Columns,
@@ -20,6 +22,8 @@ export interface Tenant extends TenantSettings {
   turnstileSecret: string | null;
   /** Tasks are erased so many days after they were made; null: kept for good. */
   retentionDays: number | null;
+  /** Where its object is made; null: as the gateway is configured. */
+  locationHint: LocationHint | null;
   webhook: TenantWebhook;
   createdMs: number;
   /** Null while it lives. A deleted one keeps its id and its ledger. */
@@ -48,12 +52,22 @@ const settings = {
 
 export const retentionDays = wholeFrom(1);
 
+/** A region that this version does not know is none. */
+const locationHint = [
+  "location_hint",
+  (value: unknown) => locationHints.find((hint) => hint === value) ?? null,
+] as const;
+
+/** What a call that may be the first to the tenant's object has to know. */
+export const location = rowCodec<Pick<Tenant, "locationHint">>("tenants", { locationHint });
+
 export const tenantColumns = {
   ...settings,
   id: ["id", text],
   name: ["name", text],
   turnstileSecret: ["turnstile_secret", orNull(text)],
   retentionDays: ["retention_days", orNull(retentionDays)],
+  locationHint,
   createdMs: ["created_ms", whole],
   deletedMs: ["deleted_ms", orNull(whole)],
 } as const satisfies Columns<Omit<Tenant, "webhook">>;

@@ -13,6 +13,7 @@ import {
   acknowledged,
   copiedTenant,
   copiedVersion,
+  location,
   nextVersion,
   type Tenant,
   type TenantWebhook,
@@ -25,8 +26,8 @@ export async function insertTenant(db: D1Database, tenant: Tenant, webhookSecret
   const { meta } = await db
     .prepare(
       `INSERT INTO tenants (id, name, status, limits, prices, models, prepaid, opening_balance, low_balance,
-         turnstile_secret, retention_days, created_ms, webhook_url, webhook_events, webhook_secret)
-       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (id) DO NOTHING`,
+         turnstile_secret, retention_days, created_ms, webhook_url, webhook_events, webhook_secret, location_hint)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT (id) DO NOTHING`,
     )
     .bind(
       tenant.id,
@@ -44,6 +45,7 @@ export async function insertTenant(db: D1Database, tenant: Tenant, webhookSecret
       tenant.webhook.url,
       tenant.webhook.events && JSON.stringify(tenant.webhook.events),
       webhookSecret,
+      tenant.locationHint,
     )
     .run();
   return meta.changes > 0;
@@ -186,7 +188,7 @@ export function bumpConfigVersion(db: D1Database, id: string): D1PreparedStateme
 }
 
 /** The copy for a tenant's object, in parts. */
-export interface LoadedConfig {
+export interface LoadedConfig extends Pick<Tenant, "locationHint"> {
   version: number;
   /** The object has acknowledged this version. */
   isAcknowledged: boolean;
@@ -230,6 +232,7 @@ export async function loadReadable(
   return {
     ...copiedVersion.read(row),
     ...acknowledged.read(row),
+    ...location.read(row),
     settings,
     keys: readable(keys?.results ?? [], keyFromRow, skip),
   };

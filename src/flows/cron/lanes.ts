@@ -1,8 +1,7 @@
-/** The lanes that send, store and settle, each in an invocation of its own. Webhooks have `deliver.ts`. */
+/** The lanes that send and store, each in an invocation of its own. Webhooks have `deliver.ts`. */
 import type { LaneKind } from "../../domain/work-message.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { type FoundByTick, giveBack, storeNext } from "../images/store-images.ts";
-import { settleDue } from "../tasks/finish.ts";
 import { sendDue } from "../tasks/send.ts";
 
 /** A lane stays for so many empty rounds: one request may start at most 32 invocations. */
@@ -41,16 +40,10 @@ function storing(invocation: Invocation, which: "new" | "any", found: FoundByTic
   };
 }
 
-/** Settles tasks that ended and whose ender did not settle them. */
-export function settleLane(invocation: Invocation, untilMs: number): Promise<void> {
-  return runLane(invocation, untilMs, () => settleDue(invocation));
-}
-
 /** Each lane that a consumer of the Queue may run too. */
 export const laneOf: Record<LaneKind, (invocation: Invocation, untilMs: number) => Promise<void>> = {
   send: sendLane,
   store: storeLane,
-  settle: settleLane,
 };
 
 /**

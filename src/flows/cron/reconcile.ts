@@ -1,8 +1,8 @@
 /**
  * Reconciliation: whether balances, holds, tasks and pictures agree. The operator runs it, and cron does. It leaves out
- * all that is younger than five minutes, since that may be under way, and mends two discrepancies: a hold whose task has
- * ended, or was never written, is settled as it should have been, with a ledger entry that says so; an object that has
- * other settings than D1 is given these.
+ * all that is younger than five minutes, since that may be under way, and mends three discrepancies: a hold whose task has
+ * ended is settled as it should have been, with a ledger entry that says so; one whose task D1 lacks is written there
+ * again; an object that has other settings than D1 is given these.
  */
 
 import pMap from "p-map";
@@ -12,7 +12,6 @@ import {
   overdueTasks,
   readEnds,
 } from "../../d1/tasks/reconciled-tasks.ts";
-import { voidMissing } from "../../d1/tasks/voids.ts";
 import { tenantIds, tenantsFrom } from "../../d1/tenants/tenants.ts";
 import { idBound } from "../../domain/ids.ts";
 import { StoredDataUnreadable } from "../../domain/stored.ts";
@@ -104,7 +103,7 @@ async function checkTenant(invocation: Invocation, tenant: string, beforeMs: num
     ...problems.map((text): Discrepancy => ({ kind: "balance", tenant, subject: null, text })),
     ...unreadable.map(({ place: { table, field, id } }) => unsettled(tenant, null, table, field, id)),
     ...(await checkSettings(invocation, tenant)),
-    ...(await checkHolds(invocation, tenant, old)),
+    ...(await checkHolds(invocation, tenant, old, beforeMs)),
     ...(await checkOpenTasks(invocation, tenant, openHolds, beforeMs)),
     ...(await checkPictures(invocation, tenant, beforeMs)),
   ];
@@ -118,32 +117,30 @@ async function checkSettings(invocation: Invocation, tenant: string): Promise<Di
 }
 
 /** Settles holds that no ender and no cron would settle. One that was settled meanwhile is no discrepancy. */
-async function checkHolds(invocation: Invocation, tenant: string, holds: OpenHold[]): Promise<Discrepancy[]> {
-  const ends = await readEnds(invocation.db, holds, skipUnreadable(invocation));
-  const lost = holds.filter(({ taskId }) => !ends.has(taskId));
-  // A voided task's row cannot be written any more: its hold is about to go.
-  const voided = new Set(
-    await voidMissing(
-      invocation.db,
-      lost.map(({ taskId }) => taskId),
-      invocation.now(),
-    ),
-  );
-  const leaked = holds.filter(({ taskId }) => voided.has(taskId) || ends.get(taskId)?.open === false);
+async function checkHolds(
+  invocation: Invocation,
+  tenant: string,
+  holds: OpenHold[],
+  beforeMs: number,
+): Promise<Discrepancy[]> {
+  const unreadable = new Set<string>();
+  const ends = await readEnds(invocation.db, holds, (problem) => {
+    unreadable.add(problem.place.id);
+    logUnreadable(invocation, problem);
+  });
+  const lost = holds.filter(({ taskId }) => !ends.has(taskId) && !unreadable.has(taskId));
+  if (lost.length > 0) await invocation.tenant(tenant).catchUp(invocation.now());
+  const leaked = holds.filter(({ taskId }) => {
+    const finishedMs = ends.get(taskId)?.finishedMs ?? null;
+    return finishedMs !== null && finishedMs < beforeMs;
+  });
   const settled = await pMap(
     leaked,
     async ({ holdNumber, taskId }): Promise<Discrepancy[]> => {
-      const end = ends.get(taskId);
-      const note = end ? "found unsettled by the audit" : "found without a task by the audit";
-      const settlement = {
-        holdNumber,
-        taskId,
-        images: end?.images ?? 0,
-        refused: false,
-        deleteReplay: !end,
-        note,
-        nowMs: invocation.now(),
-      };
+      const { images = 0, refused = false, hidden: deleteReplay = false } = ends.get(taskId) ?? {};
+      const note = "found unsettled by the audit";
+      const nowMs = invocation.now();
+      const settlement = { holdNumber, taskId, images, refused, deleteReplay, note, nowMs };
       const text = `${note}, and settled`;
       try {
         return (await invocation.tenant(tenant).settle(settlement)) === "settled"
@@ -159,7 +156,11 @@ async function checkHolds(invocation: Invocation, tenant: string, holds: OpenHol
     },
     { concurrency: connections },
   );
-  return settled.flat();
+  const text = "its task was not in the database, which was mended";
+  return [
+    ...lost.map(({ taskId }): Discrepancy => ({ kind: "hold", tenant, subject: taskId, text })),
+    ...settled.flat(),
+  ];
 }
 
 function unsettled(tenant: string, subject: string | null, ...place: string[]): Discrepancy {

@@ -27,13 +27,14 @@ import { releaseTick, takeTick } from "../../d1/cron/leases.ts";
 import { readMaintenance } from "../../d1/cron/maintenance.ts";
 import { type DuePage, selectDue } from "../../d1/tasks/due-tasks.ts";
 import type { PollTarget } from "../../domain/poll.ts";
-import { endStates } from "../../domain/task.ts";
+import { isFinished } from "../../domain/task.ts";
 import { type LaneKind, laneKinds } from "../../domain/work-message.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { eraseAged, eraseSome } from "../erasure/erase.ts";
 import { storeLeaseMs } from "../images/store-images.ts";
+import { settleFormer } from "../tasks/finish.ts";
 import { pollAll } from "../tasks/poll-many.ts";
 import { pushLagging } from "../tenants/push-config.ts";
 import { enoughWaiting, enqueueLane, enqueuePolls, pollsAtOnce } from "./enqueue.ts";
@@ -51,7 +52,7 @@ export async function runTick(invocation: Invocation): Promise<void> {
   const pauseMs = invocation.config.POLL_ROUND_SECONDS * 1000;
   const once = pauseMs === 0;
   const endMs = once ? startMs + minuteMs : (Math.floor(startMs / minuteMs) + 1) * minuteMs - marginMs;
-  const tick: Tick = { endMs, taken: false, lanesUntilMs: once ? 0 : endMs };
+  const tick: Tick = { endMs, taken: false, lanesUntilMs: once ? 0 : endMs, due: 0, enqueued: 0 };
   await doMaintenance(invocation, tick);
   invocation.defer("reconciliation", () => reconcileSome(invocation));
   invocation.defer("retention", () => eraseAged(invocation));
@@ -76,6 +77,8 @@ export async function runTick(invocation: Invocation): Promise<void> {
     event: "tick",
     rounds,
     taken: tick.taken,
+    due: tick.due,
+    enqueued: tick.enqueued,
     ms,
     rows_read: rowsRead,
     rows_written: rowsWritten,
@@ -102,6 +105,9 @@ interface Tick {
   taken: boolean;
   /** 0: once through what is due. */
   lanesUntilMs: number;
+  /** Of all its rounds: what they found to do, and the polls of it that they enqueued. */
+  due: number;
+  enqueued: number;
 }
 
 /** The tick's time and a storer's. No other tick has the same lease, and no other storer while this tick lasts. */
@@ -117,13 +123,14 @@ async function runRound(
   previousMs: number,
 ): Promise<boolean> {
   const before = { ...invocation.spent };
-  const round: Round = { due: 0, polls: 0, own: [], waiting: { send: 0, store: 0, settle: 0 } };
+  const round: Round = { due: 0, polls: 0, own: [], waiting: { send: 0, store: 0 }, ended: 0 };
   try {
     for await (const page of duePages(invocation, round, roundMs, previousMs)) {
       tick.taken ||= await takeTick(invocation.db, roundMs, tick.endMs);
       if (!tick.taken) return false;
       await sortPage(invocation, page, round, tick, roundMs);
     }
+    if (round.ended > 0) invocation.defer("settle", () => settleFormer(invocation));
     for (const lane of laneKinds) await enqueueLane(invocation, lane, round.waiting[lane]);
     await pollAll(invocation, round.own, tick.endMs, {
       leaseUntilMs: round.polls > round.own.length ? null : leaseOf(tick),
@@ -134,12 +141,14 @@ async function runRound(
     // The plan's number of calls in one invocation is used up: the next tick has its own.
     if (/too many (subrequests|api requests)/i.test(String(error))) return false;
   }
-  // An idle round costs one read, and no line either.
-  if (round.due > 0) {
+  const enqueued = round.polls - round.own.length;
+  tick.due += round.due;
+  tick.enqueued += enqueued;
+  const ms = invocation.now() - roundMs;
+  // The tick's line has the sums. A round that does what it should in its time has none of its own: thirty come a minute.
+  if (enqueued > 0 || ms > invocation.config.POLL_ROUND_SECONDS * 1000) {
     const rows_read = invocation.spent.rowsRead - before.rowsRead;
     const rows_written = invocation.spent.rowsWritten - before.rowsWritten;
-    const enqueued = round.polls - round.own.length;
-    const ms = invocation.now() - roundMs;
     invocation.log({ event: "round", due: round.due, enqueued, ms, rows_read, rows_written });
   }
   return true;
@@ -168,6 +177,8 @@ interface Round {
   polls: number;
   /** Polls that the tick makes itself. */
   own: PollTarget[];
+  /** Tasks that the version before has ended. */
+  ended: number;
   /** Tasks that wait for a lane. */
   waiting: Record<LaneKind, number>;
 }
@@ -175,7 +186,6 @@ interface Round {
 const statesOf: Record<LaneKind, readonly PollTarget["state"][]> = {
   send: ["queued", "submitting"],
   store: ["storing"],
-  settle: endStates,
 };
 
 /** Starts the lanes that have work, keeps as many polls as one invocation takes, and enqueues the others. */
@@ -189,7 +199,8 @@ async function sortPage(
   const polls: PollTarget[] = [];
   for (const task of page) {
     const lane = laneKinds.find((one) => statesOf[one].includes(task.state));
-    if (lane === undefined) polls.push(task);
+    if (isFinished(task)) round.ended++;
+    else if (lane === undefined) polls.push(task);
     else if (round.waiting[lane]++ === 0) void invocation.lanes.start(lane, tick.lanesUntilMs, leaseOf(tick));
   }
   round.due += page.length;

@@ -1,9 +1,9 @@
 /** Erasing by a tenant's own key: one task, or all of an end user's. */
 
 import { taskToErase } from "../../d1/erasure/erasures.ts";
-import { selectTask } from "../../d1/tasks/tasks.ts";
 import type { Caller, KeyRefusal } from "../../domain/access.ts";
 import type { Invocation } from "../../platform/invocation.ts";
+import { findRow } from "../tasks/find-task.ts";
 import { authorize } from "../tenants/authorize.ts";
 import { type EraseResult, eraseEndUser, eraseTask } from "./erase.ts";
 
@@ -12,11 +12,9 @@ export type DeleteResult =
   | { kind: "key_refused"; refusal: KeyRefusal };
 
 export async function deleteTask(invocation: Invocation, caller: Caller, id: string): Promise<DeleteResult> {
-  const authorized = await authorize(invocation, caller, { action: "delete" }, [
-    selectTask(invocation.db, caller.tenantId, id),
-  ]);
-  if (authorized.kind === "key_refused") return authorized;
-  return { kind: await eraseTask(invocation, caller.tenantId, taskToErase(authorized.results[0])) };
+  const found = await findRow(invocation, caller, id, "delete");
+  if (found.kind === "key_refused") return found;
+  return { kind: await eraseTask(invocation, caller.tenantId, taskToErase(found.results[0])) };
 }
 
 export async function deleteEndUser(

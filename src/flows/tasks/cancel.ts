@@ -15,7 +15,7 @@ import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
 import type { Caller, KeyRefusal } from "../../domain/access.ts";
 import type { Task } from "../../domain/task.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import { authorize } from "../tenants/authorize.ts";
+import { findRow } from "./find-task.ts";
 import { finishNow } from "./finish.ts";
 
 export type CancelResult =
@@ -27,11 +27,9 @@ export type CancelResult =
 
 /** Cancels a task and releases its hold; one that is cancelled already stays so. */
 export async function cancelTask(invocation: Invocation, caller: Caller, id: string): Promise<CancelResult> {
-  const authorized = await authorize(invocation, caller, { action: "cancel" }, [
-    selectTask(invocation.db, caller.tenantId, id),
-  ]);
-  if (authorized.kind === "key_refused") return authorized;
-  const before = firstTask(authorized.results[0]);
+  const found = await findRow(invocation, caller, id, "cancel");
+  if (found.kind === "key_refused") return found;
+  const before = firstTask(found.results[0]);
   if (!before) return { kind: "not_found" };
   if (before.erased) return { kind: "deleted" };
   if (before.state === "queued") {

@@ -2,6 +2,7 @@
 
 import { findOwnedTask, findTask, makeDue } from "../../d1/tasks/reconciled-tasks.ts";
 import { isFinished, openStates, type Task } from "../../domain/task.ts";
+import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { type Actor, auditEntry } from "../tenants/audit-entry.ts";
 import { finishNow } from "./finish.ts";
@@ -35,6 +36,18 @@ export async function failTask(invocation: Invocation, by: Actor, id: string): P
     });
   }
   return findTask(invocation.db, id);
+}
+
+/** Whether a task's hold is charged or released; null where its tenant's object does not answer. */
+export async function isSettled(invocation: Invocation, task: Task): Promise<boolean | null> {
+  if (!isFinished(task)) return false;
+  if (task.holdNumber === null) return true;
+  try {
+    return await invocation.tenant(task.tenantId).isSettled(task.holdNumber, task.id);
+  } catch (error) {
+    if (error instanceof BindingUnavailable) return null;
+    throw error;
+  }
 }
 
 async function note(

@@ -3,7 +3,6 @@
  * answered with a task already under way.
  */
 
-import { coolDown } from "../../d1/cron/leases.ts";
 import { claimRefresh, type PollResult, postponePolls, writePolls } from "../../d1/tasks/due-tasks.ts";
 import type { Ending } from "../../d1/tasks/tasks.ts";
 import { accountPauseMs } from "../../domain/back-off.ts";
@@ -19,6 +18,7 @@ import type { Invocation } from "../../platform/invocation.ts";
 import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import { storeImages, storeLeaseMs } from "../images/store-images.ts";
 import { finish } from "./finish.ts";
+import { pauseUpstream } from "./pause-upstream.ts";
 
 /** The outcome of one poll. */
 export type Found =
@@ -105,7 +105,7 @@ export async function recordPolls(
   if (busy.length > 0) {
     const untilMs =
       invocation.now() + Math.max(...busy.map(({ retryAfterMs }) => accountPauseMs(retryAfterMs)));
-    await coolDown(invocation.db, untilMs);
+    await pauseUpstream(invocation, untilMs);
     await postponePolls(
       invocation.db,
       busy.map(({ id }) => id),

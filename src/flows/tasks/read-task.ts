@@ -1,10 +1,10 @@
-/** Reading a task: the key is checked and the task fetched in one call to D1, so that revocation holds at once. */
+/** Reading a task. */
 
-import { firstTask, queuePosition, selectQueuePosition, selectTask } from "../../d1/tasks/tasks.ts";
+import { queuePosition, selectQueuePosition } from "../../d1/tasks/tasks.ts";
 import type { Caller, KeyRefusal } from "../../domain/access.ts";
 import type { Task } from "../../domain/task.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import { authorize } from "../tenants/authorize.ts";
+import { findTask } from "./find-task.ts";
 import { refresh } from "./poll.ts";
 
 export type ReadResult =
@@ -17,16 +17,13 @@ export type ReadResult =
 
 /** Reads a task of the caller's; an unfinished one is refreshed from the upstream beside the reply. */
 export async function readTask(invocation: Invocation, caller: Caller, id: string): Promise<ReadResult> {
-  const authorized = await authorize(invocation, caller, { action: "read" }, [
-    selectTask(invocation.db, caller.tenantId, id),
-    selectQueuePosition(invocation.db, id),
-  ]);
-  if (authorized.kind === "key_refused") return authorized;
-  const task = firstTask(authorized.results[0]);
+  const found = await findTask(invocation, caller, id, [selectQueuePosition(invocation.db, id)]);
+  if (found.kind === "key_refused") return found;
+  const { task } = found;
   if (!task || !isTheirs(caller, task)) return { kind: "not_found" };
   if (task.erased) return { kind: "deleted" };
   if (task.state === "submitted") invocation.defer("refresh", () => refresh(invocation, task));
-  return { kind: "task", task, position: queuePosition(authorized.results[1]) };
+  return { kind: "task", task, position: queuePosition(found.more[0]) };
 }
 
 /** A token of one end user reads that user's tasks alone, even if it learns of other ids. */

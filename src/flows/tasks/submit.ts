@@ -1,38 +1,45 @@
 /**
- * Submitting a task: admit, write the row, send. A process that dies in between leaves either nothing or a row that
- * cron finishes:
+ * Submitting a task: the tenant's object admits and begins it, the upstream gets it, and what came of that goes to the
+ * object beside the reply. No caller waits for D1. A process that dies in between leaves either nothing or a task that cron
+ * finishes:
  *
  *   dies after                          what is found
- *   1. admission                        a hold without a row: the object's alarm voids the task and releases it
- *   2. the row (`submitting`, leased)   the lease runs out: cron sends it, under the task's id
- *   3. the upstream took it             the same; the upstream answers with the task it has
- *   4. the row says `submitted`         cron polls
+ *   1. begin                            the object writes the row, `submitting` and leased; the lease runs out: cron sends
+ *                                       it, under the task's id
+ *   2. the upstream took it             the same; the upstream answers with the task it has
+ *   3. the outcome is in the object     D1 gets it with the row
  *
- * Of two equal requests under one idempotency key one is admitted; the other finds its hold and answers with
- * its task, or that it is in progress while the row is not there yet. A task that a replay has shown stays
- * readable, also when the upstream then refuses it.
+ * A call to the object that broke may have taken effect. The stub repeats it once where the platform says that this helps;
+ * else the task is given up, which the object either confirms, so that nothing is charged, or not:
+ *
+ *   begin      giveUp                   what the caller hears
+ *   broke      ended                    503, not charged: it has ended, or it never will begin
+ *   broke      goes on                  503, unknown: another request got the task meanwhile, or cron sends it
+ *   broke      broke                    503, unknown
+ *
+ * Of two equal requests under one idempotency key one is admitted; the other gets its task. A task that a replay has got
+ * stays in sight, also when the upstream then refuses it.
  */
 
-import { firstTask, markNotified, selectTask, unhideTask } from "../../d1/tasks/tasks.ts";
-import { insertEnds } from "../../d1/webhooks/deliveries.ts";
+import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
 import type { Caller, KeyRefusal } from "../../domain/access.ts";
 import type { PolicyState } from "../../domain/admission.ts";
 import { ownFileName } from "../../domain/file-addresses.ts";
+import { recordOf } from "../../domain/new-task.ts";
 import type { Task } from "../../domain/task.ts";
 import type { TaskRequest } from "../../domain/task-request.ts";
+import { whenLate } from "../../domain/time-limit.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { linkBases } from "../../platform/link-bases.ts";
 import { describe } from "../../platform/log.ts";
-import { spendElsewhere } from "../../platform/spending.ts";
 import type { AdmitRequest, Refused } from "../../tenant/decide.ts";
 import type { BeginDecision, RowWanted } from "../../tenant/object.ts";
 import type { RefusalCode } from "../../upstream/errors.ts";
 import { missingFiles } from "../files/missing-files.ts";
 import { wakeDelivery } from "../webhooks/wake-delivery.ts";
-import { finishNow } from "./finish.ts";
 import { type IdempotencySource, replayOf } from "./idempotency.ts";
-import { send, sendLeaseMs } from "./send.ts";
+import { recordFirstSend, type Sent, sendLeaseMs, sendOrWait } from "./send.ts";
 
 export interface Submission extends TaskRequest {
   caller: Caller;
@@ -51,8 +58,6 @@ export type SubmitResult =
   | { kind: "replayed"; task: Task; policies: PolicyState[] }
   /** Its task was erased meanwhile. */
   | { kind: "deleted"; policies: PolicyState[] }
-  /** It is still being admitted, or the process that admitted it died, which shows within minutes. */
-  | { kind: "in_progress"; retryAfterMs: number; policies: PolicyState[] }
   | { kind: "key_refused"; refusal: KeyRefusal }
   | (Refused & { policies: PolicyState[] })
   /** References that name files of the gateway's, but none of the tenant's that is alive. `places`: in the list. */
@@ -61,7 +66,7 @@ export type SubmitResult =
   /** Whether there is a task, and so whether anything is charged, could not be learned. If there is one, it has this id. */
   | { kind: "unknown"; taskId: string };
 
-/** @throws BindingUnavailable when the database does not answer before anything is decided. */
+/** @throws BindingUnavailable when nothing was begun, for sure. */
 export async function submit(invocation: Invocation, submission: Submission): Promise<SubmitResult> {
   const { caller, model, input } = submission;
   const taskId = invocation.newId("task");
@@ -81,39 +86,37 @@ export async function submit(invocation: Invocation, submission: Submission): Pr
   const remembered = invocation.refusals.find(request);
   if (remembered) return remembered;
   const decision = await begin(invocation, request, row);
-  if (decision.kind === "unwritten") return { kind: "unknown", taskId };
-  invocation.refusals.keep(request, decision);
-  if (decision.kind === "replay") return answerReplay(invocation, caller, decision);
-  if (decision.kind === "no_replay")
-    return { kind: "no_such_files", positions: missing, policies: decision.policies };
-  if (decision.kind !== "admitted") return decision;
-
-  const { policies } = decision;
-  spendElsewhere(invocation, decision.cost);
-  const task = beganTask(invocation, request, row, decision);
-  if (task.state === "queued") return { kind: "accepted", task, policies };
-
-  const sent = await send(invocation, task);
-  if (sent.kind === "pending") {
-    invocation.defer("write_send", sent.write);
-    return { kind: "accepted", task: sent.task, policies };
+  if (decision === undefined) return { kind: "unknown", taskId };
+  switch (decision.kind) {
+    case "given_up":
+      return { kind: "unknown", taskId };
+    case "replay":
+      return answerReplay(invocation, caller, decision);
+    case "no_replay":
+      return { kind: "no_such_files", positions: missing, policies: decision.policies };
+    case "admitted":
+      return sendBegun(invocation, request, row, decision);
+    default:
+      invocation.refusals.keep(request, decision);
+      return decision;
   }
-  try {
-    await finishNow(invocation, { ...sent.ending, hidden: true });
-  } catch {
-    const shown = await orUnknown(invocation, taskId, () => unhide(invocation, task));
-    return shown ? { kind: "accepted", task: shown, policies } : { kind: "unknown", taskId };
-  }
-  return { kind: "upstream_refused", code: sent.code, policies };
 }
 
-/** Has the object decide. A call that breaks may have taken effect all the same. */
-async function begin(invocation: Invocation, request: AdmitRequest, row: RowWanted): Promise<BeginDecision> {
-  const { taskId, caller } = request;
-  const decision = await orUnknown(invocation, taskId, () =>
-    invocation.tenant(caller.tenantId).begin(request, row),
-  );
-  return decision ?? { kind: "unwritten" };
+/** Has the object decide. @returns undefined when it is not known what came of it. */
+async function begin(
+  invocation: Invocation,
+  request: AdmitRequest,
+  row: RowWanted,
+): Promise<BeginDecision | undefined> {
+  const { taskId, caller, nowMs } = request;
+  const tenant = invocation.tenant(caller.tenantId);
+  try {
+    return await tenant.begin(request, row);
+  } catch (error) {
+    if (!(error instanceof BindingUnavailable)) throw error;
+    if ((await orUnknown(invocation, taskId, () => tenant.giveUp(taskId, nowMs))) === "ended") throw error;
+    return undefined;
+  }
 }
 
 /** Makes a call; undefined when a binding did not answer, so that what became of the task is not known. */
@@ -131,6 +134,56 @@ async function orUnknown<T>(
   }
 }
 
+/** Where the upstream takes longer, the task is written to D1 without an outcome, so that lists show it. */
+const patienceMs = 2_000;
+
+type Admitted = Extract<BeginDecision, { kind: "admitted" }>;
+
+/** Sends a task that has begun. */
+async function sendBegun(
+  invocation: Invocation,
+  { taskId: id, model }: AdmitRequest,
+  { task: wanted }: RowWanted,
+  { holdNumber, price, balanceLow, policies }: Admitted,
+): Promise<SubmitResult> {
+  if (balanceLow)
+    invocation.log({ event: "balance_low", tenant: wanted.tenantId, available: balanceLow.available });
+  const row = { ...wanted, id, model, priceCredits: price, holdNumber };
+  const begun = recordOf(row, null);
+  const tenant = invocation.tenant(wanted.tenantId);
+  const writeRow = () => invocation.defer("write_row", () => tenant.writeRow(holdNumber));
+  const sent = await whenLate(patienceMs, () => sendOrWait(invocation, begun), writeRow);
+  if (sent.kind === "refused") return endRefused(invocation, begun, holdNumber, sent, policies);
+  invocation.defer("record_send", async () => {
+    await recordFirstSend(invocation, { ...begun, holdNumber }, sent);
+    if (balanceLow) wakeDelivery(invocation);
+  });
+  return { kind: "accepted", task: recordOf(row, sent.outcome), policies };
+}
+
+/** Gives the caller the upstream's refusal, once it is sure that there is no task; else it gets the task. */
+async function endRefused(
+  invocation: Invocation,
+  task: Task,
+  holdNumber: number,
+  { code, errorCode }: Extract<Sent, { kind: "refused" }>,
+  policies: PolicyState[],
+): Promise<SubmitResult> {
+  const { id: taskId, tenantId } = task;
+  const end = { taskId, holdNumber, errorCode, nowMs: invocation.now() };
+  const ended = await orUnknown(invocation, taskId, () => invocation.tenant(tenantId).endEarly(end));
+  switch (ended) {
+    case "ended":
+      // What fails the object's alarm does.
+      invocation.defer("write_end", () => invocation.tenant(tenantId).flush());
+      return { kind: "upstream_refused", code, policies };
+    case "goes_on":
+      return { kind: "accepted", task, policies };
+    case undefined:
+      return { kind: "unknown", taskId };
+  }
+}
+
 /** The parts of a request that are equal in a replay. */
 function comparedBody({ model, input, metadata, endUser, references }: Submission): object {
   const image_urls = references ?? input.image_urls;
@@ -144,45 +197,22 @@ function missingReferences(invocation: Invocation, { caller, origin, input }: Su
   return missingFiles(invocation, caller, names);
 }
 
-/**
- * Whether the end of a refused task was written is not known: it may have been, out of everybody's sight, or cron will
- * send it again. The caller gets the task as it is, and from then on lists show it.
- * @throws BindingUnavailable when that cannot be made sure of either.
- */
-async function unhide(invocation: Invocation, { id, tenantId }: Task): Promise<Task> {
-  const [, ends, row] = await invocation.db.batch([
-    unhideTask(invocation.db, id),
-    insertEnds(invocation.db, [id], null),
-    selectTask(invocation.db, tenantId, id),
-  ]);
-  if (ends?.meta.changes) wakeDelivery(invocation);
-  const task = firstTask(row);
-  if (!task) throw new BindingUnavailable("the task is not there");
-  return task;
-}
-
-/** A submission whose row is not there after so long has probably died: its hold is given up in a few minutes. */
-const admittingMs = 10_000;
-const inProgressRetryMs = { soon: 1_000, later: 30_000 };
-
+/** Answers with the task of the request that came before: of D1, or as the object has it where D1 lacks it. */
 async function answerReplay(
   invocation: Invocation,
   caller: Caller,
-  { taskId, admittedMs, policies }: { taskId: string; admittedMs: number; policies: PolicyState[] },
+  { taskId, task, policies }: Extract<BeginDecision, { kind: "replay" }>,
 ): Promise<SubmitResult> {
-  const results = await orUnknown(invocation, taskId, () =>
-    invocation.db.batch([
-      markNotified(invocation.db, caller.tenantId, taskId),
-      selectTask(invocation.db, caller.tenantId, taskId),
-    ]),
-  );
-  if (!results) return { kind: "unknown", taskId };
-  const task = firstTask(results[1]);
-  if (task?.erased) return { kind: "deleted", policies };
-  if (task) return { kind: "replayed", task, policies };
-  const retryAfterMs =
-    invocation.now() - admittedMs < admittingMs ? inProgressRetryMs.soon : inProgressRetryMs.later;
-  return { kind: "in_progress", retryAfterMs, policies };
+  const row = await orUnknown(invocation, taskId, () => readTaskRow(invocation, caller.tenantId, taskId));
+  const found = row?.task ?? task;
+  if (found)
+    return found.erased ? { kind: "deleted", policies } : { kind: "replayed", task: found, policies };
+  return row ? { kind: "deleted", policies } : { kind: "unknown", taskId };
+}
+
+async function readTaskRow(invocation: Invocation, tenantId: string, id: string) {
+  const [result] = await invocation.db.batch([selectTask(invocation.db, tenantId, id)]);
+  return { task: firstTask(result) };
 }
 
 function newRow(
@@ -196,43 +226,5 @@ function newRow(
   return {
     task: { tenantId, keyId, requestId, origin, input, metadata, endUser, createdMs, deadlineMs, dueMs },
     lowId: invocation.newId("delivery"),
-  };
-}
-
-/** The task as it was written. @throws BindingUnavailable when it was given up before. */
-function beganTask(
-  invocation: Invocation,
-  { taskId: id, model }: AdmitRequest,
-  { task: row }: RowWanted,
-  { holdNumber: hold, price, balanceLow, written }: BeginDecision & { kind: "admitted" },
-): Task {
-  if (balanceLow) {
-    invocation.log({ event: "balance_low", tenant: row.tenantId, available: balanceLow.available });
-    wakeDelivery(invocation);
-  }
-  // The hold was given up meanwhile: this request was out of it for minutes.
-  if (!written) throw new BindingUnavailable("the task was given up before it was written");
-  return {
-    ...row,
-    ...written,
-    id,
-    model,
-    holdNumber: hold,
-    priceCredits: price,
-    version: 1,
-    finishedMs: null,
-    uncertain: false,
-    upstreamId: null,
-    submittedMs: null,
-    refreshedMs: 0,
-    processing: false,
-    progress: 0,
-    estimatedSeconds: null,
-    images: [],
-    upstreamLinksExpireMs: null,
-    errorCode: null,
-    hidden: false,
-    settled: false,
-    erased: false,
   };
 }

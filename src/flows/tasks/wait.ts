@@ -3,13 +3,12 @@
  * same versions.
  */
 
-import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
 import type { Caller } from "../../domain/access.ts";
 import { isFinished, type Task } from "../../domain/task.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
-import { authorize } from "../tenants/authorize.ts";
+import { findTask } from "./find-task.ts";
 import { refresh } from "./poll.ts";
 
 /** The longest time between two reads. */
@@ -49,10 +48,8 @@ export async function* taskVersions(
 /** Reads the task as it is now; as it was where the record cannot be read: the task goes on all the same. */
 async function readVersion(invocation: Invocation, caller: Caller, known: Task): Promise<Task | undefined> {
   try {
-    const authorized = await authorize(invocation, caller, { action: "read" }, [
-      selectTask(invocation.db, known.tenantId, known.id),
-    ]);
-    return authorized.kind === "in" ? firstTask(authorized.results[0]) : undefined;
+    const found = await findTask(invocation, caller, known.id);
+    return found.kind === "in" ? found.task : undefined;
   } catch (error) {
     if (!(error instanceof BindingUnavailable)) throw error;
     invocation.log({ event: "wait_read_failed", level: "error", task: known.id, problem: describe(error) });

@@ -37,8 +37,9 @@ export async function pushConfig(invocation: Invocation, tenantId: string): Prom
   for (let attempt = 0; attempt < mostAttempts; attempt++) {
     const loaded = await loadReadable(invocation.db, tenantId, invocation.now(), skip);
     if (!loaded) return { wasOff };
-    const { version, settings, keys, isAcknowledged } = loaded;
-    const object = invocation.tenant(tenantId);
+    const { version, settings, keys, isAcknowledged, locationHint } = loaded;
+    // A tenant's first push is the first call that its object gets, and decides where it lives.
+    const object = invocation.tenant(tenantId, locationHint);
     if (!settings) {
       await object.suspend(version, keys);
       return { wasOff };

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { upstreamLinkLifeMs } from "../../domain/poll.ts";
 import { type Task, toSeconds, viewTask } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
+import { isSettled } from "../../flows/tasks/operator.ts";
 import type { AppContext } from "../../http/context.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { linkBases } from "../../platform/link-bases.ts";
@@ -28,7 +29,10 @@ export const adminTask = taskReply
     storing_at: z.int().nullable().meta({
       description: "When the upstream was seen to have finished it, so that its pictures are stored.",
     }),
-    settled: z.boolean().meta({ description: "It has ended, and its hold is charged or released." }),
+    settled: z.boolean().nullable().optional().meta({
+      description:
+        "It has ended, and its hold is charged or released. Null where its tenant's object does not answer; absent from lists.",
+    }),
     due_at: z.int().meta({ description: "When it is worked on next: until then it is leased, or waits." }),
     deadline_at: z.int(),
     hidden: z.boolean().meta({ description: "It was refused while the caller waited." }),
@@ -63,11 +67,11 @@ export const adminTaskReplies = {
 };
 
 /** Replies with one task, and names it in the request's log line. */
-export function replyWithTask(c: AppContext, task: Task | undefined) {
+export async function replyWithTask(c: AppContext, task: Task | undefined) {
   if (!task) throw new ApiError("task_not_found", "There is no such task.");
   c.set("tenantId", task.tenantId);
   c.set("taskId", task.id);
-  return c.json(viewAdminTask(c, task), 200);
+  return c.json({ ...viewAdminTask(c, task), settled: await isSettled(c.get("invocation"), task) }, 200);
 }
 
 export function viewAdminTask(c: AppContext, task: Task): z.output<typeof adminTask> {
@@ -84,7 +88,6 @@ export function viewAdminTask(c: AppContext, task: Task): z.output<typeof adminT
     // The row keeps the end of the links' life, which began when they were seen.
     storing_at:
       task.upstreamLinksExpireMs === null ? null : toSeconds(task.upstreamLinksExpireMs - upstreamLinkLifeMs),
-    settled: task.settled,
     due_at: toSeconds(task.dueMs),
     deadline_at: toSeconds(task.deadlineMs),
     hidden: task.hidden,

@@ -65,6 +65,7 @@ function tenantOf(
     lowBalance: body.low_balance ?? null,
     turnstileSecret: body.turnstile_secret ?? null,
     retentionDays: body.retention_days ?? null,
+    locationHint: body.location_hint ?? null,
     webhook: { url: webhook?.url ?? null, events: webhook?.events ?? null, isOff: false },
     createdMs: invocation.now(),
     deletedMs: null,

@@ -3,6 +3,7 @@ import * as z from "zod";
 import type { Config } from "../../config.ts";
 import { maxAmount } from "../../domain/account.ts";
 import { tenantIdPattern } from "../../domain/ids.ts";
+import { locationHints } from "../../domain/location-hints.ts";
 import { defaultModel } from "../../domain/model-catalog.ts";
 import { tenantStatuses } from "../../domain/tenant.ts";
 import { givenLimits, modelList, prices } from "../account/limit-fields.ts";
@@ -44,6 +45,10 @@ export const newTenant = (config: Config) =>
         .regex(tenantIdPattern, "must be 3 to 32 of a-z, 0-9 and -")
         .optional()
         .meta({ description: "Made up when left out." }),
+      location_hint: z.enum(locationHints).nullable().optional().meta({
+        description:
+          "Region in which the tenant's limits and credits are kept, for good. Null: as the gateway is configured.",
+      }),
       ...settings(config),
     })
     .meta({

@@ -3,6 +3,7 @@
 import * as z from "zod";
 import type { Tenant } from "../../d1/tenants/tenants.ts";
 import { defaultLimits } from "../../domain/admission.ts";
+import { locationHints } from "../../domain/location-hints.ts";
 import { defaultModel } from "../../domain/model-catalog.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
@@ -25,6 +26,7 @@ export const tenantReply = z
     available: z.int().nullable(),
     low_balance: z.int().nullable(),
     retention_days: z.int().nullable(),
+    location_hint: z.enum(locationHints).nullable(),
     turnstile: z.boolean().meta({ description: "Whether a `turnstile_secret` is set." }),
     webhook: webhookReply,
     created: z.int(),
@@ -45,6 +47,7 @@ export const tenantReply = z
         available: 3_000,
         low_balance: null,
         retention_days: null,
+        location_hint: null,
         turnstile: false,
         webhook: { object: "webhook", url: null, events: ["task.completed"], status: "off" },
         created: 1_757_165_031,
@@ -74,6 +77,7 @@ export async function viewTenant(
     available: tenant.prepaid ? available : null,
     low_balance: tenant.lowBalance,
     retention_days: tenant.retentionDays,
+    location_hint: tenant.locationHint,
     turnstile: tenant.turnstileSecret !== null,
     webhook: viewWebhook(tenant.webhook, webhookSecret),
     created: toSeconds(tenant.createdMs),

@@ -134,12 +134,6 @@ export function submissionRefused(
         "This Idempotency-Key was used for another request. Use a new one for each request.",
         { headers },
       );
-    case "in_progress":
-      return new ApiError(
-        "idempotency_in_progress",
-        "A request with this Idempotency-Key is being admitted. Try again in a moment.",
-        { headers: { ...headers, "retry-after": String(Math.ceil(refusal.retryAfterMs / 1000)) } },
-      );
     case "deleted":
       return taskDeleted();
     case "upstream_refused":

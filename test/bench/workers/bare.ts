@@ -3,7 +3,7 @@
  * same clock.
  */
 import { Hono } from "hono";
-import type { AdmitDecision, AdmitRequest } from "../../../src/tenant/object.ts";
+import type { AdmitRequest, BeginDecision, RowWanted } from "../../../src/tenant/object.ts";
 
 interface BareEnv {
   DB: D1Database;
@@ -79,9 +79,18 @@ app.post("/admissions/:tenant/:key", async (c) => {
     nowMs: Date.now(),
   };
   const object = c.env.TENANTS.getByName(tenant) as unknown as {
-    admit(asked: AdmitRequest): Promise<AdmitDecision>;
+    begin(asked: AdmitRequest, row: RowWanted): Promise<BeginDecision>;
   };
-  const { kind } = await object.admit(request);
+  const { tenantId, keyId } = request.caller;
+  const createdMs = request.nowMs;
+  const { kind } = await object.begin(request, {
+    task: {
+      ...{ tenantId, keyId, requestId: "req-1", origin: "https://bare.example", endUser: null },
+      ...{ input: { prompt: "a lighthouse", n: 1 }, metadata: {} },
+      ...{ createdMs, deadlineMs: createdMs + 3_600_000, dueMs: createdMs + 60_000 },
+    },
+    lowId: "",
+  });
   return c.json({ kind }, kind === "admitted" ? 200 : 500);
 });
 

@@ -214,6 +214,7 @@ async function takeCounts(): Promise<Counts> {
     r2Reads: of("r2Read"),
     upstreamCalls: of("upstream"),
     callsAfterReply: calls.filter(({ end }) => end > repliedAt).length,
+    d1CallsBeforeReply: calls.filter(({ kind, end }) => kind === "d1" && end <= repliedAt).length,
   };
   calls = [];
   cursors = [];

@@ -8,7 +8,7 @@ import {
   selectDue,
   writePolls,
 } from "../../../src/d1/tasks/due-tasks.ts";
-import { closeTasks, endTask, selectTask } from "../../../src/d1/tasks/tasks.ts";
+import { endTask, markSubmitted, selectTask } from "../../../src/d1/tasks/tasks.ts";
 import { type D1Usage, measureDatabase } from "../../../src/platform/d1-usage.ts";
 import { clearTasks } from "../../helpers/gateway.ts";
 import {
@@ -20,7 +20,6 @@ import {
   insertSubmitting,
   leaseMs,
   newTask,
-  noteSubmitted,
   runningPoll,
   t0,
   writeTask,
@@ -74,7 +73,7 @@ beforeEach(async () => {
 async function live(metered: D1Database): Promise<void> {
   const task = newTask();
   await writeTask(metered, task, t0 + leaseMs);
-  await noteSubmitted(metered, task.id, {
+  await markSubmitted(metered, task.id, {
     upstreamId: "task-unified-1",
     submittedMs: t0,
     estimatedSeconds: 30,
@@ -84,13 +83,7 @@ async function live(metered: D1Database): Promise<void> {
   const claimed = await claimStore(metered, t0 + 30_000, t0 + 90_000, "any");
   if (!claimed) throw new Error("not claimed");
   const ending = { id: task.id, from: ["storing"] as const, state: "completed" as const };
-  await endTask(
-    metered,
-    { ...ending, images: claimed.images, errorCode: null },
-    t0 + 31_000,
-    t0 + 61_000,
-  ).run();
-  await closeTasks(metered, [task.id]);
+  await endTask(metered, { ...ending, images: claimed.images, errorCode: null }, t0 + 31_000).run();
 }
 
 describe("the rows that one task of half a minute writes", () => {

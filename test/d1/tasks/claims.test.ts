@@ -56,7 +56,7 @@ describe("claiming tasks to send", () => {
     const claimed = await sends(10);
     expect(new Map(claimed.map((task) => [task.id, task]))).toEqual(
       new Map([
-        [queued.id, { ...queued, state: "submitting", attempts: 1, dueMs: leaseUntilMs }],
+        [queued.id, { ...queued, state: "submitting", attempts: 2, dueMs: leaseUntilMs }],
         [submitting.id, { ...submitting, attempts: 2, uncertain: true, dueMs: leaseUntilMs }],
       ]),
     );
@@ -124,7 +124,7 @@ describe("claiming tasks to send", () => {
     await insertQueued();
     const [first] = await sends(1);
     const [second] = await sends(1, leaseUntilMs);
-    expect(second).toMatchObject({ id: first?.id, attempts: 2, uncertain: true });
+    expect(second).toMatchObject({ id: first?.id, attempts: 3, uncertain: true });
     if (!first || !second) throw new Error("not claimed");
     expect(await postponeSend(db, first, leaseUntilMs + 1, false)).toBe(false);
     expect(await postponeSend(db, second, leaseUntilMs + 1, false)).toBe(true);

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { writePolls } from "../../../src/d1/tasks/due-tasks.ts";
-import { closeTasks, type Ending, endTask, postponeStoring } from "../../../src/d1/tasks/tasks.ts";
+import { type Ending, endTask, markSubmitted, postponeStoring } from "../../../src/d1/tasks/tasks.ts";
 import { endStates, openStates, type Task } from "../../../src/domain/task.ts";
 import { clearTasks } from "../../helpers/gateway.ts";
 import {
@@ -9,7 +9,6 @@ import {
   hourMs,
   insertIn,
   insertSubmitted,
-  noteSubmitted,
   picture,
   runningPoll,
   t0,
@@ -24,7 +23,7 @@ const stored = { contentType: "image/png", width: 8, height: 6, bytes: 7, sha256
 /** Ends a task; whether this call did. */
 async function end(id: string, over: Partial<Ending> = {}, nowMs = doneMs): Promise<boolean> {
   const ending: Ending = { id, from: openStates, state: "completed", images: [], errorCode: null, ...over };
-  return (await endTask(db, ending, nowMs, nowMs + 30_000).run()).meta.changes > 0;
+  return (await endTask(db, ending, nowMs).run()).meta.changes > 0;
 }
 
 describe("ending a task", () => {
@@ -53,7 +52,6 @@ describe("ending a task", () => {
       state: "completed",
       version: before.version + 1,
       finishedMs: doneMs,
-      dueMs: doneMs + 30_000,
       progress: 100,
       images: [
         { id: "img-1", state: "stored", stored },
@@ -74,7 +72,6 @@ describe("ending a task", () => {
       state: "failed",
       version: before.version + 1,
       finishedMs: doneMs,
-      dueMs: doneMs + 30_000,
       errorCode: "task_timeout",
     });
   });
@@ -99,9 +96,8 @@ describe("ending a task", () => {
     const held = await claimStore(db, t0, t0 + 60_000, "any");
     expect(held?.id).toBe(id);
     await end(id);
-    await closeTasks(db, [id]);
     expect(await postponeStoring(db, held as Task, [], t0 + 90_000)).toBe(false);
-    expect(await noteSubmitted(db, id, { upstreamId: "x", submittedMs: t0, estimatedSeconds: null })).toBe(
+    expect(await markSubmitted(db, id, { upstreamId: "x", submittedMs: t0, estimatedSeconds: null })).toBe(
       false,
     );
     const { results } = await db.prepare("SELECT count(*) AS open FROM tasks WHERE open = 1").run();
@@ -114,7 +110,6 @@ describe("ending a task", () => {
       endTask(
         db,
         { id, from: ["submitted", "storing"], state: "failed", images: [], errorCode: null },
-        doneMs,
         doneMs,
       ),
     );

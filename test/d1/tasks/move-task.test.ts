@@ -1,9 +1,9 @@
 /** Each move of a task is a compare-and-set: from the right state, and by the holder of the lease, or not at all. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { postponeSend, postponeStoring } from "../../../src/d1/tasks/tasks.ts";
+import { markSubmitted, postponeSend, postponeStoring } from "../../../src/d1/tasks/tasks.ts";
 import { endStates, openStates, type Task, type TaskState } from "../../../src/domain/task.ts";
 import { clearTasks } from "../../helpers/gateway.ts";
-import { db, insertIn, noteSubmitted, picture, t0, taskOf } from "../../helpers/seed.ts";
+import { db, insertIn, picture, t0, taskOf } from "../../helpers/seed.ts";
 
 beforeEach(clearTasks);
 
@@ -24,12 +24,12 @@ const taken = { upstreamId: "task-unified-1", submittedMs: t0 + 700, estimatedSe
 
 describe("noting that the upstream has a task", () => {
   it("is possible only while it is being sent", async () => {
-    expect(await movedFrom((task) => noteSubmitted(db, task.id, taken))).toEqual(["submitting"]);
+    expect(await movedFrom((task) => markSubmitted(db, task.id, taken))).toEqual(["submitting"]);
   });
 
   it("writes what the upstream said, as a change that callers see", async () => {
     const before = await insertIn("submitting");
-    expect(await noteSubmitted(db, before.id, taken)).toBe(true);
+    expect(await markSubmitted(db, before.id, taken)).toBe(true);
     expect(await taskOf(before.id)).toEqual({
       ...before,
       ...taken,
@@ -42,9 +42,9 @@ describe("noting that the upstream has a task", () => {
 
   it("a second time changes nothing: the first one's id stays", async () => {
     const { id } = await insertIn("submitting");
-    await noteSubmitted(db, id, taken);
+    await markSubmitted(db, id, taken);
     const after = await taskOf(id);
-    expect(await noteSubmitted(db, id, { ...taken, upstreamId: "task-unified-2" })).toBe(false);
+    expect(await markSubmitted(db, id, { ...taken, upstreamId: "task-unified-2" })).toBe(false);
     expect(await taskOf(id)).toEqual(after);
   });
 
@@ -52,7 +52,7 @@ describe("noting that the upstream has a task", () => {
     const { id } = await insertIn("submitting");
     const won = await Promise.all(
       Array.from({ length: 8 }, (_, index) =>
-        noteSubmitted(db, id, { ...taken, upstreamId: `task-unified-${index}` }),
+        markSubmitted(db, id, { ...taken, upstreamId: `task-unified-${index}` }),
       ),
     );
     expect(won.filter(Boolean)).toHaveLength(1);
@@ -61,7 +61,7 @@ describe("noting that the upstream has a task", () => {
   });
 
   it("of a task that does not exist changes nothing", async () => {
-    expect(await noteSubmitted(db, "task-unknown", taken)).toBe(false);
+    expect(await markSubmitted(db, "task-unknown", taken)).toBe(false);
   });
 });
 

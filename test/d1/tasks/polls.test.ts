@@ -73,7 +73,6 @@ describe("what a round of polls found", () => {
       db,
       { id, from: ["submitted"], state: "failed", images: [], errorCode: "task_timeout" },
       t0,
-      t0,
     ).run();
     await writePolls(db, [donePoll(id)], nowMs);
     expect(await taskOf(id)).toMatchObject({ state: "failed", errorCode: "task_timeout", images: [] });

@@ -44,6 +44,7 @@ function tenantOf(id: string, over: Partial<Tenant> = {}): Tenant {
     lowBalance: null,
     turnstileSecret: null,
     retentionDays: null,
+    locationHint: null,
     webhook: { url: null, events: null, isOff: false },
     createdMs: t0,
     deletedMs: null,

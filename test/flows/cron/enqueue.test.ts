@@ -301,16 +301,12 @@ describe("lanes", () => {
   });
 
   it("are run by consumers, and their places are free again afterwards", async () => {
-    const idle = async () => undefined;
-    const { gateway } = startWithReads({ lanes: { settle: idle } });
-    await insertMany(gateway, 130, "completed");
+    const { gateway } = startWithReads({ lanes: { send: async () => undefined } });
+    await insertMany(gateway, 130, "submitted");
+    await env.DB.prepare("UPDATE tasks SET state = 'queued'").run();
     await gateway.tick();
-    expect(gateway.work.sent).toEqual(["settle:0", "settle:1"]);
+    expect(gateway.work.sent).toEqual(["send:0", "send:1"]);
     await gateway.work.drain();
-    const open = await env.DB.prepare("SELECT count(*) AS n FROM tasks WHERE open = 1").first<{
-      n: number;
-    }>();
-    expect(open?.n).toBe(0);
     expect(await countWorkItems()).toBe(0);
   });
 });

@@ -7,7 +7,6 @@ import { findTask } from "../../../src/d1/tasks/reconciled-tasks.ts";
 import {
   bearer,
   finishTask,
-  readTask,
   startGateway,
   storedKeys,
   submitTask,
@@ -185,20 +184,6 @@ describe("a tick that finds a row that cannot be read", () => {
     await gateway.tick();
     expect(unreadable(gateway)).toContain(`tasks metadata ${broken}`);
     expect((await finishTask(gateway, key, other)).status).toBe("completed");
-  });
-
-  it("settles the others of those that have ended", async () => {
-    const gateway = startGateway();
-    const { key } = await gateway.makeTenant();
-    const tasks = [await submitTask(gateway, key), await submitTask(gateway, key)];
-    const [broken, other] = tasks.map(({ id }) => id) as [string, string];
-    await env.DB.prepare("UPDATE tasks SET state = 'failed', due_ms = 0, error_code = 'unknown_error'").run();
-    await set("tasks", "images", "{unreadable contents", broken);
-    await gateway.tick();
-    expect(unreadable(gateway)).toContain(`tasks images ${broken}`);
-    const { results } = await env.DB.prepare("SELECT id FROM tasks WHERE open = 0").all<{ id: string }>();
-    expect(results.map(({ id }) => id)).toEqual([other]);
-    expect((await readTask(gateway, key, other)).usage).toMatchObject({ credits_held: 0 });
   });
 
   it("erases the others of those that are to be erased", async () => {

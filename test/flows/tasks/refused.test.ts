@@ -1,14 +1,18 @@
 /**
- * A refusal by the upstream ends the task while its caller waits. Where the database does not say whether the end was
- * written, the caller has to hear of a task that is there, or of none:
+ * A refusal by the upstream ends a task while its caller waits. The object ends it, and the caller hears of the refusal
+ * only when the object has said so:
  *
- *   the end                 what the caller hears                   what the row says
- *   was written             a task, failed                          failed, in sight
- *   was not written         a task, pending                         cron sends it again
- *   it is unknown           503                                     cron sees to it
+ *   the object's call          what the caller hears     what there is
+ *   ended it                   the refusal               nothing for the tenant, a record for the operator
+ *   broke, before or after     503, unknown, with the    a task that cron sends again, or nothing: the named id says which
+ *                              task's id
+ *   another sends it by now    the task                  the task
+ *   a replay got the task      the refusal               the task, failed, which the replay's caller sees
  */
+import { runDurableObjectAlarm } from "cloudflare:test";
+import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
-import { moneyOf } from "../../helpers/credits.ts";
+import { ledgerOf, moneyOf } from "../../helpers/credits.ts";
 import {
   type Around,
   bearer,
@@ -17,60 +21,130 @@ import {
   readTask,
   startGateway,
 } from "../../helpers/gateway.ts";
+import { expectError, expectUnknown, recordBindings } from "../../helpers/routes.ts";
+import { objectOf } from "../../helpers/tenant-object.ts";
 import { hook, startWithReceiver } from "../../helpers/webhook-receiver.ts";
 
 beforeEach(clearTasks);
 
+const code = "content_policy_violation";
+const generations = "/v1/images/generations";
 const body = { model: "wan-2.7-image", prompt: "x" };
+const whole = { balance: 500, held: 0, available: 500 };
 
-/** Breaks calls to the database by their number, counted from the refusal on. */
-function breaking(broken: Record<number, "before" | "after">): Around {
-  let calls: number | undefined;
-  return async (name, call) => {
-    if (name === "D1" && calls !== undefined) calls++;
-    const side = name === "D1" && calls !== undefined ? broken[calls] : undefined;
-    if (side === "before") throw new Error("the database is unavailable");
-    const result = await call();
-    if (name === "fetch POST") calls ??= 0;
-    if (side === "after") throw new Error("the reply was lost");
-    return result;
-  };
-}
-
-async function start(broken: Record<number, "before" | "after">) {
+async function start(around: Around, times?: number) {
   const { gateway, hosts, of } = startWithReceiver();
   const tenant = await gateway.makeTenant({ balance: 500, webhook: { url: hook } });
-  const code = "content_policy_violation";
-  gateway.simulator.control.script({ on: "submit", do: { kind: "error", status: 400, code } });
-  const shaky = startGateway({ beside: gateway, hosts, around: breaking(broken) });
-  const response = await shaky.post("/v1/images/generations", body, bearer(tenant.key));
-  return { gateway, of, tenant, response };
+  const refusal = { kind: "error", status: 400, code } as const;
+  gateway.simulator.control.script({ on: "submit", ...(times && { times }), do: refusal });
+  const shaky = startGateway({ beside: gateway, hosts, around });
+  const headers = { ...bearer(tenant.key), "idempotency-key": "order-1" };
+  const ask = (by = shaky) => by.post(generations, body, headers);
+  return { gateway, of, tenant, ask, key: tenant.key };
 }
 
-describe("a refusal whose end", () => {
+const rows = async () =>
+  (await env.DB.prepare("SELECT id, state, hidden, open, error_code FROM tasks").all()).results;
+
+describe("a refusal", () => {
+  it("leaves its tenant nothing but two lines in the ledger, and the operator a record", async () => {
+    const { gateway, tenant, ask, key, of } = await start((_name, call) => call());
+    await expectError(await ask(), code);
+    expect(await rows()).toEqual([
+      { id: expect.any(String), state: "failed", hidden: 1, open: 0, error_code: code },
+    ]);
+    const list = await gateway.fetch("/v1/tasks", { headers: bearer(key) });
+    expect(await list.json()).toMatchObject({ data: [] });
+    expect(await moneyOf(gateway, tenant.id)).toEqual(whole);
+    expect((await ledgerOf(gateway, tenant.id)).map(({ type }) => type)).toEqual([
+      "release",
+      "hold",
+      "topup",
+    ]);
+    const [row] = await rows();
+    expect(of(String(row?.id))).toEqual([]);
+    // Its idempotency key is free.
+    gateway.simulator.control.script({ on: "submit", do: { kind: "pass" } });
+    expect((await ask()).headers.get("idempotency-replayed")).toBeNull();
+  });
+
+  it("needs no database: the record is written once that is there", async () => {
+    const bindings = recordBindings();
+    bindings.broken.add("D1");
+    const { gateway, tenant, ask } = await start(bindings.around);
+    await expectError(await ask(), code);
+    expect(await rows()).toEqual([]);
+    bindings.broken.clear();
+    await runDurableObjectAlarm(objectOf(tenant.id));
+    expect(await rows()).toMatchObject([{ state: "failed", hidden: 1 }]);
+    gateway.advance(120_000);
+    await gateway.tick();
+    expect(gateway.simulator.control.calls().filter(({ method }) => method === "POST")).toHaveLength(1);
+    expect(await moneyOf(gateway, tenant.id)).toEqual(whole);
+  });
+
   it.each(["before", "after"] as const)(
-    "was lost %s it was written is answered as a task that is there",
+    "whose call to the object broke %s it took effect says that it does not know, and names the task",
     async (side) => {
-      const { gateway, of, tenant, response } = await start({ 1: side });
-      expect(response.status).toBe(200);
-      const { id, status } = (await response.json()) as { id: string; status: string };
-      expect(status).toBe(side === "after" ? "failed" : "pending");
-      expect(await readTask(gateway, tenant.key, id)).toMatchObject({ status });
-      await finishTask(gateway, tenant.key, id);
-      gateway.advance(60_000);
-      await gateway.tick();
-      expect(of(id)).toMatchObject([
-        { body: { type: `task.${(await readTask(gateway, tenant.key, id)).status}` } },
-      ]);
-      expect((await moneyOf(gateway, tenant.id)).held).toBe(0);
+      const { gateway, tenant, ask, key } = await start(async (name, call) => {
+        if (name !== "object endEarly") return call();
+        if (side === "after") await call();
+        throw new Error("the connection was lost");
+      }, 1);
+      const id = await expectUnknown(await ask());
+      const response = await gateway.fetch(`/v1/tasks/${id}`, { headers: bearer(key) });
+      expect(response.status).toBe(side === "after" ? 404 : 200);
+      await runDurableObjectAlarm(objectOf(tenant.id));
+      if (side === "after") {
+        gateway.advance(120_000);
+        await gateway.tick();
+        expect(await moneyOf(gateway, tenant.id)).toEqual(whole);
+        expect(gateway.simulator.control.tasks()).toEqual([]);
+      } else {
+        expect(await finishTask(gateway, key, id)).toMatchObject({ status: "completed" });
+        expect(await moneyOf(gateway, tenant.id)).toMatchObject({ balance: 470, held: 0 });
+      }
     },
   );
 
-  it("whose outcome is unknown is answered 503, and costs nothing once cron has seen to it", async () => {
-    const { gateway, tenant, response } = await start({ 1: "after", 2: "before" });
-    expect(response.status).toBe(503);
-    gateway.advance(120_000);
+  it("that comes when cron has taken the task over is none: the caller gets the task", async () => {
+    let taken = false;
+    const { gateway, tenant, ask, key } = await start(async (name, call) => {
+      if (name === "object endEarly" && !taken) {
+        taken = true;
+        const [task] = (await env.DB.prepare("SELECT id, hold_number FROM tasks").all()).results;
+        expect(task).toBeUndefined();
+        await runDurableObjectAlarm(objectOf(tenant.id));
+        gateway.advance(120_000);
+        await gateway.tick();
+      }
+      return call();
+    }, 1);
+    const response = await ask();
+    expect(response.status).toBe(200);
+    const { id } = (await response.json()) as { id: string };
+    expect(await finishTask(gateway, key, id)).toMatchObject({ status: "completed" });
+    expect(await moneyOf(gateway, tenant.id)).toMatchObject({ balance: 470, held: 0 });
+    expect(gateway.simulator.control.tasks()).toHaveLength(1);
+  });
+
+  it("of a task that a replay has got is heard of by both: by one as a refusal, by the other as a failed task", async () => {
+    let replay: Response | undefined;
+    const { gateway, tenant, ask, key, of } = await start(async (name, call) => {
+      const result = await call();
+      if (name === "fetch POST") replay ??= await ask(gateway);
+      return result;
+    });
+    await expectError(await ask(), code);
+    expect((replay as Response).headers.get("idempotency-replayed")).toBe("true");
+    const { id, status } = (await (replay as Response).json()) as { id: string; status: string };
+    expect(status).toBe("pending");
+    expect(await readTask(gateway, key, id)).toMatchObject({ status: "failed", error: { code } });
+    gateway.advance(60_000);
     await gateway.tick();
-    expect(await moneyOf(gateway, tenant.id)).toEqual({ balance: 500, held: 0, available: 500 });
+    expect(of(id)).toMatchObject([{ body: { type: "task.failed" } }]);
+    expect(await moneyOf(gateway, tenant.id)).toEqual(whole);
+    // The key stays the task's.
+    expect(((await (await ask(gateway)).json()) as { id: string }).id).toBe(id);
   });
 });

@@ -2,8 +2,7 @@ import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { claimSends } from "../../../src/d1/tasks/due-tasks.ts";
 import type { Task } from "../../../src/domain/task.ts";
-import { finish } from "../../../src/flows/tasks/finish.ts";
-import { type SendResult, send } from "../../../src/flows/tasks/send.ts";
+import { recordSend, type Sent, send } from "../../../src/flows/tasks/send.ts";
 import {
   bearer,
   clearTasks,
@@ -131,15 +130,14 @@ async function twoSenders(gateway: TestGateway, [first, second]: readonly [Outco
   };
   const held = [await claim(), await claim()] as const;
   script(gateway, first);
-  const late = await send(gateway.invocation(), held[0]);
+  const late = { task: held[0], sent: await send(gateway.invocation(), held[0]) };
   script(gateway, second);
-  const current = await send(gateway.invocation(), held[1]);
+  const current = { task: held[1], sent: await send(gateway.invocation(), held[1]) };
   return { late, current, id, key };
 }
 
-async function write(gateway: TestGateway, result: SendResult): Promise<void> {
-  await (result.kind === "refused" ? finish(gateway.invocation(), [result.ending]) : result.write());
-}
+const write = (gateway: TestGateway, { task, sent }: { task: Task; sent: Sent }) =>
+  recordSend(gateway.invocation(), task, sent);
 
 async function stateOf(id: string): Promise<unknown> {
   const { results } = await env.DB.prepare("SELECT state FROM tasks WHERE id = ?").bind(id).all();

@@ -43,6 +43,14 @@ interface ReusableGateway extends BuiltGateway {
   startAnew(): Promise<void>;
 }
 
+/** Tenants' objects write again what D1 has lost of their open tasks. */
+async function failOpenTasks(gateway: BuiltGateway, db: D1): Promise<void> {
+  const { results } = await db
+    .prepare("SELECT id FROM tasks WHERE open = 1 AND hold_number IS NOT NULL LIMIT 500")
+    .all();
+  await Promise.all(results.map(({ id }) => gateway.admin("POST", `/tasks/${id}/fail`)));
+}
+
 /** One for all files of a process: to start it takes longer than most of them do. It ends with the process. */
 let shared: Promise<ReusableGateway> | undefined;
 
@@ -110,6 +118,7 @@ export async function startOwnGateway(): Promise<ReusableGateway> {
     },
     async startAnew() {
       const { DB, IMAGES } = await worker.getEnv();
+      await failOpenTasks(gateway, DB);
       await dropTables(DB);
       await worker.applyD1Migrations("DB" as never);
       await emptyBucket(IMAGES);

@@ -117,8 +117,9 @@ describe("an edit that is refused leaves no files, and takes none from the day's
 describe("an edit of which it is not known whether there is a task", () => {
   it("keeps its files, so that the task can be made of them", async () => {
     fault = async (name, call) => {
+      if (name === "object giveUp") throw new Error("the object is away");
       const result = await call();
-      if (name === "D1 of the object") throw new Error("the answer is lost");
+      if (name === "object begin") throw new Error("the answer is lost");
       return result;
     };
     const before = await livingFiles();

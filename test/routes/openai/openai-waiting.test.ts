@@ -26,6 +26,7 @@ let tenant = { id: "", key: "", keyId: "" };
 beforeEach(async () => {
   await deleteTasks();
   gateway.simulator.control.reset();
+  gateway.invocation().upstreamPause.untilMs = 0;
   bindings.broken.clear();
   tenant = await gateway.makeTenant({ balance: 500 });
 });

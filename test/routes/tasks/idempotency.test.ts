@@ -1,9 +1,3 @@
-/**
- * Requests that come twice, over HTTP: the same `Idempotency-Key` and body are one task, one hold and one call
- * upstream, whatever happens to the first reply; an error leaves the key free.
- */
-import { runDurableObjectAlarm } from "cloudflare:test";
-import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Around, bearer, finishTask, type ShownTask, startGateway } from "../../helpers/gateway.ts";
 import { taskIdOf } from "../../helpers/page-visitor.ts";
@@ -11,7 +5,6 @@ import {
   countTasks,
   deleteTasks,
   expectError,
-  expectUnknown,
   generations,
   goodBody,
   makeKey,
@@ -224,20 +217,8 @@ describe("an error leaves the key free", () => {
         before = (name) => {
           if (name === "object begin") throw new Error("gone");
         };
-        await expectUnknown(await ask("a"));
+        await expectError(await ask("a"), "unavailable");
         before = () => undefined;
-      },
-    ],
-    [
-      "when the database is unavailable, once it is certain that no task came of it",
-      async () => {
-        before = (name) => {
-          if (name.startsWith("D1")) throw new Error("gone");
-        };
-        await expectUnknown(await ask("a"));
-        before = () => undefined;
-        await expectError(await ask("a"), "idempotency_in_progress");
-        await runDurableObjectAlarm(env.TENANTS.getByName(tenant.id));
       },
     ],
   ];

@@ -1,7 +1,7 @@
 /** What callers get while a part of the platform does not answer: an honest error, no charge, no words of its own. */
+import { runDurableObjectAlarm } from "cloudflare:test";
 import { beforeEach, describe, expect, it } from "vitest";
-import { moneyOf } from "../../helpers/credits.ts";
-import { type Around, bearer, finishTask, startGateway, submitTask } from "../../helpers/gateway.ts";
+import { bearer, finishTask, startGateway, submitTask } from "../../helpers/gateway.ts";
 import {
   countTasks,
   deleteTasks,
@@ -15,6 +15,7 @@ import {
   submit,
   upstreamCalls,
 } from "../../helpers/routes.ts";
+import { objectOf } from "../../helpers/tenant-object.ts";
 
 beforeEach(deleteTasks);
 
@@ -32,15 +33,67 @@ function expectNoRawWords(text: string): void {
 }
 
 describe("while the database is down", () => {
-  it("a submit is answered with unavailable, and nothing is sent or written", async () => {
+  it("a submit is taken, sent and can be read; lists, cron and charges follow when the database is back", async () => {
+    const { gateway, bindings, id: tenantId, key } = await start();
+    bindings.broken.add("D1");
+    const headers = { ...bearer(key), "idempotency-key": "order-1" };
+    const { id } = await submitTask(gateway, key);
+    const first = (await (
+      await gateway.post("/v1/images/generations", goodBody, headers)
+    ).json()) as typeof shown;
+    expect(await countTasks()).toBe(0);
+    const shown = (await (await read(gateway, key, id)).json()) as { id: string; status: string };
+    expect(shown).toMatchObject({ id, status: "pending", task_info: { can_cancel: false } });
+    const again = await gateway.post("/v1/images/generations", goodBody, headers);
+    expect(again.headers.get("idempotency-replayed")).toBe("true");
+    expect(((await again.json()) as typeof shown).id).toBe(first.id);
+    const waited = await gateway.post("/v1/images/generations", goodBody, {
+      ...bearer(key),
+      prefer: "wait=3",
+    });
+    expect(((await waited.json()) as typeof shown).status).toBe("pending");
+    bindings.broken.clear();
+    await runDurableObjectAlarm(objectOf(tenantId));
+    for (const task of [id, first.id])
+      expect(await finishTask(gateway, key, task)).toMatchObject({ status: "completed" });
+    expect(gateway.simulator.control.tasks()).toHaveLength(3);
+  });
+
+  it("a stream that opens right after the submit has the task", async () => {
     const { gateway, bindings, key } = await start();
     bindings.broken.add("D1");
-    const response = await submit(gateway, key);
-    expect(Number(response.headers.get("retry-after"))).toBeGreaterThan(0);
-    expectNoRawWords(await response.clone().text());
-    await expectUnknown(response);
-    expect(gateway.simulator.control.calls()).toEqual([]);
-    expect(await countTasks()).toBe(0);
+    const { links } = (await submitTask(gateway, key)) as unknown as { links: { events: string } };
+    const { pathname, search } = new URL(links.events);
+    const response = await gateway.fetch(pathname + search);
+    expect(response.status).toBe(200);
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+    await reader?.read();
+    expect((await reader?.read())?.value).toContain('"status":"pending"');
+    await reader?.cancel();
+  });
+
+  it("a young id that names no task is not found, or unavailable, and never another's task", async () => {
+    const { gateway, bindings, key } = await start();
+    const { key: foreign } = await gateway.makeTenant();
+    bindings.broken.add("D1");
+    const { id } = await submitTask(gateway, key);
+    await expectError(await read(gateway, foreign, id), "unavailable");
+    bindings.broken.clear();
+    await expectError(await read(gateway, foreign, id), "task_not_found");
+  });
+
+  it("a cancel or a delete has the database know of the task first, or is unavailable", async () => {
+    const { gateway, bindings, key } = await start();
+    gateway.simulator.control.script({ on: "submit", times: 1, do: { kind: "rate_limit", retryAfter: 20 } });
+    bindings.broken.add("D1");
+    const { id } = await submitTask(gateway, key);
+    const cancel = () => gateway.post(`/v1/tasks/${id}/cancel`, undefined, bearer(key));
+    const remove = () => gateway.fetch(`/v1/tasks/${id}`, { method: "DELETE", headers: bearer(key) });
+    await expectError(await cancel(), "unavailable");
+    await expectError(await remove(), "unavailable");
+    bindings.broken.clear();
+    await expectError(await remove(), "task_not_finished");
+    expect(await (await cancel()).json()).toMatchObject({ id, status: "cancelled" });
   });
 
   it("a submit that was sent before is not said to cost nothing, and its task is named", async () => {
@@ -82,31 +135,6 @@ describe("while the database is down", () => {
     await expectError(response, "unavailable");
     bindings.broken.clear();
     expect((await read(gateway, key, id)).status).toBe(200);
-  });
-
-  it("a refusal that cannot be written down is not sent, and costs nothing: the task ends as refused", async () => {
-    const bindings = recordBindings();
-    let sent = 0;
-    const around: Around = async (name, call) => {
-      const result = await bindings.around(name, call);
-      if (name === "fetch POST" && ++sent === 1) bindings.broken.add("D1");
-      return result;
-    };
-    const gateway = startGateway({ around });
-    const { id, key } = await gateway.makeTenant({ balance: 100 });
-    gateway.simulator.control.script({
-      on: "submit",
-      do: { kind: "error", status: 400, code: "content_policy_violation" },
-    });
-    const named = await expectUnknown(await submit(gateway, key));
-    bindings.broken.clear();
-    gateway.advance(60_000);
-    await gateway.tick();
-    const list = await gateway.fetch("/v1/tasks", { headers: bearer(key) });
-    expect(await list.json()).toMatchObject({
-      data: [{ id: named, status: "failed", error: { code: "content_policy_violation" } }],
-    });
-    expect(await moneyOf(gateway, id)).toEqual({ balance: 100, held: 0, available: 100 });
   });
 
   it("the operator's calls are answered with unavailable", async () => {

@@ -4,9 +4,10 @@
  */
 import type { Story } from "./story.ts";
 
-/** An admission whose Worker died before it wrote the row; the alarm voids it two minutes later. */
-export async function admitWithoutRow(story: Story, scene: string, by: string): Promise<void> {
+/** A task that its tenant's object has and D1 lacks; the alarm writes it again within two minutes. */
+export async function loseRow(story: Story, scene: string, by: string): Promise<void> {
   const { id } = await story.submit(scene, by, { prompt: "lasts, without a row" });
+  await story.until(`SELECT id FROM tasks WHERE id = '${id}'`);
   await story.stand.sql("DELETE FROM tasks WHERE id = ?1", id);
 }
 
@@ -57,10 +58,9 @@ export async function leaveHalfDone({ stand, task, made }: Story): Promise<void>
   // Written by a process that died before the tenant's object had settled its hold.
   await stand.sql(
     `UPDATE tasks SET state = 'failed', version = version + 1, finished_ms = ?2, images = '[]',
-       error_code = 'generation_timeout', due_ms = ?3 WHERE id = ?1`,
+       error_code = 'generation_timeout', open = 0 WHERE id = ?1`,
     task("ended, not settled"),
     nowMs,
-    nowMs + 30_000,
   );
   // Found done by a tick's poll, and given back by its store lane, which had no time left.
   await stand.sql("UPDATE tasks SET attempts = 0, due_ms = ?2 WHERE id = ?1", task("never attempted"), nowMs);
@@ -74,7 +74,7 @@ export async function leaveHalfDone({ stand, task, made }: Story): Promise<void>
       claimed,
       untilMs,
     );
-  const messages = [`poll:${nowMs - 2_000}:${polls[0]}`, "send:0", "store:0", "settle:0"];
+  const messages = [`poll:${nowMs - 2_000}:${polls[0]}`, "send:0", "store:0"];
   await workItem(messages[0] ?? "", polls, 0, nowMs + 118_000);
   for (const name of messages.slice(1)) await workItem(name, [], 0, nowMs + 118_000);
   await workItem("store:1", [], 1, nowMs + 45_000);

@@ -39,6 +39,7 @@ export function beginStory(stand: Stand): Story {
     receivers: {},
     toBeErased: [],
     withoutRow: [],
+    inOutbox: [],
     scenes: {},
   };
   const story: Story = {

@@ -32,7 +32,9 @@ export async function makeTenants({ stand, made }: Story): Promise<void> {
     turnstile_secret: "turnstile-fixture-secret",
     webhook: { url: "https://broken.example/shop", events: ["task.completed", "task.failed", "balance.low"] },
   } as { id: string });
-  await create({ id: "quiet", webhook: { url: "https://gone.example/quiet" } } as { id: string });
+  await create({ id: "quiet", location_hint: "weur", webhook: { url: "https://gone.example/quiet" } } as {
+    id: string;
+  });
   await create({ id: "paused", balance: 600 } as { id: string });
   await create({ id: "leaving", balance: 300 } as { id: string });
   await create({ id: "left", balance: 90 } as { id: string });

@@ -1,0 +1,93 @@
+/**
+ * Finding a task of the caller's, and checking its key, in one call to D1, so that revocation holds at once. A task that
+ * was submitted just now may be in its tenant's object alone, which D1 follows:
+ *
+ *   the reader                        the object
+ *   1. D1 lacks the task
+ *                                     2. writes it to D1
+ *   3. asks the object: D1 has it
+ *   4. reads D1 again
+ *
+ * Only an id that is young leads to the object: ids carry their time.
+ */
+import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
+import type { Action, Caller, KeyRefusal } from "../../domain/access.ts";
+import { idBound, taskIdPattern } from "../../domain/ids.ts";
+import type { Task } from "../../domain/task.ts";
+import { BindingUnavailable } from "../../platform/binding.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { type Authorized, authorize } from "../tenants/authorize.ts";
+
+export type FoundTask =
+  | { kind: "key_refused"; refusal: KeyRefusal }
+  /** `more`: what was read along with the task; nothing of one that D1 lacks. */
+  | { kind: "in"; task: Task | undefined; more: D1Result[] };
+
+/** D1 follows within minutes once it answers; it has been out for an hour. */
+const youngMs = 2 * 3_600_000;
+
+/**
+ * Reads a task.
+ * @param more Statements that are run along with it.
+ * @throws BindingUnavailable when D1 does not answer and the object does not have the task.
+ */
+export async function findTask(
+  invocation: Invocation,
+  caller: Caller,
+  id: string,
+  more: D1PreparedStatement[] = [],
+): Promise<FoundTask> {
+  const readDatabase = () => readRow(invocation, caller, id, "read", more);
+  const read = await readDatabase().catch((error: unknown) => {
+    if (error instanceof BindingUnavailable && isYoung(invocation, id)) return error;
+    throw error;
+  });
+  if (!(read instanceof BindingUnavailable) && !isLacking(invocation, id, read)) return foundOf(read);
+  const young = await invocation.tenant(caller.tenantId).readYoung(caller, id, invocation.now());
+  if (young.kind === "task") return { kind: "in", task: young.task, more: [] };
+  if (young.kind === "key_refused") return young;
+  if (read instanceof BindingUnavailable) throw read;
+  return foundOf(young.kind === "in_database" ? await readDatabase() : read);
+}
+
+/**
+ * Reads the row of a task that is to be changed in D1: one that D1 lacks is written there first.
+ * @throws BindingUnavailable when D1 or the object does not answer.
+ */
+export async function findRow(
+  invocation: Invocation,
+  caller: Caller,
+  id: string,
+  action: Action,
+): Promise<Authorized> {
+  const read = await readRow(invocation, caller, id, action);
+  if (!isLacking(invocation, id, read)) return read;
+  await invocation.tenant(caller.tenantId).flush();
+  return readRow(invocation, caller, id, action);
+}
+
+function readRow(
+  invocation: Invocation,
+  caller: Caller,
+  id: string,
+  action: Action,
+  more: D1PreparedStatement[] = [],
+): Promise<Authorized> {
+  const statements = [selectTask(invocation.db, caller.tenantId, id), ...more];
+  return authorize(invocation, caller, { action }, statements);
+}
+
+function foundOf(read: Authorized): FoundTask {
+  if (read.kind === "key_refused") return read;
+  const [task, ...more] = read.results;
+  return { kind: "in", task: firstTask(task), more };
+}
+
+function isYoung(invocation: Invocation, id: string): boolean {
+  return taskIdPattern.test(id) && id >= idBound("task", invocation.now() - youngMs);
+}
+
+/** D1 lacks the task, which may be there all the same. */
+function isLacking(invocation: Invocation, id: string, read: Authorized): boolean {
+  return read.kind === "in" && read.results[0]?.results.length === 0 && isYoung(invocation, id);
+}

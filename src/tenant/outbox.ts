@@ -1,0 +1,208 @@
+/**
+ * The outbox: tasks that D1 does not have yet, or not with their first sender's outcome. A task is in it from its
+ * admission on, in the same transaction, since its row of `open_tasks` has all that D1 is to get. D1 gets it
+ *
+ *   as soon as the outcome is there   one write for most tasks
+ *   after two seconds without one     by its sender, who waits for the upstream: lists show the task
+ *   by alarm, or with a later write   when the sender died, D1 was out, or the object was evicted meanwhile
+ *
+ * and as often as it takes: a second writing of the same row changes nothing.
+ *
+ *   what happens                          what is found
+ *   evicted before anything was written   rows above `writtenSeq`: they are written, without an outcome
+ *   evicted after D1 took a row           the same; D1 has it already
+ *   evicted before the outcome came       its sender calls the object that there is then
+ *   D1 fails under an outcome             the outcome goes into the row, and is written later
+ *   D1 took it and failed all the same    it is written once more
+ *   the outcome comes while a write       it goes in with the next one
+ *   without it is under way
+ *   refused, with a write under way       the refusal is the next one, and moves the row on
+ */
+import type { Written } from "../d1/tasks/new-tasks.ts";
+import type { FirstOutcome } from "../domain/new-task.ts";
+import { readStored, StoredDataUnreadable } from "../domain/stored.ts";
+import { listEarlyEnds, markWritten } from "./early-ends.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { keptOutcome, keptTask, type TaskRow } from "./task-rows.ts";
+import { readState } from "./tenant-state.ts";
+
+/** The outcomes of submissions that came together come together as well, and no caller waits for their rows. */
+const gatherMs = 5;
+/** Rows that go along with a write once D1 answers again, found among so many. */
+const mostLate = 64;
+const mostSeen = 256;
+
+interface Pending {
+  outcome: FirstOutcome | null;
+  /** D1 has the row, and lacks the outcome. */
+  hasRow: boolean;
+  /** It waits for a write of its own. */
+  isQueued: boolean;
+  /** It is in the write that is under way. */
+  isUnderWay: boolean;
+  /** It should be in D1 by now. */
+  isLate: boolean;
+}
+
+const newcomer = { outcome: null, hasRow: false, isQueued: false, isUnderWay: false, isLate: false };
+
+export class Outbox {
+  readonly #sql: SqlStorage;
+  readonly #rows: GroupCommit<TaskRow, Written | undefined>;
+  /** By the number of the hold. */
+  readonly #pending = new Map<number, Pending>();
+
+  /** @param write Writes rows in one transaction. */
+  constructor(sql: SqlStorage, write: (rows: TaskRow[]) => Promise<(Written | undefined)[]>) {
+    this.#sql = sql;
+    this.#rows = new GroupCommit(write, gatherMs);
+    for (const { seq, outcome } of unwrittenRows(sql))
+      this.#pending.set(seq, { ...newcomer, outcome, isLate: true });
+  }
+
+  /** Whether there is anything that D1 lacks. */
+  get isEmpty(): boolean {
+    return this.#pending.size === 0 && listEarlyEnds(this.#sql, 1).length === 0;
+  }
+
+  /** Up to which number D1 has each task that is open. @param newest The newest number. */
+  writtenSeq(newest: number): number {
+    for (const [seq, { hasRow }] of this.#pending) if (!hasRow) return seq - 1;
+    return newest;
+  }
+
+  /** Takes a task that was admitted. */
+  add(seq: number): void {
+    this.#pending.set(seq, { ...newcomer });
+  }
+
+  /**
+   * Takes a task's outcome, and writes it.
+   * @returns the row that it made or moved on; undefined when another sender was first, or D1 does not have it yet.
+   */
+  async note(seq: number, outcome: FirstOutcome): Promise<Written | undefined> {
+    const known = this.#pending.get(seq);
+    this.#pending.set(seq, { ...(known ?? { ...newcomer, hasRow: true }), outcome, isLate: true });
+    try {
+      return (await this.#write(seq)) ?? undefined;
+    } catch {
+      this.#sql.exec("UPDATE open_tasks SET outcome = ? WHERE seq = ?", JSON.stringify(outcome), seq);
+      return undefined;
+    }
+  }
+
+  /** Writes a task whose outcome lets itself be waited for. @throws when D1 is unavailable. */
+  async write(seq: number): Promise<void> {
+    if (this.#pending.has(seq)) await this.#write(seq);
+  }
+
+  /** Writes a task again that D1 has lost. @throws when D1 is unavailable. */
+  async again(seq: number): Promise<void> {
+    if (!this.#pending.has(seq)) this.#pending.set(seq, { ...newcomer, isLate: true });
+    await this.#write(seq);
+  }
+
+  /** What D1 is to have of a task that it lacks so far. */
+  find(seq: number): TaskRow | undefined {
+    return this.#pending.has(seq) ? this.#rowOf(seq) : undefined;
+  }
+
+  /**
+   * Writes what D1 lacks, at most `most` rows.
+   * @throws when D1 is unavailable.
+   */
+  async flush(most: number): Promise<void> {
+    const tasks = [...this.#pending.keys()].slice(0, most).map((seq) => this.#write(seq));
+    const ended = listEarlyEnds(this.#sql, most).map((row) => this.#writeEnd(row));
+    const results = await Promise.allSettled([...tasks, ...ended]);
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed) throw failed.reason;
+  }
+
+  /** @returns null when there was nothing to write. */
+  async #write(seq: number): Promise<Written | undefined | null> {
+    let given: FirstOutcome | null = null;
+    const prepare = (): TaskRow | null => {
+      const pending = this.#pending.get(seq);
+      if (!pending || pending.isUnderWay) return null;
+      pending.isQueued = false;
+      const row = this.#rowOf(seq);
+      if (!row) this.#pending.delete(seq);
+      else {
+        pending.isUnderWay = true;
+        given = pending.outcome;
+      }
+      return row ?? null;
+    };
+    const queued = this.#pending.get(seq);
+    if (queued) queued.isQueued = true;
+    try {
+      const written = await this.#rows.write(prepare);
+      if (written !== null) this.#wrote(seq, given);
+      return written;
+    } catch (error) {
+      const pending = this.#pending.get(seq);
+      if (pending) Object.assign(pending, { isQueued: false, isUnderWay: false, isLate: true });
+      throw error;
+    }
+  }
+
+  #wrote(seq: number, given: FirstOutcome | null): void {
+    const pending = this.#pending.get(seq);
+    if (!pending) return;
+    if (pending.outcome === given) this.#pending.delete(seq);
+    else Object.assign(pending, { isUnderWay: false, hasRow: true });
+    // D1 is there: what it was out for goes along.
+    let [seen, late] = [0, 0];
+    for (const [other, { isLate, isQueued, isUnderWay }] of this.#pending) {
+      if (++seen > mostSeen || late === mostLate) break;
+      if (!isLate) continue;
+      late++;
+      if (!isQueued && !isUnderWay) this.#writeBeside(other);
+    }
+  }
+
+  async #writeEnd(row: TaskRow): Promise<void> {
+    await this.#rows.write(() => row);
+    markWritten(this.#sql, row.task.id);
+  }
+
+  /** What fails is written later. */
+  #writeBeside(seq: number): void {
+    this.#write(seq).catch(() => undefined);
+  }
+
+  #rowOf(seq: number): TaskRow | undefined {
+    const [row] = this.#sql
+      .exec<{ record: string | null }>("SELECT record FROM open_tasks WHERE seq = ?", seq)
+      .toArray();
+    if (row?.record == null) return undefined;
+    const kept = readStored({ table: "open_tasks", field: "record", id: String(seq) }, keptTask, row.record);
+    return { ...kept, outcome: this.#pending.get(seq)?.outcome ?? null };
+  }
+}
+
+/** Tasks that D1 may lack: all after those that were written for sure, and those with an outcome that D1 did not take. */
+function unwrittenRows(sql: SqlStorage): { seq: number; outcome: FirstOutcome | null }[] {
+  const query =
+    "SELECT seq, outcome FROM open_tasks WHERE record IS NOT NULL AND (seq > ? OR outcome IS NOT NULL) ORDER BY seq";
+  // What cannot be read is written once more, or sent once more: neither makes a second task.
+  const writtenSeq = unlessUnreadable(() => readState(sql).writtenSeq) ?? 0;
+  return sql
+    .exec<{ seq: number; outcome: string | null }>(query, writtenSeq)
+    .toArray()
+    .map(({ seq, outcome }) => {
+      const place = { table: "open_tasks", field: "outcome", id: String(seq) };
+      const read = () => (outcome === null ? null : readStored(place, keptOutcome, outcome));
+      return { seq, outcome: unlessUnreadable(read) ?? null };
+    });
+}
+
+function unlessUnreadable<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof StoredDataUnreadable) return undefined;
+    throw error;
+  }
+}
