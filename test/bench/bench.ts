@@ -9,9 +9,10 @@ import { type Bill, billOf } from "./bill.ts";
 import { type Budget, budgetsOf } from "./budgets.ts";
 import { cases } from "./cases.ts";
 import { type Compared, compare } from "./compare.ts";
+import { measureDistances, type Outage } from "./distance.ts";
 import { type Life, measureLife, startCountedStage } from "./life.ts";
 import { type Prepared, prepare } from "./prepare.ts";
-import { billTable, budgetTable, comparedTable, roundTable, showCount } from "./report.ts";
+import { billTable, budgetTable, comparedTable, outageTable, roundTable, showCount } from "./report.ts";
 import { addFinished, measureRound, type Round } from "./round.ts";
 import { root, type Stage, startStage } from "./stage.ts";
 import { measureStartup } from "./startup.ts";
@@ -27,6 +28,8 @@ const effort = { rounds: setting("BENCH_ROUNDS", 3, 1), seconds: setting("BENCH_
 const finishedTasks = setting("BENCH_FINISHED", 1_000_000, 1);
 /** Only the cases whose names hold this, for a quick run. */
 const only = process.env.BENCH_ONLY ?? "";
+/** How long D1 is out under load. */
+const outageSeconds = setting("BENCH_OUTAGE", 60, 1);
 const rowsPerDue = 3;
 const mostGzipBytes = 150_000;
 
@@ -90,24 +93,32 @@ function roundBudget({ finished, due, rowsRead }: Round): Budget {
   return { what, measured: rowsRead / due, most: rowsPerDue };
 }
 
+const outageBudgets = ({ errors, lost }: Outage): Budget[] => [
+  { what: "submissions while D1 is out: errors", measured: errors, most: 0 },
+  { what: "submissions while D1 is out: tasks lost", measured: lost, most: 0 },
+];
+
 const folder = join(root, ".wrangler", "bench");
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 const { compared, rounds } = await measureTimes(join(folder, "times"));
+console.log("· far from D1 and from tenants' objects, and with D1 out");
+const { far, outage } = await measureDistances(join(folder, "far"), effort, outageSeconds);
+console.log(`${comparedTable(far)}\n\n${outageTable(outage)}`);
 const { life, bill, budgets: counted } = await countLife(join(folder, "counts"));
 console.log("· starting Workers");
 const startup = await measureStartup();
 rmSync(folder, { recursive: true, force: true });
 
 const size = { what: "bundle, gzip: bytes", measured: startup.gzipBytes, most: mostGzipBytes };
-const budgets = [...counted, ...rounds.map(roundBudget), size];
+const budgets = [...counted, ...rounds.map(roundBudget), ...outageBudgets(outage), size];
 console.log(`\n${roundTable(rounds)}\n\n${budgetTable(budgets)}\n\n${billTable(bill)}`);
 console.log(
   `\nA start takes ${Math.round(startup.startMs)} ms longer than that of an empty Worker (${Math.round(startup.emptyMs)} ms).`,
 );
 writeFileSync(
   join(root, "bench.json"),
-  `${JSON.stringify({ compared, rounds, budgets, bill, startup, life }, null, 2)}\n`,
+  `${JSON.stringify({ compared, far, outage, rounds, budgets, bill, startup, life }, null, 2)}\n`,
 );
 const broken = budgets.filter(({ measured, most }) => !(measured <= most));
 if (broken.length > 0) {

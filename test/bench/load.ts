@@ -40,6 +40,19 @@ export async function run(load: Load, seconds: number): Promise<Measured> {
   return { perSecond, p50Ms: result.latency.p50, p99Ms: result.latency.p99 };
 }
 
+/** Keeps every connection busy for so many seconds, whatever the replies are. */
+export async function countReplies(
+  { url, method = "GET", headers, body, connections, status }: Load,
+  seconds: number,
+): Promise<{ accepted: number; errors: number }> {
+  const options = { url, method, headers, body, connections, duration: seconds, workers: 1 };
+  const result = await autocannon(options as unknown as Options);
+  const all = Object.entries(result.statusCodeStats ?? {}).map(([code, { count = 0 }]) => ({ code, count }));
+  const sum = (some: typeof all) => some.reduce((total, { count }) => total + count, 0);
+  const accepted = sum(all.filter(({ code }) => Number(code) === status));
+  return { accepted, errors: sum(all) - accepted + result.errors };
+}
+
 export function median(values: number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length / 2;

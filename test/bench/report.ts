@@ -4,6 +4,7 @@ import type { Bill } from "./bill.ts";
 import type { Budget } from "./budgets.ts";
 import type { Measure, Target } from "./cases.ts";
 import type { Compared } from "./compare.ts";
+import type { Outage } from "./distance.ts";
 import type { Round } from "./round.ts";
 
 const units: Record<Measure, string> = { perSecond: "/s", p50Ms: "ms, p50", p99Ms: "ms, p99" };
@@ -44,6 +45,13 @@ export function roundTable(rounds: Round[]): string {
   for (const { finished, due, ms, rowsRead } of rounds) {
     table.push([...[finished, due, ms, rowsRead].map(showCount), (rowsRead / due).toFixed(2)]);
   }
+  return table.toString();
+}
+
+export function outageTable({ seconds, accepted, errors, lost, caughtUpMs }: Outage): string {
+  const head = ["D1 is out for", "accepted", "errors", "lost", "D1 has them all after"];
+  const table = new Table({ ...plain, head });
+  table.push([`${seconds} s`, ...[accepted, errors, lost].map(showCount), `${showCount(caughtUpMs)} ms`]);
   return table.toString();
 }
 
