@@ -130,6 +130,7 @@ export async function measureLife(stage: Stage): Promise<Life> {
 
   await doors.say("processing", 10);
   for (let i = 0; i < dueTasks; i++) await doors.submit(tenant.key);
+  await doors.counts();
   await doors.advance(4_000);
   await doors.tick();
   await doors.advance(5_000);
@@ -168,6 +169,8 @@ async function makeTenant({ admin }: Doors, limits: object): Promise<{ id: strin
 /** One task of each, from submit to settled, so that all that is there for many is there. */
 async function liveThrough(doors: Doors, keys: string[]): Promise<void> {
   for (const key of keys) await doors.submit(key).catch(() => undefined);
+  // Which waits for what goes on beside replies: D1 gets the tasks there.
+  await doors.counts();
   await doors.say("completed", 100);
   await doors.advance(10_000);
   await doors.tick();
