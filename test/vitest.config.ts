@@ -57,6 +57,7 @@ export default defineConfig({
                 PUBLIC_IMAGE_BASE_URL: "",
                 ...(process.env.CHAOS_TASKS && { CHAOS_TASKS: process.env.CHAOS_TASKS }),
                 ...(process.env.FUZZ_RUNS && { FUZZ_RUNS: process.env.FUZZ_RUNS }),
+                ...(process.env.UNSURE_TASKS && { UNSURE_TASKS: process.env.UNSURE_TASKS }),
                 ...(process.env.OUTAGE_MINUTES && { OUTAGE_MINUTES: process.env.OUTAGE_MINUTES }),
                 ...(process.env.DRAIN_TASKS && { DRAIN_TASKS: process.env.DRAIN_TASKS }),
                 ...(process.env.CHAOS_SEED && { CHAOS_SEED: process.env.CHAOS_SEED }),

@@ -1,8 +1,6 @@
 /**
  * D1 is out, under load, with objects evicted meanwhile: callers who submit, read what they have just submitted or ask again
  * get no error, and once D1 is back each task is there once, ends, and is charged once.
- *
- * `DATABASE_OUTAGE_TASKS` sets how many are submitted in each.
  */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { env } from "cloudflare:workers";
@@ -16,7 +14,8 @@ import { objectOf } from "../helpers/tenant-object.ts";
 
 beforeEach(emptyStores);
 
-const tasks = Number((env as unknown as { DATABASE_OUTAGE_TASKS?: string }).DATABASE_OUTAGE_TASKS ?? 30);
+/** Submitted in each. */
+const tasks = 30;
 const starting = 1_000_000;
 const price = 30;
 

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type BuiltGateway, secrets, startBuiltGateway } from "../helpers/node/built-gateway.ts";
+import { type BuiltGateway, secrets, startOwnGateway } from "../helpers/node/built-gateway.ts";
 import { type Answer, type Received, type Receiver, startReceiver } from "../helpers/node/http-receiver.ts";
 import { makeNotifiedTenant, query, verify } from "../helpers/node/notified-tenant.ts";
 
@@ -15,7 +15,8 @@ const pathWord = "between-us-alone";
 let paths = 0;
 
 beforeAll(async () => {
-  gateway = await startBuiltGateway();
+  // Its own: an isolate remembers that the upstream asks for a pause.
+  gateway = await startOwnGateway();
   receiver = await startReceiver();
 });
 afterAll(async () => {
@@ -255,7 +256,7 @@ describe("a receiver", () => {
   it("is notified of a task that was cancelled", async () => {
     const hook = newPath();
     const tenant = await makeTenant(hook);
-    const id = await tenant.start("a busy upstream [sim:429=5]");
+    const id = await tenant.start("a busy upstream [sim:429=60]");
     await tenant.call("POST", `/tasks/${id}/cancel`);
     const data = await tenant.notified(id);
     expect(data).toMatchObject({ status: "cancelled" });

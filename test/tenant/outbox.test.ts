@@ -14,6 +14,7 @@ import {
   limitsOf,
   objectOf,
   requestOf,
+  rowOf,
   stubOf,
   summaryOf,
   t0,
@@ -179,6 +180,29 @@ describe("an outcome", () => {
     await expect
       .poll(async () => Promise.all(tasks.map(async (task) => (await rowsOf(task))[0]?.state)))
       .toEqual(tasks.map(() => "submitted"));
+  });
+});
+
+describe("a Worker of the version before, while a deployment runs both,", () => {
+  type Former = {
+    begin(...args: unknown[]): Promise<{ written: object; cost: object; holdNumber: number }>;
+    submitted(id: string, submitted: object): Promise<{ isFirst: boolean }>;
+  };
+
+  it("gets from a submission what it waits for, and its note of the upstream's answer is taken", async () => {
+    const id = await configured();
+    const request = requestOf(id);
+    const former = objectOf(id) as unknown as Former;
+    const decision = await former.begin(request, rowOf(request));
+    expect(decision).toMatchObject({
+      kind: "admitted",
+      written: { state: "submitting", dueMs: t0 + 60_000, attempts: 1 },
+      cost: { rowsRead: 0, rowsWritten: 0, ms: 0 },
+    });
+    const { kind: _, ...taken } = submitted as Extract<FirstOutcome, { kind: "submitted" }>;
+    expect(await former.submitted(request.taskId, taken)).toMatchObject({ isFirst: true });
+    expect(await former.submitted(request.taskId, taken)).toMatchObject({ isFirst: false });
+    expect(await taskOf(request.taskId)).toMatchObject({ state: "submitted", upstreamId: "task-unified-1" });
   });
 });
 
