@@ -12,7 +12,7 @@
  *   given up, then its admission comes    the admission is refused
  */
 import type { TaskFailureCode } from "../domain/failures.ts";
-import { readStored } from "../domain/stored.ts";
+import { readable, readStored } from "../domain/stored.ts";
 import { settleHold } from "./settlement.ts";
 import { keptRow, keptTask, type TaskRow } from "./task-rows.ts";
 
@@ -72,17 +72,17 @@ export function endEarly(sql: SqlStorage, end: EarlyEnd): "ended" | "goes_on" {
 export const hasEndedEarly = (parameter: number) =>
   `EXISTS (SELECT 1 FROM early_ends WHERE task_id = ?${parameter})`;
 
-/** Records that D1 lacks. */
+/** Records that D1 lacks; one that cannot be read is left out. */
 export function listEarlyEnds(sql: SqlStorage, limit: number): TaskRow[] {
-  return sql
+  const rows = sql
     .exec<{ task_id: string; record: string }>(
       "SELECT task_id, record FROM early_ends WHERE record IS NOT NULL LIMIT ?",
       limit,
     )
-    .toArray()
-    .map(({ task_id: id, record }) =>
-      readStored({ table: "early_ends", field: "record", id }, keptRow, record),
-    );
+    .toArray();
+  const read = ({ task_id: id, record }: (typeof rows)[0]) =>
+    readStored({ table: "early_ends", field: "record", id }, keptRow, record);
+  return readable(rows, read, () => undefined);
 }
 
 export function findEarlyEnd(sql: SqlStorage, taskId: string): TaskRow | undefined {

@@ -96,10 +96,10 @@ export class Outbox {
     if (this.#pending.has(seq)) await this.#write(seq);
   }
 
-  /** Writes a task again that D1 has lost. @throws when D1 is unavailable. */
-  async again(seq: number): Promise<void> {
-    if (!this.#pending.has(seq)) this.#pending.set(seq, { ...newcomer, isLate: true });
-    await this.#write(seq);
+  /** Has tasks written again that D1 has lost, with the next {@link flush}. */
+  addAgain(seqs: number[]): void {
+    for (const seq of seqs)
+      if (!this.#pending.has(seq)) this.#pending.set(seq, { ...newcomer, isLate: true });
   }
 
   /** What D1 is to have of a task that it lacks so far. */
@@ -108,15 +108,16 @@ export class Outbox {
   }
 
   /**
-   * Writes what D1 lacks, at most `most` rows.
+   * Writes what D1 lacks, at most `most` rows. A task whose record cannot be read is left out; its hold stays.
    * @throws when D1 is unavailable.
    */
   async flush(most: number): Promise<void> {
     const tasks = [...this.#pending.keys()].slice(0, most).map((seq) => this.#write(seq));
     const ended = listEarlyEnds(this.#sql, most).map((row) => this.#writeEnd(row));
     const results = await Promise.allSettled([...tasks, ...ended]);
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed) throw failed.reason;
+    for (const result of results)
+      if (result.status === "rejected" && !(result.reason instanceof StoredDataUnreadable))
+        throw result.reason;
   }
 
   /** @returns null when there was nothing to write. */
@@ -126,13 +127,11 @@ export class Outbox {
       const pending = this.#pending.get(seq);
       if (!pending || pending.isUnderWay) return null;
       pending.isQueued = false;
-      const row = this.#rowOf(seq);
-      if (!row) this.#pending.delete(seq);
-      else {
-        pending.isUnderWay = true;
-        given = pending.outcome;
-      }
-      return row ?? null;
+      const row = this.#rowOrDrop(seq);
+      if (!row) return null;
+      pending.isUnderWay = true;
+      given = pending.outcome;
+      return row;
     };
     const queued = this.#pending.get(seq);
     if (queued) queued.isQueued = true;
@@ -170,6 +169,17 @@ export class Outbox {
   /** What fails is written later. */
   #writeBeside(seq: number): void {
     this.#write(seq).catch(() => undefined);
+  }
+
+  /** @returns undefined of a task that is not open any more. @throws StoredDataUnreadable, once. */
+  #rowOrDrop(seq: number): TaskRow | undefined {
+    let row: TaskRow | undefined;
+    try {
+      row = this.#rowOf(seq);
+    } finally {
+      if (!row) this.#pending.delete(seq);
+    }
+    return row;
   }
 
   #rowOf(seq: number): TaskRow | undefined {

@@ -48,7 +48,8 @@ export async function seeToOpenTasks(
       release(storage, { holdNumber, taskId, images, refused, deleteReplay, nowMs });
     }
   }
-  await Promise.all(lost.map((seq) => outbox.again(seq)));
+  outbox.addAgain(lost);
+  if (lost.length > 0) await outbox.flush(mostChecked);
   return tasks.length < mostChecked ? 0 : (tasks.at(-1)?.seq ?? 0);
 }
 

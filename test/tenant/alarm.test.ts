@@ -59,6 +59,12 @@ async function end(task: string, images: number): Promise<void> {
   await endTask(db, { ...ending, images: stored }, t0 + 1_000).run();
 }
 
+const endOf = ({ task, hold }: { task: string; hold: number }) => ({
+  taskId: task,
+  holdNumber: hold,
+  nowMs: t0 + 5,
+});
+
 /** As a Worker of the version before began it: the object has nothing that D1 could be given. */
 const withoutRecord = (id: string, hold: number) =>
   change(id, "UPDATE open_tasks SET record = NULL WHERE seq = ?", hold);
@@ -213,6 +219,24 @@ describe("a task whose end did not come to the object", () => {
     await db.prepare("UPDATE tasks SET images = '{x' WHERE id = ?1").bind(broken.task).run();
     await runAlarm(id);
     expect(await summaryOf(id)).toMatchObject({ balance: 4_970, held: 30 });
+  });
+});
+
+describe("a task whose record cannot be read", () => {
+  it("keeps no other from D1, nor from its end, and keeps its hold", async () => {
+    const id = await configured();
+    const bad = await begin(id);
+    const [good, ended] = [await begin(id), await begin(id)];
+    await stubOf(id).writeRow(ended.hold);
+    await end(ended.task, 1);
+    await change(id, "UPDATE open_tasks SET record = '{x' WHERE seq = ?", bad.hold);
+    await runAlarm(id);
+    expect([await hasRow(bad.task), await hasRow(good.task)]).toEqual([false, true]);
+    expect(await summaryOf(id)).toMatchObject({ balance: 4_970, held: 60 });
+    expect(await stubOf(id).endEarly({ ...endOf(good), errorCode: "invalid_parameters" })).toBe("ended");
+    await change(id, "UPDATE early_ends SET record = '{x'");
+    await stubOf(id).flush();
+    expect(await held(id)).toBe(30);
   });
 });
 
