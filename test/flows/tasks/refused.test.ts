@@ -9,7 +9,7 @@
  *   another sends it by now    the task                  the task
  *   a replay got the task      the refusal               the task, failed, which the replay's caller sees
  */
-import { runDurableObjectAlarm } from "cloudflare:test";
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { ledgerOf, moneyOf } from "../../helpers/credits.ts";
@@ -146,5 +146,27 @@ describe("a refusal", () => {
     expect(await moneyOf(gateway, tenant.id)).toEqual(whole);
     // The key stays the task's.
     expect(((await (await ask(gateway)).json()) as { id: string }).id).toBe(id);
+  });
+
+  it("is the end of its task, also where D1 has heard of the task and not of that: cron does not send it", async () => {
+    const bindings = recordBindings();
+    const { gateway, tenant, ask } = await start(async (name, call) => {
+      const result = await bindings.around(name, call);
+      // As where the upstream takes longer than two seconds, and D1 is out after that.
+      if (name !== "fetch POST") return result;
+      await gateway.invocation().tenant(tenant.id).flush();
+      bindings.broken.add("D1");
+      return result;
+    });
+    await expectError(await ask(), code);
+    expect(await rows()).toMatchObject([{ state: "submitting", hidden: 0 }]);
+    await runInDurableObject(objectOf(tenant.id), (_object, { storage }) => {
+      storage.sql.exec("UPDATE early_ends SET record = NULL");
+    });
+    gateway.advance(120_000);
+    await gateway.tick();
+    expect(await rows()).toMatchObject([{ state: "failed", hidden: 1, open: 0 }]);
+    expect(gateway.simulator.control.calls().filter(({ method }) => method === "POST")).toHaveLength(1);
+    expect(await moneyOf(gateway, tenant.id)).toEqual(whole);
   });
 });
