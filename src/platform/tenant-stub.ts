@@ -15,6 +15,7 @@ const tenantMethods = [
   "readYoung",
   "flush",
   "catchUp",
+  "writeAgain",
   "settle",
   "isSettled",
   "admitFile",

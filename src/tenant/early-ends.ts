@@ -72,6 +72,10 @@ export function endEarly(sql: SqlStorage, end: EarlyEnd): "ended" | "goes_on" {
 export const hasEndedEarly = (parameter: number) =>
   `EXISTS (SELECT 1 FROM early_ends WHERE task_id = ?${parameter})`;
 
+export function isEndedEarly(sql: SqlStorage, taskId: string): boolean {
+  return Number(sql.exec(`SELECT ${hasEndedEarly(1)} AS ended`, taskId).one().ended) === 1;
+}
+
 /** Records that D1 lacks; one that cannot be read is left out. */
 export function listEarlyEnds(sql: SqlStorage, limit: number): TaskRow[] {
   const rows = sql

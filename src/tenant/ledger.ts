@@ -136,6 +136,16 @@ export function selectSettledHolds(
     .map(settledHold.read);
 }
 
+/** Whether an entry ends the hold of a task. It was written after the hold, mostly soon. */
+export function hasSettled(sql: SqlStorage, holdSeq: number, taskId: string): boolean {
+  const found = sql.exec(
+    "SELECT 1 FROM entries WHERE seq > ?1 AND hold_seq = ?1 AND task_id = ?2 LIMIT 1",
+    holdSeq,
+    taskId,
+  );
+  return found.toArray().length > 0;
+}
+
 /** Lines of one row, newest first. */
 interface Place {
   seq: number;

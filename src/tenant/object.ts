@@ -28,7 +28,7 @@ import type { TenantConfig } from "../domain/tenant.ts";
 import { type Check, checkState } from "./check-state.ts";
 import { type Copied, hasSettings, readSettings, suspendCopy, takeCopy } from "./config-copy.ts";
 import { type AdmitDecision, type AdmitRequest, decide, type RowWanted } from "./decide.ts";
-import { type EarlyEnd, endEarly, findEarlyEnd } from "./early-ends.ts";
+import { type EarlyEnd, endEarly, findEarlyEnd, isEndedEarly } from "./early-ends.ts";
 import { admitFile, dropFile, type FileDecision, type FileRequest, keepFile } from "./file-admission.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { readLedger } from "./ledger.ts";
@@ -129,7 +129,7 @@ export class Tenant extends DurableObject<Env> {
     return (await this.#outbox.note(holdNumber, outcome)) !== undefined;
   }
 
-  /** Writes the row of a task whose first sender still waits for the upstream. @throws when D1 is unavailable. */
+  /** Writes the row of a task whose first sender waits for the upstream. @throws when D1 is unavailable. */
   async writeRow(holdNumber: number): Promise<void> {
     await this.#outbox.write(holdNumber);
   }
@@ -142,10 +142,7 @@ export class Tenant extends DurableObject<Env> {
     return { isFirst, cost: { rowsRead: 0, rowsWritten: 0, ms: 0 } };
   }
 
-  /**
-   * Ends a task that the upstream has refused, in place of giving it to its caller.
-   * @returns `goes_on`: another one sends it by now. The caller gets the task.
-   */
+  /** Ends a task that the upstream has refused. @returns `goes_on`: another one sends it, and its caller gets the task. */
   endEarly(end: EarlyEnd): "ended" | "goes_on" {
     return this.#storage.transactionSync(() => endEarly(this.#storage.sql, end));
   }
@@ -160,10 +157,11 @@ export class Tenant extends DurableObject<Env> {
 
   /**
    * Lets cron send a task whose first sender has recorded no outcome in time. That one cannot end it any more.
-   * @returns false when it has ended it already; D1 knows of that by now.
+   * @returns false when it has ended it already. A task that is not known, as after a restore, was promised all the same.
    */
   async takeOver(holdNumber: number, taskId: string): Promise<boolean> {
-    if (takeOpenTask(this.#storage.sql, holdNumber, taskId)) return true;
+    const { sql } = this.#storage;
+    if (takeOpenTask(sql, holdNumber, taskId) || !isEndedEarly(sql, taskId)) return true;
     await this.#outbox.flush(mostRows);
     return false;
   }
@@ -279,6 +277,11 @@ export class Tenant extends DurableObject<Env> {
     }
     const alarmMs = nextAlarm(this.#storage, this.#outbox, nowMs);
     if (alarmMs !== null) await this.#storage.setAlarm(alarmMs);
+  }
+
+  /** Writes tasks again that D1 has lost. @returns the holds of those it has now. @throws when D1 is unavailable. */
+  writeAgain(holdNumbers: number[]): Promise<number[]> {
+    return this.#outbox.writeAgain(holdNumbers);
   }
 
   /** Does what the alarm does, now. @throws when D1 is unavailable. */

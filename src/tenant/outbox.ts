@@ -96,10 +96,21 @@ export class Outbox {
     if (this.#pending.has(seq)) await this.#write(seq);
   }
 
-  /** Has tasks written again that D1 has lost, with the next {@link flush}. */
-  addAgain(seqs: number[]): void {
+  /**
+   * Writes tasks again that D1 has lost.
+   * @returns those that D1 has now; what cannot be read, and what is of a version before, is left out.
+   * @throws when D1 is unavailable.
+   */
+  async writeAgain(seqs: number[]): Promise<number[]> {
     for (const seq of seqs)
       if (!this.#pending.has(seq)) this.#pending.set(seq, { ...newcomer, isLate: true });
+    const results = await Promise.allSettled(seqs.map((seq) => this.#write(seq)));
+    return seqs.filter((_, index) => {
+      const result = results[index];
+      if (result?.status === "fulfilled") return result.value !== null;
+      if (!(result?.reason instanceof StoredDataUnreadable)) throw result?.reason;
+      return false;
+    });
   }
 
   /** What D1 is to have of a task that it lacks so far. */

@@ -3,7 +3,7 @@ import { availableOf, balanceOf, chargeOf, credit, priceOf, settle } from "../do
 import { afterTask } from "../domain/admission.ts";
 import type { Credit, LedgerLine } from "../domain/ledger-lines.ts";
 import { readSettings } from "./config-copy.ts";
-import { findCredit, insertCredit, insertSettlement } from "./ledger.ts";
+import { findCredit, hasSettled, insertCredit, insertSettlement } from "./ledger.ts";
 import { deleteOpenTask, findOpenTask, oldestOpen } from "./open-tasks.ts";
 import { readKeyCounters, writeKeyCounters } from "./scopes.ts";
 import { readState, writeState } from "./tenant-state.ts";
@@ -26,11 +26,8 @@ export interface Settlement {
   nowMs: number;
 }
 
-/**
- * `settled_before`: or there never was such a hold. `other_task`: the number is another task's, as after the object was
- * restored to an earlier time; nothing was changed.
- */
-export type SettleResult = "settled" | "settled_before" | "other_task";
+/** `no_hold`: the object has none of that task, as after it was restored to an earlier time; nothing was changed. */
+export type SettleResult = "settled" | "settled_before" | "no_hold";
 
 export type CreditResult =
   | { kind: "done"; line: LedgerLine; isReplay: boolean }
@@ -60,8 +57,8 @@ export function settleHold(
   { holdNumber, taskId, images, refused, deleteReplay, note = null, nowMs }: NotedSettlement,
 ): SettleResult {
   const task = findOpenTask(sql, holdNumber);
-  if (!task) return "settled_before";
-  if (taskId !== undefined && taskId !== task.taskId) return "other_task";
+  if (!task || (taskId !== undefined && taskId !== task.taskId))
+    return taskId === undefined || hasSettled(sql, holdNumber, taskId) ? "settled_before" : "no_hold";
   const state = readState(sql);
   const { charged, released, unmade } = chargeOf(task, images);
   const ended = { date: task.date, unmade, refused };

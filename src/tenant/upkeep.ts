@@ -48,8 +48,7 @@ export async function seeToOpenTasks(
       release(storage, { holdNumber, taskId, images, refused, deleteReplay, nowMs });
     }
   }
-  outbox.addAgain(lost);
-  if (lost.length > 0) await outbox.flush(mostChecked);
+  await outbox.writeAgain(lost);
   return tasks.length < mostChecked ? 0 : (tasks.at(-1)?.seq ?? 0);
 }
 

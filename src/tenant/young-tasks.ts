@@ -2,7 +2,7 @@
 import { type Caller, checkAccess, type KeyRefusal } from "../domain/access.ts";
 import type { Task } from "../domain/task.ts";
 import { readAdmissionRows } from "./admission-rows.ts";
-import { findEarlyEnd } from "./early-ends.ts";
+import { findEarlyEnd, isEndedEarly } from "./early-ends.ts";
 import { selectOpenTasks } from "./open-tasks.ts";
 import type { Outbox } from "./outbox.ts";
 import { shownTask } from "./task-rows.ts";
@@ -26,7 +26,7 @@ export function readYoung(
   if (refusal) return { kind: "key_refused", refusal };
   const [open] = selectOpenTasks(sql, "WHERE task_id = ?", taskId);
   const found = open ? outbox.find(open.seq) : findEarlyEnd(sql, taskId);
-  if (!found) return { kind: open ? "in_database" : "none" };
+  if (!found) return { kind: open || isEndedEarly(sql, taskId) ? "in_database" : "none" };
   const task = shownTask(found);
   return task.hidden ? { kind: "none" } : { kind: "task", task };
 }

@@ -65,8 +65,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "another task's hold is left alone",
     file: "src/tenant/settlement.ts",
-    line: 'if (taskId !== undefined && taskId !== task.taskId) return "other_task";',
-    broken: "",
+    line: "if (!task || (taskId !== undefined && taskId !== task.taskId))",
+    broken: "if (!task)",
     tests: ["test/tenant/settlement.test.ts"],
   },
   {

@@ -144,6 +144,13 @@ describe("of the first sender, who ends a task, and cron, which takes it over,",
   });
 });
 
+describe("a task that its object does not know, as after a restore,", () => {
+  it("is sent by cron, since it was promised, and is none that ended early", async () => {
+    const id = await configured();
+    expect(await stubOf(id).takeOver(7, "task-of-before")).toBe(true);
+  });
+});
+
 describe("an outcome", () => {
   it("of another task's hold is none", async () => {
     const { id, holdNumber, taskId, object } = await begun();
@@ -239,9 +246,13 @@ describe("a task that D1 lacks", () => {
       expect(await object.endEarly(endOf(taskId, holdNumber))).toBe("ended");
     const { caller } = hidden.request;
     expect(await hidden.object.readYoung(caller, hidden.taskId, t0)).toEqual({ kind: "none" });
-    expect(await shown.object.readYoung(shown.request.caller, shown.taskId, t0)).toMatchObject({
+    const read = () => shown.object.readYoung(shown.request.caller, shown.taskId, t0);
+    expect(await read()).toMatchObject({
       kind: "task",
       task: { state: "failed", errorCode: "invalid_parameters", hidden: false },
     });
+    await toggleD1();
+    await shown.object.flush();
+    expect(await read()).toEqual({ kind: "in_database" });
   });
 });

@@ -81,7 +81,8 @@ describe("a hold", () => {
   it("of another task is left alone, and that is said", async () => {
     const id = await prepaid();
     const { holdNumber: hold } = await admitOne(id, { images: 2, taskId: "task-own" });
-    expect(await settle(id, hold, { taskId: "task-other", images: 2 })).toBe("other_task");
+    expect(await settle(id, hold, { taskId: "task-other", images: 2 })).toBe("no_hold");
+    expect(await settle(id, 9_999, { taskId: "task-own", images: 2 })).toBe("no_hold");
     expect(await moneyOf(id)).toEqual([1_000, 60, 940]);
     expect(await settle(id, hold, { taskId: "task-own", images: 2 })).toBe("settled");
     expect(await moneyOf(id)).toEqual([940, 0, 940]);

@@ -129,7 +129,8 @@ async function checkHolds(
     logUnreadable(invocation, problem);
   });
   const lost = holds.filter(({ taskId }) => !ends.has(taskId) && !unreadable.has(taskId));
-  if (lost.length > 0) await invocation.tenant(tenant).catchUp(invocation.now());
+  const numbers = lost.map(({ holdNumber }) => holdNumber);
+  const mended = new Set(numbers.length > 0 ? await invocation.tenant(tenant).writeAgain(numbers) : []);
   const leaked = holds.filter(({ taskId }) => {
     const finishedMs = ends.get(taskId)?.finishedMs ?? null;
     return finishedMs !== null && finishedMs < beforeMs;
@@ -156,9 +157,15 @@ async function checkHolds(
     },
     { concurrency: connections },
   );
-  const text = "its task was not in the database, which was mended";
+  const lostText = (holdNumber: number) =>
+    `its task was not in the database, and was ${mended.has(holdNumber) ? "" : "not "}written there again`;
   return [
-    ...lost.map(({ taskId }): Discrepancy => ({ kind: "hold", tenant, subject: taskId, text })),
+    ...lost.map(
+      ({ holdNumber, taskId }): Discrepancy => ({
+        ...{ kind: "hold", tenant, subject: taskId },
+        text: lostText(holdNumber),
+      }),
+    ),
     ...settled.flat(),
   ];
 }

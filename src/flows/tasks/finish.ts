@@ -68,7 +68,7 @@ async function settleOne(invocation: Invocation, task: EndedTask): Promise<void>
     nowMs: invocation.now(),
   });
   // It never will be: the tenant's object was restored to a time before this task. The operator has to know.
-  if (result === "other_task")
+  if (result === "no_hold")
     invocation.log({ event: "hold_of_other_task", level: "error", task: task.id, hold: task.holdNumber });
 }
 

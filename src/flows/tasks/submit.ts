@@ -197,17 +197,17 @@ function missingReferences(invocation: Invocation, { caller, origin, input }: Su
   return missingFiles(invocation, caller, names);
 }
 
-/** Answers with the task of the request that came before: of D1, or as the object has it where D1 lacks it. */
+/** Answers with the task of the request that came before: as the object has it where D1 lacks it, or of D1. */
 async function answerReplay(
   invocation: Invocation,
   caller: Caller,
   { taskId, task, policies }: Extract<BeginDecision, { kind: "replay" }>,
 ): Promise<SubmitResult> {
+  if (task) return { kind: "replayed", task, policies };
   const row = await orUnknown(invocation, taskId, () => readTaskRow(invocation, caller.tenantId, taskId));
-  const found = row?.task ?? task;
-  if (found)
-    return found.erased ? { kind: "deleted", policies } : { kind: "replayed", task: found, policies };
-  return row ? { kind: "deleted", policies } : { kind: "unknown", taskId };
+  if (!row) return { kind: "unknown", taskId };
+  const found = row.task;
+  return found && !found.erased ? { kind: "replayed", task: found, policies } : { kind: "deleted", policies };
 }
 
 async function readTaskRow(invocation: Invocation, tenantId: string, id: string) {
