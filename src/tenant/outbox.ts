@@ -36,15 +36,16 @@ interface Pending {
   outcome: FirstOutcome | null;
   /** D1 has the row, and lacks the outcome. */
   hasRow: boolean;
-  /** It waits for a write of its own. */
-  isQueued: boolean;
-  /** It is in the write that is under way. */
+  /** The write that it waits for, or is in. */
+  write?: Promise<Written | undefined | null> | undefined;
+  /** It is in the write that is under way, with this outcome. */
   isUnderWay: boolean;
+  given?: FirstOutcome | null;
   /** It should be in D1 by now. */
   isLate: boolean;
 }
 
-const newcomer = { outcome: null, hasRow: false, isQueued: false, isUnderWay: false, isLate: false };
+const newcomer = { outcome: null, hasRow: false, isUnderWay: false, isLate: false };
 
 export class Outbox {
   readonly #sql: SqlStorage;
@@ -131,28 +132,35 @@ export class Outbox {
         throw result.reason;
   }
 
-  /** @returns null when there was nothing to write. */
-  async #write(seq: number): Promise<Written | undefined | null> {
+  /**
+   * One write at a time for each task: a second one is that under way, unless another outcome has come since.
+   * @returns null when there was nothing to write.
+   */
+  #write(seq: number): Promise<Written | undefined | null> {
+    const known = this.#pending.get(seq);
+    if (known?.write && (!known.isUnderWay || known.given === known.outcome)) return known.write;
+    const write = this.#writeNow(seq);
+    if (known) known.write = write;
+    return write;
+  }
+
+  async #writeNow(seq: number): Promise<Written | undefined | null> {
     let given: FirstOutcome | null = null;
     const prepare = (): TaskRow | null => {
       const pending = this.#pending.get(seq);
-      if (!pending || pending.isUnderWay) return null;
-      pending.isQueued = false;
-      const row = this.#rowOrDrop(seq);
+      const row = pending && this.#rowOrDrop(seq);
       if (!row) return null;
-      pending.isUnderWay = true;
       given = pending.outcome;
+      Object.assign(pending, { isUnderWay: true, given });
       return row;
     };
-    const queued = this.#pending.get(seq);
-    if (queued) queued.isQueued = true;
     try {
       const written = await this.#rows.write(prepare);
       if (written !== null) this.#wrote(seq, given);
       return written;
     } catch (error) {
       const pending = this.#pending.get(seq);
-      if (pending) Object.assign(pending, { isQueued: false, isUnderWay: false, isLate: true });
+      if (pending) Object.assign(pending, { write: undefined, isUnderWay: false, isLate: true });
       throw error;
     }
   }
@@ -164,11 +172,11 @@ export class Outbox {
     else Object.assign(pending, { isUnderWay: false, hasRow: true });
     // D1 is there: what it was out for goes along.
     let [seen, late] = [0, 0];
-    for (const [other, { isLate, isQueued, isUnderWay }] of this.#pending) {
+    for (const [other, { isLate, write }] of this.#pending) {
       if (++seen > mostSeen || late === mostLate) break;
       if (!isLate) continue;
       late++;
-      if (!isQueued && !isUnderWay) this.#writeBeside(other);
+      if (!write) this.#writeBeside(other);
     }
   }
 

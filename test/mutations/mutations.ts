@@ -507,8 +507,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "what D1 was out for goes along with the next write",
     file: "src/tenant/outbox.ts",
-    line: "if (!isQueued && !isUnderWay) this.#writeBeside(other);",
-    broken: "if (isQueued && !isUnderWay) this.#writeBeside(other);",
+    line: "if (!write) this.#writeBeside(other);",
+    broken: "if (write) this.#writeBeside(other);",
     tests: ["test/tenant/outbox.test.ts"],
   },
   {

@@ -169,6 +169,28 @@ describe("an outcome", () => {
     expect(await taskOf(taskId)).toMatchObject({ state: "submitted", version: 2 });
   });
 
+  it("is in D1 once a flush is over, also where that came while it was being written", async () => {
+    for (let i = 0; i < 20; i++) {
+      const { holdNumber, taskId, object } = await begun();
+      const noted = object.noteOutcome(holdNumber, taskId, submitted);
+      await object.flush();
+      expect(await rowsOf(taskId)).toMatchObject([{ state: "submitted" }]);
+      expect(await noted).toBe(true);
+    }
+  });
+
+  it("that comes while the row is written without one follows it", async () => {
+    for (let i = 0; i < 20; i++) {
+      const { holdNumber, taskId, object } = await begun();
+      const wrote = object.writeRow(holdNumber);
+      // Some come before that write has begun, some while it goes on.
+      if (i % 2) await object.ping();
+      await object.noteOutcome(holdNumber, taskId, submitted);
+      await wrote;
+      expect(await taskOf(taskId)).toMatchObject({ state: "submitted", version: 2 });
+    }
+  });
+
   it("takes along what D1 was out for, once D1 answers", async () => {
     const id = await configured();
     const object = stubOf(id);

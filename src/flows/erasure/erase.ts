@@ -85,6 +85,8 @@ const tasksAtOnce = 50;
 
 /** Has all of an end user's tasks erased; those that still run are erased once they have ended. */
 export async function eraseEndUser(invocation: Invocation, tenantId: string, endUser: string): Promise<void> {
+  // An erasure is over once D1 has no task of that user that runs: what D1 lacks of them comes first.
+  await invocation.tenant(tenantId).flush();
   const erasure = { tenantId, endUser, atMs: invocation.now() };
   await insertErasure(invocation.db, erasure);
   invocation.defer("erase", () => eraseUsersTasks(invocation, erasure));

@@ -86,6 +86,28 @@ describe("a task whose input cannot be read", () => {
 });
 
 describe("an erasure of an end user", () => {
+  it("covers a task that only its tenant's object has so far", async () => {
+    const gateway = startGateway();
+    const { key } = await gateway.makeTenant();
+    const shaky = startGateway({
+      beside: gateway,
+      around: (name, call) => {
+        if (name.startsWith("D1")) throw new Error("the database is unavailable");
+        return call();
+      },
+    });
+    const { id } = await submitTask(shaky, key, { end_user: "ada", prompt: "secret" });
+    const erased = await gateway.fetch("/v1/end-users/ada", { method: "DELETE", headers: bearer(key) });
+    expect(erased.status).toBe(202);
+    for (let i = 0; i < 8; i++) {
+      gateway.advance(15_000);
+      await gateway.tick();
+    }
+    await expectError(await read(gateway, key, id), "deleted");
+    const row = await env.DB.prepare("SELECT input FROM tasks WHERE id = ?").bind(id).first();
+    expect(JSON.stringify(row)).not.toContain("secret");
+  });
+
   it("is left out where it cannot be read, so that it erases nothing that is not meant", async () => {
     const gateway = startGateway();
     const [broken, other] = [
