@@ -41,8 +41,6 @@ function casesAt(distance: Distance, { gatewayUrl, bareUrl, key, runningTask }: 
     connections,
     status: 200,
   });
-  const bareRead = { ...reading("")(), url: `${bareUrl}/empty` };
-  const empty = { name: "an empty route", load: () => bareRead };
   return [
     {
       name: `submit, ${distance.name}`,
@@ -51,12 +49,12 @@ function casesAt(distance: Distance, { gatewayUrl, bareUrl, key, runningTask }: 
       gateway: () => submission(gatewayUrl, key),
       references: [{ ...passThrough, targets: targetOf(distance) }],
     },
-    { name: `read, ${distance.name}`, measures: ["p50Ms"], gateway: reading(""), references: [empty] },
+    { name: `read, ${distance.name}`, measures: ["p50Ms"], gateway: reading(""), references: [] },
     {
       name: `wait a second, ${distance.name}`,
       measures: ["p50Ms"],
       gateway: reading("?wait=1"),
-      references: [empty],
+      references: [],
     },
   ];
 }

@@ -17,6 +17,7 @@ export function comparedTable(compared: Compared[]): string {
   const table = new Table({ ...plain, head: ["case", "gateway", "against", "", "ratio", "target", ""] });
   const value = (by: Measure, figure: number) => `${numbers.format(figure)} ${units[by]}`;
   for (const { name, by, gateway, references } of compared) {
+    if (references.length === 0) table.push([name, value(by, gateway), "", "", "", "", ""]);
     for (const reference of references) {
       const { target, met } = reference;
       table.push([
