@@ -6,13 +6,14 @@
  *   who ends it, who sends it             what happens
  *   the caller's Worker ends it, then     cron asks before it sends: the task is not open, it is not sent
  *   its lease runs out
- *   cron took it over, then the caller's  it is not ended: the caller gets the task, which cron brings to its end
- *   Worker wants to end it
+ *   cron took it over, then the caller's  it is not ended: the caller gets the task, which cron brings to its end, or has
+ *   Worker wants to end it                brought there
  *   a replay got the task                 it ends, in its tenant's sight, and keeps its idempotency key
  *   given up, then its admission comes    the admission is refused
  */
 import type { TaskFailureCode } from "../domain/failures.ts";
 import { readable, readStored } from "../domain/stored.ts";
+import { hasSettled } from "./ledger.ts";
 import { settleHold } from "./settlement.ts";
 import { keptRow, keptTask, type TaskRow } from "./task-rows.ts";
 
@@ -49,6 +50,10 @@ export function endEarly(sql: SqlStorage, end: EarlyEnd): "ended" | "goes_on" {
     )
     .toArray();
   if (!row) {
+    // Cron took it over, and it has ended since, perhaps with a charge.
+    const { holdNumber } = end;
+    const isOver = holdNumber !== null && hasSettled(sql, holdNumber, taskId) && !isEndedEarly(sql, taskId);
+    if (isOver) return "goes_on";
     sql.exec("INSERT OR IGNORE INTO early_ends (task_id, at_ms) VALUES (?, ?)", taskId, nowMs);
     return "ended";
   }

@@ -15,6 +15,7 @@ import {
   objectOf,
   requestOf,
   rowOf,
+  settle,
   stubOf,
   summaryOf,
   t0,
@@ -141,6 +142,20 @@ describe("of the first sender, who ends a task, and cron, which takes it over,",
     expect(await taken.object.takeOver(taken.holdNumber, taken.taskId)).toBe(true);
     expect(await taken.object.endEarly(endOf(taken.taskId, taken.holdNumber))).toBe("goes_on");
     expect(await summaryOf(taken.id)).toMatchObject({ held: 30 });
+  });
+});
+
+describe("a task that cron took over and brought to its end", () => {
+  it("is not ended by its first sender, who comes after that: it was charged", async () => {
+    const { id, taskId, holdNumber, object } = await begun();
+    await object.takeOver(holdNumber, taskId);
+    await settle(id, holdNumber, { taskId, images: 1 });
+    expect(await object.endEarly(endOf(taskId, holdNumber))).toBe("goes_on");
+    expect(await summaryOf(id)).toMatchObject({ balance: 470, held: 0 });
+    // One that it has ended itself it may end again, as where the first call's reply was lost.
+    const own = await begun();
+    for (let i = 0; i < 2; i++)
+      expect(await own.object.endEarly(endOf(own.taskId, own.holdNumber))).toBe("ended");
   });
 });
 
