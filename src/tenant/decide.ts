@@ -41,7 +41,7 @@ export interface AdmitRequest {
   replay: Replay | null;
   /** It can only be a replay: as a new request it would be refused for a reason of its own. */
   onlyReplay?: boolean;
-  /** The same call came before, and may have taken effect. */
+  /** The same call came before, and may have taken effect. Absent from a Worker of the version before. */
   isRepeated?: boolean;
   /** The Worker's clock, unix milliseconds. */
   nowMs: number;

@@ -30,6 +30,7 @@ import { type Copied, hasSettings, readSettings, suspendCopy, takeCopy } from ".
 import { type AdmitDecision, type AdmitRequest, decide, type RowWanted } from "./decide.ts";
 import { type EarlyEnd, endEarly, findEarlyEnd, isEndedEarly } from "./early-ends.ts";
 import { admitFile, dropFile, type FileDecision, type FileRequest, keepFile } from "./file-admission.ts";
+import { noCost, writeAtOnce } from "./former-worker.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { readLedger } from "./ledger.ts";
 import { migrate } from "./migrations.ts";
@@ -47,7 +48,7 @@ import {
 import { type Summary, summarize } from "./summary.ts";
 import { shownTask, writeRows } from "./task-rows.ts";
 import { readState } from "./tenant-state.ts";
-import { nextAlarm, seeToOpenTasks } from "./upkeep.ts";
+import { nextAlarm, rearm, seeToOpenTasks } from "./upkeep.ts";
 import { readYoung, type YoungTask } from "./young-tasks.ts";
 
 export type { AdmitDecision, AdmitRequest, RowWanted } from "./decide.ts";
@@ -60,15 +61,6 @@ export type { Summary } from "./summary.ts";
 export type BeginDecision =
   | Exclude<AdmitDecision, { kind: "replay" }>
   | (Extract<AdmitDecision, { kind: "replay" }> & { task: Task | null });
-
-/** Rows that one call writes to D1. */
-const mostRows = 2_000;
-
-/** What a Worker of the version before waits for, while a deployment runs both. */
-const asWritten = (dueMs: number) => ({
-  written: { state: "submitting", dueMs, attempts: 1 },
-  cost: { rowsRead: 0, rowsWritten: 0, ms: 0 },
-});
 
 export class Tenant extends DurableObject<Env> {
   readonly #storage: DurableObjectStorage;
@@ -90,6 +82,7 @@ export class Tenant extends DurableObject<Env> {
       return made;
     });
     this.#hasCopy = hasSettings(ctx.storage.sql);
+    ctx.waitUntil(rearm(ctx.storage, this.#outbox));
   }
 
   /**
@@ -106,7 +99,8 @@ export class Tenant extends DurableObject<Env> {
       const found = holdNumber === null ? findEarlyEnd(sql, taskId) : this.#outbox.find(holdNumber);
       return { ...decision, task: found ? shownTask(found) : null };
     }
-    return decision.kind === "admitted" ? { ...decision, ...asWritten(row.task.dueMs) } : decision;
+    if (decision.kind !== "admitted" || request.isRepeated !== undefined) return decision;
+    return { ...decision, ...(await writeAtOnce(this.#outbox, decision.holdNumber, row.task.dueMs)) };
   }
 
   #decide(request: AdmitRequest, row: RowWanted): AdmitDecision {
@@ -139,7 +133,7 @@ export class Tenant extends DurableObject<Env> {
     const [task] = selectOpenTasks(this.#storage.sql, "WHERE task_id = ?", id);
     const isFirst =
       task !== undefined && (await this.noteOutcome(task.seq, id, { kind: "submitted", ...submitted }));
-    return { isFirst, cost: { rowsRead: 0, rowsWritten: 0, ms: 0 } };
+    return { isFirst, cost: noCost };
   }
 
   /** Ends a task that the upstream has refused. @returns `goes_on`: another one sends it, and its caller gets the task. */
@@ -162,7 +156,7 @@ export class Tenant extends DurableObject<Env> {
   async takeOver(holdNumber: number, taskId: string): Promise<boolean> {
     const { sql } = this.#storage;
     if (takeOpenTask(sql, holdNumber, taskId) || !isEndedEarly(sql, taskId)) return true;
-    await this.#outbox.flush(mostRows);
+    await this.#outbox.flush();
     return false;
   }
 
@@ -173,7 +167,7 @@ export class Tenant extends DurableObject<Env> {
 
   /** Writes to D1 what that lacks. @throws when D1 is unavailable. */
   async flush(): Promise<void> {
-    await this.#outbox.flush(mostRows);
+    await this.#outbox.flush();
   }
 
   /**

@@ -31,6 +31,8 @@ const gatherMs = 5;
 /** Rows that go along with a write once D1 answers again, found among so many. */
 const mostLate = 64;
 const mostSeen = 256;
+/** Rows that wait in memory while all is written that D1 lacks. */
+const mostAtOnce = 2_000;
 
 interface Pending {
   outcome: FirstOutcome | null;
@@ -120,16 +122,18 @@ export class Outbox {
   }
 
   /**
-   * Writes what D1 lacks, at most `most` rows. A task whose record cannot be read is left out; its hold stays.
+   * Writes what D1 lacks. A task whose record cannot be read is left out; its hold stays.
    * @throws when D1 is unavailable.
    */
-  async flush(most: number): Promise<void> {
-    const tasks = [...this.#pending.keys()].slice(0, most).map((seq) => this.#write(seq));
-    const ended = listEarlyEnds(this.#sql, most).map((row) => this.#writeEnd(row));
-    const results = await Promise.allSettled([...tasks, ...ended]);
-    for (const result of results)
-      if (result.status === "rejected" && !(result.reason instanceof StoredDataUnreadable))
-        throw result.reason;
+  async flush(): Promise<void> {
+    const seqs = [...this.#pending.keys()];
+    for (let from = 0; from < seqs.length; from += mostAtOnce)
+      await allReadable(seqs.slice(from, from + mostAtOnce).map((seq) => this.#write(seq)));
+    for (;;) {
+      const ends = listEarlyEnds(this.#sql, mostAtOnce);
+      if (ends.length === 0) return;
+      await allReadable(ends.map((row) => this.#writeEnd(row)));
+    }
   }
 
   /**
@@ -209,6 +213,12 @@ export class Outbox {
     const kept = readStored({ table: "open_tasks", field: "record", id: String(seq) }, keptTask, row.record);
     return { ...kept, outcome: this.#pending.get(seq)?.outcome ?? null };
   }
+}
+
+/** Waits for all of them. @throws what the first one threw, unless stored data could not be read. */
+async function allReadable(writes: Promise<unknown>[]): Promise<void> {
+  for (const result of await Promise.allSettled(writes))
+    if (result.status === "rejected" && !(result.reason instanceof StoredDataUnreadable)) throw result.reason;
 }
 
 /** Tasks that D1 may lack: all after those that were written for sure, and those with an outcome that D1 did not take. */

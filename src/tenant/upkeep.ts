@@ -67,6 +67,13 @@ export function nextAlarm(storage: DurableObjectStorage, outbox: Outbox, nowMs: 
   });
 }
 
+/** Sets the alarm where there is none that should be: the platform gave it up, or tasks are open of the version before. */
+export async function rearm(storage: DurableObjectStorage, outbox: Outbox): Promise<void> {
+  const newestMs = newestAtMs(storage.sql);
+  if (newestMs === 0 && outbox.isEmpty) return;
+  if ((await storage.getAlarm()) === null) await storage.setAlarm(newestMs + alarmEveryMs);
+}
+
 /** Settles a hold; one that what is stored keeps from it is left to reconciliation, which names it. */
 function release(storage: DurableObjectStorage, settlement: Settlement): void {
   try {

@@ -1,7 +1,8 @@
 /**
  * Everything at once, for as many tasks as asked for: every scripted behaviour of the upstream, faults at every call
- * to a binding, minutes without D1, evictions, doubled ticks, cron away for an hour. Then the faults end, cron goes on, and every task
- * that was accepted has ended, with the right money, one upstream task and no object too many, and its tenant notified.
+ * to a binding, minutes without D1, evictions, a Worker of the version before beside the new one, doubled ticks, cron away
+ * for an hour. Then the faults end, cron goes on, and every task that was accepted has ended, with the right money, one
+ * upstream task and no object too many, and its tenant notified.
  *
  * `CHAOS_TASKS` and `CHAOS_SEED` choose size and seed. The same seed has callers do the same and draws the same faults;
  * which call they hit depends on the order in which parallel calls come, as it would anywhere.
@@ -9,7 +10,15 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { type Report, readReport, tableOf } from "../helpers/chaos-report.ts";
-import { type ChaosWorld, evictOne, runAlarms, startWorld, submitOne } from "../helpers/chaos-world.ts";
+import {
+  type ChaosWorld,
+  evictOne,
+  makeOneOlder,
+  runAlarms,
+  startWorld,
+  submitOne,
+  submitOneAsFormer,
+} from "../helpers/chaos-world.ts";
 
 const settings = env as unknown as { CHAOS_TASKS?: string; CHAOS_SEED?: string };
 const tasks = Number(settings.CHAOS_TASKS ?? 90);
@@ -32,7 +41,9 @@ async function minute(
   submissions: number,
   cron: "once" | "twice" | "away",
 ): Promise<void> {
-  const callers = Array.from({ length: submissions }, () => submitOne(world));
+  const callers = Array.from({ length: submissions }, () =>
+    world.chance.happens(0.1) ? submitOneAsFormer(world) : submitOne(world),
+  );
   const ticks = cron === "twice" ? 2 : 1;
   await Promise.all([
     ...callers,
@@ -52,6 +63,7 @@ async function shake(world: ChaosWorld): Promise<void> {
     await minute(world, submissions, cron);
     world.setDatabaseOut(false);
     if (world.chance.happens(0.5)) await evictOne(world);
+    if (world.chance.happens(0.3)) await makeOneOlder(world);
     if (i % 5 === 0)
       console.log(
         `  ${Math.min(tasks, (i + 1) * perMinute)} of ${tasks} submitted, ${await openTasks()} open`,

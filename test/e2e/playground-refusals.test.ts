@@ -1,4 +1,5 @@
 /** What the gateway refuses is said where it can be changed; and whatever text comes along, it stays text. */
+import type { Route } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { submit } from "../helpers/node/built-gateway.ts";
 import { payingTenant } from "../helpers/node/built-tenant.ts";
@@ -135,17 +136,29 @@ describe("a refusal", () => {
     await playground.close();
   });
 
-  it("is not what a lost reply is: the next click makes no second task", async () => {
+  const unknown = {
+    ...{ code: "unavailable", message: "Look there first.", param: null, type: "api_error" },
+    ...{ retryable: false, charged: "unknown" },
+  };
+  it.each<[string, string, (route: Route) => Promise<void>]>([
+    ["a lost reply is", "The gateway cannot be reached", (route) => route.abort()],
+    [
+      "an outcome is that is not known",
+      "It is not known whether this task began.",
+      (route) => route.fulfill({ status: 503, json: { error: unknown, request_id: "req-1" } }),
+    ],
+  ])("is not what %s: the next click makes no second task", async (_what, words, answer) => {
     const tenant = await payingTenant(gateway);
     const playground = await openPlayground(browser, gateway);
     const { page } = playground;
     await playground.enterKey(tenant.key);
     await page.route("**/v1/images/generations", async (route) => {
       await route.fetch();
-      await route.abort();
+      await answer(route);
     });
     await playground.submit("one lighthouse, whatever happens");
-    await page.getByText("The gateway cannot be reached").waitFor();
+    await page.getByText(words).waitFor();
+    await expectAccessible(page);
     await page.unroute("**/v1/images/generations");
     await sendButton(page).click();
     await card(page).waitFor();

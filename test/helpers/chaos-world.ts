@@ -1,15 +1,15 @@
 /** Twenty tenants, a gateway whose platform fails, one whose platform does not, and the clock of both. */
-import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { type Chance, chanceOf } from "./chance.ts";
 import { drawPrompt, faultyPlatform } from "./chaos-mix.ts";
+import { type FormerTenant, submitAsFormer } from "./former-worker.ts";
 import { type Around, bearer, startGateway, type TestGateway } from "./gateway.ts";
 import { hook, type Received, startWithReceiver } from "./webhook-receiver.ts";
 
 export const startingBalance = 100_000_000;
 
-export interface ChaosTenant {
-  id: string;
+export interface ChaosTenant extends FormerTenant {
   key: string;
 }
 
@@ -104,6 +104,27 @@ export async function submitOne(world: ChaosWorld, prompt = drawPrompt(world.cha
     const cancelled = await shaken.fetch(path, { method: "POST", headers: bearer(tenant.key) });
     await cancelled.body?.cancel();
   }
+}
+
+/** The same through a Worker of the version before, as while a deployment runs both. */
+export async function submitOneAsFormer(world: ChaosWorld, prompt = drawPrompt(world.chance)): Promise<void> {
+  const { chance, shaken, tenants } = world;
+  const tenant = chance.pick(tenants);
+  const reply = await submitAsFormer(shaken, tenant, prompt);
+  const outcome = `version before: ${reply.kind}`;
+  world.replies.set(outcome, (world.replies.get(outcome) ?? 0) + 1);
+  if (reply.kind === "accepted") world.accepted.set(reply.taskId, tenant.id);
+}
+
+/** Has an object's open tasks be as those that an object of the version before began: D1 alone has what they are. */
+export async function makeOneOlder({ chance, tenants }: ChaosWorld): Promise<void> {
+  const { id } = chance.pick(tenants);
+  const { results } = await env.DB.prepare("SELECT id FROM tasks WHERE tenant_id = ?1").bind(id).all();
+  const ids = JSON.stringify(results.map((row) => row.id));
+  await runInDurableObject(objectOf(id), (_object, { storage }) => {
+    const older = "UPDATE open_tasks SET record = NULL WHERE task_id IN (SELECT value FROM json_each(?))";
+    storage.sql.exec(older, ids);
+  });
 }
 
 const objectOf = (id: string) => (env.TENANTS as unknown as DurableObjectNamespace).getByName(id);

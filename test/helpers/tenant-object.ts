@@ -129,6 +129,7 @@ export function requestOf(tenantId: string, { keyId, keyHash, ...over }: Asked =
     images: 1,
     price: 30,
     replay: null,
+    isRepeated: false,
     nowMs: t0,
     ...over,
   };

@@ -470,6 +470,27 @@ export const mutations: Mutation[] = [
     tests: ["test/flows/cron/unreadable-rows.test.ts"],
   },
   {
+    breaks: "the reader of a task just submitted does not wait for a database that hangs",
+    file: "src/flows/tasks/find-task.ts",
+    line: "const read = await withTimeLimit(patienceMs, () => reading).catch(unlessAnswer);",
+    broken: "const read = await reading.catch(unlessAnswer);",
+    tests: ["test/routes/tasks/hanging-database.test.ts"],
+  },
+  {
+    breaks: "an alarm that the platform gave up is set again",
+    file: "src/tenant/object.ts",
+    line: "ctx.waitUntil(rearm(ctx.storage, this.#outbox));",
+    broken: "",
+    tests: ["test/tenant/alarm.test.ts"],
+  },
+  {
+    breaks: "a Worker of the version before has its row in D1",
+    file: "src/tenant/former-worker.ts",
+    line: "await outbox.write(holdNumber);",
+    broken: "",
+    tests: ["test/tenant/outbox.test.ts"],
+  },
+  {
     breaks: "a submission that is repeated is held once",
     file: "src/tenant/decide.ts",
     line: 'const begun = request.isRepeated ? selectOpenTasks(sql, "WHERE task_id = ?", request.taskId)[0] : undefined;',
@@ -514,8 +535,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "a task that D1 lacks is asked of its object",
     file: "src/flows/tasks/find-task.ts",
-    line: "if (!(read instanceof BindingUnavailable) && !isLacking(invocation, id, read)) return foundOf(read);",
-    broken: "if (!(read instanceof BindingUnavailable)) return foundOf(read);",
+    line: "if (read && !isLacking(read)) return foundOf(read);",
+    broken: "if (read) return foundOf(read);",
     tests: ["test/routes/tasks/outages.test.ts", "test/flows/tasks/refused.test.ts"],
   },
   {

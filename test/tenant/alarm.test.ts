@@ -260,6 +260,28 @@ describe("the alarm", () => {
     expect(await alarmOf(id)).toBe(t0 + 10 * everyMs);
   });
 
+  it("is set again by an object that is made anew, where the platform has given it up", async () => {
+    const id = await configured();
+    const { task } = await begin(id);
+    await runInDurableObject(objectOf(id), (_object, { storage }) => storage.deleteAlarm());
+    await begin(id);
+    expect(await alarmOf(id)).toBeNull();
+    await evictDurableObject(objectOf(id));
+    expect(await alarmOf(id)).toBe(t0 + everyMs);
+    await runAlarm(id);
+    expect(await hasRow(task)).toBe(true);
+  });
+
+  it("is set again where only a record of an early end waits", async () => {
+    const id = await configured();
+    const begun = await begin(id);
+    await stubOf(id).endEarly({ ...endOf(begun), errorCode: "invalid_parameters" });
+    await runInDurableObject(objectOf(id), (_object, { storage }) => storage.deleteAlarm());
+    await evictDurableObject(objectOf(id));
+    expect(await runAlarm(id)).toBe(true);
+    expect(await hasRow(begun.task)).toBe(true);
+  });
+
   it("is not set anew by an admission, so that many in a row do not put it off", async () => {
     const id = await configured();
     await begin(id);

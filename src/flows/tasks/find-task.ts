@@ -14,6 +14,7 @@ import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
 import type { Action, Caller, KeyRefusal } from "../../domain/access.ts";
 import { idBound, taskIdPattern } from "../../domain/ids.ts";
 import type { Task } from "../../domain/task.ts";
+import { isTimeout, withTimeLimit } from "../../domain/time-limit.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { type Authorized, authorize } from "../tenants/authorize.ts";
@@ -25,6 +26,9 @@ export type FoundTask =
 
 /** D1 follows within minutes once it answers; it has been out for an hour. */
 const youngMs = 2 * 3_600_000;
+
+/** How long the reader of a young task waits for D1 alone, which may take ten seconds to fail. */
+const patienceMs = 1_000;
 
 /**
  * Reads a task.
@@ -38,16 +42,21 @@ export async function findTask(
   more: D1PreparedStatement[] = [],
 ): Promise<FoundTask> {
   const readDatabase = () => readRow(invocation, caller, id, "read", more);
-  const read = await readDatabase().catch((error: unknown) => {
-    if (error instanceof BindingUnavailable && isYoung(invocation, id)) return error;
-    throw error;
-  });
-  if (!(read instanceof BindingUnavailable) && !isLacking(invocation, id, read)) return foundOf(read);
+  if (!isYoung(invocation, id)) return foundOf(await readDatabase());
+  const reading = readDatabase();
+  // Where the object has the task, what becomes of this matters no more.
+  reading.catch(() => undefined);
+  const read = await withTimeLimit(patienceMs, () => reading).catch(unlessAnswer);
+  if (read && !isLacking(read)) return foundOf(read);
   const young = await invocation.tenant(caller.tenantId).readYoung(caller, id, invocation.now());
   if (young.kind === "task") return { kind: "in", task: young.task, more: [] };
   if (young.kind === "key_refused") return young;
-  if (read instanceof BindingUnavailable) throw read;
-  return foundOf(young.kind === "in_database" ? await readDatabase() : read);
+  return foundOf(young.kind === "in_database" && read ? await readDatabase() : await reading);
+}
+
+/** @returns undefined when D1 failed, or does not answer for now. @throws what is its answer. */
+function unlessAnswer(error: unknown): undefined {
+  if (!(error instanceof BindingUnavailable || isTimeout(error))) throw error;
 }
 
 /**
@@ -61,7 +70,7 @@ export async function findRow(
   action: Action,
 ): Promise<Authorized> {
   const read = await readRow(invocation, caller, id, action);
-  if (!isLacking(invocation, id, read)) return read;
+  if (!isYoung(invocation, id) || !isLacking(read)) return read;
   await invocation.tenant(caller.tenantId).flush();
   return readRow(invocation, caller, id, action);
 }
@@ -87,7 +96,7 @@ function isYoung(invocation: Invocation, id: string): boolean {
   return taskIdPattern.test(id) && id >= idBound("task", invocation.now() - youngMs);
 }
 
-/** D1 lacks the task, which may be there all the same. */
-function isLacking(invocation: Invocation, id: string, read: Authorized): boolean {
-  return read.kind === "in" && read.results[0]?.results.length === 0 && isYoung(invocation, id);
+/** D1 lacks the task. */
+function isLacking(read: Authorized): boolean {
+  return read.kind === "in" && read.results[0]?.results.length === 0;
 }

@@ -81,6 +81,7 @@ export async function submit(invocation: Invocation, submission: Submission): Pr
     replay: await replayOf(caller, comparedBody(submission), submission.idempotency),
     // A replay gets its task, also when the files are gone meanwhile.
     onlyReplay: submission.onlyReplay === true || missing.length > 0,
+    isRepeated: false,
     nowMs: row.task.createdMs,
   };
   const remembered = invocation.refusals.find(request);

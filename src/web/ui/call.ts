@@ -16,6 +16,8 @@ export class Refusal extends Error {
   /** The gateway's wait before another attempt; null: not stated. */
   readonly retryAfterSeconds: number | null;
   readonly requestId: string | null;
+  /** Whether the request took effect is not known. */
+  readonly isUnknown: boolean;
 
   constructor(
     message: string,
@@ -27,6 +29,7 @@ export class Refusal extends Error {
     this.param = known.param ?? null;
     this.retryAfterSeconds = known.retryAfterSeconds ?? null;
     this.requestId = known.requestId ?? null;
+    this.isUnknown = known.isUnknown ?? false;
   }
 }
 
@@ -60,8 +63,9 @@ export function refusal(status: number, data: unknown, headers: Headers): Refusa
     const text = `Something in front of the gateway answered ${status}.`;
     return new Refusal(text, { code: "no_reply", status, retryAfterSeconds });
   }
-  const { code, message, param } = error;
-  return new Refusal(message, { code, status, param, retryAfterSeconds, ...(requestId && { requestId }) });
+  const { code, message, param, charged } = error;
+  const known = { code, status, param, retryAfterSeconds, isUnknown: charged === "unknown" };
+  return new Refusal(message, { ...known, ...(requestId && { requestId }) });
 }
 
 /** Sets the key or token of all later calls of this page; undefined: none. It is held in memory alone. */

@@ -76,6 +76,7 @@ app.post("/admissions/:tenant/:key", async (c) => {
     images: 1,
     price: 30,
     replay: null,
+    isRepeated: false,
     nowMs: Date.now(),
   };
   const object = c.env.TENANTS.getByName(tenant) as unknown as {

@@ -7,6 +7,13 @@ import "./refused-notice.css";
 /** @param secondsLeft The seconds until another attempt can succeed; 0: now. */
 export function Refused({ error, secondsLeft }: { error: unknown; secondsLeft: number }) {
   if (!error) return null;
+  if (error instanceof Refusal && error.isUnknown)
+    return (
+      <Notice kind="error">
+        It is not known whether this task began. Submit it again, unchanged: if it did, you get that task, and
+        it is charged once.
+      </Notice>
+    );
   if (!(error instanceof Refusal) || error.retryAfterSeconds === null) return <Problem error={error} />;
   if (secondsLeft === 0) return <Notice kind="info">You can try again now.</Notice>;
   // The message ends with the wait at the time of the refusal; the timer below replaces it.
