@@ -123,12 +123,14 @@ function current(counters: UsageCounters, nowMs: number): Pick<UsageCounters, "d
 /**
  * Checks one task of `images` images against all limits.
  * @param images Whole, at least 1.
+ * @param requests 0 for one whose request was counted before.
  */
 export function checkLimits(
   counters: UsageCounters,
   limits: Limits,
   images: number,
   nowMs: number,
+  requests: 0 | 1 = 1,
 ): LimitCheck {
   const refusals: LimitRefusal[] = [];
   const { day, month } = current(counters, nowMs);
@@ -145,7 +147,7 @@ export function checkLimits(
   };
 
   const after: UsageCounters = {
-    requests: rate("requests_per_minute", counters.requests, 1),
+    requests: rate("requests_per_minute", counters.requests, requests),
     images: rate("images_per_minute", counters.images, images),
     open: counters.open + 1,
     day: { ...day, images: day.images + images },

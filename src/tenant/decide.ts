@@ -41,6 +41,8 @@ export interface AdmitRequest {
   replay: Replay | null;
   /** It can only be a replay: as a new request it would be refused for a reason of its own. */
   onlyReplay?: boolean;
+  /** It is one of the minute's requests already, since its body was large. */
+  isCounted?: boolean;
   /** The same call came before, and may have taken effect. Absent from a Worker of the version before. */
   isRepeated?: boolean;
   /** The Worker's clock, unix milliseconds. */
@@ -164,8 +166,9 @@ function admit(
 ): AdmitDecision | undefined {
   const { caller, images, nowMs, replay } = request;
   const { settings, state, own, key } = context;
-  const shared = checkLimits(state.counters, settings.limits, images, nowMs);
-  const ours = own && checkLimits(own.counters, own.limits, images, nowMs);
+  const requests = request.isCounted ? 0 : 1;
+  const shared = checkLimits(state.counters, settings.limits, images, nowMs, requests);
+  const ours = own && checkLimits(own.counters, own.limits, images, nowMs, requests);
   const price = imagePrice(request.model, settings.prices, request.price);
   const account = hold(state.account, priceOf({ images, price }), settings.prepaid);
   const spent = caller.token !== null && context.used + images > caller.token.maxImages;
@@ -244,10 +247,11 @@ function lowOf(account: Account, { lowBalance }: Settings): BalanceLow | null {
 function refusalOf(request: AdmitRequest, { settings, state, own, used }: AdmissionContext): Refused {
   const { caller, images, nowMs } = request;
   const token = caller.token;
-  const checks = [
-    ...(own ? [{ limits: own.limits, ...checkLimits(own.counters, own.limits, images, nowMs) }] : []),
-    { limits: settings.limits, ...checkLimits(state.counters, settings.limits, images, nowMs) },
-  ];
+  const check = (counters: UsageCounters, limits: Limits) => ({
+    limits,
+    ...checkLimits(counters, limits, images, nowMs, request.isCounted ? 0 : 1),
+  });
+  const checks = [...(own ? [check(own.counters, own.limits)] : []), check(state.counters, settings.limits)];
   if (token && images > token.maxImages)
     return { kind: "never_fits", limit: "max_images", most: token.maxImages };
   for (const { limits, neverFits } of checks) {

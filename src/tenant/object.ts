@@ -27,6 +27,7 @@ import type { Task } from "../domain/task.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 import { type Check, checkState } from "./check-state.ts";
 import { type Copied, hasSettings, readSettings, suspendCopy, takeCopy } from "./config-copy.ts";
+import { type CountDecision, countRequest, type RequestToCount } from "./count-request.ts";
 import { type AdmitDecision, type AdmitRequest, decide, type RowWanted } from "./decide.ts";
 import { type EarlyEnd, endEarly, findEarlyEnd, isEndedEarly } from "./early-ends.ts";
 import { admitFile, dropFile, type FileDecision, type FileRequest, keepFile } from "./file-admission.ts";
@@ -183,6 +184,12 @@ export class Tenant extends DurableObject<Env> {
     return (
       selectOpenTasks(this.#storage.sql, "WHERE seq = ? AND task_id = ?", holdNumber, taskId).length === 0
     );
+  }
+
+  /** Counts a request whose body is large, before that is read. */
+  async countRequest(request: RequestToCount): Promise<CountDecision> {
+    await this.#ready(request.caller.tenantId, request.nowMs);
+    return this.#storage.transactionSync(() => countRequest(this.#storage.sql, request));
   }
 
   /** Decides on one upload, before its body is read. */
