@@ -3,6 +3,7 @@
  * its numbers and the counters afterwards go out. The tenant's object writes the counters only when the request is
  * admitted, so that a refusal consumes nothing of anything.
  */
+import { reserveOf, shareOf, usableOf } from "./limit-parts.ts";
 import { type Bucket, emptyBucket, takeFromBucket, windowMs } from "./rate-bucket.ts";
 
 /** Limits of a tenant or of one key; null is none. Minutes are GCRA, days and months are UTC. */
@@ -51,6 +52,12 @@ export const emptyCounters: UsageCounters = {
   open: 0,
   day: { date: "", images: 0, refusals: 0 },
   month: { month: "", images: 0 },
+};
+
+/** Of a client token: its day never ends, so that what is counted by day is counted for its life. */
+export const lifelongCounters: UsageCounters = {
+  ...emptyCounters,
+  day: { date: "9999-12-31", images: 0, refusals: 0 },
 };
 
 /** In the order in which the RateLimit headers have them. */
@@ -123,27 +130,27 @@ function current(counters: UsageCounters, nowMs: number): Pick<UsageCounters, "d
 /**
  * Checks one task of `images` images against all limits.
  * @param images Whole, at least 1.
- * @param requests 0 for one whose request was counted before.
+ * @param as `requests`: 0 for one whose request was counted before. `keepsReserve`: {@link reserveOf} each limit is kept.
  */
 export function checkLimits(
   counters: UsageCounters,
   limits: Limits,
   images: number,
   nowMs: number,
-  requests: 0 | 1 = 1,
+  { requests = 1, keepsReserve = false }: { requests?: 0 | 1; keepsReserve?: boolean } = {},
 ): LimitCheck {
   const refusals: LimitRefusal[] = [];
   const { day, month } = current(counters, nowMs);
   const rate = (name: LimitName, bucket: Bucket, events: number): Bucket => {
     const limit = limits[name];
     if (limit === null) return bucket;
-    const take = takeFromBucket(bucket, limit, events, nowMs);
+    const take = takeFromBucket(bucket, limit, events, nowMs, keepsReserve ? reserveOf(limit) : 0);
     if (!take.admitted) refusals.push({ code: "rate_limited", limit: name, retryAfterMs: take.retryMs });
     return take.bucket;
   };
+  const most = (name: LimitName) => usableOf(limits[name], keepsReserve);
   const quota = (name: LimitName, count: number, retryAfterMs: number) => {
-    const limit = limits[name];
-    if (limit !== null && count > limit) refusals.push({ code: "quota_exceeded", limit: name, retryAfterMs });
+    if (count > most(name)) refusals.push({ code: "quota_exceeded", limit: name, retryAfterMs });
   };
 
   const after: UsageCounters = {
@@ -153,9 +160,8 @@ export function checkLimits(
     day: { ...day, images: day.images + images },
     month: { ...month, images: month.images + images },
   };
-  const most = limits.concurrent_tasks;
-  if (most !== null && after.open > most) {
-    const retryAfterMs = Math.max(1_000, typicalTaskMs / most);
+  if (after.open > most("concurrent_tasks")) {
+    const retryAfterMs = Math.max(1_000, typicalTaskMs / most("concurrent_tasks"));
     refusals.push({ code: "too_many_tasks", limit: "concurrent_tasks", retryAfterMs });
   }
   quota("images_per_day", after.day.images, untilTomorrow(nowMs));
@@ -163,7 +169,7 @@ export function checkLimits(
   // This one could be refused as well.
   quota("refusals_per_day", day.refusals + 1, untilTomorrow(nowMs));
   const byImages = ["images_per_minute", "images_per_day", "images_per_month"] as const;
-  return { refusals, neverFits: byImages.filter((name) => images > (limits[name] ?? images)), after };
+  return { refusals, neverFits: byImages.filter((name) => images > most(name)), after };
 }
 
 /** Checks a request that is no task, such as an upload: it takes one of the minute's requests. */
@@ -171,10 +177,12 @@ export function checkRequestLimit(
   counters: UsageCounters,
   limits: Limits,
   nowMs: number,
+  keepsReserve = false,
 ): Omit<LimitCheck, "neverFits"> {
   const limit = limits.requests_per_minute;
   if (limit === null) return { refusals: [], after: counters };
-  const { admitted, bucket, retryMs } = takeFromBucket(counters.requests, limit, 1, nowMs);
+  const reserve = keepsReserve ? reserveOf(limit) : 0;
+  const { admitted, bucket, retryMs } = takeFromBucket(counters.requests, limit, 1, nowMs, reserve);
   if (admitted) return { refusals: [], after: { ...counters, requests: bucket } };
   const refusal = { code: "rate_limited", limit: "requests_per_minute", retryAfterMs: retryMs } as const;
   return { refusals: [refusal], after: counters };
@@ -266,6 +274,12 @@ export function tightest(policies: readonly PolicyState[]): PolicyState[] {
 /** Of several refusals the one that takes longest to go away: coming back after any other would not help. */
 export function longest(refusals: readonly LimitRefusal[]): LimitRefusal | undefined {
   return refusals.toSorted((a, b) => b.retryAfterMs - a.retryAfterMs)[0];
+}
+
+/** The limits of a page's visitors, by key and by token, where they are not set. */
+export function visitorLimits(tenant: Limits): Limits {
+  const shares = limitNames.map((name) => [name, shareOf(tenant[name])]);
+  return Object.fromEntries(shares) as Record<LimitName, number | null>;
 }
 
 /** The limits of a key, which apply on top of its tenant's: none where it says nothing. */

@@ -2,7 +2,9 @@
  * Limits of uploads: files by UTC day, and bytes of all that are alive. Pure, like the limits of tasks: the object that keeps
  * the counters writes them only when everything admits.
  */
+
 import { dateOf, type LimitName, type LimitRefusal, type Limits, untilTomorrow } from "./admission.ts";
+import { usableOf } from "./limit-parts.ts";
 
 /** What has been used, of a tenant or of one key. */
 export interface FileCounters {
@@ -28,6 +30,7 @@ export interface FileLimitCheck {
 
 /**
  * Checks one upload against its limits.
+ * @param keepsReserve Whether the last part of each is for others.
  * @param freeAfterMs In how long so many bytes will have come to the end of their lives.
  */
 export function checkFileLimits(
@@ -35,6 +38,7 @@ export function checkFileLimits(
   limits: Pick<Limits, "files_per_day" | "file_bytes">,
   bytes: number,
   nowMs: number,
+  keepsReserve: boolean,
   freeAfterMs: (bytes: number) => number,
 ): FileLimitCheck {
   const day = current(counters, nowMs);
@@ -42,12 +46,11 @@ export function checkFileLimits(
   const refusals: LimitRefusal[] = [];
   const refuse = (limit: LimitName, retryAfterMs: number) =>
     refusals.push({ code: "quota_exceeded", limit, retryAfterMs });
-  if (limits.files_per_day !== null && after.files > limits.files_per_day) {
+  if (after.files > usableOf(limits.files_per_day, keepsReserve)) {
     refuse("files_per_day", untilTomorrow(nowMs));
   }
-  if (limits.file_bytes !== null && after.bytes > limits.file_bytes) {
-    refuse("file_bytes", freeAfterMs(after.bytes - limits.file_bytes));
-  }
+  const mostBytes = usableOf(limits.file_bytes, keepsReserve);
+  if (after.bytes > mostBytes) refuse("file_bytes", freeAfterMs(after.bytes - mostBytes));
   return { refusals, after };
 }
 

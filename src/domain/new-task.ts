@@ -8,6 +8,7 @@ export type NewTask = Pick<
   | "id"
   | "tenantId"
   | "keyId"
+  | "tokenId"
   | "requestId"
   | "origin"
   | "model"

@@ -33,9 +33,16 @@ export interface Take {
 /**
  * Takes `events` out of a limit of `limit` a minute, or nothing.
  * @param events Whole, 1 to `limit`: a larger one can never be admitted and is the caller's to refuse.
+ * @param reserve So many of the events are for others to take.
  * @param nowMs Unix milliseconds. A clock that runs behind the bucket's drains nothing.
  */
-export function takeFromBucket(bucket: Bucket, limit: number, events: number, nowMs: number): Take {
+export function takeFromBucket(
+  bucket: Bucket,
+  limit: number,
+  events: number,
+  nowMs: number,
+  reserve = 0,
+): Take {
   const elapsedMs = Math.min(Math.max(0, nowMs - bucket.atMs), windowMs);
   // A clock that is behind has to get to where the bucket is before anything drains.
   const behindMs = Math.max(0, bucket.atMs - nowMs);
@@ -43,13 +50,14 @@ export function takeFromBucket(bucket: Bucket, limit: number, events: number, no
   // A limit that was lowered leaves a bucket that is full, never one that takes hours to drain.
   const level = Math.max(0, Math.min(bucket.level, capacity) - elapsedMs * limit);
   const wanted = level + events * perEvent;
-  const admitted = wanted <= capacity;
+  const usable = capacity - reserve * perEvent;
+  const admitted = wanted <= usable;
   const after = admitted ? wanted : level;
   return {
     admitted,
     bucket: { level: after, atMs: Math.max(nowMs, bucket.atMs) },
-    remaining: Math.max(0, Math.floor((capacity - after) / perEvent)),
+    remaining: Math.max(0, Math.floor((usable - after) / perEvent)),
     resetMs: after === 0 ? 0 : behindMs + Math.ceil(after / limit),
-    retryMs: admitted ? 0 : behindMs + Math.ceil((wanted - capacity) / limit),
+    retryMs: admitted ? 0 : behindMs + Math.ceil((wanted - usable) / limit),
   };
 }

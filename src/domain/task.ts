@@ -49,6 +49,8 @@ export interface Task {
   id: string;
   tenantId: string;
   keyId: string;
+  /** Of the client token that submitted it. */
+  tokenId: string | null;
   requestId: string;
   /** Scheme and host that the task was submitted through. */
   origin: string;

@@ -3,12 +3,11 @@
  * is wrong with the body is found afterwards, and the request stays counted.
  */
 import { type Action, type Caller, checkAccess, type KeyRefusal } from "../domain/access.ts";
-import { checkRequestLimit, type LimitRefusal, longest, type PolicyState } from "../domain/admission.ts";
+import { checkRequestLimit, type LimitRefusal, type PolicyState } from "../domain/admission.ts";
 import { idempotencyLifeMs } from "../domain/replay-life.ts";
 import { readAdmissionRows } from "./admission-rows.ts";
-import { policiesFor, readAdmissionContext } from "./decide.ts";
+import { checkScopes, keepScopes, policiesFor, readAdmissionContext } from "./counted-scopes.ts";
 import { findReplays } from "./earlier-requests.ts";
-import { writeKeyCounters } from "./scopes.ts";
 import { writeState } from "./tenant-state.ts";
 
 export interface RequestToCount {
@@ -34,18 +33,16 @@ export function countRequest(sql: SqlStorage, request: RequestToCount): CountDec
   const refusal = checkAccess(caller, key, settings, { action }, nowMs);
   if (refusal) return { kind: "key_refused", refusal };
 
-  const context = readAdmissionContext(sql, caller, settings, key, state);
-  const { own } = context;
+  const context = readAdmissionContext(sql, request, { settings, key, state });
   const policies = policiesFor(request, context);
   if (replayValue !== null && findReplays(sql, replayValue, nowMs - idempotencyLifeMs).length > 0)
     return { kind: "let_in", isCounted: false, policies };
-  const shared = checkRequestLimit(state.counters, settings.limits, nowMs);
-  const ours = own && checkRequestLimit(own.counters, own.limits, nowMs);
-  const limited = longest([...shared.refusals, ...(ours?.refusals ?? [])]);
+  const { shared, own, limited } = checkScopes(context, ({ counters, limits }, keepsReserve) =>
+    checkRequestLimit(counters, limits, nowMs, keepsReserve),
+  );
   if (limited) return { kind: "limited", ...limited, policies };
   const after = { ...state, counters: shared.after };
   writeState(sql, after);
-  if (ours) writeKeyCounters(sql, key.id, ours.after);
-  const now = { ...context, state: after, own: own && ours && { ...own, counters: ours.after } };
+  const now = keepScopes(context, own, { images: 0, files: 0 }, after);
   return { kind: "let_in", isCounted: true, policies: policiesFor(request, now) };
 }

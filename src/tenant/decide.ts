@@ -2,33 +2,32 @@
  * One decision on one request: key, replay, every limit and the money, in one transaction. Nothing is written
  * unless all of them admit.
  */
+
 import { type Caller, checkAccess, type KeyRefusal } from "../domain/access.ts";
 import { type Account, availableOf, balanceOf, hold, priceOf } from "../domain/account.ts";
 import {
   checkLimits,
   dateOf,
-  emptyCounters,
-  keyLimits,
   type LimitName,
   type LimitRefusal,
-  type Limits,
-  longest,
   type PolicyState,
-  policiesOf,
-  tightest,
-  type UsageCounters,
 } from "../domain/admission.ts";
-import { hasOwnLimits, type StoredKey } from "../domain/keys.ts";
+import { usableOf } from "../domain/limit-parts.ts";
 import { imagePrice, type Model } from "../domain/model-catalog.ts";
 import type { NewTask } from "../domain/new-task.ts";
 import { readAdmissionRows } from "./admission-rows.ts";
 import type { Settings } from "./config-copy.ts";
+import {
+  type AdmissionContext,
+  checkScopes,
+  keepScopes,
+  policiesFor,
+  readAdmissionContext,
+} from "./counted-scopes.ts";
 import { insertOpenTask, markShown, selectOpenTasks } from "./open-tasks.ts";
 import { findReplay, type Replay } from "./replay.ts";
-import { readKeyCounters, writeKeyCounters } from "./scopes.ts";
 import type { TaskRow } from "./task-rows.ts";
 import type { TenantState } from "./tenant-state.ts";
-import { addTokenImages, readTokenImages } from "./token-images.ts";
 
 export interface AdmitRequest {
   caller: Caller;
@@ -43,6 +42,8 @@ export interface AdmitRequest {
   onlyReplay?: boolean;
   /** It is one of the minute's requests already, since its body was large. */
   isCounted?: boolean;
+  /** Names a visitor's network address, where it is known. */
+  address?: string | null;
   /** The same call came before, and may have taken effect. Absent from a Worker of the version before. */
   isRepeated?: boolean;
   /** The Worker's clock, unix milliseconds. */
@@ -95,17 +96,6 @@ export interface BalanceLow {
 /** How long after an admission the alarm sees to its task, and how often after that. */
 export const alarmEveryMs = 60_000;
 
-/** What a request is checked against. */
-interface AdmissionContext {
-  settings: Settings;
-  key: StoredKey;
-  state: TenantState;
-  /** Of a key with limits of its own. */
-  own: { limits: Limits; counters: UsageCounters } | null;
-  /** Images that the caller's token has used. */
-  used: number;
-}
-
 /** @param writtenSeqOf Up to where open tasks have a row in D1, by the newest number. */
 export function decide(
   sql: SqlStorage,
@@ -121,7 +111,7 @@ export function decide(
   const refusal = checkAccess(caller, key, settings, { action: "submit", model: request.model }, nowMs);
   if (refusal) return { kind: "key_refused", refusal };
 
-  const context = readAdmissionContext(sql, caller, settings, key, state);
+  const context = readAdmissionContext(sql, request, { settings, key, state });
   const before = () => policiesFor(request, context);
   const begun = request.isRepeated ? selectOpenTasks(sql, "WHERE task_id = ?", request.taskId)[0] : undefined;
   if (begun) {
@@ -139,24 +129,6 @@ export function decide(
   return admit(sql, request, row, context) ?? { ...refusalOf(request, context), policies: before() };
 }
 
-export function readAdmissionContext(
-  sql: SqlStorage,
-  { token }: Caller,
-  settings: Settings,
-  key: StoredKey,
-  state: TenantState,
-): AdmissionContext {
-  return {
-    settings,
-    key,
-    state,
-    own: hasOwnLimits(key)
-      ? { limits: keyLimits(key.limits), counters: readKeyCounters(sql, key.id) ?? emptyCounters }
-      : null,
-    used: token ? readTokenImages(sql, token.id) : 0,
-  };
-}
-
 /** Writes the admission down; undefined, and nothing is written, when anything refuses. */
 function admit(
   sql: SqlStorage,
@@ -165,14 +137,11 @@ function admit(
   context: AdmissionContext,
 ): AdmitDecision | undefined {
   const { caller, images, nowMs, replay } = request;
-  const { settings, state, own, key } = context;
-  const requests = request.isCounted ? 0 : 1;
-  const shared = checkLimits(state.counters, settings.limits, images, nowMs, requests);
-  const ours = own && checkLimits(own.counters, own.limits, images, nowMs, requests);
+  const { settings, state, key } = context;
+  const checks = checkTask(request, context);
   const price = imagePrice(request.model, settings.prices, request.price);
   const account = hold(state.account, priceOf({ images, price }), settings.prepaid);
-  const spent = caller.token !== null && context.used + images > caller.token.maxImages;
-  if (shared.refusals.length > 0 || (ours && ours.refusals.length > 0) || spent || !account) return undefined;
+  if (checks.limited || isSpent(request, context) || !account) return undefined;
 
   const seq = state.seq + 1;
   const alarmMs = state.alarmMs === null ? nowMs + alarmEveryMs : null;
@@ -181,10 +150,9 @@ function admit(
   const notified = state.lowBalanceNotified && lowOf(state.account, settings) !== null;
   const after: TenantState = {
     ...{ ...state, alarmMs: state.alarmMs ?? alarmMs, seq, account },
-    ...{ counters: shared.after, lowBalanceNotified: crossed !== null },
+    ...{ counters: checks.shared.after, lowBalanceNotified: crossed !== null },
   };
-  if (ours) writeKeyCounters(sql, key.id, ours.after);
-  if (caller.token) addTokenImages(sql, caller.token, images, nowMs);
+  const now = keepScopes(context, checks.own, { images, files: 0 }, after);
   const task = {
     seq,
     taskId: request.taskId,
@@ -200,23 +168,27 @@ function admit(
     replay: replay?.by === "key" ? replay.value : null,
     fingerprint: replay?.fingerprint ?? null,
     answered: 0,
+    address: (context.isVisitor && request.address) || null,
   };
   const balanceLow = notified ? null : crossed;
   insertOpenTask(sql, task, JSON.stringify(recordFor(request, row, { seq, price, balanceLow })), after);
-  const policies = policiesFor(request, {
-    ...context,
-    state: after,
-    own: own && ours && { limits: own.limits, counters: ours.after },
-    used: context.used + images,
-  });
   return {
     kind: "admitted",
     holdNumber: seq,
     price,
     balanceLow,
     alarmMs,
-    policies,
+    policies: policiesFor(request, now),
   };
+}
+
+const checkTask = ({ images, nowMs, isCounted }: AdmitRequest, context: AdmissionContext) =>
+  checkScopes(context, ({ counters, limits }, keepsReserve) =>
+    checkLimits(counters, limits, images, nowMs, { requests: isCounted ? 0 : 1, keepsReserve }),
+  );
+
+function isSpent({ caller: { token }, images }: AdmitRequest, { used }: AdmissionContext): boolean {
+  return token !== null && used !== null && used.images + images > token.maxImages;
 }
 
 /** What D1 is to have of a task. */
@@ -244,50 +216,27 @@ function lowOf(account: Account, { lowBalance }: Settings): BalanceLow | null {
 }
 
 /** Why not: what never goes away by waiting first, then what takes longest to. */
-function refusalOf(request: AdmitRequest, { settings, state, own, used }: AdmissionContext): Refused {
-  const { caller, images, nowMs } = request;
-  const token = caller.token;
-  const check = (counters: UsageCounters, limits: Limits) => ({
-    limits,
-    ...checkLimits(counters, limits, images, nowMs, request.isCounted ? 0 : 1),
-  });
-  const checks = [...(own ? [check(own.counters, own.limits)] : []), check(state.counters, settings.limits)];
+function refusalOf(request: AdmitRequest, context: AdmissionContext): Refused {
+  const { caller, images } = request;
+  const { settings, state, isVisitor } = context;
+  const { token } = caller;
+  const { own, shared, limited } = checkTask(request, context);
   if (token && images > token.maxImages)
     return { kind: "never_fits", limit: "max_images", most: token.maxImages };
-  for (const { limits, neverFits } of checks) {
+  for (const { limits, neverFits } of [...own, shared]) {
     const [limit] = neverFits;
-    if (limit) return { kind: "never_fits", limit, most: limits[limit] ?? 0 };
+    if (limit)
+      return {
+        kind: "never_fits",
+        limit,
+        most: usableOf(limits[limit], isVisitor && limits === settings.limits),
+      };
   }
-  if (token && used + images > token.maxImages) return { kind: "token_spent", most: token.maxImages };
+  if (token && isSpent(request, context)) return { kind: "token_spent", most: token.maxImages };
   const needed = priceOf({ images, price: imagePrice(request.model, settings.prices, request.price) });
   if (!hold(state.account, needed, settings.prepaid)) {
     return { kind: "insufficient_balance", needed, available: availableOf(state.account) };
   }
-  const limited = longest(checks.flatMap(({ refusals }) => refusals));
   if (!limited) throw new Error("refused without a reason");
   return { kind: "limited", ...limited };
-}
-
-/**
- * The policies that a caller sees. Browser keys and tokens, which strangers hold, see their own only;
- * a token's own is what is left of its images.
- */
-export function policiesFor(
-  { caller, nowMs }: Pick<AdmitRequest, "caller" | "nowMs">,
-  { settings, state, own, used }: AdmissionContext,
-): PolicyState[] {
-  const ours = own ? policiesOf(own.counters, own.limits, nowMs) : [];
-  if (caller.kind === "secret")
-    return tightest([...ours, ...policiesOf(state.counters, settings.limits, nowMs)]);
-  if (!caller.token) return ours;
-  const { maxImages, expiresMs } = caller.token;
-  const seconds = Math.max(0, Math.ceil((expiresMs - nowMs) / 1000));
-  const images: PolicyState = {
-    name: "images",
-    limit: maxImages,
-    windowSeconds: seconds,
-    remaining: Math.max(0, maxImages - used),
-    resetSeconds: seconds,
-  };
-  return tightest([images, ...ours]);
 }

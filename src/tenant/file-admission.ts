@@ -8,21 +8,30 @@
  *
  * so the object needs no call when files expire, and what is stored is never more than what is counted.
  */
+
 import { type Caller, checkAccess, type KeyRefusal } from "../domain/access.ts";
 import {
   checkRequestLimit,
   dateOf,
   type LimitRefusal,
-  longest,
+  lifelongCounters,
   type PolicyState,
 } from "../domain/admission.ts";
-import { checkFileLimits, emptyFileCounters, withoutFile } from "../domain/file-limits.ts";
-import { bit, readable, rowCodec, text, whole } from "../domain/stored.ts";
+import { checkFileLimits, type FileCounters, withoutFile } from "../domain/file-limits.ts";
+import { usableOf } from "../domain/limit-parts.ts";
+import { bit, orNull, readable, rowCodec, text, whole } from "../domain/stored.ts";
 import { filesPerTokenImage, maxUploadBytes } from "../domain/uploads.ts";
 import { readAdmissionRows } from "./admission-rows.ts";
-import { policiesFor, readAdmissionContext } from "./decide.ts";
-import { readFileCounters, writeFileCounters, writeKeyCounters } from "./scopes.ts";
+import {
+  checkScopes,
+  type FileOwner,
+  keepScopes,
+  policiesFor,
+  readAdmissionContext,
+} from "./counted-scopes.ts";
+import { readFileCounters, writeFileCounters } from "./scopes.ts";
 import { writeState } from "./tenant-state.ts";
+import type { TokenUse } from "./token-use.ts";
 
 export interface FileRequest {
   caller: Caller;
@@ -60,40 +69,40 @@ export function admitFile(sql: SqlStorage, request: FileRequest): FileDecision {
   if (refusal) return { kind: "key_refused", refusal };
 
   dropEnded(sql, nowMs);
-  const context = readAdmissionContext(sql, caller, settings, key, state);
-  const { own } = context;
+  const context = readAdmissionContext(sql, request, { settings, key, state });
+  const { own, isVisitor, used } = context;
   const policies = policiesFor(request, context);
-  const whole = Math.min(settings.limits.file_bytes ?? Infinity, own?.limits.file_bytes ?? Infinity);
+  const whole = Math.min(
+    usableOf(settings.limits.file_bytes, isVisitor),
+    ...own.map(({ limits }) => limits.file_bytes ?? Number.POSITIVE_INFINITY),
+  );
   const bytes = request.bytes ?? Math.min(maxUploadBytes, whole);
   // What is longer is refused for that, once it has been counted as a request.
   const heldBytes = Math.min(bytes, maxUploadBytes);
   if (heldBytes > whole) return { kind: "too_large", most: whole, policies };
   const { token } = caller;
   const mostFiles = filesPerTokenImage * (token?.maxImages ?? 0);
-  if (token && filesOfToken(sql, token.id) >= mostFiles)
-    return { kind: "token_spent", most: mostFiles, policies };
+  if (used && used.files >= mostFiles) return { kind: "token_spent", most: mostFiles, policies };
 
-  const checks = [
-    { keyId: null, limits: settings.limits, counters: state.counters },
-    ...(own ? [{ keyId: key.id, ...own }] : []),
-  ].map(({ keyId, limits, counters }) => ({
-    keyId,
-    request: isRequest ? checkRequestLimit(counters, limits, nowMs) : { refusals: [], after: counters },
-    file: checkFileLimits(readFileCounters(sql, keyId), limits, heldBytes, nowMs, (over) =>
-      freeAfter(sql, keyId, over, nowMs),
-    ),
-  }));
-  const limited = longest(checks.flatMap((one) => [...one.request.refusals, ...one.file.refusals]));
-  if (limited) return { kind: "limited", ...limited, policies };
+  const checkFile = (owner: FileOwner, limits: FileLimits, keepsReserve: boolean) =>
+    checkFileLimits(filesOf(sql, owner, used), limits, heldBytes, nowMs, keepsReserve, (over) =>
+      freeAfter(sql, owner, over, nowMs),
+    );
+  const checks = checkScopes(context, ({ counters, limits, filesOf: owner }, keepsReserve) => {
+    const asked = isRequest
+      ? checkRequestLimit(counters, limits, nowMs, keepsReserve)
+      : { refusals: [], after: counters };
+    const refusals = owner ? checkFile(owner, limits, keepsReserve).refusals : [];
+    return { refusals: [...asked.refusals, ...refusals], after: asked.after };
+  });
+  if (checks.limited) return { kind: "limited", ...checks.limited, policies };
 
-  const [shared, ours] = checks;
-  const after = { ...state, counters: shared?.request.after ?? state.counters };
+  const after = { ...state, counters: checks.shared.after };
   writeState(sql, after);
-  if (ours) writeKeyCounters(sql, key.id, ours.request.after);
-  writeFileCounters(sql, null, shared?.file.after ?? emptyFileCounters);
+  const now = keepScopes(context, checks.own, { images: 0, files: 1 }, after);
   // Of a key without limits of its own as well: it may be given some while its files are alive.
-  const ofKey = checkFileLimits(readFileCounters(sql, key.id), noLimits, heldBytes, nowMs, () => 0).after;
-  writeFileCounters(sql, key.id, ofKey);
+  for (const keyId of [null, key.id])
+    writeFileCounters(sql, keyId, checkFile(keyId === null ? {} : { keyId }, noLimits, false).after);
   sql.exec(
     "INSERT INTO files (id, key_id, token_id, bytes, date, uploaded, ends_ms) VALUES (?, ?, ?, ?, ?, 0, ?)",
     fileId,
@@ -103,19 +112,23 @@ export function admitFile(sql: SqlStorage, request: FileRequest): FileDecision {
     dateOf(nowMs),
     nowMs + holdMs,
   );
-  const now = {
-    ...context,
-    state: after,
-    own: own && ours ? { ...own, counters: ours.request.after } : null,
-  };
   return { kind: "admitted", heldBytes, policies: policiesFor(request, now) };
 }
 
-const noLimits = { files_per_day: null, file_bytes: null };
+type FileLimits = Parameters<typeof checkFileLimits>[1];
+const noLimits: FileLimits = { files_per_day: null, file_bytes: null };
+
+/** What has been used, of the tenant, of a key, or of a token for its life. */
+function filesOf(sql: SqlStorage, owner: FileOwner, used: TokenUse | null): FileCounters {
+  const { keyId = null, tokenId } = owner;
+  if (tokenId === undefined) return readFileCounters(sql, keyId);
+  return { date: lifelongCounters.day.date, files: used?.files ?? 0, bytes: bytesOf(sql, owner) };
+}
 
 /** An upload or file that counts. */
 interface CountedFile {
   keyId: string;
+  tokenId: string | null;
   bytes: number;
   date: string;
   /** False while the upload is under way. */
@@ -124,6 +137,7 @@ interface CountedFile {
 
 const counted = rowCodec<CountedFile>("files", {
   keyId: ["key_id", text],
+  tokenId: ["token_id", orNull(text)],
   bytes: ["bytes", whole],
   date: ["date", text],
   uploaded: ["uploaded", bit],
@@ -170,16 +184,16 @@ export function dropEnded(sql: SqlStorage, nowMs: number): void {
 function takeOutAll(sql: SqlStorage, gone: Record<string, SqlStorageValue>[], isUnused = false): void {
   for (const row of gone) {
     const [file] = readable([row], counted.read, () => recountBytes(sql, String(row.key_id)));
-    if (file) takeOut(sql, { ...file, ...(isUnused && { uploaded: false }) });
+    // An upload of a page's visitor is one of the day's files, also where it came to nothing.
+    if (file) takeOut(sql, { ...file, uploaded: !isUnused && (file.uploaded || file.tokenId !== null) });
   }
 }
 
 function recountBytes(sql: SqlStorage, keyId: string): void {
-  const sum = "SELECT coalesce(sum(bytes), 0) AS bytes FROM files WHERE ?1 IS NULL OR key_id = ?1";
   for (const owner of [null, keyId])
     writeFileCounters(sql, owner, {
       ...readFileCounters(sql, owner),
-      bytes: Number(sql.exec(sum, owner).one().bytes),
+      bytes: bytesOf(sql, owner === null ? {} : { keyId: owner }),
     });
 }
 
@@ -188,18 +202,28 @@ function takeOut(sql: SqlStorage, { keyId, ...gone }: CountedFile): void {
     writeFileCounters(sql, owner, withoutFile(readFileCounters(sql, owner), gone));
 }
 
-function filesOfToken(sql: SqlStorage, tokenId: string): number {
-  return Number(sql.exec("SELECT count(*) AS count FROM files WHERE token_id = ?", tokenId).one().count);
+/** SQL: the files of an owner, who is bound as the first two parameters. */
+const owned = "(?1 IS NULL OR key_id = ?1) AND (?2 IS NULL OR token_id = ?2)";
+
+function bytesOf(sql: SqlStorage, { keyId = null, tokenId = null }: FileOwner): number {
+  const sum = `SELECT coalesce(sum(bytes), 0) AS bytes FROM files WHERE ${owned}`;
+  return Number(sql.exec(sum, keyId, tokenId).one().bytes);
 }
 
 /** In how many milliseconds so many bytes will have come to their end. */
-function freeAfter(sql: SqlStorage, keyId: string | null, bytes: number, nowMs: number): number {
+function freeAfter(
+  sql: SqlStorage,
+  { keyId = null, tokenId = null }: FileOwner,
+  bytes: number,
+  nowMs: number,
+): number {
   const [row] = sql
     .exec<{ ends_ms: number }>(
       `SELECT ends_ms FROM (
-         SELECT ends_ms, sum(bytes) OVER (ORDER BY ends_ms, id) AS freed FROM files WHERE ?1 IS NULL OR key_id = ?1)
-       WHERE freed >= ?2 ORDER BY ends_ms LIMIT 1`,
+         SELECT ends_ms, sum(bytes) OVER (ORDER BY ends_ms, id) AS freed FROM files WHERE ${owned})
+       WHERE freed >= ?3 ORDER BY ends_ms LIMIT 1`,
       keyId,
+      tokenId,
       bytes,
     )
     .toArray();

@@ -80,6 +80,10 @@ const steps = [
    ALTER TABLE open_tasks ADD COLUMN is_shown INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE open_tasks ADD COLUMN is_taken INTEGER NOT NULL DEFAULT 0;
    CREATE TABLE early_ends (task_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, record TEXT) WITHOUT ROWID;`,
+  // What a page's visitor counts in beside its key: its token, for its life, and its network address.
+  `ALTER TABLE open_tasks ADD COLUMN address TEXT;
+   ALTER TABLE tokens ADD COLUMN files INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE tokens ADD COLUMN counters TEXT;`,
 ];
 
 /** The state as a list, of its fields by name. */

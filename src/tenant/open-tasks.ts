@@ -26,6 +26,8 @@ export interface OpenTask {
   fingerprint: string | null;
   /** Which retry was last answered with its task. */
   answered: number;
+  /** Names the network address that it came from, of a page's visitor. */
+  address: string | null;
 }
 
 const openTask = rowCodec<OpenTask>(
@@ -44,6 +46,7 @@ const openTask = rowCodec<OpenTask>(
     replay: ["replay", orNull(text)],
     fingerprint: ["fingerprint", orNull(text)],
     answered: ["answered", whole],
+    address: ["address", orNull(text)],
   },
   "seq",
 );
@@ -62,7 +65,7 @@ export function selectOpenTasks(sql: SqlStorage, rest: string, ...values: SqlSto
  */
 export function insertOpenTask(sql: SqlStorage, task: OpenTask, record: string, state: TenantState): void {
   sql.exec(
-    `INSERT INTO open_tasks (${openTask.columns}, record, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO open_tasks (${openTask.columns}, record, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     task.seq,
     task.taskId,
     task.keyId,
@@ -76,6 +79,7 @@ export function insertOpenTask(sql: SqlStorage, task: OpenTask, record: string, 
     task.replay,
     task.fingerprint,
     task.answered,
+    task.address,
     record,
     stateText(state),
   );

@@ -21,13 +21,25 @@ export function writeScopeText(sql: SqlStorage, scope: string, body: string): vo
   sql.exec("INSERT OR REPLACE INTO scopes (scope, body) VALUES (?, ?)", scope, body);
 }
 
-/** What a key with limits of its own has used. @throws StoredDataUnreadable */
+/** What a key with limits of its own, or an address, has used. @throws StoredDataUnreadable */
 export function readKeyCounters(sql: SqlStorage, keyId: string): UsageCounters | undefined {
   return readScope(sql, keyId, keyCounters);
 }
 
 export function writeKeyCounters(sql: SqlStorage, keyId: string, counters: UsageCounters): void {
   writeScope(sql, keyId, counters);
+}
+
+const addresses = "address ";
+/** The scope of a network address, of which the day's refusals are counted. @param address A name that says nothing of it. */
+export const addressScope = (address: string) => `${addresses}${address}`;
+
+/** Drops what was counted of addresses before a day. @param date UTC, as in ISO 8601. */
+export function dropAddressesBefore(sql: SqlStorage, date: string): void {
+  sql.exec(
+    `DELETE FROM scopes WHERE scope >= ?1 AND scope < ?2 AND iif(json_valid(body), body ->> '$.day.date', '') < ?3`,
+    ...[addresses, `${addresses}~`, date],
+  );
 }
 
 const filesScope = (keyId: string | null) => (keyId === null ? "files" : `files ${keyId}`);

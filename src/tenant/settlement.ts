@@ -1,13 +1,13 @@
 /** The tenant's account, moved: what is credited, charged and released, each with its entry, in the caller's transaction. */
 import { availableOf, balanceOf, chargeOf, credit, priceOf, settle } from "../domain/account.ts";
-import { afterTask } from "../domain/admission.ts";
+import { afterTask, dateOf, type Ended, emptyCounters } from "../domain/admission.ts";
 import type { Credit, LedgerLine } from "../domain/ledger-lines.ts";
 import { readSettings } from "./config-copy.ts";
 import { findCredit, hasSettled, insertCredit, insertSettlement } from "./ledger.ts";
 import { deleteOpenTask, findOpenTask, oldestOpen } from "./open-tasks.ts";
-import { readKeyCounters, writeKeyCounters } from "./scopes.ts";
+import { addressScope, dropAddressesBefore, readKeyCounters, writeKeyCounters } from "./scopes.ts";
 import { readState, writeState } from "./tenant-state.ts";
-import { returnTokenImages } from "./token-images.ts";
+import { endTokenTask } from "./token-use.ts";
 
 /** How a task ended, for its hold. */
 export interface Settlement {
@@ -64,7 +64,8 @@ export function settleHold(
   const ended = { date: task.date, unmade, refused };
   const keyCounters = readKeyCounters(sql, task.keyId);
   if (keyCounters) writeKeyCounters(sql, task.keyId, afterTask(keyCounters, ended, nowMs));
-  if (task.tokenId !== null && unmade > 0) returnTokenImages(sql, task.tokenId, unmade);
+  if (task.tokenId !== null) endTokenTask(sql, task.tokenId, ended, nowMs);
+  if (task.address !== null && refused) countRefusal(sql, task.address, ended, nowMs);
   const account = settle(state.account, priceOf(task), charged);
   const seq = state.seq + 1;
   const after = { ...state, seq, account, counters: afterTask(state.counters, ended, nowMs) };
@@ -82,6 +83,13 @@ export function settleHold(
   };
   insertSettlement(sql, entry, after, oldestOpen(sql, seq));
   return "settled";
+}
+
+/** Counts what the upstream has refused of an address, for the rest of the day. */
+function countRefusal(sql: SqlStorage, address: string, ended: Ended, nowMs: number): void {
+  const scope = addressScope(address);
+  dropAddressesBefore(sql, dateOf(nowMs));
+  writeKeyCounters(sql, scope, afterTask(readKeyCounters(sql, scope) ?? emptyCounters, ended, nowMs));
 }
 
 /** Tops up, refunds or adjusts; once per `reference`. */

@@ -17,6 +17,7 @@ import {
   record,
   text,
   whole,
+  withDefaults,
   word,
   yesOrNo,
 } from "../domain/stored.ts";
@@ -33,22 +34,28 @@ export interface TaskRow {
   outcome: FirstOutcome | null;
 }
 
-const newTask = record<NewTask>({
-  id: text,
-  tenantId: text,
-  keyId: text,
-  requestId: text,
-  origin: text,
-  model: word<Model>(),
-  input: taskInput,
-  metadata: mapOf(text),
-  endUser: orNull(text),
-  priceCredits: whole,
-  holdNumber: orNull(whole),
-  createdMs: whole,
-  deadlineMs: whole,
-  dueMs: whole,
-});
+const newTask = record<NewTask>(
+  withDefaults<NewTask>(
+    { tokenId: null },
+    {
+      id: text,
+      tenantId: text,
+      keyId: text,
+      tokenId: orNull(text),
+      requestId: text,
+      origin: text,
+      model: word<Model>(),
+      input: taskInput,
+      metadata: mapOf(text),
+      endUser: orNull(text),
+      priceCredits: whole,
+      holdNumber: orNull(whole),
+      createdMs: whole,
+      deadlineMs: whole,
+      dueMs: whole,
+    },
+  ),
+);
 
 const low = record<Low>({
   id: text,

@@ -29,18 +29,22 @@ describe("an upload", () => {
       ],
     ],
   ] as const)("of 100 bytes against %j", (own, expected) => {
-    const { refusals } = checkFileLimits(used, { ...none, ...own }, 100, t0, soon);
+    const { refusals } = checkFileLimits(used, { ...none, ...own }, 100, t0, false, soon);
     expect(refusals.map(({ limit, retryAfterMs }) => [limit, retryAfterMs])).toEqual(expected);
     expect(new Set(refusals.map(({ code }) => code)).size).toBeLessThanOrEqual(1);
   });
 
   it("counts on the day that it comes, and into the later one when the clock is behind", () => {
-    expect(checkFileLimits(used, none, 1, t0 + dayMs, soon).after).toEqual({
+    expect(checkFileLimits(used, none, 1, t0 + dayMs, false, soon).after).toEqual({
       date: dateOf(t0 + dayMs),
       files: 1,
       bytes: 701,
     });
-    expect(checkFileLimits(used, none, 1, t0 - dayMs, soon).after).toEqual({ ...used, files: 4, bytes: 701 });
+    expect(checkFileLimits(used, none, 1, t0 - dayMs, false, soon).after).toEqual({
+      ...used,
+      files: 4,
+      bytes: 701,
+    });
   });
 
   it("that came to nothing gives back its day's file, on that day alone; one that ended its bytes only", () => {

@@ -9,6 +9,7 @@ export function aTask(over: Partial<Task> = {}): Task {
     id: `task-${"0".repeat(30)}a`,
     tenantId: "tenant-hidden",
     keyId: "key-hidden",
+    tokenId: null,
     requestId: "req-hidden",
     origin: "https://origin-hidden.example",
     state: "submitting",

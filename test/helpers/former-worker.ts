@@ -44,7 +44,14 @@ export async function submitAsFormer(
   const dueMs = nowMs + 30_500;
   const times = { createdMs: nowMs, deadlineMs: nowMs + 7_200_000, dueMs };
   const task = {
-    ...{ tenantId, keyId, requestId: "req-former", origin: "https://gateway.example", endUser: null },
+    ...{
+      tenantId,
+      keyId,
+      tokenId: null,
+      requestId: "req-former",
+      origin: "https://gateway.example",
+      endUser: null,
+    },
     ...{ input, metadata: {}, ...times },
   };
   try {

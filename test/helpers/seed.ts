@@ -24,6 +24,7 @@ export function newTask(over: Partial<NewTask> = {}): NewTask {
     id: `task-${String(made).padStart(31, "0")}`,
     tenantId: "acme",
     keyId: "key-0123456789abcdef",
+    tokenId: null,
     requestId: "req-1",
     origin: "https://gateway.example",
     model: "wan-2.7-image",

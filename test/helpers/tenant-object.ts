@@ -139,7 +139,14 @@ export function requestOf(tenantId: string, { keyId, keyHash, ...over }: Asked =
 export function rowOf({ caller: { tenantId, keyId }, nowMs }: AdmitRequest): RowWanted {
   return {
     task: {
-      ...{ tenantId, keyId, requestId: "req-1", origin: "https://gateway.example", endUser: null },
+      ...{
+        tenantId,
+        keyId,
+        tokenId: null,
+        requestId: "req-1",
+        origin: "https://gateway.example",
+        endUser: null,
+      },
       ...{ input: { prompt: "a lighthouse", n: 1 }, metadata: {} },
       ...{ createdMs: nowMs, deadlineMs: nowMs + 3_600_000, dueMs: nowMs + 60_000 },
     },

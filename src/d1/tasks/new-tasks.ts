@@ -27,9 +27,9 @@ const outcome = [
 export function insertTasks(db: D1Database, tasks: Task[]): D1PreparedStatement {
   return db
     .prepare(
-      `INSERT INTO tasks (id, tenant_id, key_id, request_id, origin, model, input, metadata, end_user, price_credits,
+      `INSERT INTO tasks (id, tenant_id, key_id, token_id, request_id, origin, model, input, metadata, end_user, price_credits,
          created_ms, deadline_ms, attempts, hold_number, version, uncertain, ${outcome.join(", ")})
-       SELECT value ->> 'id', value ->> 'tenantId', value ->> 'keyId', value ->> 'requestId', value ->> 'origin',
+       SELECT value ->> 'id', value ->> 'tenantId', value ->> 'keyId', value ->> 'tokenId', value ->> 'requestId', value ->> 'origin',
          value ->> 'model', value -> 'input', value -> 'metadata', value ->> 'endUser', value ->> 'priceCredits',
          value ->> 'createdMs', value ->> 'deadlineMs', value ->> 'attempts', value ->> 'holdNumber',
          value ->> 'version', value ->> 'uncertain',

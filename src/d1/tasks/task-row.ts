@@ -70,6 +70,7 @@ export const taskColumns = {
   id: ["id", text],
   tenantId: ["tenant_id", text],
   keyId: ["key_id", text],
+  tokenId: ["token_id", orNull(text)],
   requestId: ["request_id", text],
   origin: ["origin", text],
   state: ["state", oneOf<TaskState>([...openStates, ...endStates])],

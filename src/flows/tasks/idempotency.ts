@@ -1,5 +1,6 @@
 /** How a replayed submission is recognised. */
 import type { Caller } from "../../domain/access.ts";
+import { addressGroup } from "../../domain/address.ts";
 import { canonical } from "../../domain/canonical.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import type { Replay } from "../../tenant/replay.ts";
@@ -34,4 +35,10 @@ export async function replayOf(
   }
   if (caller.kind !== "secret") return null;
   return { by: "body", fingerprint, retries };
+}
+
+/** Names the network address of a page's visitor, for what is counted by it, and says nothing of it. */
+export async function addressName(caller: Caller, ip: string | null): Promise<string | null> {
+  if (caller.kind === "secret" || ip === null) return null;
+  return sha256Hex(JSON.stringify([caller.tenantId, addressGroup(ip)]));
 }

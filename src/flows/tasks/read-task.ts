@@ -26,7 +26,11 @@ export async function readTask(invocation: Invocation, caller: Caller, id: strin
   return { kind: "task", task, position: queuePosition(found.more[0]) };
 }
 
-/** A token of one end user reads that user's tasks alone, even if it learns of other ids. */
-function isTheirs({ token }: Caller, task: Task): boolean {
-  return token?.endUser == null || token.endUser === task.endUser;
+/**
+ * A page's visitor reads what it made, even if it learns of other ids: a token of one end user that user's tasks, another
+ * token its own, and a browser key those of the key.
+ */
+function isTheirs({ kind, keyId, token }: Caller, task: Task): boolean {
+  if (token) return token.endUser === null ? token.id === task.tokenId : token.endUser === task.endUser;
+  return kind !== "browser" || keyId === task.keyId;
 }

@@ -38,7 +38,7 @@ import type { BeginDecision, RowWanted } from "../../tenant/object.ts";
 import type { RefusalCode } from "../../upstream/errors.ts";
 import { missingFiles } from "../files/missing-files.ts";
 import { wakeDelivery } from "../webhooks/wake-delivery.ts";
-import { type IdempotencySource, replayOf } from "./idempotency.ts";
+import { addressName, type IdempotencySource, replayOf } from "./idempotency.ts";
 import { recordFirstSend, type Sent, sendLeaseMs, sendOrWait } from "./send.ts";
 
 export interface Submission extends TaskRequest {
@@ -81,6 +81,7 @@ export async function submit(invocation: Invocation, submission: Submission): Pr
     replay: await replayOf(caller, comparedBody(submission), submission.idempotency),
     // A replay gets its task, also when the files are gone meanwhile.
     onlyReplay: submission.onlyReplay === true || missing.length > 0,
+    address: await addressName(caller, submission.idempotency.ip),
     isRepeated: false,
     nowMs: row.task.createdMs,
   };
@@ -221,11 +222,14 @@ function newRow(
   { caller, requestId, origin, input, metadata, endUser }: Submission,
 ): RowWanted {
   const createdMs = invocation.now();
-  const { tenantId, keyId } = caller;
+  const { tenantId, keyId, token } = caller;
   const dueMs = createdMs + sendLeaseMs(invocation);
   const deadlineMs = createdMs + invocation.config.TASK_DEADLINE_SECONDS * 1000;
   return {
-    task: { tenantId, keyId, requestId, origin, input, metadata, endUser, createdMs, deadlineMs, dueMs },
+    task: {
+      ...{ tenantId, keyId, tokenId: token?.id ?? null, requestId, origin, input, metadata, endUser },
+      ...{ createdMs, deadlineMs, dueMs },
+    },
     lowId: invocation.newId("delivery"),
   };
 }

@@ -55,7 +55,7 @@ type AskedEdit = Omit<OpenAiRequest, "stream" | "format"> & { idempotencyKey: st
 /** Keeps the images and submits their task. A replay is known by what the images hold, not by where they are kept. */
 async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit) {
   const invocation = c.get("invocation");
-  await letPublicIn(c, asked.input);
+  await letPublicIn(c, asked);
   const kept = await keepReferences(invocation, c.get("caller"), images, asked.endUser);
   const references = await Promise.all(images.map((bytes) => sha256Hex(bytes)));
   switch (kept.kind) {

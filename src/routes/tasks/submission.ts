@@ -2,12 +2,13 @@
 import * as z from "zod";
 import { idempotencyLifeMs } from "../../domain/replay-life.ts";
 import { isFinished, type Task } from "../../domain/task.ts";
-import type { TaskInput, TaskRequest } from "../../domain/task-request.ts";
+import type { TaskRequest } from "../../domain/task-request.ts";
 import type { ApiError, ErrorCode } from "../../errors.ts";
 import { submit } from "../../flows/tasks/submit.ts";
 import { networkAddress, tooManyFrom } from "../../http/authenticate.ts";
 import { type AppContext, originOf } from "../../http/context.ts";
 import { bodyErrors, keyErrors, limitHeaders } from "../../http/replies.ts";
+import { invalidRequest } from "../../http/validation.ts";
 import { refusalCodes } from "../../upstream/errors.ts";
 import { refuseToPublic } from "./generation-checks.ts";
 import { keyRefused, outcomeUnknown, submissionRefused } from "./refusals.ts";
@@ -59,18 +60,32 @@ export interface Asked extends TaskRequest {
 }
 
 /** Holds the visitors of a page to what they may ask for, and how often. */
-export async function letPublicIn(c: AppContext, input: TaskInput): Promise<void> {
-  if (c.get("caller").kind === "secret") return;
+export async function letPublicIn(
+  c: AppContext,
+  { input, endUser }: Pick<TaskRequest, "input" | "endUser">,
+): Promise<void> {
+  const { kind, token } = c.get("caller");
+  if (kind === "secret") return;
   refuseToPublic(input);
+  // Another person's list, and another's allowance, are not a visitor's to name.
+  if (endUser !== null && endUser !== token?.endUser) throw foreignEndUser(c);
   if (await c.get("invocation").tooMany("submissions", networkAddress(c))) throw tooManyFrom();
 }
+
+function foreignEndUser(c: AppContext): ApiError {
+  const field = Object.hasOwn(c.get("body") ?? {}, "end_user") || !isOpenAi(c) ? "end_user" : "user";
+  const message = "is for secret keys: a client token has the end user that it was minted for";
+  return invalidRequest([{ path: [field], message }]);
+}
+
+const isOpenAi = (c: AppContext) => c.req.path.startsWith("/openai/");
 
 /**
  * Submits a request of any caller.
  * @throws ApiError for every refusal.
  */
 export async function submitAsked(c: AppContext, asked: Asked): Promise<Submitted> {
-  await letPublicIn(c, asked.input);
+  await letPublicIn(c, asked);
   return submitLetIn(c, asked);
 }
 

@@ -86,7 +86,14 @@ app.post("/admissions/:tenant/:key", async (c) => {
   const createdMs = request.nowMs;
   const { kind } = await object.begin(request, {
     task: {
-      ...{ tenantId, keyId, requestId: "req-1", origin: "https://bare.example", endUser: null },
+      ...{
+        tenantId,
+        keyId,
+        tokenId: null,
+        requestId: "req-1",
+        origin: "https://bare.example",
+        endUser: null,
+      },
       ...{ input: { prompt: "a lighthouse", n: 1 }, metadata: {} },
       ...{ createdMs, deadlineMs: createdMs + 3_600_000, dueMs: createdMs + 60_000 },
     },

@@ -115,8 +115,9 @@ describe("the pages of a browser key", () => {
 
   it.each(cases)("are those of its list: %s", async (_what, from, welcome) => {
     const { key: listed } = await makeBrowserKey(gateway, tenant.id, { allowed_origins: origins });
+    const own = welcome ? await taskIdOf(await submitFrom(gateway, listed)) : taskId;
     const replies = [
-      await readFrom(gateway, listed, taskId, from),
+      await readFrom(gateway, listed, own, from),
       await gateway.post(generations, goodBody, { ...bearer(listed), ...from }),
     ];
     for (const reply of replies) {
@@ -142,17 +143,16 @@ describe("what a browser key sees", () => {
     expect(await expectError(await submit(gateway, poor.key), "insufficient_balance")).toMatch(/\b17\b/);
   });
 
-  it("of limits is its own state only: 10 images a minute and 100 a day", async () => {
+  it("of limits is its own state only: 10 images a minute, 100 a day, and a tenth of the tenant's others", async () => {
     const { headers } = await submitFrom(gateway, key, { n: 3 });
     expect(policy(headers, "RateLimit-Policy", "images")).toEqual({ q: 10, w: 60 });
     expect(policy(headers, "RateLimit-Policy", "daily")).toEqual({ q: 100, w: 86_400 });
     expect(policy(headers, "RateLimit", "images")).toMatchObject({ r: 7 });
     expect(policy(headers, "RateLimit", "daily")).toMatchObject({ r: 97 });
-    for (const name of ["requests", "tasks", "monthly"]) {
-      for (const field of ["RateLimit", "RateLimit-Policy"])
-        expect(policy(headers, field, name)).toBeUndefined();
-    }
-    expect([...headers.keys()].filter((name) => name.startsWith("x-ratelimit"))).toEqual([]);
+    expect(policy(headers, "RateLimit-Policy", "requests")).toEqual({ q: 60, w: 60 });
+    expect(policy(headers, "RateLimit-Policy", "tasks")).toEqual({ q: 2 });
+    expect(headers.get("x-ratelimit-remaining-requests")).toBe("59");
+    expect(policy(headers, "RateLimit-Policy", "monthly")).toBeUndefined();
   });
 });
 
@@ -161,17 +161,26 @@ const statuses = async (ask: () => Promise<Response>, times: number) =>
 
 describe("a browser key's caps", () => {
   it("are 10 images a minute, however many ask at once", async () => {
-    const all = await statuses(() => submitFrom(gateway, key, { n: 2 }), 12);
+    const { key: own } = await makeBrowserKey(gateway, tenant.id, { limits: { concurrent_tasks: 10 } });
+    const all = await statuses(() => submitFrom(gateway, own, { n: 2 }), 12);
     expect(all.filter((status) => status === 200)).toHaveLength(5);
-    await expectError(await submitFrom(gateway, key), "rate_limited");
+    await expectError(await submitFrom(gateway, own), "rate_limited");
     gateway.advance(6_000);
-    expect(await statuses(() => submitFrom(gateway, key), 1)).toEqual([200]);
+    expect(await statuses(() => submitFrom(gateway, own), 1)).toEqual([200]);
+  });
+
+  it("are two tasks in flight, a tenth of what a new tenant has", async () => {
+    const { id } = await gateway.makeTenant();
+    const { key: fresh } = await makeBrowserKey(gateway, id);
+    const all = await statuses(() => submitFrom(gateway, fresh), 5);
+    expect(all.filter((status) => status === 200)).toHaveLength(2);
+    await expectError(await submitFrom(gateway, fresh), "too_many_tasks");
   });
 
   it("are 100 images a day", async () => {
     const { key: own } = await makeBrowserKey(gateway, tenant.id, { limits: { images_per_minute: null } });
     const roomy = await gateway.admin("PATCH", `/tenants/${tenant.id}`, {
-      limits: { images_per_minute: null, concurrent_tasks: null },
+      limits: { images_per_minute: null, concurrent_tasks: null, requests_per_minute: null },
     });
     expect(roomy.status).toBe(200);
     expect(new Set(await statuses(() => submitFrom(gateway, own, { n: 4 }), 25))).toEqual(new Set([200]));

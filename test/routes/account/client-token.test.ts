@@ -160,9 +160,15 @@ describe("a client token's images", () => {
 });
 
 describe("a client token's end user", () => {
-  it("is whom its tasks are for, whatever the body says", async () => {
+  it("is whom its tasks are for, and no other", async () => {
     const hers = await mint({ end_user: "ada" });
-    const task: ShownTask = await (await submitFrom(gateway, hers, { end_user: "bob" })).json();
+    await expectError(await submitFrom(gateway, hers, { end_user: "bob" }), "invalid_request", "end_user");
+    await expectError(
+      await submitFrom(gateway, await mint(), { end_user: "ada" }),
+      "invalid_request",
+      "end_user",
+    );
+    const task: ShownTask = await (await submitFrom(gateway, hers, { end_user: "ada" })).json();
     expect(task.end_user).toBe("ada");
     const kept: ShownTask = await (
       await gateway.fetch(`/v1/tasks/${task.id}`, { headers: bearer(tenant.key) })
@@ -185,6 +191,15 @@ describe("a client token's end user", () => {
 });
 
 describe("two tokens of one key", () => {
+  it("read what they made, and neither the other's nor their key's", async () => {
+    const [one, other] = [await mint(), await mint()];
+    const id = await taskIdOf(await submitFrom(gateway, one));
+    expect((await readFrom(gateway, one, id)).status).toBe(200);
+    const byKey = await taskIdOf(await submit(gateway, tenant.key));
+    for (const [token, task] of [[other, id] as const, [one, byKey] as const])
+      await expectError(await readFrom(gateway, token, task), "task_not_found");
+  });
+
   it("share neither their images nor their idempotency keys", async () => {
     const [one, other] = [await mint({ max_images: 1 }), await mint({ max_images: 1 })];
     const name = { "idempotency-key": "same" };

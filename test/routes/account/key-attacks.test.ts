@@ -7,7 +7,7 @@ import { formatKey, readKey } from "../../../src/domain/keys.ts";
 import { createSigner } from "../../../src/domain/signing.ts";
 import { formatToken, readToken, type TokenClaims } from "../../../src/domain/tokens.ts";
 import { bearer, startGateway, submitTask, type TestGateway } from "../../helpers/gateway.ts";
-import { makeBrowserKey, mintToken, page } from "../../helpers/page-visitor.ts";
+import { makeBrowserKey, mintToken, page, submitFrom, taskIdOf } from "../../helpers/page-visitor.ts";
 import {
   type Code,
   expectError,
@@ -26,16 +26,27 @@ const gateway = startGateway({ around: bindings.around });
 let tenant = { id: "", key: "", keyId: "" };
 let mine: Keys = { secret: "", browser: "", token: "" };
 let theirs = mine;
-let taskId = "";
+/** A task that each kind may read. */
+let taskIds: Keys = mine;
 beforeAll(async () => {
-  tenant = await gateway.makeTenant();
+  tenant = await gateway.makeTenant(roomy);
   mine = await keysOf(tenant);
-  theirs = await keysOf(await gateway.makeTenant());
-  taskId = (await submitTask(gateway, tenant.key)).id;
+  theirs = await keysOf(await gateway.makeTenant(roomy));
+  taskIds = await tasksOf(gateway, tenant.key, mine.browser);
 });
 beforeEach(() => {
   bindings.calls.length = 0;
 });
+
+/** A visitor's tenth of it is enough for what is done here. */
+const roomy = { limits: { concurrent_tasks: 200, images_per_minute: 200 } };
+/** A token reads what was made for its end user. */
+const forVisitor = { end_user: "visitor-7" };
+
+async function tasksOf(at: TestGateway, secret: string, browser: string): Promise<Keys> {
+  const { id } = await submitTask(at, secret, forVisitor);
+  return { secret: id, token: id, browser: browser && (await taskIdOf(await submitFrom(at, browser))) };
+}
 
 /** One of each kind, each with a 0 or 1 in its check value, which have similar letters. */
 async function keysOf({ id, key }: { id: string; key: string }): Promise<Keys> {
@@ -48,7 +59,7 @@ async function keysOf({ id, key }: { id: string; key: string }): Promise<Keys> {
   return {
     secret: await until(async () => (await makeKey(gateway, id, {})).key),
     browser: await until(async () => (await makeBrowserKey(gateway, id)).key),
-    token: await until(() => mintToken(gateway, key, { max_images: 1 })),
+    token: await until(() => mintToken(gateway, key, { max_images: 1, ...forVisitor })),
   };
 }
 
@@ -73,8 +84,11 @@ const put = ({ prefix, tenantId, dot, body, check }: Parts) =>
 const other = (character = "") => (character === "7" ? "8" : "7");
 const altered = (text: string, at: number) => text.slice(0, at) + other(text[at]) + text.slice(at + 1);
 
+const taskOf = (text: string) =>
+  taskIds[text.startsWith("wct_") ? "token" : text.startsWith("wbk_") ? "browser" : "secret"];
+
 /** All that a key or token opens. */
-function asks(at: TestGateway, text: string, task = taskId): (() => Promise<Response>)[] {
+function asks(at: TestGateway, text: string, task = taskOf(text)): (() => Promise<Response>)[] {
   const headers = { ...bearer(text), ...(text.startsWith("wsk_") ? {} : page) };
   return [
     () => at.post(generations, goodBody, headers),
@@ -219,10 +233,10 @@ describe.each(kinds)("a %s key that was good", (kind) => {
 
   /** A fresh tenant's; a token's key is the one that made it. */
   async function fresh(fields: object = {}) {
-    const owner = await later.makeTenant();
+    const owner = await later.makeTenant(roomy);
     const { id, key } = await (kind === "browser" ? makeBrowserKey : makeKey)(later, owner.id, fields);
-    const text = kind === "token" ? await mintToken(later, key, { ttl_seconds: 3_600 }) : key;
-    const { id: task } = await submitTask(later, owner.key);
+    const text = kind === "token" ? await mintToken(later, key, { ttl_seconds: 3_600, ...forVisitor }) : key;
+    const { [kind]: task } = await tasksOf(later, owner.key, kind === "browser" ? key : "");
     await allOpen(text, task);
     return { owner, keyId: id, text, task };
   }

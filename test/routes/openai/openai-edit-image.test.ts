@@ -106,7 +106,7 @@ describe("the images of an edit", () => {
 
   it("may come from a page, by a client token", async () => {
     const token = await mintToken(gateway, tenant.key, { end_user: "ada" });
-    const response = await askEdit(gateway, token, first(), { headers: page, texts: [["user", "eve"]] });
+    const response = await askEdit(gateway, token, first(), { headers: page, texts: [["user", "ada"]] });
     expect(response.headers.get("access-control-allow-origin")).toBe(page.origin);
     const { usage } = await replyOf(response);
     expect(usage).not.toHaveProperty("credits_charged");

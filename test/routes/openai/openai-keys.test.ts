@@ -35,7 +35,7 @@ const models = (key: string, headers: Record<string, string> = {}) =>
 
 describe("a page", () => {
   it.each(Object.entries(held))("with a %s gets its pictures, and sees no credits", async (_name, make) => {
-    const response = await ask(gateway, await make(), { user: "eve" }, page);
+    const response = await ask(gateway, await make(), {}, page);
     expect(response.headers.get("access-control-allow-origin")).toBe(page.origin);
     expect(response.headers.get("access-control-expose-headers")).toContain("x-task-id");
     const text = await response.text();
@@ -43,7 +43,7 @@ describe("a page", () => {
     expect(text).not.toContain("credits");
     const task = await readTask(gateway, tenant.key, taskIdOf(response));
     expect(task).toMatchObject({
-      end_user: _name === "client token" ? "ada" : "eve",
+      end_user: _name === "client token" ? "ada" : null,
       usage: { credits_charged: 30 },
     });
   });
@@ -53,6 +53,12 @@ describe("a page", () => {
     const text = chunks.map((chunk) => chunk.text).join("");
     expect(text).toContain("image_generation.completed");
     expect(text).not.toContain("credits");
+  });
+
+  it.each(Object.entries(held))("with a %s names no end user of its own making", async (_name, make) => {
+    const key = await make();
+    await expectError(await ask(gateway, key, { user: "eve" }, page), "invalid_request", "user");
+    await expectError(await ask(gateway, key, { end_user: "eve" }, page), "invalid_request", "end_user");
   });
 
   it("asks for no more than a page may", async () => {
