@@ -38,6 +38,7 @@ const errorTable = {
   task_not_finished: { status: 409, type: "conflict_error" },
   task_not_cancellable: { status: 409, type: "conflict_error" },
   balance_held: { status: 409, type: "conflict_error" },
+  key_limit: { status: 409, type: "conflict_error" },
   already_exists: { status: 409, type: "conflict_error" },
   tenant_busy: { status: 409, type: "conflict_error" },
   deleted: { status: 410, type: "invalid_request_error" },

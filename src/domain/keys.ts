@@ -87,6 +87,8 @@ export interface StoredKey {
 export const defaultTokenSettings: TokenSettings = { ttlSeconds: 600, maxImages: 10 };
 /** The most of each that a token may be minted with. */
 export const mostOfToken: TokenSettings = { ttlSeconds: 3_600, maxImages: 1_000 };
+/** Keys of a tenant that are alive at a time, and the most that the operator may allow. */
+export const keyCounts = { usual: 100, most: 1_000 };
 /** The longest time for which a key, or a webhook's secret, works beside the one that replaces it. */
 export const maxOverlapDays = 30;
 
@@ -139,6 +141,11 @@ export function keyProblem(
   const { expiresMs } = maker;
   if (expiresMs !== null && (wanted.expiresMs ?? Number.POSITIVE_INFINITY) > expiresMs) return "expires_at";
   return undefined;
+}
+
+/** Whether a key may do anything that another one may not, so that the other one neither revokes nor replaces it. */
+export function mayDoMore(key: StoredKey, than: StoredKey): boolean {
+  return keyProblem(key, than) !== undefined || (hasOwnLimits(than) && !hasOwnLimits(key));
 }
 
 /** Whether a key is limited beyond its tenant. It would escape that by making another one, so it makes none. */

@@ -25,6 +25,7 @@ const messages: Record<ErrorCode, string> = {
   task_not_finished: "This task has not ended yet.",
   task_not_cancellable: "The image service has this task, or it has ended.",
   balance_held: "The balance cannot fall below what is held for running tasks.",
+  key_limit: "This tenant has 100 keys that are alive, which is all it may have.",
   already_exists: "There is one already.",
   tenant_busy: "Tasks of this tenant still run.",
   deleted: "This was deleted.",

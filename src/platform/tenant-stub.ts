@@ -29,6 +29,7 @@ const tenantMethods = [
   "check",
   "takeConfig",
   "suspend",
+  "close",
   "ping",
 ] as const;
 type TenantMethod = (typeof tenantMethods)[number];

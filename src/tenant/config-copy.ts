@@ -91,11 +91,32 @@ function writeConfig(sql: SqlStorage, { keys, ...copied }: TenantConfig): void {
 export function suspendCopy(sql: SqlStorage, version: number, keys: StoredKey[]): void {
   const current = copiedVersion(sql);
   if (current === undefined || current === version) return;
-  sql.exec("UPDATE config SET body = json_set(body, '$.status', 'suspended')");
+  suspendSettings(sql);
   writeKeys(sql, keys);
 }
 
+/** Closes keys, or all of them, in the copy that there is, whose version stays: the next one says for good what is closed. */
+export function closeCopy(sql: SqlStorage, keyIds: string[], isSuspended: boolean): void {
+  for (const id of keyIds) sql.exec("DELETE FROM keys WHERE id = ?", id);
+  if (isSuspended) suspendSettings(sql);
+}
+
+const suspendSettings = (sql: SqlStorage) =>
+  sql.exec("UPDATE config SET body = json_set(body, '$.status', 'suspended') WHERE json_valid(body)");
+
+/** Writes those that differ: of a hundred keys most are as they were. */
 function writeKeys(sql: SqlStorage, keys: StoredKey[]): void {
-  sql.exec("DELETE FROM keys");
-  for (const one of keys) sql.exec("INSERT INTO keys (id, body) VALUES (?, ?)", one.id, JSON.stringify(one));
+  const former = new Map(
+    sql
+      .exec<{ id: string; body: string }>("SELECT id, body FROM keys")
+      .toArray()
+      .map(({ id, body }) => [id, body]),
+  );
+  for (const one of keys) {
+    const body = JSON.stringify(one);
+    if (former.get(one.id) !== body)
+      sql.exec("INSERT OR REPLACE INTO keys (id, body) VALUES (?, ?)", one.id, body);
+    former.delete(one.id);
+  }
+  for (const id of former.keys()) sql.exec("DELETE FROM keys WHERE id = ?", id);
 }

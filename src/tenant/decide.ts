@@ -15,6 +15,7 @@ import {
 import { usableOf } from "../domain/limit-parts.ts";
 import { imagePrice, type Model } from "../domain/model-catalog.ts";
 import type { NewTask } from "../domain/new-task.ts";
+import type { Task } from "../domain/task.ts";
 import { readAdmissionRows } from "./admission-rows.ts";
 import type { Settings } from "./config-copy.ts";
 import {
@@ -68,6 +69,11 @@ export type AdmitDecision =
     }
   /** The task was given up before: its caller has the answer that nothing is charged. */
   | { kind: "given_up" };
+
+/** A decision; a replay comes with its task, as long as D1 lacks that. */
+export type BeginDecision =
+  | Exclude<AdmitDecision, { kind: "replay" }>
+  | (Extract<AdmitDecision, { kind: "replay" }> & { task: Task | null });
 
 /** What D1 is to have of a task, beside what the request and the decision say of it. */
 export interface RowWanted {

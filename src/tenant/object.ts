@@ -23,12 +23,17 @@ import type { Caller } from "../domain/access.ts";
 import type { StoredKey } from "../domain/keys.ts";
 import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts";
 import type { FirstOutcome, Submitted } from "../domain/new-task.ts";
-import type { Task } from "../domain/task.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 import { type Check, checkState } from "./check-state.ts";
-import { type Copied, hasSettings, readSettings, suspendCopy, takeCopy } from "./config-copy.ts";
+import { type Copied, closeCopy, hasSettings, readSettings, suspendCopy, takeCopy } from "./config-copy.ts";
 import { type CountDecision, countRequest, type RequestToCount } from "./count-request.ts";
-import { type AdmitDecision, type AdmitRequest, decide, type RowWanted } from "./decide.ts";
+import {
+  type AdmitDecision,
+  type AdmitRequest,
+  type BeginDecision,
+  decide,
+  type RowWanted,
+} from "./decide.ts";
 import { type EarlyEnd, endEarly, findEarlyEnd, isEndedEarly } from "./early-ends.ts";
 import { admitFile, dropFile, type FileDecision, type FileRequest, keepFile } from "./file-admission.ts";
 import { noCost, writeAtOnce } from "./former-worker.ts";
@@ -51,17 +56,6 @@ import { shownTask, writeRows } from "./task-rows.ts";
 import { readState } from "./tenant-state.ts";
 import { nextAlarm, rearm, seeToOpenTasks } from "./upkeep.ts";
 import { readYoung, type YoungTask } from "./young-tasks.ts";
-
-export type { AdmitDecision, AdmitRequest, RowWanted } from "./decide.ts";
-export type { EarlyEnd } from "./early-ends.ts";
-export type { FileDecision, FileRefused, FileRequest } from "./file-admission.ts";
-export type { CreditResult, Settlement } from "./settlement.ts";
-export type { Summary } from "./summary.ts";
-
-/** A decision; a replay comes with its task, as long as D1 lacks that. */
-export type BeginDecision =
-  | Exclude<AdmitDecision, { kind: "replay" }>
-  | (Extract<AdmitDecision, { kind: "replay" }> & { task: Task | null });
 
 export class Tenant extends DurableObject<Env> {
   readonly #storage: DurableObjectStorage;
@@ -250,6 +244,11 @@ export class Tenant extends DurableObject<Env> {
   /** Takes the keys of a tenant whose settings cannot be read, and lets none of them in until they can be. */
   suspend(version: number, keys: StoredKey[]): void {
     this.#storage.transactionSync(() => suspendCopy(this.#storage.sql, version, keys));
+  }
+
+  /** Closes keys, or all of the tenant's, in the copy that there is. The next copy says for good what is closed. */
+  close(keyIds: string[], isSuspended: boolean): void {
+    this.#storage.transactionSync(() => closeCopy(this.#storage.sql, keyIds, isSuspended));
   }
 
   /** Answers, which says that the object and its storage are there. */

@@ -27,6 +27,7 @@ export const errorTable = {
   not_found: [404, "invalid_request_error"],
   task_not_found: [404, "invalid_request_error"],
   method_not_allowed: [405, "invalid_request_error"],
+  key_limit: [409, "conflict_error"],
   already_exists: [409, "conflict_error"],
   tenant_busy: [409, "conflict_error"],
   deleted: [410, "invalid_request_error"],

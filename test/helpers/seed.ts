@@ -5,6 +5,7 @@ import { insertTasks, type Written, writtenTasks } from "../../src/d1/tasks/new-
 import { claimStores } from "../../src/d1/tasks/store-claims.ts";
 import { taskFromRow } from "../../src/d1/tasks/task-row.ts";
 import { endTask, markSubmitted } from "../../src/d1/tasks/tasks.ts";
+import { bumpConfigVersion } from "../../src/d1/tenants/tenants.ts";
 import { type FirstOutcome, type NewTask, recordOf } from "../../src/domain/new-task.ts";
 import type { Task, TaskImage, TaskState } from "../../src/domain/task.ts";
 
@@ -13,6 +14,13 @@ export const t0 = 1_900_000_000_000;
 /** The lease that tasks are written with. */
 export const leaseMs = 60_000;
 export const hourMs = 3_600_000;
+
+/** Marks a tenant's copy as out of date, as a change of its keys does. */
+export const raiseVersion = (tenantId: string) =>
+  db.batch([
+    db.prepare("UPDATE tenants SET name = name WHERE id = ?1").bind(tenantId),
+    bumpConfigVersion(db, tenantId),
+  ]);
 
 let made = 0;
 

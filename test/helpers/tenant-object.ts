@@ -6,14 +6,10 @@ import type { Caller } from "../../src/domain/access.ts";
 import { keyLimits, type Limits } from "../../src/domain/admission.ts";
 import type { LedgerQuery } from "../../src/domain/ledger-lines.ts";
 import type { TenantConfig } from "../../src/domain/tenant.ts";
-import type {
-  AdmitRequest,
-  BeginDecision,
-  RowWanted,
-  Settlement,
-  Summary,
-  Tenant,
-} from "../../src/tenant/object.ts";
+import type { AdmitRequest, BeginDecision, RowWanted } from "../../src/tenant/decide.ts";
+import type { Tenant } from "../../src/tenant/object.ts";
+import type { Settlement } from "../../src/tenant/settlement.ts";
+import type { Summary } from "../../src/tenant/summary.ts";
 
 export const t0 = 1_900_000_000_000;
 
@@ -97,6 +93,7 @@ export async function storeTenant(
       name: id,
       turnstileSecret: null,
       retentionDays: null,
+      maxKeys: 100,
       locationHint: null,
       webhook: { url: null, events: null, isOff: false },
       createdMs: t0,

@@ -2,7 +2,8 @@ import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { revokeKey } from "../../src/d1/tenants/keys.ts";
-import { bumpConfigVersion, loadTenantConfig, updateTenant } from "../../src/d1/tenants/tenants.ts";
+import { loadTenantConfig, updateTenant } from "../../src/d1/tenants/tenants.ts";
+import { raiseVersion } from "../helpers/seed.ts";
 import {
   admitMany,
   admitted,
@@ -167,7 +168,7 @@ describe("an object that has no copy", () => {
   it("takes a newer copy that is pushed later, and no older one", async () => {
     const id = freshId();
     await storeTenant(id);
-    await bumpConfigVersion(env.DB, id).run();
+    await raiseVersion(id);
     await decide(id);
     expect(await configure(id, { version: 1, status: "suspended" })).toBe(2);
     await updateTenant(env.DB, id, { status: "suspended", limits: { requests_per_minute: 1 } });

@@ -6,7 +6,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { Caller } from "../../src/domain/access.ts";
 import type { TokenClaims } from "../../src/domain/tokens.ts";
-import type { BeginDecision } from "../../src/tenant/object.ts";
+import type { BeginDecision } from "../../src/tenant/decide.ts";
 import {
   type Asked,
   admissionsOf,

@@ -7,8 +7,8 @@ import { describe, expect, it } from "vitest";
 import type { Caller } from "../../src/domain/access.ts";
 import { type defaultLimits, type LimitName, limitNames } from "../../src/domain/admission.ts";
 import type { TokenClaims } from "../../src/domain/tokens.ts";
+import type { BeginDecision } from "../../src/tenant/decide.ts";
 import type { FileRequest } from "../../src/tenant/file-admission.ts";
-import type { BeginDecision } from "../../src/tenant/object.ts";
 import {
   type Asked,
   beginTask,

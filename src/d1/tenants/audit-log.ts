@@ -26,12 +26,15 @@ const row = rowCodec<AuditEntry>("audit_log", {
   requestId: ["request_id", text],
 });
 
-/** The statement that writes one down; goes into one transaction with the change itself. */
-export function insertAuditEntry(db: D1Database, entry: AuditEntry): D1PreparedStatement {
+/**
+ * The statement that writes one down; goes into one transaction with the change itself.
+ * @param ifChanged Whether it is written only where the statement before it has changed a row.
+ */
+export function insertAuditEntry(db: D1Database, entry: AuditEntry, ifChanged: boolean): D1PreparedStatement {
   return db
     .prepare(
       `INSERT INTO audit_log (id, at_ms, actor, action, tenant_id, subject, details, request_id)
-       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)`,
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 ${ifChanged ? "WHERE changes() > 0" : ""}`,
     )
     .bind(
       entry.id,
@@ -43,6 +46,22 @@ export function insertAuditEntry(db: D1Database, entry: AuditEntry): D1PreparedS
       JSON.stringify(entry.details),
       entry.requestId,
     );
+}
+
+/** Entries of changes that a tenant makes with its own keys: so many of the newest are kept. */
+export const mostTenantEntries = 1_000;
+/** More than one goes at a time, so that a bound that was lowered is met soon. */
+const mostTrimmed = 10;
+
+/** The statement that deletes a tenant's oldest entries beyond the bound. The operator's are kept. */
+export function trimAuditLog(db: D1Database, tenantId: string): D1PreparedStatement {
+  return db
+    .prepare(
+      `DELETE FROM audit_log WHERE id IN (
+         SELECT id FROM audit_log INDEXED BY audit_log_of_tenant WHERE tenant_id = ?1 AND actor <> 'admin'
+         ORDER BY id DESC LIMIT ${mostTrimmed} OFFSET ${mostTenantEntries})`,
+    )
+    .bind(tenantId);
 }
 
 /** Reads entries, newest first, those before `beforeId`. */

@@ -8,9 +8,15 @@ import { tenantColumns } from "./tenant-row.ts";
 
 export type { ListedKey } from "./key-row.ts";
 
+/** SQL: a key of the tenant is alive. @param now The parameter with the time. */
+const alive = (now: string) => `revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ${now})`;
+
+/** The parameter with the tenant. */
+const keysOfTenant = "keys INDEXED BY keys_unrevoked WHERE tenant_id = ?1";
+
 /**
- * The statement that writes a new key, provided that its tenant exists.
- * @param instead The key that it replaces; then only if nothing has replaced that one yet.
+ * The statement that writes a new key, provided that its tenant exists and has room for one more.
+ * @param instead The key that it replaces; then only if that one is alive and nothing has replaced it yet.
  */
 export function insertKey(
   db: D1Database,
@@ -22,8 +28,11 @@ export function insertKey(
   return db
     .prepare(
       `INSERT INTO keys (tenant_id, id, kind, name, hash, scopes, settings, created_ms, expires_ms)
-       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM tenants WHERE id = ?1 AND deleted_ms IS NULL AND (?10 IS NULL OR EXISTS (
-         SELECT 1 FROM keys WHERE tenant_id = ?1 AND id = ?10 AND rotated = 0))`,
+       SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM tenants
+       WHERE id = ?1 AND deleted_ms IS NULL
+         AND (SELECT count(*) FROM ${keysOfTenant} AND ${alive("?8")}) < max_keys + (?10 IS NOT NULL)
+         AND (?10 IS NULL OR EXISTS (
+           SELECT 1 FROM keys WHERE tenant_id = ?1 AND id = ?10 AND rotated = 0 AND ${alive("?8")}))`,
     )
     .bind(
       tenantId,
@@ -39,10 +48,26 @@ export function insertKey(
     );
 }
 
-/** The statement that revokes a key from `nowMs` on; no row changes when there is none or it is revoked. */
-export function revokeKey(db: D1Database, tenantId: string, id: string, nowMs: number): D1PreparedStatement {
+/** SQL: a key has scope `manage`. Scopes that are no JSON are none. */
+const manages = `EXISTS (SELECT 1 FROM json_each(iif(json_valid(scopes), scopes, '[]')) WHERE value = 'manage')`;
+
+/**
+ * The statement that revokes a key from `nowMs` on; no row changes when there is none or it is revoked.
+ * @param keepsManager Whether the last key of scope `manage` stays, without which a tenant could make none any more.
+ */
+export function revokeKey(
+  db: D1Database,
+  tenantId: string,
+  id: string,
+  nowMs: number,
+  keepsManager = false,
+): D1PreparedStatement {
+  const otherManager = `EXISTS (SELECT 1 FROM ${keysOfTenant} AND id <> ?2 AND rotated = 0 AND ${alive("?3")} AND ${manages})`;
   return db
-    .prepare("UPDATE keys SET revoked_ms = ?3 WHERE tenant_id = ?1 AND id = ?2 AND revoked_ms IS NULL")
+    .prepare(
+      `UPDATE keys SET revoked_ms = ?3 WHERE tenant_id = ?1 AND id = ?2 AND revoked_ms IS NULL
+       ${keepsManager ? `AND (NOT ${manages} OR ${otherManager})` : ""}`,
+    )
     .bind(tenantId, id, nowMs);
 }
 
@@ -60,7 +85,7 @@ export async function listKeys(
   return results.map(keyFromRow);
 }
 
-/** The statement that has a replaced key run out at `expiresMs`, if it would live longer. */
+/** The statement that has a replaced key run out at `expiresMs`, if it would live longer; behind the one that writes the new key. */
 export function markRotated(
   db: D1Database,
   tenantId: string,
@@ -70,7 +95,7 @@ export function markRotated(
   return db
     .prepare(
       `UPDATE keys SET rotated = 1, expires_ms = min(coalesce(expires_ms, ?3), ?3)
-       WHERE tenant_id = ?1 AND id = ?2 AND revoked_ms IS NULL AND rotated = 0`,
+       WHERE tenant_id = ?1 AND id = ?2 AND revoked_ms IS NULL AND rotated = 0 AND changes() > 0`,
     )
     .bind(tenantId, id, expiresMs);
 }
@@ -89,6 +114,12 @@ export async function hasKey(db: D1Database, tenantId: string, id: string): Prom
     .bind(tenantId, id)
     .all();
   return results.length > 0;
+}
+
+/** Whether another key has replaced this one. */
+export async function isRotated(db: D1Database, tenantId: string, id: string): Promise<boolean> {
+  const rotated = "SELECT 1 FROM keys WHERE tenant_id = ?1 AND id = ?2 AND rotated = 1";
+  return (await db.prepare(rotated).bind(tenantId, id).all()).results.length > 0;
 }
 
 /** The statement that reads a key with its tenant; its result goes through {@link firstKey}. */

@@ -24,6 +24,8 @@ export interface Tenant extends TenantSettings {
   retentionDays: number | null;
   /** Where its object is made; null: as the gateway is configured. */
   locationHint: LocationHint | null;
+  /** Keys that may be alive at a time. */
+  maxKeys: number;
   webhook: TenantWebhook;
   createdMs: number;
   /** Null while it lives. A deleted one keeps its id and its ledger. */
@@ -68,6 +70,7 @@ export const tenantColumns = {
   turnstileSecret: ["turnstile_secret", orNull(text)],
   retentionDays: ["retention_days", orNull(retentionDays)],
   locationHint,
+  maxKeys: ["max_keys", whole],
   createdMs: ["created_ms", whole],
   deletedMs: ["deleted_ms", orNull(whole)],
 } as const satisfies Columns<Omit<Tenant, "webhook">>;

@@ -26,8 +26,8 @@ export async function insertTenant(db: D1Database, tenant: Tenant, webhookSecret
   const { meta } = await db
     .prepare(
       `INSERT INTO tenants (id, name, status, limits, prices, models, prepaid, opening_balance, low_balance,
-         turnstile_secret, retention_days, created_ms, webhook_url, webhook_events, webhook_secret, location_hint)
-       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) ON CONFLICT (id) DO NOTHING`,
+         turnstile_secret, retention_days, created_ms, webhook_url, webhook_events, webhook_secret, location_hint, max_keys)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) ON CONFLICT (id) DO NOTHING`,
     )
     .bind(
       tenant.id,
@@ -46,6 +46,7 @@ export async function insertTenant(db: D1Database, tenant: Tenant, webhookSecret
       tenant.webhook.events && JSON.stringify(tenant.webhook.events),
       webhookSecret,
       tenant.locationHint,
+      tenant.maxKeys,
     )
     .run();
   return meta.changes > 0;
@@ -101,6 +102,7 @@ export interface TenantChange {
   lowBalance?: number | null | undefined;
   turnstileSecret?: string | null | undefined;
   retentionDays?: number | null | undefined;
+  maxKeys?: number | undefined;
   webhook?: WebhookChange | undefined;
 }
 
@@ -143,6 +145,7 @@ export async function updateTenant(
     low_balance: change.lowBalance,
     turnstile_secret: change.turnstileSecret,
     retention_days: change.retentionDays,
+    max_keys: change.maxKeys,
     webhook_url: url,
     webhook_events: events && JSON.stringify(events),
   };
@@ -182,9 +185,12 @@ function afterWebhook(db: D1Database, id: string, url: string | null | undefined
   ];
 }
 
-/** The statement that marks a tenant's copy as out of date; goes into one batch with a change of its keys. */
+/**
+ * The statement that marks a tenant's copy as out of date; goes into one batch with a change of its keys, behind a statement
+ * that changes a row where that was made.
+ */
 export function bumpConfigVersion(db: D1Database, id: string): D1PreparedStatement {
-  return db.prepare(`UPDATE tenants SET ${nextVersion} WHERE id = ?1`).bind(id);
+  return db.prepare(`UPDATE tenants SET ${nextVersion} WHERE id = ?1 AND changes() > 0`).bind(id);
 }
 
 /** The copy for a tenant's object, in parts. */

@@ -1,7 +1,7 @@
 /** Topping up a tenant's credits, refunding and adjusting them. */
 import type { Credit } from "../../domain/ledger-lines.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import type { CreditResult } from "../../tenant/object.ts";
+import type { CreditResult } from "../../tenant/settlement.ts";
 import { type Actor, auditEntry } from "./audit-entry.ts";
 
 /** Gives credits, once per reference. */

@@ -55,6 +55,19 @@ export async function pushConfig(invocation: Invocation, tenantId: string): Prom
   throw new BindingUnavailable("the tenant's settings were not taken");
 }
 
+/**
+ * Closes keys of a tenant in its object, or all of them, before anything else is pushed: however much that is, and whatever
+ * of it cannot be taken, what was stopped is stopped.
+ */
+export async function close(
+  invocation: Invocation,
+  tenantId: string,
+  { keyIds = [], isSuspended = false }: { keyIds?: string[]; isSuspended?: boolean },
+): Promise<void> {
+  invocation.refusals.drop(tenantId);
+  await invocation.tenant(tenantId).close(keyIds, isSuspended);
+}
+
 /** Pushes again the settings that no object has acknowledged. */
 export async function pushLagging(invocation: Invocation, tenantIds: string[]): Promise<void> {
   for (const tenantId of tenantIds) {

@@ -2,13 +2,21 @@
  * Making, rotating and revoking a tenant's keys: in D1, in one transaction with the entry of the audit log, and then in
  * the tenant's object. Where the push to the object fails cron repeats it.
  */
-import { findKey, hasKey, insertKey, type ListedKey, markRotated, revokeKey } from "../../d1/tenants/keys.ts";
-import { bumpConfigVersion, findTenant } from "../../d1/tenants/tenants.ts";
+import {
+  findKey,
+  hasKey,
+  insertKey,
+  isRotated,
+  type ListedKey,
+  markRotated,
+  revokeKey,
+} from "../../d1/tenants/keys.ts";
+import { findTenant } from "../../d1/tenants/tenants.ts";
 import { formatKey, keySecretBytes, type StoredKey } from "../../domain/keys.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import { type Actor, auditEntry } from "./audit-entry.ts";
-import { pushConfig } from "./push-config.ts";
+import { type Actor, changeWithEntry } from "./audit-entry.ts";
+import { close, pushConfig } from "./push-config.ts";
 
 /** A key as it is to be made. */
 export type WantedKey = Omit<ListedKey, "id" | "hash" | "createdMs" | "revokedMs">;
@@ -18,23 +26,22 @@ export interface MadeKey {
   stored: ListedKey;
 }
 
-/** Makes a key; undefined when there is no such tenant. */
+/** Makes a key; undefined when there is no such tenant. `full`: it has as many as it may. */
 export async function createKey(
   invocation: Invocation,
   by: Actor,
   tenantId: string,
   wanted: WantedKey,
-): Promise<MadeKey | undefined> {
-  // A key that is not made leaves no entry in the audit log either.
-  if (!(await findTenant(invocation.db, tenantId))) return undefined;
+): Promise<MadeKey | "full" | undefined> {
+  const tenant = await findTenant(invocation.db, tenantId);
+  if (!tenant) return undefined;
   const made = await makeKey(invocation, tenantId, wanted);
   const { id, name, kind } = made.stored;
-  const [inserted] = await invocation.db.batch([
+  const what = { action: "key.create", tenantId, subject: id, details: { name, kind } };
+  const isMade = await changeWithEntry(invocation, by, what, [
     insertKey(invocation.db, tenantId, made.stored),
-    bumpConfigVersion(invocation.db, tenantId),
-    auditEntry(invocation, by, { action: "key.create", tenantId, subject: id, details: { name, kind } }),
   ]);
-  if (!inserted?.meta.changes) return undefined;
+  if (!isMade) return (await findTenant(invocation.db, tenantId))?.deletedMs === null ? "full" : undefined;
   await pushConfig(invocation, tenantId);
   return made;
 }
@@ -59,41 +66,56 @@ export async function rotateKey(
   tenantId: string,
   keyId: string,
   overlapMs: number,
-): Promise<MadeKey | "rotated" | undefined> {
+): Promise<MadeKey | "rotated" | "full" | undefined> {
   const old = await findKey(invocation.db, tenantId, keyId);
   if (!old || !isLive(old, invocation.now())) return undefined;
   const { id: _id, hash: _hash, createdMs: _createdMs, revokedMs: _revokedMs, ...wanted } = old;
   const made = await makeKey(invocation, tenantId, wanted);
   const details = { new_key: made.stored.id, overlap_seconds: overlapMs / 1000 };
-  const [inserted] = await invocation.db.batch([
+  const what = { action: "key.rotate", tenantId, subject: keyId, details };
+  const isMade = await changeWithEntry(invocation, by, what, [
     insertKey(invocation.db, tenantId, made.stored, keyId),
     markRotated(invocation.db, tenantId, keyId, invocation.now() + overlapMs),
-    bumpConfigVersion(invocation.db, tenantId),
-    auditEntry(invocation, by, { action: "key.rotate", tenantId, subject: keyId, details }),
   ]);
-  if (!inserted?.meta.changes) return "rotated";
+  if (!isMade) return whyNotRotated(invocation, tenantId, keyId);
   await pushConfig(invocation, tenantId);
   return made;
+}
+
+async function whyNotRotated(invocation: Invocation, tenantId: string, keyId: string) {
+  const key = await findKey(invocation.db, tenantId, keyId);
+  if (!key || key.revokedMs !== null) return undefined;
+  return (await isRotated(invocation.db, tenantId, keyId)) ? "rotated" : "full";
 }
 
 function isLive(key: StoredKey, nowMs: number): boolean {
   return key.revokedMs === null && (key.expiresMs === null || key.expiresMs > nowMs);
 }
 
-/** Revokes a key from now on; false when there is none of that id. A second call changes nothing. */
+/**
+ * Revokes a key from now on; false when there is none of that id. A second call changes nothing. The tenant's object has it
+ * first, also where it does not take the rest of the tenant's settings.
+ * @returns `last_manager`: the tenant, who asks for it itself, would have no key left that makes keys.
+ */
 export async function dropKey(
   invocation: Invocation,
   by: Actor,
   tenantId: string,
   keyId: string,
-): Promise<boolean> {
+): Promise<boolean | "last_manager"> {
   // Not read: one that cannot be is revoked as well.
   if (!(await hasKey(invocation.db, tenantId, keyId))) return false;
-  await invocation.db.batch([
-    revokeKey(invocation.db, tenantId, keyId, invocation.now()),
-    bumpConfigVersion(invocation.db, tenantId),
-    auditEntry(invocation, by, { action: "key.revoke", tenantId, subject: keyId, details: {} }),
+  const isOwn = by.actor !== "admin";
+  const what = { action: "key.revoke", tenantId, subject: keyId, details: {} };
+  const isRevoked = await changeWithEntry(invocation, by, what, [
+    revokeKey(invocation.db, tenantId, keyId, invocation.now(), isOwn),
   ]);
+  if (!isRevoked && isOwn && (await isUnrevoked(invocation, tenantId, keyId))) return "last_manager";
+  await close(invocation, tenantId, { keyIds: [keyId] });
   await pushConfig(invocation, tenantId);
   return true;
+}
+
+async function isUnrevoked(invocation: Invocation, tenantId: string, keyId: string): Promise<boolean> {
+  return (await findKey(invocation.db, tenantId, keyId))?.revokedMs === null;
 }

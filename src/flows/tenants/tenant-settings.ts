@@ -5,10 +5,10 @@
 import { insertTenant, type Tenant, type TenantChange, updateTenant } from "../../d1/tenants/tenants.ts";
 import { StoredDataUnreadable } from "../../domain/stored.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import type { CreditResult } from "../../tenant/object.ts";
+import type { CreditResult } from "../../tenant/settlement.ts";
 import { describeWebhook } from "../webhooks/webhook-settings.ts";
 import { type Actor, auditEntry } from "./audit-entry.ts";
-import { pushConfig } from "./push-config.ts";
+import { close, pushConfig } from "./push-config.ts";
 
 /** @returns false when the id is taken, or ever was. */
 export async function createTenant(
@@ -63,6 +63,7 @@ export async function changeTenant(
     webhook: webhook && describeWebhook(webhook),
   };
   await auditEntry(invocation, by, { action: "tenant.change", tenantId: id, subject: id, details }).run();
+  if (change.status === "suspended") await close(invocation, id, { isSuspended: true });
   await pushConfig(invocation, id);
   if (tenant instanceof StoredDataUnreadable) throw tenant;
   return { kind: "changed", tenant };

@@ -6,7 +6,7 @@ import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { invalidRequest, jsonBody } from "../../http/validation.ts";
-import { madeKeyReply, newKey, noSuchKey, viewKey, wantedKey } from "./key-fields.ts";
+import { madeKeyReply, newKey, noSuchKey, tooManyKeys, viewKey, wantedKey } from "./key-fields.ts";
 import { authorizeKeyMaker } from "./managing-key.ts";
 
 const contract = createRoute({
@@ -19,7 +19,7 @@ const contract = createRoute({
   description: "It can do no more than the key that makes it.",
   middleware: [jsonBody] as const,
   request: { body: { required: true, ...json(newKey, "The key.") } },
-  responses: { 201: json(madeKeyReply, "Made."), ...errorReplies(...keyErrors, ...bodyErrors) },
+  responses: { 201: json(madeKeyReply, "Made."), ...errorReplies(...keyErrors, ...bodyErrors, "key_limit") },
 });
 
 export function createOwnKey(api: Api): void {
@@ -32,6 +32,7 @@ export function createOwnKey(api: Api): void {
       throw invalidRequest([{ path: [problem], message: "cannot go beyond the key that makes it" }]);
     const made = await createKey(invocation, by, tenantId, wanted);
     if (!made) throw noSuchKey();
+    if (made === "full") throw tooManyKeys();
     return c.json({ ...viewKey(made.stored), key: made.key }, 201, notStored);
   });
 }

@@ -144,6 +144,12 @@ export function alreadyRotated(): ApiError {
   return new ApiError("already_exists", "This key was replaced by another one before.");
 }
 
+export function tooManyKeys(): ApiError {
+  const text =
+    "This tenant has as many keys that are alive as it may: revoke one, or have the operator allow more.";
+  return new ApiError("key_limit", text);
+}
+
 export function viewKey(key: ListedKey): z.output<typeof keyReply> {
   const seconds = (ms: number | null) => (ms === null ? null : toSeconds(ms));
   const { ttlSeconds, maxImages } = key.token;

@@ -1,6 +1,9 @@
 /** `DELETE /v1/keys/{key}`: revokes a key. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { findKey } from "../../d1/tenants/keys.ts";
+import { mayDoMore } from "../../domain/keys.ts";
+import { ApiError } from "../../errors.ts";
 import { dropKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
@@ -18,10 +21,21 @@ const contract = createRoute({
   responses: { 204: { description: "Revoked." }, ...errorReplies(...keyErrors, "not_found") },
 });
 
+const lastManager =
+  "This is the last key that makes keys: make another one of scope manage first, or have the operator revoke it.";
+
 export function revokeOwnKey(api: Api): void {
   api.openapi(contract, async (c) => {
-    const { tenantId, by } = await authorizeManager(c);
-    if (!(await dropKey(c.get("invocation"), by, tenantId, c.req.valid("param").key))) throw noSuchKey();
+    const { key, tenantId, by } = await authorizeManager(c);
+    const invocation = c.get("invocation");
+    const id = c.req.valid("param").key;
+    const target = await findKey(invocation.db, tenantId, id);
+    if (!target) throw noSuchKey();
+    if (id !== key.id && mayDoMore(target, key))
+      throw new ApiError("scope_denied", "That key may do more than the one that would revoke it.");
+    const dropped = await dropKey(invocation, by, tenantId, id);
+    if (!dropped) throw noSuchKey();
+    if (dropped === "last_manager") throw new ApiError("scope_denied", lastManager);
     return c.body(null, 204);
   });
 }

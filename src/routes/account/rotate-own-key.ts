@@ -2,14 +2,14 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { findKey } from "../../d1/tenants/keys.ts";
-import { keyProblem } from "../../domain/keys.ts";
+import { mayDoMore } from "../../domain/keys.ts";
 import { ApiError } from "../../errors.ts";
 import { rotateKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
-import { alreadyRotated, madeKeyReply, noSuchKey, rotation, viewKey } from "./key-fields.ts";
+import { alreadyRotated, madeKeyReply, noSuchKey, rotation, tooManyKeys, viewKey } from "./key-fields.ts";
 import { authorizeKeyMaker } from "./managing-key.ts";
 
 const contract = createRoute({
@@ -26,7 +26,7 @@ const contract = createRoute({
   },
   responses: {
     201: json(madeKeyReply, "The new key."),
-    ...errorReplies(...keyErrors, ...bodyErrors, "not_found", "already_exists"),
+    ...errorReplies(...keyErrors, ...bodyErrors, "not_found", "already_exists", "key_limit"),
   },
 });
 
@@ -37,12 +37,13 @@ export function rotateOwnKey(api: Api): void {
     const id = c.req.valid("param").key;
     const target = await findKey(invocation.db, tenantId, id);
     if (!target) throw noSuchKey();
-    if (id !== key.id && keyProblem(target, key)) {
+    if (id !== key.id && mayDoMore(target, key)) {
       throw new ApiError("scope_denied", "That key may do more than the one that would rotate it.");
     }
     const made = await rotateKey(invocation, by, tenantId, id, c.req.valid("json").overlap_seconds * 1000);
     if (!made) throw noSuchKey();
     if (made === "rotated") throw alreadyRotated();
+    if (made === "full") throw tooManyKeys();
     return c.json({ ...viewKey(made.stored), key: made.key }, 201, notStored);
   });
 }

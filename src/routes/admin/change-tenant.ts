@@ -37,7 +37,8 @@ const contract = (config: Config) =>
 
 export function changeTenantRoute(api: Api, config: Config): void {
   api.openapi(contract(config), async (c) => {
-    const { balance, low_balance, turnstile_secret, retention_days, webhook, ...body } = c.req.valid("json");
+    const { balance, low_balance, turnstile_secret, retention_days, max_keys, webhook, ...body } =
+      c.req.valid("json");
     const { id } = c.req.valid("param");
     const changed = await changeOfWebhook(c, config, id, webhook);
     const changes = {
@@ -46,6 +47,7 @@ export function changeTenantRoute(api: Api, config: Config): void {
       lowBalance: low_balance,
       turnstileSecret: turnstile_secret,
       retentionDays: retention_days,
+      maxKeys: max_keys,
       prepaid: balance === undefined ? undefined : balance !== null,
     };
     const result = await changeTenant(c.get("invocation"), adminActor(c), id, changes, balance ?? undefined);

@@ -6,7 +6,7 @@ import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
-import { madeKeyReply, newKey, viewKey, wantedKey } from "../account/key-fields.ts";
+import { madeKeyReply, newKey, tooManyKeys, viewKey, wantedKey } from "../account/key-fields.ts";
 import { adminActor, adminErrors, adminSecurity } from "./admin-route.ts";
 import { noSuchTenant } from "./tenant-reply.ts";
 
@@ -21,7 +21,7 @@ const contract = createRoute({
   request: { params: z.object({ id: z.string() }), body: { required: true, ...json(newKey, "The key.") } },
   responses: {
     201: json(madeKeyReply, "Made. `key` is shown this once; only its hash is stored."),
-    ...errorReplies(...adminErrors, ...bodyErrors, "not_found"),
+    ...errorReplies(...adminErrors, ...bodyErrors, "key_limit", "not_found"),
   },
 });
 
@@ -32,6 +32,7 @@ export function createKeyRoute(api: Api): void {
     const wanted = wantedKey(c.req.valid("json"), invocation.now());
     const made = await createKey(invocation, adminActor(c), id, wanted);
     if (!made) throw noSuchTenant();
+    if (made === "full") throw tooManyKeys();
     return c.json({ ...viewKey(made.stored), key: made.key }, 201, notStored);
   });
 }

@@ -1,9 +1,11 @@
 /** `POST /admin/api/tenants`: makes a tenant. */
+
 import { createRoute } from "@hono/zod-openapi";
 import type * as z from "zod";
 import type { Config } from "../../config.ts";
 import type { Tenant } from "../../d1/tenants/tenants.ts";
 import { defaultLimits } from "../../domain/admission.ts";
+import { keyCounts } from "../../domain/keys.ts";
 import { ApiError } from "../../errors.ts";
 import { createTenant } from "../../flows/tenants/tenant-settings.ts";
 import { newWebhookSecret, type WantedWebhook } from "../../flows/webhooks/webhook-settings.ts";
@@ -65,6 +67,7 @@ function tenantOf(
     lowBalance: body.low_balance ?? null,
     turnstileSecret: body.turnstile_secret ?? null,
     retentionDays: body.retention_days ?? null,
+    maxKeys: body.max_keys ?? keyCounts.usual,
     locationHint: body.location_hint ?? null,
     webhook: { url: webhook?.url ?? null, events: webhook?.events ?? null, isOff: false },
     createdMs: invocation.now(),

@@ -6,7 +6,14 @@ import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
-import { alreadyRotated, madeKeyReply, noSuchKey, rotation, viewKey } from "../account/key-fields.ts";
+import {
+  alreadyRotated,
+  madeKeyReply,
+  noSuchKey,
+  rotation,
+  tooManyKeys,
+  viewKey,
+} from "../account/key-fields.ts";
 import { adminActor, adminErrors, adminSecurity } from "./admin-route.ts";
 
 const contract = createRoute({
@@ -24,7 +31,7 @@ const contract = createRoute({
   },
   responses: {
     201: json(madeKeyReply, "The new key."),
-    ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "already_exists"),
+    ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "already_exists", "key_limit"),
   },
 });
 
@@ -35,6 +42,7 @@ export function rotateKeyRoute(api: Api): void {
     const made = await rotateKey(c.get("invocation"), adminActor(c), id, key, overlapMs);
     if (!made) throw noSuchKey();
     if (made === "rotated") throw alreadyRotated();
+    if (made === "full") throw tooManyKeys();
     return c.json({ ...viewKey(made.stored), key: made.key }, 201, notStored);
   });
 }

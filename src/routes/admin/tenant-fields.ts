@@ -3,6 +3,7 @@ import * as z from "zod";
 import type { Config } from "../../config.ts";
 import { maxAmount } from "../../domain/account.ts";
 import { tenantIdPattern } from "../../domain/ids.ts";
+import { keyCounts } from "../../domain/keys.ts";
 import { locationHints } from "../../domain/location-hints.ts";
 import { defaultModel } from "../../domain/model-catalog.ts";
 import { tenantStatuses } from "../../domain/tenant.ts";
@@ -28,6 +29,14 @@ const settings = (config: Config) => ({
   retention_days: z.int().min(1).max(36_500).nullable().optional().meta({
     description: "Tasks are erased so many days after they were made. Null: kept for good.",
   }),
+  max_keys: z
+    .int()
+    .min(1)
+    .max(keyCounts.most)
+    .optional()
+    .meta({
+      description: `Keys that may be alive at a time. Default ${keyCounts.usual}.`,
+    }),
   turnstile_secret: z.string().min(1).max(200).nullable().optional().meta({
     description: "Of the Turnstile widget whose answers browser keys mint tokens for. Never shown.",
   }),

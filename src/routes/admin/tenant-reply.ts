@@ -3,6 +3,7 @@
 import * as z from "zod";
 import type { Tenant } from "../../d1/tenants/tenants.ts";
 import { defaultLimits } from "../../domain/admission.ts";
+import { keyCounts } from "../../domain/keys.ts";
 import { locationHints } from "../../domain/location-hints.ts";
 import { defaultModel } from "../../domain/model-catalog.ts";
 import { toSeconds } from "../../domain/task.ts";
@@ -26,6 +27,7 @@ export const tenantReply = z
     available: z.int().nullable(),
     low_balance: z.int().nullable(),
     retention_days: z.int().nullable(),
+    max_keys: z.int(),
     location_hint: z.enum(locationHints).nullable(),
     turnstile: z.boolean().meta({ description: "Whether a `turnstile_secret` is set." }),
     webhook: webhookReply,
@@ -47,6 +49,7 @@ export const tenantReply = z
         available: 3_000,
         low_balance: null,
         retention_days: null,
+        max_keys: keyCounts.usual,
         location_hint: null,
         turnstile: false,
         webhook: { object: "webhook", url: null, events: ["task.completed"], status: "off" },
@@ -77,6 +80,7 @@ export async function viewTenant(
     available: tenant.prepaid ? available : null,
     low_balance: tenant.lowBalance,
     retention_days: tenant.retentionDays,
+    max_keys: tenant.maxKeys,
     location_hint: tenant.locationHint,
     turnstile: tenant.turnstileSecret !== null,
     webhook: viewWebhook(tenant.webhook, webhookSecret),

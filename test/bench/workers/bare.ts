@@ -3,7 +3,7 @@
  * same clock.
  */
 import { Hono } from "hono";
-import type { AdmitRequest, BeginDecision, RowWanted } from "../../../src/tenant/object.ts";
+import type { AdmitRequest, BeginDecision, RowWanted } from "../../../src/tenant/decide.ts";
 
 interface BareEnv {
   DB: D1Database;

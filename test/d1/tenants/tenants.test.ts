@@ -10,7 +10,6 @@ import {
   selectKey,
 } from "../../../src/d1/tenants/keys.ts";
 import {
-  bumpConfigVersion,
   findTenant,
   insertTenant,
   listTenants,
@@ -20,6 +19,7 @@ import {
   updateTenant,
 } from "../../../src/d1/tenants/tenants.ts";
 import { keyLimits } from "../../../src/domain/admission.ts";
+import { raiseVersion } from "../../helpers/seed.ts";
 
 const db = env.DB;
 const limitsOf = keyLimits;
@@ -44,6 +44,7 @@ function tenantOf(id: string, over: Partial<Tenant> = {}): Tenant {
     lowBalance: null,
     turnstileSecret: null,
     retentionDays: null,
+    maxKeys: 100,
     locationHint: null,
     webhook: { url: null, events: null, isOff: false },
     createdMs: t0,
@@ -226,8 +227,8 @@ describe("the copy for a tenant's object", () => {
     expect((await readMaintenance(db, 0)).unpushed.slice(0, 10)).toEqual(["acme"]);
     await markPushed(db, "acme", 1);
     expect((await readMaintenance(db, 0)).unpushed.slice(0, 10)).toEqual([]);
-    await bumpConfigVersion(db, "acme").run();
-    await bumpConfigVersion(db, "acme").run();
+    await raiseVersion("acme");
+    await raiseVersion("acme");
     expect(await versionOf("acme")).toBe(3);
     await markPushed(db, "acme", 2);
     expect((await readMaintenance(db, 0)).unpushed.slice(0, 10)).toEqual(["acme"]);
@@ -236,7 +237,7 @@ describe("the copy for a tenant's object", () => {
   });
 
   it("does not lag again because an older acknowledgement comes late", async () => {
-    await bumpConfigVersion(db, "acme").run();
+    await raiseVersion("acme");
     await markPushed(db, "acme", 2);
     await markPushed(db, "acme", 1);
     expect((await readMaintenance(db, 0)).unpushed.slice(0, 10)).toEqual([]);

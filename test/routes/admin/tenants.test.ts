@@ -84,6 +84,7 @@ describe("making a tenant", () => {
       available: null,
       low_balance: null,
       retention_days: null,
+      max_keys: 100,
       location_hint: null,
       turnstile: false,
       webhook: {
