@@ -82,6 +82,14 @@ describe("a browser key may not", () => {
   });
 });
 
+describe("a browser key", () => {
+  it("reads what it made, and no other task whose id it knows", async () => {
+    const own = await taskIdOf(await submitFrom(gateway, key));
+    expect((await readFrom(gateway, key, own)).status).toBe(200);
+    await expectError(await readFrom(gateway, key, taskId), "task_not_found");
+  });
+});
+
 describe("the pages of a browser key", () => {
   const origins = ["https://shop.example", "https://*.pages.example", "http://localhost:*"];
   const cases: [string, Record<string, string>, boolean][] = [
