@@ -219,7 +219,9 @@ async function makeKey(url: string, adminKey: string, tenantId: string): Promise
       throw new Error(`${method} ${path}: ${JSON.stringify(reply)}`);
     return reply;
   };
-  await call("POST", "", { id: tenantId, name: "Demo" });
+  // The page's visitors have a tenth of them, which is what someone who tries things out has.
+  const limits = { concurrent_tasks: 200, images_per_minute: 600 };
+  await call("POST", "", { id: tenantId, name: "Demo", limits });
   const name = "local";
   const { data } = (await call("GET", `/${tenantId}/keys?limit=100`)) as {
     data: { id: string; name: string; revoked_at: number | null }[];
