@@ -1,6 +1,9 @@
-/** The one reader of request bodies: every body is read within bounds of size and time. */
+/** The one reader of request bodies: every body is read within bounds of size, time, pace and memory. */
 import { isTimeout, withTimeLimit } from "../domain/time-limit.ts";
 import { ApiError } from "../errors.ts";
+import { shareOf } from "../platform/byte-memory.ts";
+import { type BytesRead, leastRate, readBytes } from "../platform/read-bytes.ts";
+import type { AppContext } from "./context.ts";
 
 export interface BodyBounds {
   /** So many bytes are kept at the most. */
@@ -9,16 +12,18 @@ export interface BodyBounds {
   readBytes: number;
   /** Default: five minutes, which a body of the largest size takes over a line of half a megabit a second. */
   maxMs?: number;
+  /** Default: ten seconds. So long it may send nothing, and so long it may send less than its pace. */
+  patienceMs?: number;
 }
 
 export interface ReadBody {
-  /** The body's first `keptBytes`, or all of a shorter one. */
+  /** The body's first `keptBytes`, or all of a shorter one. They are not to be kept once `use` is over. */
   bytes: Uint8Array<ArrayBuffer>;
   /** The length that was read, which is above `readBytes` where reading stopped there. */
   size: number;
 }
 
-/** A declared length of at most this is read in one call. A longer body is read chunk by chunk. */
+/** A declared length of at most this is read in one call, and not counted. */
 const shortBytes = 65_536;
 
 /** The body's size as its head declares it; null when it does not. */
@@ -28,60 +33,59 @@ export function declaredBytes({ headers }: Request): number | null {
 }
 
 /**
- * Reads a body to its end, or to the end of its bounds.
- * @throws ApiError `invalid_request` for a body that breaks off, or takes longer than `maxMs`.
+ * Reads a body to its end, or to the end of its bounds, and uses it. Its memory is counted until it has been used.
+ * @throws ApiError `invalid_request` for a body that breaks off, takes longer than `maxMs` or drips; `unavailable` for
+ *   one that the isolate has no memory for.
  */
-export async function readBody(
-  request: Request,
-  { keptBytes, readBytes, maxMs = 5 * 60_000 }: BodyBounds,
-): Promise<ReadBody> {
-  const { body } = request;
-  if (!body) return { bytes: new Uint8Array(), size: 0 };
-  const declared = declaredBytes(request);
+export async function readBody<T>(
+  c: AppContext,
+  bounds: BodyBounds,
+  use: (body: ReadBody) => T | Promise<T>,
+): Promise<T> {
+  const { body } = c.req.raw;
+  if (!body) return use({ bytes: new Uint8Array(), size: 0 });
+  const invocation = c.get("invocation");
+  const { keptBytes, maxMs = 5 * 60_000, patienceMs = 10_000 } = bounds;
+  const declared = declaredBytes(c.req.raw);
+  const pace = { maxMs, silenceMs: patienceMs, graceMs: patienceMs };
   // HTTP holds a body to its declared length (RFC 9112, 6.3).
   const isShort = declared !== null && declared <= Math.min(keptBytes, shortBytes);
-  const reader = isShort ? undefined : body.getReader();
-  const reading = reader ? readChunks(reader, declared, keptBytes, readBytes) : readWhole(request);
+  const share = shareOf(invocation, "body");
   try {
-    return await withTimeLimit(maxMs, () => reading);
+    const reading = isShort
+      ? readWhole(c.req.raw, Math.min(maxMs, patienceMs))
+      : readBytes(body, { ...bounds, ...pace, declared }, invocation.now, share);
+    const read = await reading.catch(() => {
+      // The client may be gone, but the fault is not the gateway's.
+      throw new ApiError("invalid_request", "The body broke off before its end.");
+    });
+    if (read.kind !== "read") throw refusalOf(read.kind, maxMs);
+    return await use(read);
+  } finally {
+    share.end();
+  }
+}
+
+/** At its least pace a short body is there within the time that any sender gets. */
+async function readWhole(request: Request, limitMs: number): Promise<BytesRead> {
+  try {
+    const bytes = new Uint8Array(await withTimeLimit(limitMs, () => request.arrayBuffer()));
+    return { kind: "read", bytes, size: bytes.length };
   } catch (error) {
-    // The client may be gone, but the fault is not the gateway's.
-    if (!isTimeout(error)) throw new ApiError("invalid_request", "The body broke off before its end.");
-    reader?.cancel().catch(() => undefined);
-    throw new ApiError("invalid_request", `The body took longer than ${maxMs / 1000} s.`);
+    if (isTimeout(error)) return { kind: "slow" };
+    throw error;
   }
 }
 
-async function readWhole(request: Request): Promise<ReadBody> {
-  const bytes = new Uint8Array(await request.arrayBuffer());
-  return { bytes, size: bytes.length };
-}
-
-/** @param declared The length that sizes the buffer. Without one the buffer grows with the body. */
-async function readChunks(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  declared: number | null,
-  keptBytes: number,
-  readBytes: number,
-): Promise<ReadBody> {
-  let buffer = new Uint8Array(Math.min(declared ?? shortBytes, keptBytes));
-  let size = 0;
-  while (size <= readBytes) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    const end = size + value.byteLength;
-    if (end <= keptBytes) {
-      if (end > buffer.length) buffer = grown(buffer, size, Math.min(keptBytes, 2 * end));
-      buffer.set(value, size);
-    }
-    size = end;
+function refusalOf(kind: Exclude<BytesRead["kind"], "read">, maxMs: number): ApiError {
+  if (kind === "no_room") {
+    const message = "Too many large bodies are being read. Nothing was charged; send this one again.";
+    return new ApiError("unavailable", message, { headers: { "retry-after": "5" } });
   }
-  if (size > readBytes) await reader.cancel();
-  return { bytes: buffer.subarray(0, Math.min(size, keptBytes)), size };
-}
-
-function grown(buffer: Uint8Array, used: number, length: number): Uint8Array<ArrayBuffer> {
-  const larger = new Uint8Array(length);
-  larger.set(buffer.subarray(0, used));
-  return larger;
+  return new ApiError(
+    "invalid_request",
+    kind === "late"
+      ? `The body took longer than ${maxMs / 1000} s.`
+      : `The body came too slowly: send at least ${leastRate} bytes a second, without long pauses.`,
+  );
 }

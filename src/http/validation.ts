@@ -3,11 +3,12 @@ import { createMiddleware } from "hono/factory";
 import type * as z from "zod";
 import { ApiError } from "../errors.ts";
 import { readBody } from "./body.ts";
-import type { AppEnv } from "./context.ts";
+import type { AppContext, AppEnv } from "./context.ts";
 
 const maxJsonBytes = 65_536;
 /** Bounds of a body of which nothing is kept. A slower or longer one costs its client the reply. */
 const drained = { keptBytes: 0, readBytes: 16 * 1_048_576, maxMs: 30_000 };
+const drain = (c: AppContext) => readBody(c, drained, () => undefined);
 
 const jsonType = "application/json";
 
@@ -15,7 +16,7 @@ const jsonType = "application/json";
 export const jsonBody = createMiddleware<AppEnv>(async (c, next) => {
   const type = c.req.header("content-type") ?? "";
   if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
-    await readBody(c.req.raw, drained);
+    await drain(c);
     throw new ApiError(
       "unsupported_media_type",
       "The body must be JSON, with Content-Type: application/json.",
@@ -23,13 +24,13 @@ export const jsonBody = createMiddleware<AppEnv>(async (c, next) => {
   }
   const coding = c.req.header("content-encoding") ?? "identity";
   if (coding.trim().toLowerCase() !== "identity") {
-    await readBody(c.req.raw, drained);
+    await drain(c);
     throw new ApiError(
       "unsupported_media_type",
       "The body must not be compressed: send no Content-Encoding.",
     );
   }
-  const text = await readText(c.req.raw);
+  const text = await readText(c);
   const body = parseJson(text);
   c.set("body", body);
   const lossy = lossyPart(body, []);
@@ -74,16 +75,17 @@ export function lossyPart(value: unknown, path: string[]): Issue | undefined {
   return undefined;
 }
 
-async function readText(request: Request): Promise<string> {
-  const { bytes, size } = await readBody(request, { ...drained, keptBytes: maxJsonBytes });
-  if (size > maxJsonBytes) {
-    throw new ApiError("body_too_large", `The body must be at most ${maxJsonBytes} bytes of JSON.`);
-  }
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
-  } catch {
-    throw new ApiError("invalid_json", "The body is not valid UTF-8.");
-  }
+function readText(c: AppContext): Promise<string> {
+  return readBody(c, { ...drained, keptBytes: maxJsonBytes }, ({ bytes, size }) => {
+    if (size > maxJsonBytes) {
+      throw new ApiError("body_too_large", `The body must be at most ${maxJsonBytes} bytes of JSON.`);
+    }
+    try {
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+    } catch {
+      throw new ApiError("invalid_json", "The body is not valid UTF-8.");
+    }
+  });
 }
 
 /** These keep the reply small, however many faults a body has. */

@@ -10,6 +10,7 @@ import type { ImageContentType } from "../../src/domain/task.ts";
 import { sendLane, storeLane } from "../../src/flows/cron/lanes.ts";
 import { runTick } from "../../src/flows/cron/tick.ts";
 import { deliverLane } from "../../src/flows/webhooks/deliver.ts";
+import { createByteMemory } from "../../src/platform/byte-memory.ts";
 import { measureDatabase } from "../../src/platform/d1-usage.ts";
 import { createInvocation, type Invocation } from "../../src/platform/invocation.ts";
 import type { Lanes } from "../../src/platform/lanes.ts";
@@ -106,7 +107,11 @@ export function startGateway({
     createSimulator({ apiKey: config.UPSTREAM_API_KEY, now, picture: drawPicture, filesOrigin });
   const logs: Record<string, unknown>[] = [];
   const pending: Promise<unknown>[] = [];
-  const memory = { refusals: createRefusalMemory(), upstreamPause: { untilMs: 0 } };
+  const memory = {
+    refusals: createRefusalMemory(),
+    upstreamPause: { untilMs: 0 },
+    byteMemory: createByteMemory(),
+  };
 
   const invocation = (): Invocation => {
     const made: Invocation = createInvocation(config, {

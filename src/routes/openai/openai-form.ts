@@ -23,13 +23,22 @@ export interface EditForm {
   images: Uint8Array<ArrayBuffer>[];
 }
 
-/** Reads a form, and says what is wrong with it before anything is kept. */
-export async function readEditForm(c: AppContext, config: Config): Promise<EditForm> {
+/** Reads a form, says what is wrong with it before anything is kept, and uses it. */
+export async function readEditForm<T>(
+  c: AppContext,
+  config: Config,
+  use: (form: EditForm) => Promise<T>,
+): Promise<T> {
   if (!isForm(c)) throw new ApiError("unsupported_media_type", "The body must be multipart/form-data.");
   const tooLarge = new ApiError("body_too_large", `The body must be at most ${maxEditBytes} bytes.`);
   const isTooLarge = (declaredBytes(c.req.raw) ?? 0) > maxEditBytes;
-  const { bytes, size } = await readBody(c.req.raw, { keptBytes: isTooLarge ? 0 : maxEditBytes, readBytes });
-  if (size > maxEditBytes || isTooLarge) throw tooLarge;
+  return readBody(c, { keptBytes: isTooLarge ? 0 : maxEditBytes, readBytes }, ({ bytes, size }) => {
+    if (size > maxEditBytes || isTooLarge) throw tooLarge;
+    return use(formIn(c, config, bytes));
+  });
+}
+
+function formIn(c: AppContext, config: Config, bytes: Uint8Array): EditForm {
   const parts = partsOf(c, bytes, maxParts, "image");
   const images = parts.filter(({ name }) => imageField.test(name ?? ""));
   const schema = openAiEdit(config);

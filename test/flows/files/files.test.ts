@@ -121,7 +121,8 @@ it("an upload that takes longer than its place is held is given up, and nothing 
     },
     { highWaterMark: 0 },
   );
-  const headers = { ...bearer(key), "content-type": "image/png" };
+  const length = { "content-length": String(picture.length) };
+  const headers = { ...bearer(key), "content-type": "image/png", ...length };
   const reply = await gateway.fetch("/v1/files", { method: "POST", headers, body });
   await expectError(reply, "unavailable");
   await expectNothingLeft(gateway, id);

@@ -225,7 +225,7 @@ describe("a body", () => {
     const key = await make();
     // A form of this type would be refused for its boundary, or its length, were it read first.
     const { stream } = chunks(maxEditBytes + mebibyte);
-    await expectNoEdit(gateway, tenant.id, () => send(stream, key), code);
+    await expectNoEdit(gateway, tenant.id, () => send(stream, key), code, null, 0);
   });
 });
 
@@ -233,7 +233,7 @@ describe("a page", () => {
   it("with a browser key may not edit, since it may not upload", async () => {
     const { key } = await makeBrowserKey(gateway, tenant.id);
     const send = () => askEdit(gateway, key, [png], { headers: page });
-    await expectNoEdit(gateway, tenant.id, send, "scope_denied");
+    await expectNoEdit(gateway, tenant.id, send, "scope_denied", null, 0);
   });
 
   it("with a client token asks for no more than a page may", async () => {
