@@ -2,33 +2,25 @@
 import { createMiddleware } from "hono/factory";
 import type * as z from "zod";
 import { ApiError } from "../errors.ts";
-import { readBody } from "./body.ts";
+import { drain, readBody } from "./body.ts";
 import type { AppContext, AppEnv } from "./context.ts";
 
-const maxJsonBytes = 65_536;
-/** Bounds of a body of which nothing is kept. A slower or longer one costs its client the reply. */
-const drained = { keptBytes: 0, readBytes: 16 * 1_048_576, maxMs: 30_000 };
-const drain = (c: AppContext) => readBody(c, drained, () => undefined);
+/** So much of a refused body is read. */
+const readBytes = 16 * 1_048_576;
 
 const jsonType = "application/json";
 
 /** Lets JSON of at most 64 KiB through to the schema behind it. */
 export const jsonBody = createMiddleware<AppEnv>(async (c, next) => {
   const type = c.req.header("content-type") ?? "";
-  if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
-    await drain(c);
-    throw new ApiError(
-      "unsupported_media_type",
-      "The body must be JSON, with Content-Type: application/json.",
-    );
-  }
+  const isJson = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type);
   const coding = c.req.header("content-encoding") ?? "identity";
-  if (coding.trim().toLowerCase() !== "identity") {
-    await drain(c);
-    throw new ApiError(
-      "unsupported_media_type",
-      "The body must not be compressed: send no Content-Encoding.",
-    );
+  if (!isJson || coding.trim().toLowerCase() !== "identity") {
+    await drain(c, readBytes);
+    const rule = isJson
+      ? "not be compressed: send no Content-Encoding."
+      : "be JSON, with Content-Type: application/json.";
+    throw new ApiError("unsupported_media_type", `The body must ${rule}`);
   }
   const text = await readText(c);
   const body = parseJson(text);
@@ -76,10 +68,7 @@ export function lossyPart(value: unknown, path: string[]): Issue | undefined {
 }
 
 function readText(c: AppContext): Promise<string> {
-  return readBody(c, { ...drained, keptBytes: maxJsonBytes }, ({ bytes, size }) => {
-    if (size > maxJsonBytes) {
-      throw new ApiError("body_too_large", `The body must be at most ${maxJsonBytes} bytes of JSON.`);
-    }
+  return readBody(c, { mostBytes: 65_536, readBytes, maxMs: 30_000 }, ({ bytes }) => {
     try {
       return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
     } catch {

@@ -22,8 +22,10 @@ export const leastRate = 8_192;
 export type BytesRead =
   /** `bytes`: the first `keptBytes`; `size`: what was read, above `readBytes` where reading stopped there. */
   | { kind: "read"; bytes: Uint8Array<ArrayBuffer>; size: number }
-  /** Too long for `maxMs`; too little, or nothing; no memory for more, and the stream can be read on. */
-  | { kind: "late" | "slow" | "no_room" };
+  /** Too long for `maxMs`, too little, or nothing. */
+  | { kind: "slow" }
+  /** No memory for more; the stream can be read on. */
+  | { kind: "no_room" };
 
 /**
  * Reads a stream to its end, or to the end of its bounds. The buffer is the share's until that ends.
@@ -40,14 +42,13 @@ export async function readBytes(
   let startMs = now();
   let buffer = new Uint8Array();
   let size = 0;
-  const giveUp = (kind: "late" | "slow"): BytesRead => {
+  const giveUp = (): BytesRead => {
     reader.cancel().catch(() => undefined);
-    return { kind };
+    return { kind: "slow" };
   };
   while (size <= mostRead) {
-    const leftMs = maxMs - (now() - startMs);
-    const read = await readWithin(Math.min(silenceMs, leftMs), reader);
-    if (!read) return giveUp(leftMs < silenceMs ? "late" : "slow");
+    const read = await readWithin(Math.min(silenceMs, maxMs - (now() - startMs)), reader);
+    if (!read) return giveUp();
     if (read.done) break;
     const end = size + read.value.byteLength;
     if (end <= keptBytes) {
@@ -64,7 +65,7 @@ export async function readBytes(
     }
     size = end;
     const tookMs = now() - startMs;
-    if (tookMs > graceMs && size * 1000 < tookMs * leastRate) return giveUp("slow");
+    if (tookMs > graceMs && size * 1000 < tookMs * leastRate) return giveUp();
   }
   if (size > mostRead) await reader.cancel();
   else reader.releaseLock();

@@ -10,7 +10,7 @@ import type { ImageContentType } from "../../src/domain/task.ts";
 import { sendLane, storeLane } from "../../src/flows/cron/lanes.ts";
 import { runTick } from "../../src/flows/cron/tick.ts";
 import { deliverLane } from "../../src/flows/webhooks/deliver.ts";
-import { createByteMemory } from "../../src/platform/byte-memory.ts";
+import { type ByteMemory, createByteMemory } from "../../src/platform/byte-memory.ts";
 import { measureDatabase } from "../../src/platform/d1-usage.ts";
 import { createInvocation, type Invocation } from "../../src/platform/invocation.ts";
 import type { Lanes } from "../../src/platform/lanes.ts";
@@ -74,6 +74,8 @@ export interface GatewayOptions {
   time?: VirtualTime;
   /** When its clock starts, unless it shares one: unix milliseconds. */
   startMs?: number;
+  /** What counts the memory of bodies and pictures, where a test watches it. */
+  byteMemory?: ByteMemory;
   /** The cache at the edge; without it one that keeps nothing, which is what there is on `workers.dev`. */
   cache?: Invocation["cache"];
 }
@@ -95,6 +97,7 @@ export function startGateway({
   lanes = {},
   time = beside?.time,
   cache = noCache,
+  byteMemory = createByteMemory(),
   consumers = 24,
   // A full minute, so that a tick has all of it.
   startMs = 1_900_000_020_000,
@@ -110,7 +113,7 @@ export function startGateway({
   const memory = {
     refusals: createRefusalMemory(),
     upstreamPause: { untilMs: 0 },
-    byteMemory: createByteMemory(),
+    byteMemory,
   };
 
   const invocation = (): Invocation => {

@@ -4,7 +4,7 @@
 import { createMiddleware } from "hono/factory";
 import { maxUploadBytes } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
-import { declaredBytes, readBody } from "../../http/body.ts";
+import { drain, readBody } from "../../http/body.ts";
 import type { AppContext, AppEnv } from "../../http/context.ts";
 import { bytesOf, isFile, isForm, partsOf } from "../../http/form.ts";
 import { invalidRequest } from "../../http/validation.ts";
@@ -17,7 +17,7 @@ export const drainRefused = createMiddleware<AppEnv>(async (c, next) => {
   await next();
   const { body } = c.req.raw;
   if (c.res.status < 400 || !body || body.locked) return;
-  await readBody(c, { keptBytes: 0, readBytes, maxMs: 30_000 }, () => undefined).catch(() => undefined);
+  await drain(c, readBytes);
 });
 
 /** The refusal of what an upload's one field holds. */
@@ -39,16 +39,12 @@ export async function readUpload<T>(
       "The body must be multipart/form-data with the field file, or an image with its Content-Type.",
     );
   }
-  if ((declaredBytes(c.req.raw) ?? 0) > maxUploadBytes) throw tooLarge();
-  return readBody(c, { keptBytes: mostBytes, readBytes }, ({ bytes, size }) => {
-    if (size > maxUploadBytes) throw tooLarge();
+  return readBody(c, { mostBytes: maxUploadBytes, keptBytes: mostBytes, readBytes }, ({ bytes, size }) => {
     if (size > mostBytes)
       throw fileProblem(`must be at most ${mostBytes} bytes, which is what there is room for`);
     return keep(isForm(c) ? fileOf(c, bytes) : bytes);
   });
 }
-
-const tooLarge = () => new ApiError("body_too_large", `The body must be at most ${maxUploadBytes} bytes.`);
 
 /** The one file in a form (RFC 7578). */
 function fileOf(c: AppContext, body: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

@@ -5,7 +5,7 @@ import type { Config } from "../../config.ts";
 import { widestBounds } from "../../domain/model-catalog.ts";
 import { referenceSides } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
-import { declaredBytes, readBody } from "../../http/body.ts";
+import { readBody } from "../../http/body.ts";
 import type { AppContext } from "../../http/context.ts";
 import { bytesOf, isFile, isForm, partsOf } from "../../http/form.ts";
 import { invalidRequest, lossyPart } from "../../http/validation.ts";
@@ -30,12 +30,7 @@ export async function readEditForm<T>(
   use: (form: EditForm) => Promise<T>,
 ): Promise<T> {
   if (!isForm(c)) throw new ApiError("unsupported_media_type", "The body must be multipart/form-data.");
-  const tooLarge = new ApiError("body_too_large", `The body must be at most ${maxEditBytes} bytes.`);
-  const isTooLarge = (declaredBytes(c.req.raw) ?? 0) > maxEditBytes;
-  return readBody(c, { keptBytes: isTooLarge ? 0 : maxEditBytes, readBytes }, ({ bytes, size }) => {
-    if (size > maxEditBytes || isTooLarge) throw tooLarge;
-    return use(formIn(c, config, bytes));
-  });
+  return readBody(c, { mostBytes: maxEditBytes, readBytes }, ({ bytes }) => use(formIn(c, config, bytes)));
 }
 
 function formIn(c: AppContext, config: Config, bytes: Uint8Array): EditForm {
