@@ -16,6 +16,8 @@ export const maxEditBytes = 40 * 1_048_576;
 /** So much of a refused form is read on, so that the reply is not lost to a connection reset. */
 const readBytes = maxEditBytes + 8 * 1_048_576;
 const maxParts = 64;
+/** As much as a JSON body has: what a text is checked for takes a multiple of its memory. */
+const maxTextBytes = 65_536;
 const imageField = /^image(?:\[\d*\])?$/;
 
 export interface EditForm {
@@ -35,6 +37,11 @@ export async function readEditForm<T>(
 
 function formIn(c: AppContext, config: Config, bytes: Uint8Array): EditForm {
   const parts = partsOf(c, bytes, maxParts, "image");
+  const long = parts.find((part) => !isFile(part) && part.size > maxTextBytes);
+  if (long)
+    throw invalidRequest([
+      { path: [long.name ?? "image"], message: `must be at most ${maxTextBytes} bytes of text` },
+    ]);
   const images = parts.filter(({ name }) => imageField.test(name ?? ""));
   const schema = openAiEdit(config);
   const fields = fieldsOf(

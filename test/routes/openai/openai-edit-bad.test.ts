@@ -191,6 +191,11 @@ describe("a body", () => {
     expect(taken.bytes).toBe(maxEditBytes + mebibyte);
   });
 
+  it("of a text that is longer than any may be is refused by its field", async () => {
+    const send = () => askEdit(gateway, tenant.key, [png], { texts: [["quality", "x".repeat(65_537)]] });
+    expect(await expectNoEdit(gateway, tenant.id, send, "invalid_request", "quality")).toMatch(/65536 bytes/);
+  });
+
   it("that turns out to be too large is refused, and not read for ever", async () => {
     const { stream, taken } = chunks(10 * maxEditBytes);
     await expectNoEdit(gateway, tenant.id, () => send(stream, tenant.key), "body_too_large");
