@@ -58,7 +58,7 @@ export function checkAddress(text: string, policy: AddressPolicy): { url: URL } 
   return { url };
 }
 
-/** Looks at each run of dots once, of however many: it runs on addresses whose length is not checked yet. */
+/** Goes over each run of dots once: the length of an address may not be checked yet. */
 const withoutDots = (hostname: string) => hostname.replace(/(?<!\.)\.+$/, "");
 
 /** A URL's host without the dots that DNS allows at the end, so that one host has one spelling. */

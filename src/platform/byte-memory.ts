@@ -4,8 +4,6 @@
  * stored. What finds no room waits a while, by a timer of its own invocation: a promise of one cannot be waited for in
  * another.
  */
-import type { Invocation } from "./invocation.ts";
-
 export type ByteUse = "body" | "picture";
 
 /** What all may take, up to which one use may add to it. Pictures find room whatever callers send. */
@@ -13,7 +11,7 @@ const mostBytes = { body: 64_000_000, picture: 96_000_000 };
 /** A longer buffer takes a turn. */
 export const largeBytes = 8 * 1_048_576;
 const waitMs = { body: 5_000, picture: 15_000 };
-const lookEveryMs = 100;
+const askEveryMs = 100;
 
 /** Of one isolate. */
 export interface ByteMemory {
@@ -34,7 +32,12 @@ export interface ByteShare {
   end(): void;
 }
 
-export function shareOf({ byteMemory: memory, sleep }: Invocation, use: ByteUse): ByteShare {
+interface Isolate {
+  byteMemory: ByteMemory;
+  sleep(ms: number): Promise<void>;
+}
+
+export function shareOf({ byteMemory: memory, sleep }: Isolate, use: ByteUse): ByteShare {
   let hasBytes = 0;
   const give = (bytes: number) => {
     hasBytes -= bytes;
@@ -45,9 +48,9 @@ export function shareOf({ byteMemory: memory, sleep }: Invocation, use: ByteUse)
       const isFree = () =>
         memory.usedBytes + bytes <= mostBytes[use] &&
         (bytes <= largeBytes || (memory.large.get(use) ?? share) === share);
-      for (let leftMs = waitMs[use]; !isFree(); leftMs -= lookEveryMs) {
+      for (let leftMs = waitMs[use]; !isFree(); leftMs -= askEveryMs) {
         if (leftMs <= 0) return false;
-        await sleep(lookEveryMs);
+        await sleep(askEveryMs);
       }
       give(-bytes);
       if (bytes > largeBytes) memory.large.set(use, share);

@@ -74,7 +74,7 @@ export interface GatewayOptions {
   time?: VirtualTime;
   /** When its clock starts, unless it shares one: unix milliseconds. */
   startMs?: number;
-  /** What counts the memory of bodies and pictures, where a test watches it. */
+  /** What counts the memory of bodies and pictures, where a test measures it. */
   byteMemory?: ByteMemory;
   /** The cache at the edge; without it one that keeps nothing, which is what there is on `workers.dev`. */
   cache?: Invocation["cache"];

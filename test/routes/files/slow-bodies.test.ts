@@ -80,13 +80,13 @@ describe("a body's memory", () => {
     const first = openEdit();
     await first.send(new Uint8Array(9 * mebibyte));
     await expect.poll(() => memory.large.size).toBe(1);
-    let looks = 0;
+    let asked = 0;
     const sleep = async () => {
-      if (++looks === 3) await first.end().then(() => first.reply);
+      if (++asked === 3) await first.end().then(() => first.reply);
     };
     const share = shareOf({ ...gateway.invocation(), sleep }, "body");
     expect(await share.take(9 * mebibyte)).toBe(true);
-    expect(looks).toBe(3);
+    expect(asked).toBe(3);
     share.end();
   });
 
@@ -113,7 +113,7 @@ describe("a body's memory", () => {
     const image = padded(await draw("png"), 19 * mebibyte);
     const edit = await writeForm([["image", image], ["image", image], ...editTexts]);
     let most = 0;
-    const watched = {
+    const measured = {
       ...createByteMemory(),
       get usedBytes() {
         return used;
@@ -124,7 +124,7 @@ describe("a body's memory", () => {
       },
     };
     let used = 0;
-    const roomy = startGateway({ beside: gateway, byteMemory: watched });
+    const roomy = startGateway({ beside: gateway, byteMemory: measured });
     const reply = await sendEdit(roomy, tenant.key, edit);
     expect({ status: reply.status, text: (await reply.text()).slice(0, 300) }).toMatchObject({ status: 200 });
     expect(most).toBeGreaterThan(38 * mebibyte);

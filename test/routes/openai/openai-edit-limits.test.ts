@@ -21,8 +21,8 @@ beforeAll(async () => {
 });
 beforeEach(deleteTasks);
 
-/** Sends a body that says whether any of it was asked for. */
-function sendWatched(at: TestGateway, key: string, headers: Record<string, string> = {}) {
+/** Sends a body that says when it was asked for. */
+function sendAsked(at: TestGateway, key: string, headers: Record<string, string> = {}) {
   const read = { atCall: -1 };
   const body = new ReadableStream<Uint8Array>(
     {
@@ -53,14 +53,14 @@ describe.each(["tenant", "key"])("edits that come to nothing, with a limit of th
   it("cost a request each: from the sixth on the object refuses them, before a byte is read", async () => {
     const { key } = await start();
     for (let request = 1; request <= 5; request++) {
-      const reply = await sendWatched(gateway, key).reply;
+      const reply = await sendAsked(gateway, key).reply;
       expect(policy(reply.headers, "RateLimit", "requests")).toMatchObject({ r: 5 - request });
       await expectError(reply, "invalid_request", "image");
     }
     const begun = calls.length;
     for (let request = 6; request <= 34; request++) {
       const before = calls.length;
-      const { read, reply } = sendWatched(gateway, key);
+      const { read, reply } = sendAsked(gateway, key);
       const refused = await reply;
       expect(calls.slice(before)).toEqual(["object countRequest"]);
       // What is read of it then is dropped, so that the client gets the reply.
