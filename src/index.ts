@@ -6,6 +6,7 @@ import { consume } from "./flows/cron/consume.ts";
 import { sendLane, storeLane } from "./flows/cron/lanes.ts";
 import { runTick } from "./flows/cron/tick.ts";
 import { deliverLane } from "./flows/webhooks/deliver.ts";
+import { createByteMemory } from "./platform/byte-memory.ts";
 import { createInvocation, type Invocation } from "./platform/invocation.ts";
 import type { Lanes } from "./platform/lanes.ts";
 import { writeLog } from "./platform/log.ts";
@@ -61,7 +62,11 @@ function appOf(env: Env): Pick<Api, "fetch"> {
 }
 
 /** What an isolate remembers. */
-const memory = { refusals: createRefusalMemory(), upstreamPause: { untilMs: 0 } };
+const memory = {
+  refusals: createRefusalMemory(),
+  upstreamPause: { untilMs: 0 },
+  byteMemory: createByteMemory(),
+};
 
 function configOf(env: Env): Config {
   const read = readConfig(env);

@@ -1,6 +1,7 @@
 /**
  * What picture bytes are: their type, their size, and how far they are one picture. The bytes alone say so; a name, a
- * header or an extension is never believed. Each format is walked once from the start, and each step moves forward.
+ * header or an extension is never believed. Each format is walked once from the start, and each step moves forward. Bytes
+ * of which that takes more steps than of any picture are given up: their walk would hold up all that an isolate does.
  */
 import type { ImageContentType } from "./task.ts";
 
@@ -28,12 +29,23 @@ interface Walked extends Size {
 /** Four times what the models draw; a picture that claims more is a trap for the program that opens it. */
 const maxSide = 16_384;
 
+/** What is left of the steps of a walk: below zero where they did not suffice. */
+interface Steps {
+  left: number;
+}
+/** Chunks, segments and marks in coded data. A step for each 64 bytes of 32 MiB; pictures have one for some hundred. */
+export const maxSteps = 524_288;
+const isLeft = (steps: Steps) => steps.left-- > 0;
+
 /** Reads a picture. @returns undefined for bytes that are no PNG, JPEG or WebP of a size that a picture has. */
-export function readImage(bytes: Uint8Array): { facts: ImageFacts; extent: Extent } | undefined {
+export function readImage(
+  bytes: Uint8Array,
+  steps: Steps = { left: maxSteps },
+): { facts: ImageFacts; extent: Extent } | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const walks = { "image/png": walkPng, "image/jpeg": walkJpeg, "image/webp": walkWebp } as const;
   for (const [contentType, walk] of Object.entries(walks) as [ImageContentType, typeof walkPng][]) {
-    const walked = walk(view);
+    const walked = walk(view, steps);
     if (!walked) continue;
     const { width, height, extent } = walked;
     if (Math.min(width, height) < 1 || Math.max(width, height) > maxSide) return undefined;
@@ -55,7 +67,7 @@ const png = {
 } as const;
 
 /** Walks the chunks (PNG, third edition, 5.3): length, type, data, checksum; IEND is the last, behind IDAT. */
-function walkPng(view: DataView): Walked | undefined {
+function walkPng(view: DataView, steps: Steps): Walked | undefined {
   if (view.byteLength < 24 || png.signature.some((word, index) => view.getUint32(index * 4) !== word))
     return undefined;
   // Apple's tools put a chunk of their own, of four bytes, before the header.
@@ -63,7 +75,7 @@ function walkPng(view: DataView): Walked | undefined {
   if (view.byteLength < header + 16 || view.getUint32(header + 4) !== png.header) return undefined;
   const size = { width: view.getUint32(header + 8), height: view.getUint32(header + 12) };
   let hasData = false;
-  for (let at = 8; at + 12 <= view.byteLength; ) {
+  for (let at = 8; at + 12 <= view.byteLength && isLeft(steps); ) {
     const type = view.getUint32(at + 4);
     const next = at + 12 + view.getUint32(at);
     if (type === png.end)
@@ -75,19 +87,27 @@ function walkPng(view: DataView): Walked | undefined {
 }
 
 /** One JPEG, or several in a row, as cameras write them (CIPA DC-007), with zeros behind each. */
-function walkJpeg(view: DataView): Walked | undefined {
-  const first = walkOneJpeg(view, 0);
+function walkJpeg(view: DataView, steps: Steps): Walked | undefined {
+  const first = walkOneJpeg(view, 0, steps);
   if (!first?.size) return undefined;
   let { end, isSound } = first;
   while (end !== undefined) {
-    while (end < view.byteLength && view.getUint8(end) === 0) end++;
+    end = behindZeros(view, end);
     if (end === view.byteLength) return { ...first.size, extent: isSound ? "exact" : "complete" };
-    const next = walkOneJpeg(view, end);
+    const next = walkOneJpeg(view, end, steps);
     if (!next) return { ...first.size, extent: "complete" };
     isSound &&= next.isSound;
     end = next.end;
   }
   return { ...first.size, extent: "cut" };
+}
+
+/** Four at a time: there may be millions. */
+function behindZeros(view: DataView, start: number): number {
+  let at = start;
+  while (at + 4 <= view.byteLength && view.getUint32(at) === 0) at += 4;
+  while (at < view.byteLength && view.getUint8(at) === 0) at++;
+  return at;
 }
 
 /** Markers (ITU-T T.81, B.1.1.3). */
@@ -102,18 +122,18 @@ interface OneJpeg {
 }
 
 /** Walks the segments of one JPEG (ITU-T T.81, B.1.1). @returns undefined where none starts. */
-function walkOneJpeg(view: DataView, start: number): OneJpeg | undefined {
+function walkOneJpeg(view: DataView, start: number, steps: Steps): OneJpeg | undefined {
   if (start + 4 > view.byteLength || view.getUint16(start) !== jpeg.start) return undefined;
   let size: Size | undefined;
   let hasScan = false;
   let isTidy = true;
   let at = start + 2;
-  while (at + 2 <= view.byteLength) {
+  while (at + 2 <= view.byteLength && isLeft(steps)) {
     const marker = view.getUint8(at + 1);
     if (view.getUint8(at) !== 0xff) {
       // Decoders skip bytes between two segments, and so does this.
       isTidy = false;
-      at = nextMarker(view, at);
+      at = nextMarker(view, at, steps);
       continue;
     }
     if (marker === 0xff) {
@@ -128,15 +148,15 @@ function walkOneJpeg(view: DataView, start: number): OneJpeg | undefined {
     at += view.getUint16(at);
     if (marker !== jpeg.scan) continue;
     hasScan = true;
-    at = nextMarker(view, at);
+    at = nextMarker(view, at, steps);
   }
   return { size, end: undefined, isSound: false };
 }
 
 /** Inside coded data 0xff is followed by 0 or by a restart marker; any other pair is the next marker. */
-function nextMarker(view: DataView, start: number): number {
+function nextMarker(view: DataView, start: number, steps: Steps): number {
   const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-  for (let at = bytes.indexOf(0xff, start); at >= 0; at = bytes.indexOf(0xff, at + 2)) {
+  for (let at = bytes.indexOf(0xff, start); at >= 0 && isLeft(steps); at = bytes.indexOf(0xff, at + 2)) {
     const next = bytes[at + 1];
     const isInside = next === 0 || (next !== undefined && next >= 0xd0 && next <= 0xd7);
     if (!isInside) return at;
@@ -156,7 +176,7 @@ const webp = {
 const padded = (length: number) => length + (length % 2);
 
 /** Walks the chunks (RFC 9649, 2.3): name, length, data, padded to even; together they fill the file. */
-function walkWebp(view: DataView): Walked | undefined {
+function walkWebp(view: DataView, steps: Steps): Walked | undefined {
   if (view.byteLength < 25 || view.getUint32(0) !== webp.riff || view.getUint32(8) !== webp.webp)
     return undefined;
   const size = webpSize(view);
@@ -165,11 +185,12 @@ function walkWebp(view: DataView): Walked | undefined {
   if (length + 8 > view.byteLength) return { ...size, extent: "cut" };
   let hasFrame = false;
   let at = 12;
-  while (at + 8 <= view.byteLength) {
+  while (at + 8 <= view.byteLength && isLeft(steps)) {
     const name = view.getUint32(at);
     hasFrame ||= name === webp.lossy || name === webp.lossless || name === webp.frame;
     at += 8 + padded(view.getUint32(at + 4, true));
   }
+  if (steps.left < 0) return { ...size, extent: "cut" };
   const isFilled = at === view.byteLength && padded(length) + 8 === view.byteLength;
   return { ...size, extent: hasFrame && isFilled ? "exact" : "complete" };
 }

@@ -1,10 +1,14 @@
-/** The one reader of request bodies: every body is read within bounds of size and time. */
-import { isTimeout, withTimeLimit } from "../domain/time-limit.ts";
+/** The one reader of request bodies: every body is read within bounds of size, time, pace and memory. */
 import { ApiError } from "../errors.ts";
+import { shareOf } from "../platform/byte-memory.ts";
+import { leastRate, readBytes } from "../platform/read-bytes.ts";
+import type { AppContext } from "./context.ts";
 
 export interface BodyBounds {
-  /** So many bytes are kept at the most. */
-  keptBytes: number;
+  /** A longer body is refused. */
+  mostBytes: number;
+  /** So many bytes are kept at the most. Default: all that it may have. */
+  keptBytes?: number;
   /** So many bytes are read at the most. A client that is still sending would lose the reply to a connection reset. */
   readBytes: number;
   /** Default: five minutes, which a body of the largest size takes over a line of half a megabit a second. */
@@ -12,14 +16,14 @@ export interface BodyBounds {
 }
 
 export interface ReadBody {
-  /** The body's first `keptBytes`, or all of a shorter one. */
+  /** The body's first `keptBytes`, or all of a shorter one. They are not to be kept once they have been used. */
   bytes: Uint8Array<ArrayBuffer>;
-  /** The length that was read, which is above `readBytes` where reading stopped there. */
+  /** The length that was read. */
   size: number;
 }
 
-/** A declared length of at most this is read in one call. A longer body is read chunk by chunk. */
-const shortBytes = 65_536;
+/** So long a body may send nothing, and so long it may send less than its pace. */
+const patienceMs = 10_000;
 
 /** The body's size as its head declares it; null when it does not. */
 export function declaredBytes({ headers }: Request): number | null {
@@ -28,60 +32,48 @@ export function declaredBytes({ headers }: Request): number | null {
 }
 
 /**
- * Reads a body to its end, or to the end of its bounds.
- * @throws ApiError `invalid_request` for a body that breaks off, or takes longer than `maxMs`.
+ * Reads a body to its end, or to the end of its bounds, and uses it. Its memory is counted until it has been used.
+ * @throws ApiError `invalid_request` for a body that breaks off or comes too slowly; `body_too_large`; `unavailable` for
+ *   one that the isolate has no memory for.
  */
-export async function readBody(
-  request: Request,
-  { keptBytes, readBytes, maxMs = 5 * 60_000 }: BodyBounds,
-): Promise<ReadBody> {
-  const { body } = request;
-  if (!body) return { bytes: new Uint8Array(), size: 0 };
-  const declared = declaredBytes(request);
-  // HTTP holds a body to its declared length (RFC 9112, 6.3).
-  const isShort = declared !== null && declared <= Math.min(keptBytes, shortBytes);
-  const reader = isShort ? undefined : body.getReader();
-  const reading = reader ? readChunks(reader, declared, keptBytes, readBytes) : readWhole(request);
+export async function readBody<T>(
+  c: AppContext,
+  { mostBytes, keptBytes = mostBytes, readBytes: mostRead, maxMs = 300_000 }: BodyBounds,
+  use: (body: ReadBody) => T | Promise<T>,
+): Promise<T> {
+  const { body } = c.req.raw;
+  if (!body) return use({ bytes: new Uint8Array(), size: 0 });
+  const invocation = c.get("invocation");
+  const declared = declaredBytes(c.req.raw);
+  const isTooLong = (declared ?? 0) > mostBytes;
+  const bounds = {
+    ...{ keptBytes: isTooLong ? 0 : keptBytes, readBytes: mostRead, declared },
+    ...{ maxMs, silenceMs: patienceMs, graceMs: patienceMs },
+  };
+  const share = shareOf(invocation, "body");
   try {
-    return await withTimeLimit(maxMs, () => reading);
-  } catch (error) {
-    // The client may be gone, but the fault is not the gateway's.
-    if (!isTimeout(error)) throw new ApiError("invalid_request", "The body broke off before its end.");
-    reader?.cancel().catch(() => undefined);
-    throw new ApiError("invalid_request", `The body took longer than ${maxMs / 1000} s.`);
-  }
-}
-
-async function readWhole(request: Request): Promise<ReadBody> {
-  const bytes = new Uint8Array(await request.arrayBuffer());
-  return { bytes, size: bytes.length };
-}
-
-/** @param declared The length that sizes the buffer. Without one the buffer grows with the body. */
-async function readChunks(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  declared: number | null,
-  keptBytes: number,
-  readBytes: number,
-): Promise<ReadBody> {
-  let buffer = new Uint8Array(Math.min(declared ?? shortBytes, keptBytes));
-  let size = 0;
-  while (size <= readBytes) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    const end = size + value.byteLength;
-    if (end <= keptBytes) {
-      if (end > buffer.length) buffer = grown(buffer, size, Math.min(keptBytes, 2 * end));
-      buffer.set(value, size);
+    const read = await readBytes(body, bounds, invocation.now, share).catch(() => {
+      // The client may be gone, but the fault is not the gateway's.
+      throw new ApiError("invalid_request", "The body broke off before its end.");
+    });
+    if (read.kind === "no_room") {
+      const message = "Too many large bodies are being read. Nothing was charged; send this one again.";
+      throw new ApiError("unavailable", message, { headers: { "retry-after": "5" } });
     }
-    size = end;
+    if (read.kind === "slow") {
+      const pace = `${maxMs / 1000} s at the most, ${leastRate} bytes a second at the least, no pause of ${patienceMs / 1000} s`;
+      throw new ApiError("invalid_request", `The body came too slowly: ${pace}.`);
+    }
+    if (isTooLong || read.size > mostBytes)
+      throw new ApiError("body_too_large", `The body must be at most ${mostBytes} bytes.`);
+    return await use(read);
+  } finally {
+    share.end();
   }
-  if (size > readBytes) await reader.cancel();
-  return { bytes: buffer.subarray(0, Math.min(size, keptBytes)), size };
 }
 
-function grown(buffer: Uint8Array, used: number, length: number): Uint8Array<ArrayBuffer> {
-  const larger = new Uint8Array(length);
-  larger.set(buffer.subarray(0, used));
-  return larger;
+/** Reads a body of which nothing is kept, so that its client gets the reply. A slow or longer one loses it. Never throws. */
+export function drain(c: AppContext, mostRead: number): Promise<void> {
+  const bounds = { mostBytes: 0, readBytes: mostRead, maxMs: 30_000 };
+  return readBody(c, bounds, () => undefined).catch(() => undefined);
 }

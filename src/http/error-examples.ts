@@ -29,7 +29,7 @@ const messages: Record<ErrorCode, string> = {
   already_exists: "There is one already.",
   tenant_busy: "Tasks of this tenant still run.",
   deleted: "This was deleted.",
-  body_too_large: "The body must be at most 65536 bytes of JSON.",
+  body_too_large: "The body must be at most 65536 bytes.",
   unsupported_media_type: "The body must be JSON, with Content-Type: application/json.",
   idempotency_key_reused: "This Idempotency-Key was used for another request.",
   too_many_tasks: "Too many tasks are in flight (concurrent_tasks): try again in 12 s.",

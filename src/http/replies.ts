@@ -9,6 +9,7 @@ import {
   neverRetry,
   saysWhenToRetry,
 } from "../errors.ts";
+import type { AppContext } from "./context.ts";
 import { headers, type ReplyHeader } from "./reply-headers.ts";
 
 export const errorEnvelope = z
@@ -93,6 +94,11 @@ export const bodyErrors = [
   "body_too_large",
   "unsupported_media_type",
 ] as const satisfies ErrorCode[];
+
+/** Puts them on whatever the reply will be: the limits counted the request before it is known. */
+export function setLimitHeaders(c: AppContext, policies: readonly PolicyState[]): void {
+  for (const [name, value] of Object.entries(limitHeaders(policies))) c.header(name, value);
+}
 
 /**
  * The headers that show the limits in force: those of draft-ietf-httpapi-ratelimit-headers-10, as structured fields

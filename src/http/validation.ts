@@ -2,34 +2,27 @@
 import { createMiddleware } from "hono/factory";
 import type * as z from "zod";
 import { ApiError } from "../errors.ts";
-import { readBody } from "./body.ts";
-import type { AppEnv } from "./context.ts";
+import { drain, readBody } from "./body.ts";
+import type { AppContext, AppEnv } from "./context.ts";
 
-const maxJsonBytes = 65_536;
-/** Bounds of a body of which nothing is kept. A slower or longer one costs its client the reply. */
-const drained = { keptBytes: 0, readBytes: 16 * 1_048_576, maxMs: 30_000 };
+/** So much of a refused body is read. */
+const readBytes = 16 * 1_048_576;
 
 const jsonType = "application/json";
 
 /** Lets JSON of at most 64 KiB through to the schema behind it. */
 export const jsonBody = createMiddleware<AppEnv>(async (c, next) => {
   const type = c.req.header("content-type") ?? "";
-  if (!/^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type)) {
-    await readBody(c.req.raw, drained);
-    throw new ApiError(
-      "unsupported_media_type",
-      "The body must be JSON, with Content-Type: application/json.",
-    );
-  }
+  const isJson = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i.test(type);
   const coding = c.req.header("content-encoding") ?? "identity";
-  if (coding.trim().toLowerCase() !== "identity") {
-    await readBody(c.req.raw, drained);
-    throw new ApiError(
-      "unsupported_media_type",
-      "The body must not be compressed: send no Content-Encoding.",
-    );
+  if (!isJson || coding.trim().toLowerCase() !== "identity") {
+    await drain(c, readBytes);
+    const rule = isJson
+      ? "not be compressed: send no Content-Encoding."
+      : "be JSON, with Content-Type: application/json.";
+    throw new ApiError("unsupported_media_type", `The body must ${rule}`);
   }
-  const text = await readText(c.req.raw);
+  const text = await readText(c);
   const body = parseJson(text);
   c.set("body", body);
   const lossy = lossyPart(body, []);
@@ -74,16 +67,14 @@ export function lossyPart(value: unknown, path: string[]): Issue | undefined {
   return undefined;
 }
 
-async function readText(request: Request): Promise<string> {
-  const { bytes, size } = await readBody(request, { ...drained, keptBytes: maxJsonBytes });
-  if (size > maxJsonBytes) {
-    throw new ApiError("body_too_large", `The body must be at most ${maxJsonBytes} bytes of JSON.`);
-  }
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
-  } catch {
-    throw new ApiError("invalid_json", "The body is not valid UTF-8.");
-  }
+function readText(c: AppContext): Promise<string> {
+  return readBody(c, { mostBytes: 65_536, readBytes, maxMs: 30_000 }, ({ bytes }) => {
+    try {
+      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+    } catch {
+      throw new ApiError("invalid_json", "The body is not valid UTF-8.");
+    }
+  });
 }
 
 /** These keep the reply small, however many faults a body has. */

@@ -7,10 +7,10 @@ import { formatId, type IdKind, randomBytesFor } from "../domain/ids.ts";
 import type { LocationHint } from "../domain/location-hints.ts";
 import { createUpstream, type Upstream } from "../upstream/evolink.ts";
 import { callBinding } from "./binding.ts";
+import { type ByteMemory, createByteMemory } from "./byte-memory.ts";
 import { measureDatabase } from "./d1-usage.ts";
 import { type EdgeLimit, tooMany } from "./edge-limits.ts";
 import { createLaneStarter, type LaneStarter, type Lanes } from "./lanes.ts";
-import { createLargeTurns, type TakeLargeTurn } from "./large-turns.ts";
 import { describe, type WriteLog, writeLog } from "./log.ts";
 import { createRefusalMemory, type RefusalMemory } from "./refusal-memory.ts";
 import { type Signers, signersFor } from "./signers.ts";
@@ -48,7 +48,8 @@ export interface Invocation {
   /** Until when this isolate knows the upstream's account to cool down, unix milliseconds. */
   upstreamPause: UpstreamPause;
   lanes: LaneStarter;
-  takeLargeTurn: TakeLargeTurn;
+  /** Of this isolate. */
+  byteMemory: ByteMemory;
   /** Takes names of work items, for consumers. Undefined without a Queue: a tick does all work itself. */
   work: Pick<Queue<string>, "sendBatch"> | undefined;
   spent: Spent;
@@ -67,6 +68,7 @@ export interface Platform {
   /** What the isolate remembers from one invocation to the next; absent: nothing. */
   refusals?: RefusalMemory;
   upstreamPause?: UpstreamPause;
+  byteMemory?: ByteMemory;
   now?: () => number;
   sleep?: (ms: number) => Promise<void>;
   fetch?: Invocation["fetch"];
@@ -115,7 +117,7 @@ export function createInvocation(config: Config, platform: Platform): Invocation
     refusals: platform.refusals ?? createRefusalMemory(),
     upstreamPause: platform.upstreamPause ?? { untilMs: 0 },
     lanes: createLaneStarter(platform.lanes, log),
-    takeLargeTurn: createLargeTurns(),
+    byteMemory: platform.byteMemory ?? createByteMemory(),
     work: env.WORK,
     spent,
   };

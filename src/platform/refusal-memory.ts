@@ -3,10 +3,10 @@
  * again and again do not reach the tenant's object. These refusals have an exact end; those for want of credits or of room
  * for another task may end at any moment, and are never remembered.
  *
- * A remembered refusal answers a request that the object would refuse for the same reason: of the same key or token and
- * page, for the same model and as many images. One that may have a task already, by its idempotency key or as a retry, is
- * answered only where just that request was refused. A change of the tenant by this isolate drops all of the tenant's;
- * one elsewhere is late by the second.
+ * A remembered refusal answers a request that the object would refuse for the same reason: of the same key or token, page
+ * and network address, for the same model and as many images. One that may have a task already, by its idempotency key or
+ * as a retry, is answered only where just that request was refused. A change of the tenant by this isolate drops all of the
+ * tenant's; one elsewhere is late by the second.
  */
 import type { AdmitDecision, AdmitRequest } from "../tenant/decide.ts";
 
@@ -56,9 +56,9 @@ export function createRefusalMemory(): RefusalMemory {
   };
 }
 
-function nameOf({ caller, model, images, replay }: AdmitRequest): string {
+function nameOf({ caller, model, images, replay, address }: AdmitRequest): string {
   const { tenantId, kind, keyId, keyHash, token, page } = caller;
   // A first attempt without an idempotency key is never a replay, whatever its body is.
   const known = replay && (replay.by === "key" || replay.retries > 0) ? replay : null;
-  return JSON.stringify([tenantId, kind, keyId, keyHash, token, page, model, images, known]);
+  return JSON.stringify([tenantId, kind, keyId, keyHash, token, page, model, images, known, address]);
 }

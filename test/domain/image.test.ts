@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
-import { readImage } from "../../src/domain/image.ts";
+import { maxSteps, readImage } from "../../src/domain/image.ts";
 import type { ImageContentType } from "../../src/domain/task.ts";
 
 const formats = [
@@ -280,6 +280,65 @@ describe("bytes that are no picture", () => {
       const bytes = await draw(format, 24, 16);
       expect(isStorable(join(bytesOf(0x0a), bytes))).toBe(false);
       expect(isStorable(join(text("<html>"), bytes))).toBe(false);
+    }
+  });
+});
+
+describe("a walk's steps", () => {
+  const size = 20 * 1_048_576;
+  /** Bytes that begin and end like a picture, and are full of one thing in between. */
+  const filled = (begin: Uint8Array, pattern: Uint8Array, end = new Uint8Array()) => {
+    const bytes = new Uint8Array(size);
+    for (let at = begin.length; at < size; at += pattern.length)
+      bytes.set(pattern.subarray(0, size - at), at);
+    bytes.set(begin);
+    bytes.set(end, size - end.length);
+    return bytes;
+  };
+  const stepsOf = (bytes: Uint8Array) => {
+    const steps = { left: maxSteps };
+    const extent = readImage(bytes, steps)?.extent;
+    return { used: maxSteps - steps.left, extent };
+  };
+  const frame = segment(0xc0, bytesOf(8, 0, 200, 1, 44, 1, 1, 0x11, 0));
+  const jpeg = join(bytesOf(0xff, 0xd8), frame);
+  const coded = join(jpeg, segment(0xda, bytesOf(1, 1, 0, 0, 63, 0)));
+  const end = bytesOf(0xff, 0xd9);
+  const riff = (length: number) => join(text("RIFF"), little(length), text("WEBP"));
+  const extended = join(text("VP8X"), little(10), bytesOf(0x10, 0, 0, 0, 43, 1, 0, 199, 0, 0));
+
+  it.each<[string, () => Uint8Array]>([
+    ["fill bytes", () => filled(jpeg, bytesOf(0xff), end)],
+    ["segments without content", () => filled(jpeg, bytesOf(0xff, 0xe0, 0, 2), end)],
+    ["segments that claim no length", () => filled(jpeg, bytesOf(0xff, 0xe0, 0, 0), end)],
+    ["restart marks", () => filled(coded, bytesOf(0xff, 0xd0), end)],
+    ["stuffed bytes", () => filled(coded, bytesOf(0xff, 0), end)],
+    ["scans", () => filled(coded, bytesOf(0xff, 0xda, 0, 2), end)],
+    ["starts and ends", () => filled(join(coded, end), bytesOf(0xff, 0xd8, 0xff, 0xd9))],
+    ["bytes between segments", () => filled(jpeg, bytesOf(1, 0xff, 0xe0, 0, 2), end)],
+    ["chunks of a WebP", () => filled(join(riff(size - 8), extended), join(text("ANMF"), little(0)))],
+  ])("have an end: of millions of %s comes no whole picture", (_what, make) => {
+    const { used, extent } = stepsOf(make());
+    expect(extent).toBe("cut");
+    // Each loop that the steps end makes one more.
+    expect(used - maxSteps).toBeGreaterThan(0);
+    expect(used - maxSteps).toBeLessThan(4);
+  });
+
+  it("have an end in a PNG of millions of chunks", async () => {
+    const png = await draw("png", 64, 48);
+    const bytes = filled(png.subarray(0, 33), join(little(0), text("IDAT"), little(0)), png.subarray(-12));
+    expect(stepsOf(bytes)).toEqual({ used: maxSteps + 1, extent: "cut" });
+  });
+
+  it("are few where the bytes are zeros, and in a picture", async () => {
+    expect(stepsOf(filled(bytesOf(0xff, 0xd8), bytesOf(0))).used).toBeLessThan(10);
+    expect(stepsOf(filled(join(coded, end), bytesOf(0)))).toMatchObject({ extent: "exact" });
+    for (const [format] of formats) {
+      const bytes = await draw(format, 2_000, 1_500);
+      const { used, extent } = stepsOf(bytes);
+      expect(extent).toBe("exact");
+      expect(used).toBeLessThan(100 + bytes.length / 200);
     }
   });
 });

@@ -23,6 +23,16 @@ export async function draw(format: Format, width = 320, height = 240, seed = 1):
   return new Uint8Array(await response.arrayBuffer());
 }
 
+/** A PNG with a chunk of so many bytes before its last one, which readers skip. */
+export function padded(png: Bytes, bytes: number): Bytes {
+  const longer = new Uint8Array(png.length + 12 + bytes);
+  longer.set(png.subarray(0, -12));
+  longer.set(new TextEncoder().encode("prVt"), png.length - 8);
+  new DataView(longer.buffer).setUint32(png.length - 12, bytes);
+  longer.set(png.subarray(-12), longer.length - 12);
+  return longer;
+}
+
 /** The bytes themselves as the body, with their length. */
 export const upload = (
   gateway: TestGateway,

@@ -10,6 +10,7 @@ import type { ImageContentType } from "../../src/domain/task.ts";
 import { sendLane, storeLane } from "../../src/flows/cron/lanes.ts";
 import { runTick } from "../../src/flows/cron/tick.ts";
 import { deliverLane } from "../../src/flows/webhooks/deliver.ts";
+import { type ByteMemory, createByteMemory } from "../../src/platform/byte-memory.ts";
 import { measureDatabase } from "../../src/platform/d1-usage.ts";
 import { createInvocation, type Invocation } from "../../src/platform/invocation.ts";
 import type { Lanes } from "../../src/platform/lanes.ts";
@@ -73,6 +74,8 @@ export interface GatewayOptions {
   time?: VirtualTime;
   /** When its clock starts, unless it shares one: unix milliseconds. */
   startMs?: number;
+  /** What counts the memory of bodies and pictures, where a test measures it. */
+  byteMemory?: ByteMemory;
   /** The cache at the edge; without it one that keeps nothing, which is what there is on `workers.dev`. */
   cache?: Invocation["cache"];
 }
@@ -94,6 +97,7 @@ export function startGateway({
   lanes = {},
   time = beside?.time,
   cache = noCache,
+  byteMemory = createByteMemory(),
   consumers = 24,
   // A full minute, so that a tick has all of it.
   startMs = 1_900_000_020_000,
@@ -106,7 +110,11 @@ export function startGateway({
     createSimulator({ apiKey: config.UPSTREAM_API_KEY, now, picture: drawPicture, filesOrigin });
   const logs: Record<string, unknown>[] = [];
   const pending: Promise<unknown>[] = [];
-  const memory = { refusals: createRefusalMemory(), upstreamPause: { untilMs: 0 } };
+  const memory = {
+    refusals: createRefusalMemory(),
+    upstreamPause: { untilMs: 0 },
+    byteMemory,
+  };
 
   const invocation = (): Invocation => {
     const made: Invocation = createInvocation(config, {

@@ -57,15 +57,20 @@ export async function livingFiles(): Promise<string[]> {
   return (await storedFiles()).filter(({ size }) => size > 0).map(({ key }) => key);
 }
 
-/** Expects a refusal that leaves no task, sends nothing upstream, keeps no file and uses up no quota. */
+/**
+ * Expects a refusal that leaves no task, sends nothing upstream, keeps no file and uses up no quota but the request itself.
+ * @param requests 0 for one that is refused before it is counted.
+ */
 export async function expectNoEdit(
   gateway: TestGateway,
   tenantId: string,
   send: () => Promise<Response>,
   code: Code,
   param: string | null = null,
+  requests: 0 | 1 = 1,
 ): Promise<string> {
-  const before = { files: await livingFiles(), left: await left(gateway, tenantId) };
+  const at = await left(gateway, tenantId);
+  const before = { files: await livingFiles(), left: { ...at, requests: (at.requests ?? 0) - requests } };
   const message = await expectNothingBut(gateway, send, code, param);
   expect({ files: await livingFiles(), left: await left(gateway, tenantId) }).toEqual(before);
   return message;

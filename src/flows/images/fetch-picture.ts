@@ -4,16 +4,17 @@
  */
 
 import { checkAddress } from "../../domain/address.ts";
-import { isTimeout } from "../../domain/time-limit.ts";
+import { isTimeout, withTimeLimit } from "../../domain/time-limit.ts";
+import { shareOf } from "../../platform/byte-memory.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import { largeBytes } from "../../platform/large-turns.ts";
+import { readBytes } from "../../platform/read-bytes.ts";
 import { userAgent } from "../../upstream/evolink.ts";
 
 const maxRedirects = 5;
 /** Head and body together. */
 const pictureLimitMs = 30_000;
-/** A host that sends less counts as silent, once it had a few seconds to begin. */
-const minRate = { bytesPerSecond: 8_192, afterMs: 5_000 };
+/** A host that sends too little counts as silent, once it had a few seconds to begin. */
+const graceMs = 5_000;
 /** A host that sends nothing for so long is left for a later attempt, so that other pictures do not wait for it. */
 const silenceLimitMs = { firstAttempt: 5_000, later: 15_000 };
 
@@ -39,21 +40,20 @@ export async function fetchPicture(
   link: string,
   isFirstAttempt: boolean,
 ): Promise<Fetched> {
-  const silence = limitSilence(
-    invocation,
-    isFirstAttempt ? silenceLimitMs.firstAttempt : silenceLimitMs.later,
-  );
-  const { signal } = silence;
+  const silenceMs = isFirstAttempt ? silenceLimitMs.firstAttempt : silenceLimitMs.later;
+  const begunMs = invocation.now();
+  const limits = () => ({ silenceMs, maxMs: Math.max(0, pictureLimitMs - (invocation.now() - begunMs)) });
   try {
     let address = link;
     for (let hop = 0; hop <= maxRedirects; hop++) {
       const checked = checkLink(invocation, address);
       if ("problem" in checked) return problem(`address ${checked.problem}`);
       const headers = { accept: "image/*", "user-agent": userAgent };
-      const response = await invocation.fetch(checked.url.href, { headers, redirect: "manual", signal });
-      silence.heard();
+      const response = await withTimeLimit(Math.min(...Object.values(limits())), (signal) =>
+        invocation.fetch(checked.url.href, { headers, redirect: "manual", signal }),
+      );
       if (response.status < 300 || response.status >= 400)
-        return await readPicture(invocation, response, silence);
+        return await readPicture(invocation, response, limits());
       await response.body?.cancel();
       const location = response.headers.get("location");
       const next = location === null ? null : URL.parse(location, checked.url);
@@ -63,47 +63,8 @@ export async function fetchPicture(
     return problem("too many redirects");
   } catch (error) {
     return problem(isTimeout(error) ? "time-out" : "connection lost");
-  } finally {
-    silence.end();
   }
 }
-
-/**
- * Aborts a fetch when its host sends nothing for `ms`, sends too slowly, or takes too long on the whole. Not
- * `withTimeLimit`: the limit starts anew with each chunk, and stands still while the fetch waits for its turn.
- */
-function limitSilence({ now }: Pick<Invocation, "now">, ms: number) {
-  const stop = new AbortController();
-  let bytes = 0;
-  let bodyMs: number | undefined;
-  const late = () => stop.abort(new DOMException("the host is silent", "TimeoutError"));
-  let timer = setTimeout(late, ms);
-  const whole = setTimeout(late, pictureLimitMs);
-  return {
-    signal: stop.signal,
-    /** The body begins to be read. */
-    begin() {
-      bodyMs = now();
-      clearTimeout(timer);
-      timer = setTimeout(late, ms);
-    },
-    heard(chunkBytes = 0) {
-      clearTimeout(timer);
-      timer = setTimeout(late, ms);
-      if (bodyMs === undefined) return;
-      bytes += chunkBytes;
-      const elapsedMs = now() - bodyMs;
-      if (elapsedMs > minRate.afterMs && (bytes * 1000) / elapsedMs < minRate.bytesPerSecond) late();
-    },
-    /** The fetch waits for something else than the host. */
-    pause: () => clearTimeout(timer),
-    end() {
-      clearTimeout(timer);
-      clearTimeout(whole);
-    },
-  };
-}
-type Silence = Omit<ReturnType<typeof limitSilence>, "signal">;
 
 function checkLink(invocation: Invocation, address: string): ReturnType<typeof checkAddress> {
   // The upstream's own origin is the operator's choice and needs no check.
@@ -118,30 +79,30 @@ function checkLink(invocation: Invocation, address: string): ReturnType<typeof c
 /** File hosts' answers for a link that has expired or was signed for another request. */
 const deadStatuses = [401, 403, 404, 410];
 
-async function readPicture(invocation: Invocation, response: Response, silence: Silence): Promise<Fetched> {
+async function readPicture(
+  invocation: Invocation,
+  response: Response,
+  limits: { silenceMs: number; maxMs: number },
+): Promise<Fetched> {
   if (response.status !== 200 || !response.body) {
     await response.body?.cancel();
     return problem(`status ${response.status}`, { dead: deadStatuses.includes(response.status) });
   }
   const maxBytes = invocation.config.ARCHIVE_MAX_BYTES;
   const declared = readLength(response.headers);
-  if (declared !== null && declared > maxBytes) {
-    await response.body.cancel();
-    return problem("too large", { final: true });
-  }
-  const isSmall = declared !== null && declared <= largeBytes;
-  // The host is not silent while the fetch waits for its turn.
-  silence.pause();
-  const done = isSmall ? () => undefined : await invocation.takeLargeTurn();
-  let kept = false;
+  const share = shareOf(invocation, "picture");
+  let isKept = false;
   try {
-    silence.begin();
-    const bytes = await readBounded(response.body, maxBytes, silence);
-    if (!bytes) return problem("too large", { final: true });
-    kept = true;
-    return { kind: "bytes", bytes, done };
+    const bounds = { ...limits, graceMs, declared, keptBytes: maxBytes, readBytes: maxBytes };
+    const isLonger = declared !== null && declared > maxBytes;
+    const read = isLonger ? null : await readBytes(response.body, bounds, invocation.now, share);
+    if (!read || (read.kind === "read" && read.size > maxBytes)) return problem("too large", { final: true });
+    if (read.kind !== "read") return problem(read.kind === "no_room" ? "no room" : "time-out");
+    isKept = true;
+    return { kind: "bytes", bytes: read.bytes, done: share.end };
   } finally {
-    if (!kept) done();
+    if (!isKept) share.end();
+    if (!isKept && !response.body.locked) await response.body.cancel();
   }
 }
 
@@ -149,26 +110,4 @@ async function readPicture(invocation: Invocation, response: Response, silence: 
 function readLength(headers: Headers): number | null {
   const text = headers.get("content-length");
   return text !== null && /^\d+$/.test(text) && !headers.has("content-encoding") ? Number(text) : null;
-}
-
-async function readBounded(
-  body: ReadableStream<Uint8Array>,
-  maxBytes: number,
-  silence: Silence,
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    silence.heard(chunk.byteLength);
-    size += chunk.byteLength;
-    if (size > maxBytes) return undefined;
-    chunks.push(chunk);
-  }
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return bytes;
 }

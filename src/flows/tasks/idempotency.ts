@@ -26,13 +26,9 @@ export async function replayOf(
   idempotency: IdempotencySource,
 ): Promise<Replay | null> {
   const fingerprint = await sha256Hex(canonical(body));
-  const { key, retries, ip } = idempotency;
-  if (key !== null) {
-    const holder = caller.token?.id ?? caller.keyId;
-    const visitor = caller.kind === "browser" ? (ip ?? "") : "";
-    const value = await sha256Hex(JSON.stringify([holder, visitor, key]));
-    return { by: "key", value, fingerprint, retries };
-  }
+  const { retries } = idempotency;
+  const value = await replayValueOf(caller, idempotency);
+  if (value !== null) return { by: "key", value, fingerprint, retries };
   if (caller.kind !== "secret") return null;
   return { by: "body", fingerprint, retries };
 }
@@ -41,4 +37,15 @@ export async function replayOf(
 export async function addressName(caller: Caller, ip: string | null): Promise<string | null> {
   if (caller.kind === "secret" || ip === null) return null;
   return sha256Hex(JSON.stringify([caller.tenantId, addressGroup(ip)]));
+}
+
+/** What a submission with an idempotency key is found by, whatever its body is; null: it has none. */
+export async function replayValueOf(
+  caller: Caller,
+  { key, ip }: Pick<IdempotencySource, "key" | "ip">,
+): Promise<string | null> {
+  if (key === null) return null;
+  const holder = caller.token?.id ?? caller.keyId;
+  const visitor = caller.kind === "browser" ? (ip ?? "") : "";
+  return sha256Hex(JSON.stringify([holder, visitor, key]));
 }

@@ -49,6 +49,8 @@ export interface Submission extends TaskRequest {
   references?: string[] | undefined;
   /** Those images could not be kept, so only a replay can succeed: anything else is `no_such_files`. */
   onlyReplay?: boolean | undefined;
+  /** It is one of the minute's requests already. */
+  isCounted?: boolean | undefined;
 }
 
 export type SubmitResult =
@@ -81,6 +83,7 @@ export async function submit(invocation: Invocation, submission: Submission): Pr
     // A replay gets its task, also when the files are gone meanwhile.
     onlyReplay: submission.onlyReplay === true || missing.length > 0,
     address: await addressName(caller, submission.idempotency.ip),
+    isCounted: submission.isCounted === true,
     isRepeated: false,
     nowMs: row.task.createdMs,
   };

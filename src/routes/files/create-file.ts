@@ -13,7 +13,7 @@ import { admitFile, releaseFileHold } from "../../flows/files/admit-file.ts";
 import { keepFile } from "../../flows/files/keep-file.ts";
 import { declaredBytes } from "../../http/body.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
-import { errorReplies, json, keyErrors, limitHeaders } from "../../http/replies.ts";
+import { errorReplies, json, keyErrors, setLimitHeaders } from "../../http/replies.ts";
 import { headers, limitFields, notStored, withHeaders } from "../../http/reply-headers.ts";
 import { linkBases } from "../../platform/link-bases.ts";
 import { fileRefused, keyRefused } from "../tasks/refusals.ts";
@@ -104,18 +104,18 @@ export function createFile(api: Api): void {
       isRequest: true,
     });
     if (admission.kind === "key_refused") throw keyRefused(admission.refusal);
-    // The headers are on errors as well: the limits counted this request.
-    for (const [name, value] of Object.entries(limitHeaders(admission.policies))) c.header(name, value);
+    setLimitHeaders(c, admission.policies);
     if (admission.kind !== "admitted") throw fileRefused(admission);
     const { fileHold } = admission;
-    let bytes: Uint8Array<ArrayBuffer>;
-    try {
-      bytes = await readUpload(c, fileHold.heldBytes);
-    } catch (error) {
-      await releaseFileHold(invocation, fileHold);
+    let isRead = false;
+    const kept = await readUpload(c, fileHold.heldBytes, (bytes) => {
+      isRead = true;
+      return keepFile(invocation, fileHold, bytes, null);
+    }).catch(async (error: unknown) => {
+      // What keeps a file sees to its hold itself.
+      if (!isRead) await releaseFileHold(invocation, fileHold);
       throw error;
-    }
-    const kept = await keepFile(invocation, fileHold, bytes, null);
+    });
     if (kept.kind === "no_picture") throw fileProblem(kept.problem);
     return c.json(viewFile(c, kept.file), 201, notStored);
   });

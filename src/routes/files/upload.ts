@@ -4,7 +4,7 @@
 import { createMiddleware } from "hono/factory";
 import { maxUploadBytes } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
-import { declaredBytes, readBody } from "../../http/body.ts";
+import { drain, readBody } from "../../http/body.ts";
 import type { AppContext, AppEnv } from "../../http/context.ts";
 import { bytesOf, isFile, isForm, partsOf } from "../../http/form.ts";
 import { invalidRequest } from "../../http/validation.ts";
@@ -16,34 +16,35 @@ const readBytes = 2 * maxUploadBytes;
 export const drainRefused = createMiddleware<AppEnv>(async (c, next) => {
   await next();
   const { body } = c.req.raw;
-  if (c.res.status < 400 || !body || body.locked || c.req.raw.bodyUsed) return;
-  await readBody(c.req.raw, { keptBytes: 0, readBytes, maxMs: 30_000 }).catch(() => undefined);
+  if (c.res.status < 400 || !body || body.locked) return;
+  await drain(c, readBytes);
 });
 
 /** The refusal of what an upload's one field holds. */
 export const fileProblem = (message: string) => invalidRequest([{ path: ["file"], message }]);
 
 /**
- * Reads the file out of a body.
+ * Reads the file out of a body, and keeps it.
  * @param mostBytes The length that was admitted, and that the body may have.
  * @throws ApiError for a body that is too long, is cut off, or is not one file.
  */
-export async function readUpload(c: AppContext, mostBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+export async function readUpload<T>(
+  c: AppContext,
+  mostBytes: number,
+  keep: (bytes: Uint8Array<ArrayBuffer>) => Promise<T>,
+): Promise<T> {
   if (!isForm(c) && !/^image\/[\w.+-]+\s*(?:;|$)/i.test(c.req.header("content-type") ?? "")) {
     throw new ApiError(
       "unsupported_media_type",
       "The body must be multipart/form-data with the field file, or an image with its Content-Type.",
     );
   }
-  if ((declaredBytes(c.req.raw) ?? 0) > maxUploadBytes) throw tooLarge();
-  const { bytes, size } = await readBody(c.req.raw, { keptBytes: mostBytes, readBytes });
-  if (size > maxUploadBytes) throw tooLarge();
-  if (size > mostBytes)
-    throw fileProblem(`must be at most ${mostBytes} bytes, which is what there is room for`);
-  return isForm(c) ? fileOf(c, bytes) : bytes;
+  return readBody(c, { mostBytes: maxUploadBytes, keptBytes: mostBytes, readBytes }, ({ bytes, size }) => {
+    if (size > mostBytes)
+      throw fileProblem(`must be at most ${mostBytes} bytes, which is what there is room for`);
+    return keep(isForm(c) ? fileOf(c, bytes) : bytes);
+  });
 }
-
-const tooLarge = () => new ApiError("body_too_large", `The body must be at most ${maxUploadBytes} bytes.`);
 
 /** The one file in a form (RFC 7578). */
 function fileOf(c: AppContext, body: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

@@ -6,9 +6,10 @@ import { sha256Hex } from "../../domain/signing.ts";
 import { fileLifeHours, fileUrl } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
 import { dropReferences, keepReferences } from "../../flows/files/keep-references.ts";
-import { authorize } from "../../flows/tenants/authorize.ts";
+import { countSubmission } from "../../flows/tasks/count-submission.ts";
+import { networkAddress } from "../../http/authenticate.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
-import { limitHeaders } from "../../http/replies.ts";
+import { setLimitHeaders } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { linkBases } from "../../platform/link-bases.ts";
 import { fileRefused, keyRefused } from "../tasks/refusals.ts";
@@ -39,18 +40,33 @@ export function openAiEditImage(api: Api, config: Config): void {
   api.openAPIRegistry.registerPath({ ...route, request });
   // Documented above: with its body in the route, the form would be read before its caller is let in.
   api.openapi({ ...route, hide: true }, async (c) => {
-    // Forty megabytes are not read for a key that may not send them.
-    const authorized = await authorize(c.get("invocation"), c.get("caller"), { action: "upload" });
-    if (authorized.kind === "key_refused") throw keyRefused(authorized.refusal);
-    const form = await readEditForm(c, config);
-    const { stream, format, ...asked } = toOpenAiRequest(config, form.body);
     const idempotencyKey = c.req.valid("header")["idempotency-key"] ?? null;
-    const { task, headers } = await submitEdit(c, form, { ...asked, idempotencyKey });
+    const isCounted = await countEdit(c, idempotencyKey);
+    const { stream, format, task, headers } = await readEditForm(c, config, async (form) => {
+      const { stream, format, ...asked } = toOpenAiRequest(config, form.body);
+      return { stream, format, ...(await submitEdit(c, form, { ...asked, idempotencyKey, isCounted })) };
+    });
     return replyWithImages(c, task, headers, { stream, format, event });
   });
 }
 
-type AskedEdit = Omit<OpenAiRequest, "stream" | "format"> & { idempotencyKey: string | null };
+/**
+ * Counts an edit: forty megabytes are not read for a key that may not send them, or not yet.
+ * @returns whether it counted: what may be a replay costs nothing.
+ */
+async function countEdit(c: AppContext, key: string | null): Promise<boolean> {
+  const source = { key, ip: networkAddress(c) };
+  const counted = await countSubmission(c.get("invocation"), c.get("caller"), "upload", source);
+  if (counted.kind === "key_refused") throw keyRefused(counted.refusal);
+  setLimitHeaders(c, counted.policies);
+  if (counted.kind === "limited") throw fileRefused(counted);
+  return counted.isCounted;
+}
+
+type AskedEdit = Omit<OpenAiRequest, "stream" | "format"> & {
+  idempotencyKey: string | null;
+  isCounted: boolean;
+};
 
 /** Keeps the images and submits their task. A replay is known by what the images hold, not by where they are kept. */
 async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit) {
@@ -62,7 +78,7 @@ async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit)
     case "key_refused":
       throw keyRefused(kept.refusal);
     case "refused":
-      for (const [name, value] of Object.entries(limitHeaders(kept.policies))) c.header(name, value);
+      setLimitHeaders(c, kept.policies);
       // A replay gets its task, also when the first attempt has used up what there was.
       return submitLetIn(c, { ...asked, references, refusal: fileRefused(kept.refusal, "image") });
     case "no_picture":

@@ -5,7 +5,7 @@ import type { Config } from "../../config.ts";
 import { widestBounds } from "../../domain/model-catalog.ts";
 import { referenceSides } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
-import { declaredBytes, readBody } from "../../http/body.ts";
+import { readBody } from "../../http/body.ts";
 import type { AppContext } from "../../http/context.ts";
 import { bytesOf, isFile, isForm, partsOf } from "../../http/form.ts";
 import { invalidRequest, lossyPart } from "../../http/validation.ts";
@@ -16,6 +16,8 @@ export const maxEditBytes = 40 * 1_048_576;
 /** So much of a refused form is read on, so that the reply is not lost to a connection reset. */
 const readBytes = maxEditBytes + 8 * 1_048_576;
 const maxParts = 64;
+/** As much as a JSON body has: what a text is checked for takes a multiple of its memory. */
+const maxTextBytes = 65_536;
 const imageField = /^image(?:\[\d*\])?$/;
 
 export interface EditForm {
@@ -23,14 +25,23 @@ export interface EditForm {
   images: Uint8Array<ArrayBuffer>[];
 }
 
-/** Reads a form, and says what is wrong with it before anything is kept. */
-export async function readEditForm(c: AppContext, config: Config): Promise<EditForm> {
+/** Reads a form, says what is wrong with it before anything is kept, and uses it. */
+export async function readEditForm<T>(
+  c: AppContext,
+  config: Config,
+  use: (form: EditForm) => Promise<T>,
+): Promise<T> {
   if (!isForm(c)) throw new ApiError("unsupported_media_type", "The body must be multipart/form-data.");
-  const tooLarge = new ApiError("body_too_large", `The body must be at most ${maxEditBytes} bytes.`);
-  const isTooLarge = (declaredBytes(c.req.raw) ?? 0) > maxEditBytes;
-  const { bytes, size } = await readBody(c.req.raw, { keptBytes: isTooLarge ? 0 : maxEditBytes, readBytes });
-  if (size > maxEditBytes || isTooLarge) throw tooLarge;
+  return readBody(c, { mostBytes: maxEditBytes, readBytes }, ({ bytes }) => use(formIn(c, config, bytes)));
+}
+
+function formIn(c: AppContext, config: Config, bytes: Uint8Array): EditForm {
   const parts = partsOf(c, bytes, maxParts, "image");
+  const long = parts.find((part) => !isFile(part) && part.size > maxTextBytes);
+  if (long)
+    throw invalidRequest([
+      { path: [long.name ?? "image"], message: `must be at most ${maxTextBytes} bytes of text` },
+    ]);
   const images = parts.filter(({ name }) => imageField.test(name ?? ""));
   const schema = openAiEdit(config);
   const fields = fieldsOf(

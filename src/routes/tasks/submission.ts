@@ -57,6 +57,8 @@ export interface Asked extends TaskRequest {
   references?: string[];
   /** The request can only be a replay: a new one is refused for this. */
   refusal?: ApiError;
+  /** It was counted before its body was read. */
+  isCounted?: boolean;
 }
 
 /** Holds the visitors of a page to what they may ask for, and how often. */
@@ -102,7 +104,7 @@ interface Submitted {
  */
 export async function submitLetIn(
   c: AppContext,
-  { model, input, metadata, endUser, idempotencyKey, references, refusal }: Asked,
+  { model, input, metadata, endUser, idempotencyKey, references, refusal, isCounted }: Asked,
 ): Promise<Submitted> {
   const invocation = c.get("invocation");
   const caller = c.get("caller");
@@ -114,6 +116,7 @@ export async function submitLetIn(
     input,
     references,
     onlyReplay: refusal !== undefined,
+    isCounted,
     metadata,
     endUser: caller.token?.endUser ?? endUser,
     idempotency: { key: idempotencyKey, retries: retriesOf(c), ip: networkAddress(c) },

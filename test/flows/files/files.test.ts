@@ -109,21 +109,17 @@ describe("a process that", () => {
   });
 });
 
-it("an upload that takes longer than its place is held is given up, and nothing of it is kept", async () => {
+it("an upload that comes once its place is held no more is given up, and nothing of it is kept", async () => {
   const { gateway, id, key, picture } = await start();
-  const body = new ReadableStream<Uint8Array>(
-    {
-      pull(controller) {
-        gateway.advance(15 * 60_000);
-        controller.enqueue(picture);
-        controller.close();
-      },
+  const slow = startGateway({
+    beside: gateway,
+    async around(name, call) {
+      const result = await call();
+      if (name === "object admitFile") gateway.advance(15 * 60_000);
+      return result;
     },
-    { highWaterMark: 0 },
-  );
-  const headers = { ...bearer(key), "content-type": "image/png" };
-  const reply = await gateway.fetch("/v1/files", { method: "POST", headers, body });
-  await expectError(reply, "unavailable");
+  });
+  await expectError(await upload(slow, key, picture), "unavailable");
   await expectNothingLeft(gateway, id);
 });
 

@@ -4,6 +4,7 @@ import { imageKey } from "../../../src/domain/task.ts";
 import { storeLane } from "../../../src/flows/cron/lanes.ts";
 import { runTick } from "../../../src/flows/cron/tick.ts";
 import { storeImages, storeNext } from "../../../src/flows/images/store-images.ts";
+import { createByteMemory, shareOf } from "../../../src/platform/byte-memory.ts";
 import { createLaneStarter } from "../../../src/platform/lanes.ts";
 import {
   type Around,
@@ -373,6 +374,73 @@ describe("two storers of one task", () => {
     await storeImages(gateway.invocation(), late);
     const response = await gateway.fetch(new URL(done.results[0] ?? "").pathname);
     expect((await response.arrayBuffer()).byteLength).toBe(done.images[0]?.bytes);
+  });
+});
+
+describe("the memory of pictures", () => {
+  const mebibyte = 1_048_576;
+  const start = async () => {
+    const byteMemory = createByteMemory();
+    const seen: number[] = [];
+    const gateway = startGateway({
+      byteMemory,
+      around: (name, call) => {
+        if (name === "R2 put") seen.push(byteMemory.usedBytes);
+        return call();
+      },
+    });
+    return { gateway, byteMemory, seen, ...(await readyTask(gateway)) };
+  };
+  const large = { kind: "serve", padToBytes: 9 * mebibyte } as const;
+
+  it("is counted until they are put, also of one that does not say how large it is", async () => {
+    const { gateway, byteMemory, seen, key, id } = await start();
+    gateway.simulator.control.script({ on: "picture", do: { ...large, length: "absent" } });
+    expect(await finishTask(gateway, key, id)).toMatchObject({ status: "completed" });
+    expect(seen).toEqual([gateway.config.ARCHIVE_MAX_BYTES]);
+    expect(byteMemory).toEqual({ usedBytes: 0, large: new Map() });
+  });
+
+  it("is free again after one that is no picture, is too large, or breaks off", async () => {
+    const { gateway, byteMemory, key, id } = await start();
+    const wrong = [
+      { kind: "reply", status: 200, html: "<h1>soon</h1>" },
+      { kind: "serve", keepShare: 0.5, length: "whole" },
+      { kind: "serve", padToBytes: 40 * mebibyte, length: "absent" },
+    ] satisfies PictureFault[];
+    for (const fault of wrong) {
+      gateway.simulator.control.script({ on: "picture", times: 1, do: fault });
+      gateway.advance(15_000);
+      await gateway.tick();
+      expect(byteMemory).toEqual({ usedBytes: 0, large: new Map() });
+    }
+    const problems = gateway.logs.filter(({ event }) => event === "picture_not_stored");
+    expect(problems.at(-1)).toMatchObject({ problem: "too large", final: true });
+    expect(await readTask(gateway, key, id)).toMatchObject({ status: "failed" });
+  });
+
+  it("is there for them whatever callers' bodies take, and their turns are not those of bodies", async () => {
+    const { gateway, byteMemory, key, id } = await start();
+    const body = shareOf(gateway.invocation(), "body");
+    expect(await body.take(60 * mebibyte)).toBe(true);
+    gateway.simulator.control.script({ on: "picture", do: large });
+    expect(await finishTask(gateway, key, id)).toMatchObject({ status: "completed" });
+    expect(byteMemory.usedBytes).toBe(60 * mebibyte);
+  });
+
+  it("is one large picture's at a time: one that gets no turn is left for a later attempt", async () => {
+    const { gateway, key, id } = await start();
+    const other = shareOf(gateway.invocation(), "picture");
+    expect(await other.take(9 * mebibyte)).toBe(true);
+    gateway.simulator.control.script({ on: "picture", do: large });
+    gateway.advance(15_000);
+    await gateway.tick();
+    expect(await readTask(gateway, key, id)).toMatchObject({ status: "processing" });
+    expect(gateway.logs).toContainEqual(
+      expect.objectContaining({ event: "picture_not_stored", problem: "no room", final: false }),
+    );
+    other.end();
+    expect(await finishTask(gateway, key, id)).toMatchObject({ status: "completed" });
   });
 });
 

@@ -4,6 +4,7 @@
  */
 import { beforeEach, expect, it } from "vitest";
 import { bearer, startGateway, type TestGateway } from "../../helpers/gateway.ts";
+import { makeBrowserKey, submitFrom } from "../../helpers/page-visitor.ts";
 import { expectError, generations, goodBody, recordBindings, submit } from "../../helpers/routes.ts";
 
 const bindings = recordBindings();
@@ -70,6 +71,16 @@ it("is decided anew for fewer images, another model and another key", async () =
     () => submit(gateway, key, { n: 1 }),
   ];
   for (const way of ways) expect(await asked(way)).toBe(1);
+});
+
+it("is a visitor's own where its network address was refused", async () => {
+  const { id } = await gateway.makeTenant();
+  const { key } = await makeBrowserKey(gateway, id, { limits: { refusals_per_day: 4 } });
+  const from = (ip: string, prompt = "a boat") =>
+    submitFrom(gateway, key, { prompt }, { "cf-connecting-ip": ip });
+  await expectError(await from("203.0.113.1", "a boat [sim:refuse]"), "content_policy_violation");
+  await expectError(await from("203.0.113.1"), "quota_exceeded");
+  expect((await from("203.0.113.2")).status).toBe(200);
 });
 
 it("is answered with its task where it has one", async () => {

@@ -191,6 +191,11 @@ describe("a body", () => {
     expect(taken.bytes).toBe(maxEditBytes + mebibyte);
   });
 
+  it("of a text that is longer than any may be is refused by its field", async () => {
+    const send = () => askEdit(gateway, tenant.key, [png], { texts: [["quality", "x".repeat(65_537)]] });
+    expect(await expectNoEdit(gateway, tenant.id, send, "invalid_request", "quality")).toMatch(/65536 bytes/);
+  });
+
   it("that turns out to be too large is refused, and not read for ever", async () => {
     const { stream, taken } = chunks(10 * maxEditBytes);
     await expectNoEdit(gateway, tenant.id, () => send(stream, tenant.key), "body_too_large");
@@ -225,7 +230,7 @@ describe("a body", () => {
     const key = await make();
     // A form of this type would be refused for its boundary, or its length, were it read first.
     const { stream } = chunks(maxEditBytes + mebibyte);
-    await expectNoEdit(gateway, tenant.id, () => send(stream, key), code);
+    await expectNoEdit(gateway, tenant.id, () => send(stream, key), code, null, 0);
   });
 });
 
@@ -233,7 +238,7 @@ describe("a page", () => {
   it("with a browser key may not edit, since it may not upload", async () => {
     const { key } = await makeBrowserKey(gateway, tenant.id);
     const send = () => askEdit(gateway, key, [png], { headers: page });
-    await expectNoEdit(gateway, tenant.id, send, "scope_denied");
+    await expectNoEdit(gateway, tenant.id, send, "scope_denied", null, 0);
   });
 
   it("with a client token asks for no more than a page may", async () => {

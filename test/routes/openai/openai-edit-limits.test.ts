@@ -1,0 +1,112 @@
+/** Edits are counted before they are read: what fails costs a request, and what the limits refuse is not read at all. */
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { type Bytes, draw, left } from "../../helpers/files.ts";
+import { bearer, startGateway, type TestGateway } from "../../helpers/gateway.ts";
+import { replyOf, taskIdOf } from "../../helpers/openai.ts";
+import { askEdit, livingFiles, openAiEdits } from "../../helpers/openai-edits.ts";
+import { deleteTasks, expectError, makeKey, policy } from "../../helpers/routes.ts";
+import { virtualTime } from "../../helpers/virtual-time.ts";
+
+const calls: string[] = [];
+const gateway = startGateway({
+  time: virtualTime(),
+  around: (name, call) => {
+    calls.push(name);
+    return call();
+  },
+});
+let png = new Uint8Array() as Bytes;
+beforeAll(async () => {
+  png = await draw("png");
+});
+beforeEach(deleteTasks);
+
+/** Sends a body that says when it was asked for. */
+function sendAsked(at: TestGateway, key: string, headers: Record<string, string> = {}) {
+  const read = { atCall: -1 };
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull(controller) {
+        if (read.atCall < 0) read.atCall = calls.length;
+        controller.enqueue(new Uint8Array(65_536));
+        controller.close();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  const type = { "content-type": "multipart/form-data; boundary=x" };
+  const reply = at.fetch(openAiEdits, {
+    method: "POST",
+    headers: { ...bearer(key), ...type, ...headers },
+    body,
+  });
+  return { read, reply };
+}
+
+describe.each(["tenant", "key"])("edits that come to nothing, with a limit of the %s's", (whose) => {
+  const limits = { requests_per_minute: 5 };
+  const start = async () => {
+    const tenant = await gateway.makeTenant(whose === "tenant" ? { limits } : {});
+    return whose === "tenant" ? tenant : { ...tenant, ...(await makeKey(gateway, tenant.id, { limits })) };
+  };
+
+  it("cost a request each: from the sixth on the object refuses them, before a byte is read", async () => {
+    const { key } = await start();
+    for (let request = 1; request <= 5; request++) {
+      const reply = await sendAsked(gateway, key).reply;
+      expect(policy(reply.headers, "RateLimit", "requests")).toMatchObject({ r: 5 - request });
+      await expectError(reply, "invalid_request", "image");
+    }
+    const begun = calls.length;
+    for (let request = 6; request <= 34; request++) {
+      const before = calls.length;
+      const { read, reply } = sendAsked(gateway, key);
+      const refused = await reply;
+      expect(calls.slice(before)).toEqual(["object countRequest"]);
+      // What is read of it then is dropped, so that the client gets the reply.
+      expect(read.atCall).toBe(before + 1);
+      expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+      expect(policy(refused.headers, "RateLimit", "requests")).toMatchObject({ r: 0 });
+      await expectError(refused, "rate_limited");
+    }
+    expect(calls.slice(begun)).not.toContain("object begin");
+  });
+});
+
+describe("an edit that is taken", () => {
+  it("counts as one request, with its first call to the object before its body", async () => {
+    const { id, key } = await gateway.makeTenant({ limits: { requests_per_minute: 5 } });
+    const before = calls.length;
+    const response = await askEdit(gateway, key, [png]);
+    await replyOf(response);
+    expect(calls[before]).toBe("object countRequest");
+    expect(policy(response.headers, "RateLimit", "requests")).toMatchObject({ r: 4 });
+    expect(await left(gateway, id)).toMatchObject({ requests: 4 });
+  });
+
+  it("is taken up to the limit, and each once", async () => {
+    const { key } = await gateway.makeTenant({ limits: { requests_per_minute: 2 } });
+    for (let request = 0; request < 2; request++) await replyOf(await askEdit(gateway, key, [png]));
+    await expectError(await askEdit(gateway, key, [png]), "rate_limited");
+  });
+
+  it("is answered to a replay by its key whatever the limits, at no cost", async () => {
+    const { id, key } = await gateway.makeTenant({ limits: { requests_per_minute: 1 } });
+    const headers = { "idempotency-key": "a" };
+    const first = await askEdit(gateway, key, [png], { headers });
+    await replyOf(first);
+    const kept = await livingFiles();
+    for (let again = 0; again < 3; again++) {
+      const replay = await askEdit(gateway, key, [png], { headers });
+      await replyOf(replay);
+      expect(taskIdOf(replay)).toBe(taskIdOf(first));
+      expect(replay.headers.get("idempotency-replayed")).toBe("true");
+    }
+    expect(await left(gateway, id)).toMatchObject({ requests: 0 });
+    await expect.poll(livingFiles).toEqual(kept);
+    await expectError(
+      await askEdit(gateway, key, [png], { headers: { "idempotency-key": "b" } }),
+      "rate_limited",
+    );
+  });
+});
