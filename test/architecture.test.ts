@@ -33,7 +33,7 @@ const capabilities = [
 
 /** Packages by part; everything else is web standards. */
 const mayUse: Record<string, RegExp> = {
-  domain: /^(ipaddr\.js|standardwebhooks|zod)$/,
+  domain: /^(ipaddr\.js|zod)$/,
   "errors.ts": /^hono\/utils\/http-status$/,
   "config.ts": /^zod$/,
   flows: /^p-map$/,

@@ -129,8 +129,8 @@ describe("the headers of an attempt", () => {
     return new Webhook(secret).verify(text, headers);
   }
 
-  it("name the message and the second, and verify with the secret", () => {
-    const headers = webhookHeaders([current], "msg-1", nowMs, body);
+  it("name the message and the second, and verify with the secret", async () => {
+    const headers = await webhookHeaders([current], "msg-1", nowMs, body);
     expect(headers).toEqual({
       "webhook-id": "msg-1",
       "webhook-timestamp": "1900000000",
@@ -140,8 +140,8 @@ describe("the headers of an attempt", () => {
     expect(() => received(before, headers)).toThrow("No matching signature");
   });
 
-  it("hold a signature by each of two secrets, the newer first", () => {
-    const headers = webhookHeaders([current, before], "msg-1", nowMs, body);
+  it("hold a signature by each of two secrets, the newer first", async () => {
+    const headers = await webhookHeaders([current, before], "msg-1", nowMs, body);
     const [first] = headers["webhook-signature"].split(" ");
     expect(headers["webhook-signature"].split(" ")).toHaveLength(2);
     for (const secret of [current, before]) expect(received(secret, headers)).toEqual(JSON.parse(body));
@@ -149,18 +149,20 @@ describe("the headers of an attempt", () => {
     expect(() => received(secretOf(32, 50), headers)).toThrow("No matching signature");
   });
 
-  it("fit no other message, second or body", () => {
-    const headers = webhookHeaders([current], "msg-1", nowMs, body);
+  it("fit no other message, second or body", async () => {
+    const headers = await webhookHeaders([current], "msg-1", nowMs, body);
     for (const forged of [{ "webhook-id": "msg-2" }, { "webhook-timestamp": "1900000001" }]) {
       expect(() => received(current, { ...headers, ...forged })).toThrow("No matching signature");
     }
     expect(() => received(current, headers, `${body} `)).toThrow("No matching signature");
   });
 
-  it("can be made with a secret of any length that is let in", () => {
+  it("can be made with a secret of any length that is let in", async () => {
     for (let bytes = 24; bytes <= 64; bytes++) {
       const secret = secretOf(bytes);
-      expect(received(secret, webhookHeaders([secret], "msg-1", nowMs, body))).toEqual(JSON.parse(body));
+      expect(received(secret, await webhookHeaders([secret], "msg-1", nowMs, body))).toEqual(
+        JSON.parse(body),
+      );
     }
   });
 });

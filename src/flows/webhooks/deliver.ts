@@ -155,7 +155,7 @@ async function post(invocation: Invocation, url: string, one: Sending): Promise<
       headers: {
         "content-type": "application/json",
         "user-agent": userAgent,
-        ...webhookHeaders(one.secrets, one.id, invocation.now(), body),
+        ...(await webhookHeaders(one.secrets, one.id, invocation.now(), body)),
       },
     });
     await response.body?.cancel();
