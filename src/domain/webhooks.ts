@@ -108,7 +108,7 @@ export async function webhookHeaders(secrets: readonly string[], id: string, now
 }
 
 /** HMAC-SHA-256, by the bytes that a secret's text stands for (Standard Webhooks 1.0, "Signature scheme"). */
-async function signatureOf(secret: string, signed: Uint8Array<ArrayBuffer>): Promise<string> {
+async function signatureOf(secret: string, signed: Uint8Array): Promise<string> {
   const bytes = Uint8Array.fromBase64(secret.slice(secretPrefix.length));
   const key = await crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
   return `v1,${new Uint8Array(await crypto.subtle.sign("HMAC", key, signed)).toBase64()}`;
