@@ -6,12 +6,13 @@
 import type { Caller } from "../../domain/access.ts";
 import { isFinished, type Task } from "../../domain/task.ts";
 import type { Invocation } from "../../platform/invocation.ts";
+import type { Watch } from "../../platform/watches.ts";
 import { taskVersions } from "./wait.ts";
 
 /** Proxies close connections that are silent for long; a comment is due every fifteen seconds. */
 const heartbeatMs = 10_000;
 /** A client comes back by itself after that, which moves it off an old deployment. */
-const longestMs = 120_000;
+export const longestStreamMs = 120_000;
 
 export type StreamEvent = { kind: "task"; task: Task } | { kind: "heartbeat" };
 
@@ -21,6 +22,7 @@ export async function* streamTask(
   caller: Caller,
   task: Task,
   seen: number | null,
+  watch: Watch,
 ): AsyncGenerator<StreamEvent> {
   let sent = seen;
   let sentMs = invocation.now();
@@ -33,7 +35,8 @@ export async function* streamTask(
   const first = changed(task);
   if (first) yield first;
   if (isFinished(task)) return;
-  for await (const current of taskVersions(invocation, caller, task, invocation.now() + longestMs)) {
+  const untilMs = invocation.now() + longestStreamMs;
+  for await (const current of taskVersions(invocation, caller, task, watch, untilMs)) {
     const next = changed(current);
     if (next) yield next;
     else if (invocation.now() - sentMs >= heartbeatMs) {

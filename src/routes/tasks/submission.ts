@@ -5,7 +5,7 @@ import { isFinished, type Task } from "../../domain/task.ts";
 import type { TaskInput, TaskRequest } from "../../domain/task-request.ts";
 import type { ApiError, ErrorCode } from "../../errors.ts";
 import { submit } from "../../flows/tasks/submit.ts";
-import { networkAddress, tooManyFrom } from "../../http/authenticate.ts";
+import { countCall, networkAddress } from "../../http/call-limits.ts";
 import { type AppContext, originOf } from "../../http/context.ts";
 import { bodyErrors, keyErrors, limitHeaders } from "../../http/replies.ts";
 import { refusalCodes } from "../../upstream/errors.ts";
@@ -62,7 +62,7 @@ export interface Asked extends TaskRequest {
 export async function letPublicIn(c: AppContext, input: TaskInput): Promise<void> {
   if (c.get("caller").kind === "secret") return;
   refuseToPublic(input);
-  if (await c.get("invocation").tooMany("submissions", networkAddress(c))) throw tooManyFrom();
+  await countCall(c, "submissions");
 }
 
 /**
