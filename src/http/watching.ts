@@ -20,10 +20,10 @@ export function noPlace(c: AppContext, taskId: string): keyof typeof mostWatches
   return invocation.watches.full(wantedBy(c, taskId), invocation.now());
 }
 
-/** Takes a place, also where there is none. It is given back when the client leaves; the route ends it in all other cases. */
-export function takePlace(c: AppContext, taskId: string, lastsMs: number): Watch {
+/** Takes a place, also where there is none, and gives it back when the client leaves. Its route ends it in all other cases. */
+export function takePlace(c: AppContext, taskId: string): Watch {
   const invocation = c.get("invocation");
-  const watch = invocation.watches.take({ ...wantedBy(c, taskId), untilMs: invocation.now() + lastsMs });
+  const watch = invocation.watches.take(wantedBy(c, taskId), invocation.now());
   const { signal } = c.req.raw;
   if (signal.aborted) watch.end();
   signal.addEventListener("abort", watch.end);
@@ -31,9 +31,9 @@ export function takePlace(c: AppContext, taskId: string, lastsMs: number): Watch
 }
 
 /** Takes a place. @throws ApiError where there is none. */
-export function openWatch(c: AppContext, taskId: string, lastsMs: number): Watch {
+export function openWatch(c: AppContext, taskId: string): Watch {
   const full = noPlace(c, taskId);
-  if (!full) return takePlace(c, taskId, lastsMs);
+  if (!full) return takePlace(c, taskId);
   const holder = c.get("caller").kind === "link" ? "from this network address" : "with this key";
   throw new ApiError(
     "rate_limited",

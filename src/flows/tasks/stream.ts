@@ -9,10 +9,8 @@ import type { Invocation } from "../../platform/invocation.ts";
 import type { Watch } from "../../platform/watches.ts";
 import { taskVersions } from "./wait.ts";
 
-/** Proxies close connections that are silent for long; a comment is due every fifteen seconds. */
-const heartbeatMs = 10_000;
 /** A client comes back by itself after that, which moves it off an old deployment. */
-export const longestStreamMs = 120_000;
+const longestMs = 120_000;
 
 export type StreamEvent = { kind: "task"; task: Task } | { kind: "heartbeat" };
 
@@ -25,23 +23,16 @@ export async function* streamTask(
   watch: Watch,
 ): AsyncGenerator<StreamEvent> {
   let sent = seen;
-  let sentMs = invocation.now();
   const changed = (current: Task): StreamEvent | undefined => {
     if (current.version === sent) return undefined;
     sent = current.version;
-    sentMs = invocation.now();
     return { kind: "task", task: current };
   };
   const first = changed(task);
   if (first) yield first;
   if (isFinished(task)) return;
-  const untilMs = invocation.now() + longestStreamMs;
-  for await (const current of taskVersions(invocation, caller, task, watch, untilMs)) {
-    const next = changed(current);
-    if (next) yield next;
-    else if (invocation.now() - sentMs >= heartbeatMs) {
-      sentMs = invocation.now();
-      yield { kind: "heartbeat" };
-    }
-  }
+  const untilMs = invocation.now() + longestMs;
+  // At each turn, as a client that has left is noticed only when something is sent to it. Proxies close silent connections.
+  for await (const current of taskVersions(invocation, caller, task, watch, untilMs))
+    yield changed(current) ?? { kind: "heartbeat" };
 }

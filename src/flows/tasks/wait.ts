@@ -53,6 +53,7 @@ export async function* taskVersions(
     const pauseMs = Math.min(pace(invocation.now() - startMs), untilMs - invocation.now());
     if (pauseMs <= 0) return;
     await invocation.sleep(pauseMs);
+    watch.keep(invocation.now());
     if (watch.isOver || (caller.token && caller.token.expiresMs <= invocation.now())) return;
     const next = await newestVersion(invocation, caller, current, readMs);
     pace = next === "under way" ? () => briefMs : paceMs;

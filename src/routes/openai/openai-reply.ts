@@ -57,7 +57,7 @@ export async function replyWithImages(
       }
     : { contentType: "application/json", pulse: " ", write: (done) => writeJson(c, done, wanted.format) };
   // The task is admitted, and this reply alone has its pictures: it waits also where there is no place.
-  const watch = takePlace(c, task.id, silentMs);
+  const watch = takePlace(c, task.id);
   const latest = await waitForTask(invocation, c.get("caller"), task, watch, silentMs / 1000).finally(
     watch.end,
   );
@@ -97,7 +97,7 @@ async function begun(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncGenerator
 
 /** A reply that begins before its task has ended. */
 function writeLate(c: AppContext, task: Task, startMs: number, writing: Writing): Response {
-  const watch = takePlace(c, task.id, startMs + longestMs - c.get("invocation").now());
+  const watch = takePlace(c, task.id);
   return streamReply(c, lateChunks(c, task, watch, startMs, writing), writing, watch.end);
 }
 

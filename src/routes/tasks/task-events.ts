@@ -3,7 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { isFinished, type Task } from "../../domain/task.ts";
 import { readTask } from "../../flows/tasks/read-task.ts";
-import { longestStreamMs, type StreamEvent, streamTask } from "../../flows/tasks/stream.ts";
+import { type StreamEvent, streamTask } from "../../flows/tasks/stream.ts";
 import type { Api, AppContext } from "../../http/context.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { encode, streamOf } from "../../http/streams.ts";
@@ -48,7 +48,7 @@ const contract = createRoute({
 export function taskEvents(api: Api): void {
   api.openapi(contract, async (c) => {
     const { id } = c.req.valid("param");
-    const watch = openWatch(c, id, longestStreamMs);
+    const watch = openWatch(c, id);
     try {
       const { task } = unlessTaskRefused(await readTask(c.get("invocation"), c.get("caller"), id));
       c.set("taskId", id);

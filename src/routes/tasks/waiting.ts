@@ -69,7 +69,7 @@ export async function readAndWait<Found extends { task: Task }>(
 ): Promise<Found & Waited> {
   const wish = wishOf(c, asked);
   if (!wish) return { ...(await read()), headers: {} };
-  const watch = openWatch(c, id, wish.seconds * 1000);
+  const watch = openWatch(c, id);
   try {
     const found = await read();
     return { ...found, ...(await waitIn(c, found.task, wish, watch)) };
@@ -82,7 +82,7 @@ export async function readAndWait<Found extends { task: Task }>(
 export async function waitAsAsked(c: AppContext, task: Task): Promise<Waited> {
   const wish = wishOf(c, undefined);
   if (!wish || noPlace(c, task.id)) return { task, headers: {} };
-  const watch = takePlace(c, task.id, wish.seconds * 1000);
+  const watch = takePlace(c, task.id);
   try {
     return await waitIn(c, task, wish, watch);
   } finally {

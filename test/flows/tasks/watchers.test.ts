@@ -26,7 +26,7 @@ async function started() {
   const found = await findTask(gateway.invocation(), caller, id);
   if (found.kind !== "in" || !found.task) throw new Error("no task");
   const { task } = found;
-  const watch = () => createWatches().take({ task: id, holder: null, untilMs: 0 });
+  const watch = () => createWatches().take({ task: id, holder: null }, 0);
   const reads = () => bindings.calls.filter((name) => name === "D1").length;
   bindings.calls.length = 0;
   return { gateway, bindings, tenant, caller, task, watch, reads };

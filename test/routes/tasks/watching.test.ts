@@ -215,14 +215,28 @@ describe("a place is given back", () => {
     await (await fill(open))();
   });
 
-  it("when its time is over, though its invocation was ended without a word", async () => {
+  it("after some seconds when its invocation was ended without a word", async () => {
     const { gateway, open } = await started();
+    // Their bodies are not read: nothing keeps their places any more.
     await fill(open);
     expect((await open()).status).toBe(429);
-    gateway.advance(119_999);
+    gateway.advance(7_999);
     expect((await open()).status).toBe(429);
     gateway.advance(1);
     await (await fill(open))();
+  });
+
+  it("and not sooner: a wait and a stream that go on keep theirs", async () => {
+    const { gateway, open, wait, task } = await started({ time: virtualTime() });
+    const waits = [wait(40), wait(40, task.id)];
+    const streams = [await open(), await open()].map((stream) => stream.text());
+    for (let i = 0; i < 39; i++) {
+      await gateway.sleep(1_000);
+      expect((await open()).status).toBe(429);
+    }
+    await Promise.all(waits);
+    expect((await open()).status).toBe(200);
+    await Promise.all(streams);
   });
 
   it("by a reply in OpenAI's words, whether it has its pictures, a failure, or a client that has left", async () => {
