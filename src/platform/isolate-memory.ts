@@ -1,16 +1,16 @@
 /** What an isolate remembers from one invocation to the next. Limits and copies that may be lost; no decision is kept here. */
 import { type BadKeys, createBadKeys } from "./bad-keys.ts";
-import { createLooks, type Looks } from "./looks.ts";
+import { createPlaces, type Places } from "./places.ts";
 import { createRefusalMemory, type RefusalMemory } from "./refusal-memory.ts";
-import { createWatches, type Watches } from "./watches.ts";
+import { createSharedReads, type SharedReads } from "./shared-reads.ts";
 
 export interface IsolateMemory {
   refusals: RefusalMemory;
   /** Until when the upstream's account is known to cool down. D1 knows it for cron and readers; a submission does not wait for D1. */
   upstreamPause: { untilMs: number };
   badKeys: BadKeys;
-  watches: Watches;
-  looks: Looks;
+  places: Places;
+  sharedReads: SharedReads;
 }
 
 export function createIsolateMemory(): IsolateMemory {
@@ -18,7 +18,7 @@ export function createIsolateMemory(): IsolateMemory {
     refusals: createRefusalMemory(),
     upstreamPause: { untilMs: 0 },
     badKeys: createBadKeys(),
-    watches: createWatches(),
-    looks: createLooks(),
+    places: createPlaces(),
+    sharedReads: createSharedReads(),
   };
 }

@@ -6,7 +6,7 @@
 import type { Caller } from "../../domain/access.ts";
 import { isFinished, type Task } from "../../domain/task.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import type { Watch } from "../../platform/watches.ts";
+import type { Place } from "../../platform/places.ts";
 import { taskVersions } from "./wait.ts";
 
 /** A client comes back by itself after that, which moves it off an old deployment. */
@@ -20,7 +20,7 @@ export async function* streamTask(
   caller: Caller,
   task: Task,
   seen: number | null,
-  watch: Watch,
+  place: Place,
 ): AsyncGenerator<StreamEvent> {
   let sent = seen;
   const changed = (current: Task): StreamEvent | undefined => {
@@ -33,6 +33,6 @@ export async function* streamTask(
   if (isFinished(task)) return;
   const untilMs = invocation.now() + longestMs;
   // At each turn, as a client that has left is noticed only when something is sent to it. Proxies close silent connections.
-  for await (const current of taskVersions(invocation, caller, task, watch, untilMs))
+  for await (const current of taskVersions(invocation, caller, task, place, untilMs))
     yield changed(current) ?? { kind: "heartbeat" };
 }

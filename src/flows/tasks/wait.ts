@@ -1,14 +1,14 @@
 /**
  * Waiting for a task by its record. All ways to wait read the same record, so callers that wait, stream or poll see the
- * same versions, and an isolate's watchers share what one of them reads:
+ * same versions, and an isolate's followers share what one of them reads:
  *
- *   watcher                            another watcher of the same task, by the same key
- *   1. leaves a look that is under way
- *   2. reads D1                        wakes, finds the look under way: sleeps briefly
- *   3. completes the look
+ *   follower                           another follower of the same task, by the same key
+ *   1. leaves a read that is under way
+ *   2. reads D1                        wakes, finds the read under way: sleeps briefly
+ *   3. completes the read
  *                                      takes the version that it holds
  *
- * One that dies before 3 has its look read again a second later.
+ * One that dies before 3 has its read done again a second later.
  */
 
 import type { Caller } from "../../domain/access.ts";
@@ -16,13 +16,13 @@ import { isFinished, type Task } from "../../domain/task.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
-import type { Watch } from "../../platform/watches.ts";
+import type { Place } from "../../platform/places.ts";
 import { findTask } from "./find-task.ts";
 import { refresh } from "./poll.ts";
 
 /** The longest time between two reads. */
 export const slowestPaceMs = 4_000;
-/** The time until a watcher looks for what another one is reading. */
+/** The time until a follower comes back for what another one is reading. */
 const briefMs = 200;
 /** For how long a read is taken to be under way: its invocation may have been ended. */
 const underWayMs = 1_000;
@@ -34,15 +34,15 @@ function paceMs(waitedMs: number): number {
 }
 
 /**
- * Reads the task again and again, until it has ended or `untilMs`, or the watch is over, or the caller's key is no good any
- * more. Watchers refresh it at their own pace.
+ * Reads the task again and again, until it has ended or `untilMs`, or its place is given back, or the caller's key is no
+ * good any more. Who reads it has it refreshed, too.
  * @param startMs Since when the caller waits.
  */
 export async function* taskVersions(
   invocation: Invocation,
   caller: Caller,
   task: Task,
-  watch: Watch,
+  place: Place,
   untilMs: number,
   startMs: number = invocation.now(),
 ): AsyncGenerator<Task> {
@@ -53,8 +53,8 @@ export async function* taskVersions(
     const pauseMs = Math.min(pace(invocation.now() - startMs), untilMs - invocation.now());
     if (pauseMs <= 0) return;
     await invocation.sleep(pauseMs);
-    watch.keep(invocation.now());
-    if (watch.isOver || (caller.token && caller.token.expiresMs <= invocation.now())) return;
+    place.keep(invocation.now());
+    if (place.isOver || (caller.token && caller.token.expiresMs <= invocation.now())) return;
     const next = await newestVersion(invocation, caller, current, readMs);
     pace = next === "under way" ? () => briefMs : paceMs;
     if (next === "under way") continue;
@@ -66,7 +66,7 @@ export async function* taskVersions(
 }
 
 /**
- * The task as another watcher by the same key has read it since `sinceMs`, or as it is now. With it that key was found to
+ * The task as another follower by the same key has read it since `sinceMs`, or as it is now. With it that key was found to
  * be good. Where the record cannot be read, the task as it was: it goes on all the same.
  */
 async function newestVersion(
@@ -75,18 +75,18 @@ async function newestVersion(
   known: Task,
   sinceMs: number,
 ): Promise<Task | "under way" | undefined> {
-  const { looks } = invocation;
+  const { sharedReads } = invocation;
   const name = `${caller.tenantId} ${caller.keyId} ${known.id}`;
-  const left = looks.find(name);
+  const left = sharedReads.find(name);
   if (left && left.atMs > sinceMs) {
     if (left.task) return left.task;
     if (invocation.now() - left.atMs < underWayMs) return "under way";
   }
-  const look = looks.begin(name, invocation.now());
+  const read = sharedReads.begin(name, invocation.now());
   try {
     const found = await findTask(invocation, caller, known.id);
     const task = found.kind === "in" ? found.task : undefined;
-    look.task = task;
+    read.task = task;
     if (task?.state === "submitted") invocation.defer("refresh", () => refresh(invocation, task));
     return task;
   } catch (error) {
@@ -94,8 +94,8 @@ async function newestVersion(
     invocation.log({ event: "wait_read_failed", level: "error", task: known.id, problem: describe(error) });
     return known;
   } finally {
-    // What this watcher was refused, another one reads for itself, and at once.
-    if (!look.task) look.atMs = 0;
+    // What this follower was refused, another one reads for itself, and at once.
+    if (!read.task) read.atMs = 0;
   }
 }
 
@@ -104,11 +104,11 @@ export async function waitForTask(
   invocation: Invocation,
   caller: Caller,
   task: Task,
-  watch: Watch,
+  place: Place,
   seconds: number,
 ): Promise<Task> {
   const untilMs = invocation.now() + seconds * 1000;
   let latest = task;
-  for await (const current of taskVersions(invocation, caller, task, watch, untilMs)) latest = current;
+  for await (const current of taskVersions(invocation, caller, task, place, untilMs)) latest = current;
   return latest;
 }

@@ -17,11 +17,11 @@ import { ApiError, type errorBody } from "../../errors.ts";
 import { slowestPaceMs, taskVersions, waitForTask } from "../../flows/tasks/wait.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
 import type { AppContext } from "../../http/context.ts";
+import { takePlace } from "../../http/following.ts";
 import { encode, streamOf } from "../../http/streams.ts";
-import { takePlace } from "../../http/watching.ts";
 import { callBinding } from "../../platform/binding.ts";
 import { linkBases } from "../../platform/link-bases.ts";
-import type { Watch } from "../../platform/watches.ts";
+import type { Place } from "../../platform/places.ts";
 import { keyRefused, taskDeleted } from "../tasks/refusals.ts";
 import { base64Of } from "./base64.ts";
 import type { WantedFormat } from "./openai-request.ts";
@@ -57,9 +57,9 @@ export async function replyWithImages(
       }
     : { contentType: "application/json", pulse: " ", write: (done) => writeJson(c, done, wanted.format) };
   // The task is admitted, and this reply alone has its pictures: it waits also where there is no place.
-  const watch = takePlace(c, task.id);
-  const latest = await waitForTask(invocation, c.get("caller"), task, watch, silentMs / 1000).finally(
-    watch.end,
+  const place = takePlace(c, task.id);
+  const latest = await waitForTask(invocation, c.get("caller"), task, place, silentMs / 1000).finally(
+    place.end,
   );
   if (!isFinished(latest)) {
     const isCut = !c.req.raw.signal.aborted && invocation.now() < startMs + silentMs;
@@ -97,14 +97,14 @@ async function begun(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncGenerator
 
 /** A reply that begins before its task has ended. */
 function writeLate(c: AppContext, task: Task, startMs: number, writing: Writing): Response {
-  const watch = takePlace(c, task.id);
-  return streamReply(c, lateChunks(c, task, watch, startMs, writing), writing, watch.end);
+  const place = takePlace(c, task.id);
+  return streamReply(c, lateChunks(c, task, place, startMs, writing), writing, place.end);
 }
 
 async function* lateChunks(
   c: AppContext,
   task: Task,
-  watch: Watch,
+  place: Place,
   startMs: number,
   { pulse, write }: Writing,
 ): AsyncGenerator<Uint8Array> {
@@ -113,14 +113,14 @@ async function* lateChunks(
   yield encode(pulse);
   let pulsedMs = invocation.now();
   let latest = task;
-  for await (const current of taskVersions(invocation, caller, task, watch, startMs + longestMs, startMs)) {
+  for await (const current of taskVersions(invocation, caller, task, place, startMs + longestMs, startMs)) {
     latest = current;
     // The next read may be too late for it.
     if (invocation.now() - pulsedMs + slowestPaceMs <= pulseMs) continue;
     pulsedMs = invocation.now();
     yield encode(pulse);
   }
-  watch.end();
+  place.end();
   if (latest.state !== "completed") throw new Error("no picture to reply with");
   yield* write(latest);
 }

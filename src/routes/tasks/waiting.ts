@@ -3,8 +3,8 @@ import * as z from "zod";
 import type { Task } from "../../domain/task.ts";
 import { waitForTask } from "../../flows/tasks/wait.ts";
 import type { AppContext } from "../../http/context.ts";
-import { noPlace, openWatch, takePlace } from "../../http/watching.ts";
-import type { Watch } from "../../platform/watches.ts";
+import { noPlace, requirePlace, takePlace } from "../../http/following.ts";
+import type { Place } from "../../platform/places.ts";
 
 const maxSeconds = 60;
 
@@ -69,12 +69,12 @@ export async function readAndWait<Found extends { task: Task }>(
 ): Promise<Found & Waited> {
   const wish = wishOf(c, asked);
   if (!wish) return { ...(await read()), headers: {} };
-  const watch = openWatch(c, id);
+  const place = requirePlace(c, id);
   try {
     const found = await read();
-    return { ...found, ...(await waitIn(c, found.task, wish, watch)) };
+    return { ...found, ...(await waitIn(c, found.task, wish, place)) };
   } finally {
-    watch.end();
+    place.end();
   }
 }
 
@@ -82,14 +82,14 @@ export async function readAndWait<Found extends { task: Task }>(
 export async function waitAsAsked(c: AppContext, task: Task): Promise<Waited> {
   const wish = wishOf(c, undefined);
   if (!wish || noPlace(c, task.id)) return { task, headers: {} };
-  const watch = takePlace(c, task.id);
+  const place = takePlace(c, task.id);
   try {
-    return await waitIn(c, task, wish, watch);
+    return await waitIn(c, task, wish, place);
   } finally {
-    watch.end();
+    place.end();
   }
 }
 
-async function waitIn(c: AppContext, task: Task, { seconds, headers }: Wish, watch: Watch): Promise<Waited> {
-  return { task: await waitForTask(c.get("invocation"), c.get("caller"), task, watch, seconds), headers };
+async function waitIn(c: AppContext, task: Task, { seconds, headers }: Wish, place: Place): Promise<Waited> {
+  return { task: await waitForTask(c.get("invocation"), c.get("caller"), task, place, seconds), headers };
 }

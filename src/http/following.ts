@@ -1,6 +1,6 @@
 /** Places for replies that wait for a task or stream it. */
 import { ApiError } from "../errors.ts";
-import { mostWatches, type Watch } from "../platform/watches.ts";
+import { mostFollowers, type Place } from "../platform/places.ts";
 import { networkAddress } from "./call-limits.ts";
 import type { AppContext } from "./context.ts";
 
@@ -14,30 +14,30 @@ function wantedBy(c: AppContext, taskId: string) {
   return { task: `${tenantId} ${taskId}`, holder };
 }
 
-/** What leaves the caller no place to watch this task; undefined where there is one. */
-export function noPlace(c: AppContext, taskId: string): keyof typeof mostWatches | undefined {
+/** What leaves the caller no place to follow this task; undefined where there is one. */
+export function noPlace(c: AppContext, taskId: string): keyof typeof mostFollowers | undefined {
   const invocation = c.get("invocation");
-  return invocation.watches.full(wantedBy(c, taskId), invocation.now());
+  return invocation.places.full(wantedBy(c, taskId), invocation.now());
 }
 
 /** Takes a place, also where there is none, and gives it back when the client leaves. Its route ends it in all other cases. */
-export function takePlace(c: AppContext, taskId: string): Watch {
+export function takePlace(c: AppContext, taskId: string): Place {
   const invocation = c.get("invocation");
-  const watch = invocation.watches.take(wantedBy(c, taskId), invocation.now());
+  const place = invocation.places.take(wantedBy(c, taskId), invocation.now());
   const { signal } = c.req.raw;
-  if (signal.aborted) watch.end();
-  signal.addEventListener("abort", watch.end);
-  return watch;
+  if (signal.aborted) place.end();
+  signal.addEventListener("abort", place.end);
+  return place;
 }
 
 /** Takes a place. @throws ApiError where there is none. */
-export function openWatch(c: AppContext, taskId: string): Watch {
+export function requirePlace(c: AppContext, taskId: string): Place {
   const full = noPlace(c, taskId);
   if (!full) return takePlace(c, taskId);
   const holder = c.get("caller").kind === "link" ? "from this network address" : "with this key";
   throw new ApiError(
     "rate_limited",
-    `Too many waits and streams ${full === "task" ? "of this task" : holder}: ${mostWatches[full]} are open. ` +
+    `Too many waits and streams ${full === "task" ? "of this task" : holder}: ${mostFollowers[full]} are open. ` +
       `End one, or try again in ${retrySeconds} s.`,
     { headers: { "retry-after": `${retrySeconds}` } },
   );

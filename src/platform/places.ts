@@ -5,13 +5,13 @@
  */
 
 /** How many hold a reply open at a time: of one task, and of one holder. */
-export const mostWatches = { task: 4, holder: 100 };
+export const mostFollowers = { task: 4, holder: 100 };
 
-/** Twice the longest time between two turns of a watcher. */
+/** Twice the longest time between two turns of a follower. */
 const keptMs = 8_000;
 
 /** One wait or stream. */
-export interface Watch {
+export interface Place {
   /** Nothing more is to be read for it. */
   isOver: boolean;
   /** Keeps its place; at each turn. */
@@ -19,49 +19,49 @@ export interface Watch {
   end(): void;
 }
 
-export interface Place {
+export interface Follower {
   task: string;
   /** A key, a token, or the network address of a link; null: unknown. */
   holder: string | null;
 }
 
-export interface Watches {
+export interface Places {
   /** What leaves no place for one more; undefined where there is one. */
-  full(wanted: Place, nowMs: number): keyof typeof mostWatches | undefined;
+  full(wanted: Follower, nowMs: number): keyof typeof mostFollowers | undefined;
   /** Takes a place, also where there is none. */
-  take(place: Place, nowMs: number): Watch;
+  take(follower: Follower, nowMs: number): Place;
 }
 
 /** The places of one isolate. */
-export function createWatches(): Watches {
-  const taken = new Map<Place, number>();
+export function createPlaces(): Places {
+  const taken = new Map<Follower, number>();
   return {
     full({ task, holder }, nowMs) {
       let ofTask = 0;
       let ofHolder = 0;
-      for (const [place, untilMs] of taken) {
-        if (untilMs <= nowMs) taken.delete(place);
+      for (const [follower, untilMs] of taken) {
+        if (untilMs <= nowMs) taken.delete(follower);
         else {
-          if (place.task === task) ofTask++;
-          if (place.holder === holder) ofHolder++;
+          if (follower.task === task) ofTask++;
+          if (follower.holder === holder) ofHolder++;
         }
       }
-      if (ofTask >= mostWatches.task) return "task";
-      return holder !== null && ofHolder >= mostWatches.holder ? "holder" : undefined;
+      if (ofTask >= mostFollowers.task) return "task";
+      return holder !== null && ofHolder >= mostFollowers.holder ? "holder" : undefined;
     },
-    take(place, takenMs) {
-      const watch: Watch = {
+    take(follower, takenMs) {
+      const place: Place = {
         isOver: false,
         keep(nowMs) {
-          if (!watch.isOver) taken.set(place, nowMs + keptMs);
+          if (!place.isOver) taken.set(follower, nowMs + keptMs);
         },
         end() {
-          watch.isOver = true;
-          taken.delete(place);
+          place.isOver = true;
+          taken.delete(follower);
         },
       };
-      watch.keep(takenMs);
-      return watch;
+      place.keep(takenMs);
+      return place;
     },
   };
 }
