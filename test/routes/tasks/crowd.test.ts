@@ -13,7 +13,7 @@ beforeEach(clearTasks);
 const readers = 900;
 const waiters = 80;
 const streams = 20;
-/** Four may watch one task in each. */
+/** Four may follow one task in each. */
 const isolates = (waiters + streams) / 4;
 const spanMs = 10_000;
 /** They come in small groups, as two and three of a thousand do by chance. */
