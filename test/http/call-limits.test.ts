@@ -36,6 +36,17 @@ const newAddress = () => ({ "cf-connecting-ip": `192.0.2.${++addresses}` });
 
 const minute = () => Math.floor(Date.now() / 60_000);
 
+/** Uses up a limit, many at a time, since thousands may be let through. @returns how many were. */
+async function useUp(limit: EdgeLimit, by: string): Promise<number> {
+  const { tooMany } = gateway.invocation();
+  let through = 0;
+  for (;;) {
+    const refused = await Promise.all(Array.from({ length: 500 }, () => tooMany(limit, by)));
+    through += refused.filter((one) => !one).length;
+    if (refused.includes(true)) return through;
+  }
+}
+
 /**
  * Uses up a limit, and asks once more, within one minute of the limiter's, which goes by the real clock.
  * @returns how many were let through, and the reply to one too many.
@@ -43,8 +54,7 @@ const minute = () => Math.floor(Date.now() / 60_000);
 async function beyond(limit: EdgeLimit, by: string, ask: () => Promise<Response>) {
   for (let round = 0; round < 3; round++) {
     const start = minute();
-    let count = 0;
-    while (!(await gateway.invocation().tooMany(limit, by))) count += 1;
+    const count = await useUp(limit, by);
     bindings.calls.length = 0;
     const response = await ask();
     if (minute() === start) return { count, response };
