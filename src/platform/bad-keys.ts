@@ -29,7 +29,7 @@ export function createBadKeys(): BadKeys {
   };
 }
 
-/** Tokens and links end with the key that made them. A key with another secret is another one. */
-function nameOf({ tenantId, keyId, keyHash }: Caller): string {
-  return `${tenantId} ${keyId} ${keyHash}`;
+/** A key with another secret is another one, and a token that runs out says nothing of the others that its key has made. */
+function nameOf({ tenantId, keyId, keyHash, token }: Caller): string {
+  return `${tenantId} ${keyId} ${keyHash ?? token?.id}`;
 }

@@ -4,6 +4,7 @@
  */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { createApp } from "../../src/app.ts";
+import { readToken } from "../../src/domain/tokens.ts";
 import { callKinds } from "../../src/http/call-limits.ts";
 import type { EdgeLimit } from "../../src/platform/edge-limits.ts";
 import { draw, upload } from "../helpers/files.ts";
@@ -37,7 +38,7 @@ const newAddress = () => ({ "cf-connecting-ip": `192.0.2.${++addresses}` });
 const minute = () => Math.floor(Date.now() / 60_000);
 
 /** Uses up a limit, many at a time, since thousands may be let through. @returns how many were. */
-async function useUp(limit: EdgeLimit, by: string): Promise<number> {
+async function exhaust(limit: EdgeLimit, by: string): Promise<number> {
   const { tooMany } = gateway.invocation();
   let through = 0;
   for (;;) {
@@ -54,7 +55,7 @@ async function useUp(limit: EdgeLimit, by: string): Promise<number> {
 async function beyond(limit: EdgeLimit, by: string, ask: () => Promise<Response>) {
   for (let round = 0; round < 3; round++) {
     const start = minute();
-    const count = await useUp(limit, by);
+    const count = await exhaust(limit, by);
     bindings.calls.length = 0;
     const response = await ask();
     if (minute() === start) return { count, response };
@@ -261,6 +262,19 @@ describe("a key that storage refuses", () => {
     gateway.advance(1);
     await once();
     expect(bindings.calls).toHaveLength(1);
+  });
+
+  it("does not speak for the key that made it, where it is a token that runs out meanwhile", async () => {
+    const [first, second] = [await mintToken(gateway, tenant.key), await mintToken(gateway, tenant.key)];
+    const { signers, badKeys } = gateway.invocation();
+    const token = await readToken(signers.tokens, first);
+    if (!token) throw new Error("no token");
+    const { tenantId, keyId } = token;
+    const from = { origin: page.origin, sameOrigin: false };
+    badKeys.keep({ kind: "token", tenantId, keyId, keyHash: null, token, page: from }, gateway.now());
+    const read = (key: string) => ask("GET", `/v1/tasks/${taskId}`, { ...bearer(key), ...page });
+    await expectError(await read(first), "invalid_key");
+    expect((await read(second)).status).toBe(200);
   });
 
   it("says nothing of another key, nor of a token that has run out: that costs no read", async () => {

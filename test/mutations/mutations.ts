@@ -477,6 +477,13 @@ export const mutations: Mutation[] = [
     tests: ["test/http/call-limits.test.ts"],
   },
   {
+    breaks: "a token that storage refuses says nothing of the others",
+    file: "src/platform/bad-keys.ts",
+    line: "return `${tenantId} ${keyId} ${keyHash ?? token?.id}`;",
+    broken: "return `${tenantId} ${keyId} ${keyHash} ${token === null}`;",
+    tests: ["test/http/call-limits.test.ts"],
+  },
+  {
     breaks: "a key that storage refuses counts as a failure of its address",
     file: "src/http/authenticate.ts",
     line: 'c.res = undefined;\n  await countCall(c, "failures");',
