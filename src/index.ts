@@ -6,11 +6,10 @@ import { consume } from "./flows/cron/consume.ts";
 import { sendLane, storeLane } from "./flows/cron/lanes.ts";
 import { runTick } from "./flows/cron/tick.ts";
 import { deliverLane } from "./flows/webhooks/deliver.ts";
-import { createByteMemory } from "./platform/byte-memory.ts";
 import { createInvocation, type Invocation } from "./platform/invocation.ts";
+import { createIsolateMemory } from "./platform/isolate-memory.ts";
 import type { Lanes } from "./platform/lanes.ts";
 import { writeLog } from "./platform/log.ts";
-import { createRefusalMemory } from "./platform/refusal-memory.ts";
 
 export { Tenant } from "./tenant/object.ts";
 
@@ -61,12 +60,7 @@ function appOf(env: Env): Pick<Api, "fetch"> {
   return app;
 }
 
-/** What an isolate remembers. */
-const memory = {
-  refusals: createRefusalMemory(),
-  upstreamPause: { untilMs: 0 },
-  byteMemory: createByteMemory(),
-};
+const memory = createIsolateMemory();
 
 function configOf(env: Env): Config {
   const read = readConfig(env);
@@ -76,5 +70,5 @@ function configOf(env: Env): Config {
 
 function invocationFor(config: Config, env: Env, ctx: ExecutionContext): Invocation {
   const lanes = (ctx.exports as unknown as { Lane: Lanes }).Lane;
-  return createInvocation(config, { env, waitUntil: (work) => ctx.waitUntil(work), lanes, ...memory });
+  return createInvocation(config, { env, waitUntil: (work) => ctx.waitUntil(work), lanes, memory });
 }

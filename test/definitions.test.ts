@@ -1,4 +1,5 @@
 /** What is defined once: models, fields and bounds of a request, events. The sources and documents are searched for more. */
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,6 +12,7 @@ import { pollSchedule } from "../src/domain/poll.ts";
 import { fieldNames, inputSchemas } from "../src/domain/task-request.ts";
 import { fileLifeHours, referenceSides } from "../src/domain/uploads.ts";
 import { webhookEvents } from "../src/domain/webhooks.ts";
+import { mostFollowers } from "../src/platform/places.ts";
 import { mutations } from "./mutations/mutations.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -19,6 +21,13 @@ const read = (name: string) => readFileSync(join(root, name), "utf8");
 const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" })
   .filter((name) => /\.(tsx?|html)$/.test(name) && name !== "env.d.ts")
   .map((name) => ({ name: `src/${name}`, text: read(`src/${name}`) }));
+
+/** Name, number and figure of each rate limit of Cloudflare's. */
+const rateLimits = [
+  ...read("wrangler.toml").matchAll(
+    /\[\[ratelimits\]\]\nname = "(\w+)"\nnamespace_id = "(\d+)"\nsimple = \{ limit = (\d+), period = 60 \}/g,
+  ),
+].map(([, name = "", id = "", figure = ""]) => [name, id, figure] as const);
 
 const linesOf = (files: typeof sources) =>
   files.flatMap(({ name, text }) => text.split("\n").map((line) => ({ name, line: line.trim() })));
@@ -187,6 +196,31 @@ describe("a field of a task's input", () => {
 });
 
 describe("a limit", () => {
+  it.each(rateLimits)(
+    "%s is in the table of docs/tenants-and-billing.md with its figure",
+    (name, _id, figure) => {
+      const shown = Number(figure).toLocaleString("en-US");
+      expect(read("docs/tenants-and-billing.md")).toContain(`| \`${name}\` | ${shown} |`);
+    },
+  );
+
+  it.each(rateLimits)("%s counts under a number that no other Worker of the account has", (name, id) => {
+    const hash = createHash("sha256").update(`wan-gateway ${name}`).digest();
+    expect(id).toBe(String(hash.readUInt32BE() >>> 1));
+  });
+
+  it("each has a binding, and each binding is one", () => {
+    const bound = read("src/platform/edge-limits.ts").matchAll(/: "(\w+)",$/gm);
+    expect(new Set(rateLimits.map(([name]) => name))).toEqual(new Set([...bound].map(([, name]) => name)));
+  });
+
+  it.each([
+    ["task", `${mostFollowers.task} replies wait for one task`],
+    ["holder", `${mostFollowers.holder} of one key or token`],
+  ])("of followers of one %s is in docs/tenants-and-billing.md", (_what, text) => {
+    expect(read("docs/tenants-and-billing.md").replaceAll("\n", " ")).toContain(text);
+  });
+
   it.each(limitNames)("%s is in the table of docs/tenants-and-billing.md", (name) => {
     expect(read("docs/tenants-and-billing.md")).toContain(`| \`${name}\` |`);
   });

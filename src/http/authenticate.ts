@@ -8,12 +8,13 @@ import { sameSecret, sha256Hex } from "../domain/signing.ts";
 import { readToken } from "../domain/tokens.ts";
 import { ApiError } from "../errors.ts";
 import { timed } from "../platform/spending.ts";
+import { countByKind, countCall } from "./call-limits.ts";
 import { type AppContext, type AppEnv, originOf } from "./context.ts";
 
 const challenge = { "www-authenticate": "Bearer" };
 
 /** The key of `Authorization: Bearer …`: empty without one, null for a header of another form. */
-export function bearerKey(header = ""): string | null {
+function bearerKey(header = ""): string | null {
   if (/^(?:bearer)?$/i.test(header.trim())) return "";
   return /^bearer +(\S+)$/i.exec(header.trim())?.[1] ?? null;
 }
@@ -31,16 +32,19 @@ function bearer(c: AppContext): string {
 /** One error serves all requests, since it says nothing about any. */
 const invalidKey = new ApiError("invalid_key", "The key is not valid.", { headers: challenge });
 
+/** Counts a failure of the caller's network address. @throws ApiError */
+async function refuseKey(c: AppContext): Promise<never> {
+  await countCall(c, "failures");
+  throw invalidKey;
+}
+
 /** Opens `/v1` to tenants' keys and tokens. The request itself then checks that the key is still live. */
 export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
   const invocation = c.get("invocation");
   const link = streamedByLink(c);
   const text = link ? "" : bearer(c);
   const caller = await timed(invocation, "auth", () => (link ? callerOfLink(c, link) : callerOf(c, text)));
-  if (!caller) {
-    if (await invocation.tooMany("failures", networkAddress(c))) throw tooManyFrom();
-    throw invalidKey;
-  }
+  if (!caller || invocation.badKeys.has(caller, invocation.now())) return refuseKey(c);
   c.set("authenticated", true);
   c.set("tenantId", caller.tenantId);
   const { origin } = caller.page;
@@ -51,13 +55,17 @@ export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
         "browser key or a client token. If this is your server's proxy, have it drop the Origin header.",
     );
   }
-  if (c.req.method === "GET" && (await invocation.tooMany("reads", caller.token?.id ?? caller.keyId))) {
-    throw new ApiError("rate_limited", "Too many reads with this key: try again in a minute.", {
-      headers: { "retry-after": "60" },
-    });
-  }
+  await countByKind(c, caller);
   c.set("caller", caller);
   await next();
+  if (c.get("errorCode") !== "invalid_key") return;
+  // D1 or the tenant's object has refused it.
+  invocation.badKeys.keep(caller, invocation.now());
+  const { res } = c;
+  // What is thrown instead would have its headers too.
+  c.res = undefined;
+  await countCall(c, "failures");
+  c.res = res;
 });
 
 interface UsedLink {
@@ -89,49 +97,52 @@ function pageOf(c: AppContext): Page {
   };
 }
 
-/** The caller that holds a key or token, by its own check value; undefined for one that this gateway did not make. */
+/**
+ * The caller that holds a key or token, by its own check value; undefined for one that this gateway did not make, and for a
+ * token that has run out.
+ */
 async function callerOf(c: AppContext, text: string): Promise<Caller | undefined> {
-  const { signers } = c.get("invocation");
+  const { signers, now } = c.get("invocation");
   const page = pageOf(c);
   if (text.startsWith("wct_")) {
     const token = await readToken(signers.tokens, text);
-    return (
-      token && { kind: "token", tenantId: token.tenantId, keyId: token.keyId, keyHash: null, token, page }
-    );
+    if (!token || token.expiresMs <= now()) return undefined;
+    return { kind: "token", tenantId: token.tenantId, keyId: token.keyId, keyHash: null, token, page };
   }
   const claims = await readKey(signers.keys, text);
   return claims && { ...claims, keyHash: await sha256Hex(text), token: null, page };
-}
-
-/** The caller's network address, from Cloudflare's header; null without that header, as in local development. */
-export function networkAddress(c: AppContext): string | null {
-  return c.req.header("cf-connecting-ip") ?? null;
-}
-
-/** The error for too many requests from one network address. */
-export function tooManyFrom(): ApiError {
-  return new ApiError("rate_limited", "Too many requests from this network address: try again in a minute.", {
-    headers: { "retry-after": "60" },
-  });
 }
 
 function isOwnOrigin(c: AppContext, origin: string): boolean {
   return origin === originOf(c) || origin === c.get("invocation").config.PUBLIC_BASE_URL;
 }
 
+async function operatorOf(c: AppContext, key: string): Promise<"admin" | "reader" | undefined> {
+  const { ADMIN_API_KEY, ADMIN_READ_KEY } = c.get("invocation").config;
+  const [isAdmin, isReader] = await Promise.all([
+    sameSecret(key, ADMIN_API_KEY),
+    sameSecret(key, ADMIN_READ_KEY ?? ""),
+  ]);
+  if (isAdmin) return "admin";
+  return isReader && ADMIN_READ_KEY ? "reader" : undefined;
+}
+
+/** Whether a request that needs no key comes with one of the operator's. @throws ApiError for too many wrong ones. */
+export async function isOperators(c: AppContext): Promise<boolean> {
+  const key = bearerKey(c.req.header("authorization"));
+  if (key === "") return false;
+  const operator = await operatorOf(c, key ?? "");
+  if (!operator) await countCall(c, "failures");
+  return operator !== undefined;
+}
+
 /** Opens `/admin/api` to the operator, and its `GET` calls to the read key. */
 export const authenticateAdmin = createMiddleware<AppEnv>(async (c, next) => {
-  const { config } = c.get("invocation");
   const key = bearer(c);
-  const [isAdmin, isReader] = await timed(c.get("invocation"), "auth", () =>
-    Promise.all([sameSecret(key, config.ADMIN_API_KEY), sameSecret(key, config.ADMIN_READ_KEY ?? "")]),
-  );
-  if (!isAdmin && !(isReader && config.ADMIN_READ_KEY)) {
-    if (await c.get("invocation").tooMany("failures", networkAddress(c))) throw tooManyFrom();
-    throw invalidKey;
-  }
+  const operator = await timed(c.get("invocation"), "auth", () => operatorOf(c, key));
+  if (!operator) return refuseKey(c);
   c.set("authenticated", true);
-  if (!isAdmin && c.req.method !== "GET" && c.req.method !== "HEAD") {
+  if (operator === "reader" && c.req.method !== "GET" && c.req.method !== "HEAD") {
     throw new ApiError("scope_denied", "This admin key only reads.");
   }
   await next();

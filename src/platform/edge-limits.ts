@@ -1,17 +1,31 @@
-/** Limits that a data centre counts by itself, before anything is read from storage. */
+/**
+ * Limits that a data centre counts by itself, before anything is read from storage. Lenient: each data centre counts for
+ * itself. What must be exact is in the tenant's object.
+ */
 import { addressGroup } from "../domain/address.ts";
 
-/** Submissions from pages and failed authentication are limited by network address, reads by key. */
-export type EdgeLimit = "submissions" | "failures" | "reads";
+/** The binding that counts each; `wrangler.toml` has its figure. Those of one binding have counters of their own. */
+export const edgeLimits = {
+  submissions: "SUBMISSIONS_BY_IP",
+  uploads: "SUBMISSIONS_BY_IP",
+  tokens: "SUBMISSIONS_BY_IP",
+  failures: "FAILURES_BY_IP",
+  reads: "READS_BY_KEY",
+  lists: "LISTS_BY_KEY",
+  writes: "WRITES_BY_KEY",
+  mints: "MINTS_BY_KEY",
+  manage: "CHANGES_BY_TENANT",
+  links: "LINKS_BY_TASK",
+  linkAddresses: "LINKS_BY_IP",
+} as const;
 
-/** Whether one more is too many; never for an unknown address. Lenient: each data centre counts for itself. */
+export type EdgeLimit = keyof typeof edgeLimits;
+
+/** Whether one more is too many; never for an unknown address. */
 export async function tooMany(env: Env, limit: EdgeLimit, by: string | null): Promise<boolean> {
   if (by === null) return false;
-  const limiters = {
-    submissions: env.SUBMISSIONS_BY_IP,
-    failures: env.FAILURES_BY_IP,
-    reads: env.READS_BY_KEY,
-  };
-  const { success } = await limiters[limit].limit({ key: limit === "reads" ? by : addressGroup(by) });
+  const binding = edgeLimits[limit];
+  const who = binding.endsWith("_IP") ? addressGroup(by) : by;
+  const { success } = await env[binding].limit({ key: `${limit} ${who}` });
   return !success;
 }

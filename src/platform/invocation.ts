@@ -7,17 +7,16 @@ import { formatId, type IdKind, randomBytesFor } from "../domain/ids.ts";
 import type { LocationHint } from "../domain/location-hints.ts";
 import { createUpstream, type Upstream } from "../upstream/evolink.ts";
 import { callBinding } from "./binding.ts";
-import { type ByteMemory, createByteMemory } from "./byte-memory.ts";
 import { measureDatabase } from "./d1-usage.ts";
 import { type EdgeLimit, tooMany } from "./edge-limits.ts";
+import { createIsolateMemory, type IsolateMemory } from "./isolate-memory.ts";
 import { createLaneStarter, type LaneStarter, type Lanes } from "./lanes.ts";
 import { describe, type WriteLog, writeLog } from "./log.ts";
-import { createRefusalMemory, type RefusalMemory } from "./refusal-memory.ts";
 import { type Signers, signersFor } from "./signers.ts";
 import { type Spent, timed } from "./spending.ts";
 import { type TenantStub, tenantStub } from "./tenant-stub.ts";
 
-export interface Invocation {
+export interface Invocation extends IsolateMemory {
   config: Config;
   /** Unix milliseconds. */
   now(): number;
@@ -43,21 +42,10 @@ export interface Invocation {
   signers: Signers;
   /** Whether one more is too many; never for an unknown address. Lenient: each data centre counts for itself. */
   tooMany(limit: EdgeLimit, by: string | null): Promise<boolean>;
-  /** Of this isolate. */
-  refusals: RefusalMemory;
-  /** Until when this isolate knows the upstream's account to cool down, unix milliseconds. */
-  upstreamPause: UpstreamPause;
   lanes: LaneStarter;
-  /** Of this isolate. */
-  byteMemory: ByteMemory;
   /** Takes names of work items, for consumers. Undefined without a Queue: a tick does all work itself. */
   work: Pick<Queue<string>, "sendBatch"> | undefined;
   spent: Spent;
-}
-
-/** D1 knows of it for cron and readers; a submission does not wait for D1. */
-export interface UpstreamPause {
-  untilMs: number;
 }
 
 /** What the platform gives. Tests give others where they need a clock, faults or a simulator. */
@@ -66,9 +54,7 @@ export interface Platform {
   waitUntil(work: Promise<unknown>): void;
   lanes: Lanes;
   /** What the isolate remembers from one invocation to the next; absent: nothing. */
-  refusals?: RefusalMemory;
-  upstreamPause?: UpstreamPause;
-  byteMemory?: ByteMemory;
+  memory?: IsolateMemory;
   now?: () => number;
   sleep?: (ms: number) => Promise<void>;
   fetch?: Invocation["fetch"];
@@ -114,10 +100,8 @@ export function createInvocation(config: Config, platform: Platform): Invocation
     }),
     signers: signersFor(config),
     tooMany: (limit, by) => tooMany(env, limit, by),
-    refusals: platform.refusals ?? createRefusalMemory(),
-    upstreamPause: platform.upstreamPause ?? { untilMs: 0 },
+    ...(platform.memory ?? createIsolateMemory()),
     lanes: createLaneStarter(platform.lanes, log),
-    byteMemory: platform.byteMemory ?? createByteMemory(),
     work: env.WORK,
     spent,
   };

@@ -9,6 +9,7 @@
  * tenant's; one elsewhere is late by the second.
  */
 import type { AdmitDecision, AdmitRequest } from "../tenant/decide.ts";
+import { setNewest } from "./newest.ts";
 
 export type LimitedDecision = Extract<AdmitDecision, { kind: "limited" }>;
 
@@ -44,11 +45,9 @@ export function createRefusalMemory(): RefusalMemory {
     },
     keep(request, decision) {
       if (decision.kind !== "limited" || decision.code === "too_many_tasks") return;
-      const [oldest] = known.keys();
-      if (oldest !== undefined && known.size >= mostRefusals) known.delete(oldest);
-      const name = nameOf(request);
-      known.delete(name);
-      known.set(name, { tenantId: request.caller.tenantId, atMs: request.nowMs, decision });
+      const refused = { tenantId: request.caller.tenantId, atMs: request.nowMs, decision };
+      const isOld = ({ atMs }: Remembered) => atMs + rememberedMs <= request.nowMs;
+      setNewest(known, nameOf(request), refused, mostRefusals, isOld);
     },
     drop(tenantId) {
       for (const [name, remembered] of known) if (remembered.tenantId === tenantId) known.delete(name);

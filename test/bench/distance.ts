@@ -1,4 +1,6 @@
 /** What a submission, a read and a wait take where D1 and the tenants' objects are far, and what D1's absence does to them. */
+
+import { mostFollowers } from "../../src/platform/places.ts";
 import type { Comparison } from "./cases.ts";
 import { type Compared, compare, type Effort } from "./compare.ts";
 import { countReplies } from "./load.ts";
@@ -35,10 +37,10 @@ const targetOf = ({ objectMs }: Distance) => (objectMs < 50 ? { p50Ms: { atMost:
 
 function casesAt(distance: Distance, { gatewayUrl, bareUrl, key, runningTask }: Prepared): Comparison[] {
   const passThrough = { name: "pass-through", load: () => submission(bareUrl, key) };
-  const reading = (query: string) => () => ({
+  const reading = (query: string, atOnce: number) => () => ({
     url: `${gatewayUrl}/v1/tasks/${runningTask}${query}`,
     headers: headersOf(key),
-    connections,
+    connections: atOnce,
     status: 200,
   });
   return [
@@ -49,11 +51,16 @@ function casesAt(distance: Distance, { gatewayUrl, bareUrl, key, runningTask }: 
       gateway: () => submission(gatewayUrl, key),
       references: [{ ...passThrough, targets: targetOf(distance) }],
     },
-    { name: `read, ${distance.name}`, measures: ["p50Ms"], gateway: reading(""), references: [] },
+    {
+      name: `read, ${distance.name}`,
+      measures: ["p50Ms"],
+      gateway: reading("", connections),
+      references: [],
+    },
     {
       name: `wait a second, ${distance.name}`,
       measures: ["p50Ms"],
-      gateway: reading("?wait=1"),
+      gateway: reading("?wait=1", mostFollowers.task),
       references: [],
     },
   ];

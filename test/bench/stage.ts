@@ -36,6 +36,8 @@ export interface Stage {
   listen(event: string): Record<string, unknown>[];
 }
 
+const unlimited = { limit: 1_000_000_000, period: 60 };
+
 /**
  * @param folder Where its database, bucket and objects are.
  * @param gateway The script of the gateway: the built one, or one that counts.
@@ -67,6 +69,13 @@ export async function startStage(folder: string, gateway: string): Promise<Stage
         // A queue has one consumer, and several stages may stand side by side.
         queueConsumers: undefined,
         serviceBindings: { ASSETS: "bare" },
+        // One key reads as often as it can.
+        ratelimits: Object.fromEntries(
+          Object.entries(configured.ratelimits ?? {}).map(([name, one]) => [
+            name,
+            { ...one, simple: unlimited },
+          ]),
+        ),
         bindings: {
           ...(configured.bindings as Record<string, string>),
           ...secrets,

@@ -12,9 +12,10 @@ import { runTick } from "../../src/flows/cron/tick.ts";
 import { deliverLane } from "../../src/flows/webhooks/deliver.ts";
 import { type ByteMemory, createByteMemory } from "../../src/platform/byte-memory.ts";
 import { measureDatabase } from "../../src/platform/d1-usage.ts";
+import { edgeLimits } from "../../src/platform/edge-limits.ts";
 import { createInvocation, type Invocation } from "../../src/platform/invocation.ts";
+import { createIsolateMemory } from "../../src/platform/isolate-memory.ts";
 import type { Lanes } from "../../src/platform/lanes.ts";
-import { createRefusalMemory } from "../../src/platform/refusal-memory.ts";
 import { createSimulator, type PictureSpec, type Simulator } from "../simulator/app.ts";
 import { expectDocumented } from "./documented.ts";
 import { objectsInUse, stopWriting } from "./setup.ts";
@@ -110,11 +111,7 @@ export function startGateway({
     createSimulator({ apiKey: config.UPSTREAM_API_KEY, now, picture: drawPicture, filesOrigin });
   const logs: Record<string, unknown>[] = [];
   const pending: Promise<unknown>[] = [];
-  const memory = {
-    refusals: createRefusalMemory(),
-    upstreamPause: { untilMs: 0 },
-    byteMemory,
-  };
+  const memory = { ...createIsolateMemory(), byteMemory };
 
   const invocation = (): Invocation => {
     const made: Invocation = createInvocation(config, {
@@ -133,7 +130,7 @@ export function startGateway({
         }),
       log: (entry) => logs.push(JSON.parse(JSON.stringify(entry)) as Record<string, unknown>),
       waitUntil: (work) => pending.push(work),
-      ...memory,
+      memory,
       // The real lanes, in this invocation: a test wants to know when they are done.
       lanes: {
         send: (untilMs) => sendLane(made, untilMs),
@@ -306,12 +303,8 @@ function limitersIn(time: VirtualTime, bindings: Env): Env {
   const counted = (limiter: RateLimit): RateLimit => ({
     limit: (options) => time.during("limit", () => limiter.limit(options)),
   });
-  return {
-    ...bindings,
-    SUBMISSIONS_BY_IP: counted(env.SUBMISSIONS_BY_IP),
-    FAILURES_BY_IP: counted(env.FAILURES_BY_IP),
-    READS_BY_KEY: counted(env.READS_BY_KEY),
-  };
+  const names = Object.values(edgeLimits);
+  return { ...bindings, ...Object.fromEntries(names.map((name) => [name, counted(env[name])])) };
 }
 
 /** Draws with the library that runs in Node, through the test runner's service binding. */

@@ -5,6 +5,7 @@
 import { reset, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterAll } from "vitest";
+import { edgeLimits } from "../../src/platform/edge-limits.ts";
 
 /** Empties D1, R2, the tenants' objects, the cache and the limits at the edge. For tests that do so in between, too. */
 export async function startAnew(): Promise<void> {
@@ -52,9 +53,7 @@ async function awaken(): Promise<void> {
     env.DB.prepare("SELECT 1").run(),
     env.IMAGES.head("none"),
     caches.default.match("https://none.example/"),
-    ...[env.SUBMISSIONS_BY_IP, env.FAILURES_BY_IP, env.READS_BY_KEY].map((limit) =>
-      limit.limit({ key: "none" }),
-    ),
+    ...Object.values(edgeLimits).map((name) => env[name].limit({ key: "none" })),
   ]);
 }
 

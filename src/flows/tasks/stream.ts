@@ -6,10 +6,9 @@
 import type { Caller } from "../../domain/access.ts";
 import { isFinished, type Task } from "../../domain/task.ts";
 import type { Invocation } from "../../platform/invocation.ts";
+import type { Place } from "../../platform/places.ts";
 import { taskVersions } from "./wait.ts";
 
-/** Proxies close connections that are silent for long; a comment is due every fifteen seconds. */
-const heartbeatMs = 10_000;
 /** A client comes back by itself after that, which moves it off an old deployment. */
 const longestMs = 120_000;
 
@@ -21,24 +20,19 @@ export async function* streamTask(
   caller: Caller,
   task: Task,
   seen: number | null,
+  place: Place,
 ): AsyncGenerator<StreamEvent> {
   let sent = seen;
-  let sentMs = invocation.now();
   const changed = (current: Task): StreamEvent | undefined => {
     if (current.version === sent) return undefined;
     sent = current.version;
-    sentMs = invocation.now();
     return { kind: "task", task: current };
   };
   const first = changed(task);
   if (first) yield first;
   if (isFinished(task)) return;
-  for await (const current of taskVersions(invocation, caller, task, invocation.now() + longestMs)) {
-    const next = changed(current);
-    if (next) yield next;
-    else if (invocation.now() - sentMs >= heartbeatMs) {
-      sentMs = invocation.now();
-      yield { kind: "heartbeat" };
-    }
-  }
+  const untilMs = invocation.now() + longestMs;
+  // At each turn, as a client that has left is noticed only when something is sent to it. Proxies close silent connections.
+  for await (const current of taskVersions(invocation, caller, task, place, untilMs))
+    yield changed(current) ?? { kind: "heartbeat" };
 }

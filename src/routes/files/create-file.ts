@@ -12,6 +12,7 @@ import {
 import { admitFile, releaseFileHold } from "../../flows/files/admit-file.ts";
 import { keepFile } from "../../flows/files/keep-file.ts";
 import { declaredBytes } from "../../http/body.ts";
+import { countCall } from "../../http/call-limits.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
 import { errorReplies, json, keyErrors, setLimitHeaders } from "../../http/replies.ts";
 import { headers, limitFields, notStored, withHeaders } from "../../http/reply-headers.ts";
@@ -99,6 +100,7 @@ const contract = createRoute({
 export function createFile(api: Api): void {
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
+    if (c.get("caller").kind !== "secret") await countCall(c, "uploads");
     const admission = await admitFile(invocation, c.get("caller"), {
       bytes: declaredBytes(c.req.raw),
       isRequest: true,

@@ -1,13 +1,11 @@
 /** `GET /readyz`: whether everything answers that a request needs. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { sameSecret } from "../../domain/signing.ts";
 import { checkReadiness, type Readiness } from "../../flows/cron/readiness.ts";
-import { bearerKey } from "../../http/authenticate.ts";
+import { isOperators } from "../../http/authenticate.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
-import type { Invocation } from "../../platform/invocation.ts";
 
 const readiness = z
   .object({
@@ -32,7 +30,7 @@ const contract = createRoute({
   responses: {
     200: json(readiness, "They do."),
     503: json(readiness, "One of them does not."),
-    ...errorReplies(),
+    ...errorReplies("rate_limited"),
   },
 });
 
@@ -43,19 +41,12 @@ export function readyz(api: Api): void {
   let cached: Readiness | undefined;
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
+    const isOperator = await isOperators(c);
     if (!cached || invocation.now() - cached.atMs >= cacheMs) cached = await checkReadiness(invocation);
     const status = cached.ok ? ("ok" as const) : ("unavailable" as const);
-    const details = (await isAdmin(invocation, c.req.header("authorization")))
+    const details = isOperator
       ? { checks: cached.checks, oldest_overdue_seconds: cached.oldestOverdueSeconds }
       : {};
     return c.json({ status, ...details }, cached.ok ? 200 : 503, notStored);
   });
-}
-
-async function isAdmin(invocation: Invocation, header: string | undefined): Promise<boolean> {
-  const given = bearerKey(header) ?? "";
-  const { ADMIN_API_KEY, ADMIN_READ_KEY } = invocation.config;
-  const keys = [ADMIN_API_KEY, ADMIN_READ_KEY].filter((key) => key !== undefined);
-  const matches = await Promise.all(keys.map((key) => sameSecret(given, key)));
-  return matches.includes(true);
 }

@@ -7,7 +7,7 @@ import { fileLifeHours, fileUrl } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
 import { dropReferences, keepReferences } from "../../flows/files/keep-references.ts";
 import { countSubmission } from "../../flows/tasks/count-submission.ts";
-import { networkAddress } from "../../http/authenticate.ts";
+import { networkAddress } from "../../http/call-limits.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
 import { setLimitHeaders } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";

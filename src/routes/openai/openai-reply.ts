@@ -14,12 +14,14 @@ import {
   type Task,
 } from "../../domain/task.ts";
 import { ApiError, type errorBody } from "../../errors.ts";
-import { slowestPaceMs, taskVersions } from "../../flows/tasks/wait.ts";
+import { slowestPaceMs, taskVersions, waitForTask } from "../../flows/tasks/wait.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
 import type { AppContext } from "../../http/context.ts";
+import { takePlace } from "../../http/following.ts";
 import { encode, streamOf } from "../../http/streams.ts";
 import { callBinding } from "../../platform/binding.ts";
 import { linkBases } from "../../platform/link-bases.ts";
+import type { Place } from "../../platform/places.ts";
 import { keyRefused, taskDeleted } from "../tasks/refusals.ts";
 import { base64Of } from "./base64.ts";
 import type { WantedFormat } from "./openai-request.ts";
@@ -54,15 +56,27 @@ export async function replyWithImages(
         write: (done) => writeEvents(c, done, wanted.event),
       }
     : { contentType: "application/json", pulse: " ", write: (done) => writeJson(c, done, wanted.format) };
-  let latest = task;
-  for await (const current of taskVersions(invocation, c.get("caller"), task, startMs + silentMs))
-    latest = current;
-  if (isFinished(latest) && latest.state !== "completed") return failedReply(c, latest);
-  if (!isFinished(latest) && invocation.now() < startMs + silentMs) throw await brokenOff(c);
-  const body = isFinished(latest)
-    ? await begun(writing.write(latest))
-    : writeLate(c, latest, startMs, writing);
-  return c.body(streamOf(body), 200, { "content-type": writing.contentType });
+  // The task is admitted, and this reply alone has its pictures: it waits also where there is no place.
+  const place = takePlace(c, task.id);
+  const latest = await waitForTask(invocation, c.get("caller"), task, place, silentMs / 1000).finally(
+    place.end,
+  );
+  if (!isFinished(latest)) {
+    const isCut = !c.req.raw.signal.aborted && invocation.now() < startMs + silentMs;
+    if (isCut) throw await brokenOff(c);
+    return writeLate(c, latest, startMs, writing);
+  }
+  if (latest.state !== "completed") return failedReply(c, latest);
+  return streamReply(c, await begun(writing.write(latest)), writing);
+}
+
+function streamReply(
+  c: AppContext,
+  chunks: AsyncGenerator<Uint8Array>,
+  { contentType }: Writing,
+  end = () => {},
+): Response {
+  return c.body(streamOf(chunks, end), 200, { "content-type": contentType });
 }
 
 /** Why there is no task to wait for any more: the key was revoked meanwhile, or it ended and was erased between two reads. */
@@ -81,9 +95,16 @@ async function begun(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncGenerator
   })();
 }
 
-async function* writeLate(
+/** A reply that begins before its task has ended. */
+function writeLate(c: AppContext, task: Task, startMs: number, writing: Writing): Response {
+  const place = takePlace(c, task.id);
+  return streamReply(c, lateChunks(c, task, place, startMs, writing), writing, place.end);
+}
+
+async function* lateChunks(
   c: AppContext,
   task: Task,
+  place: Place,
   startMs: number,
   { pulse, write }: Writing,
 ): AsyncGenerator<Uint8Array> {
@@ -92,13 +113,14 @@ async function* writeLate(
   yield encode(pulse);
   let pulsedMs = invocation.now();
   let latest = task;
-  for await (const current of taskVersions(invocation, caller, task, startMs + longestMs, startMs)) {
+  for await (const current of taskVersions(invocation, caller, task, place, startMs + longestMs, startMs)) {
     latest = current;
     // The next read may be too late for it.
     if (invocation.now() - pulsedMs + slowestPaceMs <= pulseMs) continue;
     pulsedMs = invocation.now();
     yield encode(pulse);
   }
+  place.end();
   if (latest.state !== "completed") throw new Error("no picture to reply with");
   yield* write(latest);
 }

@@ -51,7 +51,7 @@ export function createImage(api: Api, config: Config): void {
     async (c) => {
       const idempotencyKey = c.req.valid("header")["idempotency-key"] ?? null;
       const submitted = await submitAsked(c, { ...toTaskRequest(c.req.valid("json")), idempotencyKey });
-      const { task, headers: waited } = await waitAsAsked(c, submitted.task, undefined);
+      const { task, headers: waited } = await waitAsAsked(c, submitted.task);
       return c.json(await showTask(c, task), 200, {
         ...submitted.headers,
         ...taskHeaders(task),

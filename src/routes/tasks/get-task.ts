@@ -11,7 +11,7 @@ import { headers } from "../../http/reply-headers.ts";
 import { unlessTaskRefused } from "./refusals.ts";
 import { showTask } from "./show-task.ts";
 import { taskReply } from "./task-reply.ts";
-import { preferHeader, waitAsAsked, waitQuery } from "./waiting.ts";
+import { preferHeader, readAndWait, waitQuery } from "./waiting.ts";
 
 const contract = createRoute({
   method: "get",
@@ -45,8 +45,12 @@ export function getTask(api: Api): void {
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
     const { id } = c.req.valid("param");
-    const found = unlessTaskRefused(await readTask(invocation, c.get("caller"), id));
-    const { task, headers: waited } = await waitAsAsked(c, found.task, c.req.valid("query").wait);
+    const read = async () => unlessTaskRefused(await readTask(invocation, c.get("caller"), id));
+    const {
+      task,
+      position: found,
+      headers: waited,
+    } = await readAndWait(c, id, c.req.valid("query").wait, read);
     c.set("taskId", task.id);
     // Weak: the version names the task's content, not the bytes of its links.
     const etag = `W/"${task.version}"`;
@@ -57,7 +61,7 @@ export function getTask(api: Api): void {
       ...(isFinished(task) ? {} : { "retry-after": "3" }),
     };
     if (matchesEtag(c.req.header("if-none-match"), etag)) return c.body(null, 304, headers);
-    const position = task.state === "queued" ? found.position : null;
+    const position = task.state === "queued" ? found : null;
     return c.json(await showTask(c, task, position), 200, headers);
   });
 }

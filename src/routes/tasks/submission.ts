@@ -5,7 +5,7 @@ import { isFinished, type Task } from "../../domain/task.ts";
 import type { TaskRequest } from "../../domain/task-request.ts";
 import type { ApiError, ErrorCode } from "../../errors.ts";
 import { submit } from "../../flows/tasks/submit.ts";
-import { networkAddress, tooManyFrom } from "../../http/authenticate.ts";
+import { countCall, networkAddress } from "../../http/call-limits.ts";
 import { type AppContext, originOf } from "../../http/context.ts";
 import { bodyErrors, keyErrors, limitHeaders } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
@@ -71,7 +71,7 @@ export async function letPublicIn(
   refuseToPublic(input);
   // Another person's list, and another's allowance, are not a visitor's to name.
   if (endUser !== null && endUser !== token?.endUser) throw foreignEndUser(c);
-  if (await c.get("invocation").tooMany("submissions", networkAddress(c))) throw tooManyFrom();
+  await countCall(c, "submissions");
 }
 
 function foreignEndUser(c: AppContext): ApiError {

@@ -5,8 +5,10 @@ import { isFinished, type Task } from "../../domain/task.ts";
 import { readTask } from "../../flows/tasks/read-task.ts";
 import { type StreamEvent, streamTask } from "../../flows/tasks/stream.ts";
 import type { Api, AppContext } from "../../http/context.ts";
+import { requirePlace } from "../../http/following.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { encode, streamOf } from "../../http/streams.ts";
+import type { Place } from "../../platform/places.ts";
 import { unlessTaskRefused } from "./refusals.ts";
 import { showTask } from "./show-task.ts";
 import { exampleTask } from "./task-reply.ts";
@@ -46,20 +48,29 @@ const contract = createRoute({
 export function taskEvents(api: Api): void {
   api.openapi(contract, async (c) => {
     const { id } = c.req.valid("param");
-    const { task } = unlessTaskRefused(await readTask(c.get("invocation"), c.get("caller"), id));
-    c.set("taskId", id);
-    return streamReply(c, task);
+    const place = requirePlace(c, id);
+    try {
+      const { task } = unlessTaskRefused(await readTask(c.get("invocation"), c.get("caller"), id));
+      c.set("taskId", id);
+      const reply = streamReply(c, task, place);
+      if (!reply.body || c.req.method === "HEAD") place.end();
+      return reply;
+    } catch (error) {
+      place.end();
+      throw error;
+    }
   });
 }
 
-function streamReply(c: AppContext, task: Task): Response {
+function streamReply(c: AppContext, task: Task, place: Place): Response {
   const lastId = c.req.header("last-event-id");
   const seen = lastId !== undefined && /^\d{1,15}$/.test(lastId) ? Number(lastId) : null;
   const headers: Record<string, string> = { "cache-control": "no-store", "x-accel-buffering": "no" };
   // The holder of a link may show it on any page.
   if (c.get("caller").kind === "link") headers["access-control-allow-origin"] = "*";
   if (isFinished(task) && seen === task.version) return c.body(null, 204, headers);
-  return c.body(streamOf(eventsOf(c, streamTask(c.get("invocation"), c.get("caller"), task, seen))), 200, {
+  const streamed = streamTask(c.get("invocation"), c.get("caller"), task, seen, place);
+  return c.body(streamOf(eventsOf(c, streamed), place.end), 200, {
     ...headers,
     "content-type": "text/event-stream; charset=utf-8",
   });

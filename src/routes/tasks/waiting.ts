@@ -3,6 +3,8 @@ import * as z from "zod";
 import type { Task } from "../../domain/task.ts";
 import { waitForTask } from "../../flows/tasks/wait.ts";
 import type { AppContext } from "../../http/context.ts";
+import { noPlace, requirePlace, takePlace } from "../../http/following.ts";
+import type { Place } from "../../platform/places.ts";
 
 const maxSeconds = 60;
 
@@ -34,16 +36,60 @@ function preferredSeconds(header: string | undefined): number | null {
   return seconds >= 1 ? seconds : null;
 }
 
-/** Waits as the caller wishes. @returns the task, and the header that says what was done. */
-export async function waitAsAsked(
-  c: AppContext,
-  task: Task,
-  asked: number | undefined,
-): Promise<{ task: Task; headers: Record<string, string> }> {
+/** What a caller wishes. */
+interface Wish {
+  seconds: number;
+  /** Says what was done. */
+  headers: Record<string, string>;
+}
+
+/** @param asked By the query. */
+function wishOf(c: AppContext, asked: number | undefined): Wish | undefined {
   const preferred = preferredSeconds(c.req.header("prefer"));
   const seconds = asked ?? preferred;
-  if (seconds === null) return { task, headers: {} };
-  const applied: Record<string, string> =
-    preferred === null ? {} : { "preference-applied": `wait=${seconds}` };
-  return { task: await waitForTask(c.get("invocation"), c.get("caller"), task, seconds), headers: applied };
+  if (seconds === null) return undefined;
+  return { seconds, headers: preferred === null ? {} : { "preference-applied": `wait=${seconds}` } };
+}
+
+interface Waited {
+  task: Task;
+  headers: Record<string, string>;
+}
+
+/**
+ * Reads a task, and waits as the caller wishes.
+ * @param read Is called once there is a place to wait.
+ * @throws ApiError where there is none.
+ */
+export async function readAndWait<Found extends { task: Task }>(
+  c: AppContext,
+  id: string,
+  asked: number | undefined,
+  read: () => Promise<Found>,
+): Promise<Found & Waited> {
+  const wish = wishOf(c, asked);
+  if (!wish) return { ...(await read()), headers: {} };
+  const place = requirePlace(c, id);
+  try {
+    const found = await read();
+    return { ...found, ...(await waitIn(c, found.task, wish, place)) };
+  } finally {
+    place.end();
+  }
+}
+
+/** Waits for a task that was submitted as its caller wishes; not where there is no place to wait: the task is there. */
+export async function waitAsAsked(c: AppContext, task: Task): Promise<Waited> {
+  const wish = wishOf(c, undefined);
+  if (!wish || noPlace(c, task.id)) return { task, headers: {} };
+  const place = takePlace(c, task.id);
+  try {
+    return await waitIn(c, task, wish, place);
+  } finally {
+    place.end();
+  }
+}
+
+async function waitIn(c: AppContext, task: Task, { seconds, headers }: Wish, place: Place): Promise<Waited> {
+  return { task: await waitForTask(c.get("invocation"), c.get("caller"), task, place, seconds), headers };
 }

@@ -13,6 +13,8 @@ beforeEach(clearTasks);
 const readers = 900;
 const waiters = 80;
 const streams = 20;
+/** Four may follow one task in each. */
+const isolates = (waiters + streams) / 4;
 const spanMs = 10_000;
 /** They come in small groups, as two and three of a thousand do by chance. */
 const stepMs = 25;
@@ -31,7 +33,12 @@ it("a thousand who read, wait for and stream one task for 10 s have the upstream
   const { id } = await submitTask(gateway, key, { prompt: "a boat [sim:seconds=50]" });
   const chance = chanceOf(1);
   const endMs = gateway.now() + spanMs;
-  const get = (path: string) => gateway.fetch(`/v1/tasks/${id}${path}`, { headers: bearer(key) });
+  const inIsolate = Array.from({ length: isolates }, () => startGateway({ beside: gateway }));
+  let next = 0;
+  const get = (path: string) => {
+    const at = path === "" ? gateway : (inIsolate[next++ % isolates] ?? gateway);
+    return at.fetch(`/v1/tasks/${id}${path}`, { headers: bearer(key) });
+  };
   const closings: (() => Promise<void>)[] = [];
   const replies = new Map<string, number>();
   const call = async (kind: string, work: (leftMs: number) => Promise<Response>) => {

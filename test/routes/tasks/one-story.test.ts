@@ -73,6 +73,7 @@ async function hearAll(gateway: TestGateway, key: string, task: ShownTask): Prom
   const link = new URL((task.links as { events: string }).events);
   for (let rounds = 0, after = 0; rounds < 100 && after < 2; rounds++) {
     shown.push(...(await askAll(gateway, key, task.id, link)));
+    gateway.advance(10_000);
     await gateway.tick();
     if (shown.at(-1)?.body.finished !== null) after++;
   }

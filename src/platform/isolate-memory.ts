@@ -1,0 +1,27 @@
+/** What an isolate remembers from one invocation to the next. Limits and copies that may be lost; no decision is kept here. */
+import { type BadKeys, createBadKeys } from "./bad-keys.ts";
+import { type ByteMemory, createByteMemory } from "./byte-memory.ts";
+import { createPlaces, type Places } from "./places.ts";
+import { createRefusalMemory, type RefusalMemory } from "./refusal-memory.ts";
+import { createSharedReads, type SharedReads } from "./shared-reads.ts";
+
+export interface IsolateMemory {
+  refusals: RefusalMemory;
+  /** Until when the upstream's account is known to cool down. D1 knows it for cron and readers; a submission does not wait for D1. */
+  upstreamPause: { untilMs: number };
+  badKeys: BadKeys;
+  places: Places;
+  sharedReads: SharedReads;
+  byteMemory: ByteMemory;
+}
+
+export function createIsolateMemory(): IsolateMemory {
+  return {
+    refusals: createRefusalMemory(),
+    upstreamPause: { untilMs: 0 },
+    badKeys: createBadKeys(),
+    places: createPlaces(),
+    sharedReads: createSharedReads(),
+    byteMemory: createByteMemory(),
+  };
+}

@@ -1,0 +1,301 @@
+/**
+ * Every call behind a key, token or link is counted before anything is read from storage: by what its route is, and by
+ * whom it comes from. One too many costs nothing.
+ */
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { createApp } from "../../src/app.ts";
+import { readToken } from "../../src/domain/tokens.ts";
+import { callKinds } from "../../src/http/call-limits.ts";
+import type { EdgeLimit } from "../../src/platform/edge-limits.ts";
+import { draw, upload } from "../helpers/files.ts";
+import { bearer, startGateway, submitTask } from "../helpers/gateway.ts";
+import { askForToken, makeBrowserKey, mintToken, page } from "../helpers/page-visitor.ts";
+import { expectError, generations, goodBody, makeKey, recordBindings } from "../helpers/routes.ts";
+
+const bindings = recordBindings();
+const gateway = startGateway({
+  around: bindings.around,
+  turnstile: () => Response.json({ success: true }),
+});
+let tenant = { id: "", key: "", keyId: "" };
+let taskId = "";
+let link = "";
+beforeAll(async () => {
+  tenant = await gateway.makeTenant({ turnstile_secret: "a-secret" });
+  const task = await submitTask(gateway, tenant.key);
+  taskId = task.id;
+  const { pathname, search } = new URL((task.links as { events: string }).events);
+  link = pathname + search;
+});
+beforeEach(() => {
+  bindings.calls.length = 0;
+});
+
+let addresses = 0;
+/** An address that no other test has asked from. */
+const newAddress = () => ({ "cf-connecting-ip": `192.0.2.${++addresses}` });
+
+const minute = () => Math.floor(Date.now() / 60_000);
+
+/** Uses up a limit, many at a time, since thousands may be let through. @returns how many were. */
+async function exhaust(limit: EdgeLimit, by: string): Promise<number> {
+  const { tooMany } = gateway.invocation();
+  let through = 0;
+  for (;;) {
+    const refused = await Promise.all(Array.from({ length: 500 }, () => tooMany(limit, by)));
+    through += refused.filter((one) => !one).length;
+    if (refused.includes(true)) return through;
+  }
+}
+
+/**
+ * Uses up a limit, and asks once more, within one minute of the limiter's, which goes by the real clock.
+ * @returns how many were let through, and the reply to one too many.
+ */
+async function beyond(limit: EdgeLimit, by: string, ask: () => Promise<Response>) {
+  for (let round = 0; round < 3; round++) {
+    const start = minute();
+    const count = await exhaust(limit, by);
+    bindings.calls.length = 0;
+    const response = await ask();
+    if (minute() === start) return { count, response };
+    await response.body?.cancel();
+  }
+  throw new Error("no round within a minute");
+}
+
+/** Expects a refusal that has cost no call to storage. Gives its message. */
+async function expectLimited(response: Response): Promise<string> {
+  expect(response.headers.get("retry-after")).toBe("60");
+  const message = await expectError(response.clone(), "rate_limited");
+  expect(bindings.calls).toEqual([]);
+  return message;
+}
+
+const json = { "content-type": "application/json" };
+const call = (method: string, path: string, headers: Record<string, string>) =>
+  gateway.fetch(path, {
+    method,
+    headers: { ...json, ...headers },
+    ...(["POST", "PUT", "PATCH"].includes(method) && { body: "{}" }),
+  });
+
+/** A route's path with an id in it. */
+const pathOf = (route: string) => route.replace(":id", taskId).replace(":key", "key-none");
+
+describe("a route", () => {
+  it("behind a key counts as something: none is left out, and none is made up", () => {
+    const { routes } = createApp(gateway.config, gateway.invocation);
+    const behindKeys = routes
+      .filter(({ method, path }) => method !== "ALL" && /^\/(openai\/)?v1\//.test(path))
+      .map(({ method, path }) => `${method} ${path}`);
+    expect(new Set(Object.keys(callKinds))).toEqual(new Set(behindKeys));
+  });
+
+  const figures = { reads: 6_000, lists: 60, writes: 600, mints: 600, manage: 60 };
+  const counted = Object.entries(callKinds).flatMap(([route, kind]) => {
+    const [method = "", path = ""] = route.split(" ");
+    if (kind === "object") return [];
+    return (method === "GET" ? ["GET", "HEAD"] : [method]).map((one) => ({ method: one, path, kind }));
+  });
+
+  it.each(["reads", "lists", "writes", "mints", "manage"] as const)(
+    "of kind %s is limited by that, whatever its method, and costs no call beyond it",
+    async (kind) => {
+      const own = await makeKey(gateway, tenant.id, {});
+      const another = await gateway.makeTenant();
+      const by = `${tenant.id} ${kind === "manage" ? "" : own.id}`;
+      for (const { method, path } of counted.filter((route) => route.kind === kind)) {
+        const ask = () => call(method, pathOf(path), bearer(own.key));
+        const { response } = await beyond(kind, by, ask);
+        expect([method, path, response.status]).toEqual([method, path, 429]);
+        expect(response.headers.get("retry-after")).toBe("60");
+        expect(bindings.calls).toEqual([]);
+        // Another tenant's is another counter.
+        expect((await call(method, pathOf(path), bearer(another.key))).status).not.toBe(429);
+      }
+    },
+  );
+
+  it.each(Object.entries(figures))("of kind %s is let through %i times a minute", async (kind, figure) => {
+    const { count } = await beyond(kind as EdgeLimit, `counted ${kind}`, async () => new Response());
+    expect(count).toBe(figure);
+  });
+
+  it("of one kind is let in when another kind is used up", async () => {
+    const own = await makeKey(gateway, tenant.id, {});
+    const { response } = await beyond("lists", `${tenant.id} ${own.id}`, () =>
+      call("GET", "/v1/tasks", bearer(own.key)),
+    );
+    expect(await expectLimited(response)).toMatch(/lists/);
+    expect((await call("GET", `/v1/tasks/${taskId}`, bearer(own.key))).status).toBe(200);
+    expect((await gateway.post(generations, goodBody, bearer(own.key))).status).toBe(200);
+  });
+
+  it("that there is not counts as a read", async () => {
+    const own = await makeKey(gateway, tenant.id, {});
+    const by = `${tenant.id} ${own.id}`;
+    const ask = () => call("GET", "/v1/nothing", bearer(own.key));
+    expect((await beyond("reads", by, ask)).response.status).toBe(429);
+  });
+});
+
+describe("changes of a tenant's keys", () => {
+  it("are counted by tenant, over all its secret keys", async () => {
+    const { id, key } = await gateway.makeTenant();
+    const second = await makeKey(gateway, id, {});
+    const { response } = await beyond("manage", `${id} `, () => call("DELETE", "/v1/keys/none", bearer(key)));
+    await expectLimited(response);
+    await expectLimited(await call("DELETE", "/v1/webhook", bearer(second.key)));
+  });
+
+  it("are not used up by the keys of pages, which may make none", async () => {
+    const { id, key } = await gateway.makeTenant();
+    const browser = await makeBrowserKey(gateway, id);
+    const ask = () => call("DELETE", "/v1/keys/none", { ...bearer(browser.key), ...page });
+    await expectLimited((await beyond("manage", `${id} ${browser.id}`, ask)).response);
+    expect((await call("DELETE", "/v1/keys/none", bearer(key))).status).toBe(404);
+  });
+});
+
+describe("streams by signed links", () => {
+  it("are limited by task", async () => {
+    const { count, response } = await beyond("links", link.split("?")[0] ?? "", () => gateway.fetch(link));
+    expect(await expectLimited(response)).toMatch(/link/);
+    expect(count).toBeGreaterThan(0);
+    expect((await call("GET", `/v1/tasks/${taskId}`, bearer(tenant.key))).status).toBe(200);
+  });
+
+  it("are limited by network address, over all tasks", async () => {
+    const { links } = await submitTask(gateway, tenant.key);
+    const other = new URL((links as { events: string }).events);
+    const headers = newAddress();
+    const ask = () => gateway.fetch(other.pathname + other.search, { headers });
+    const { response } = await beyond("linkAddresses", headers["cf-connecting-ip"], ask);
+    expect(await expectLimited(response)).toMatch(/address/);
+  });
+});
+
+describe("what visitors of a page make", () => {
+  it("is limited by their network address for uploads", async () => {
+    const token = await mintToken(gateway, tenant.key);
+    const headers = newAddress();
+    const bytes = await draw("png");
+    const ask = () => upload(gateway, token, bytes, { ...page, ...headers });
+    const { count, response } = await beyond("uploads", headers["cf-connecting-ip"], ask);
+    expect(count).toBe(10);
+    expect(await expectLimited(response)).toMatch(/uploads.*address/);
+    expect((await upload(gateway, token, bytes, { ...page, ...newAddress() })).status).toBe(201);
+    expect((await upload(gateway, tenant.key, bytes, headers)).status).toBe(201);
+  });
+
+  it("is limited by their network address for client tokens", async () => {
+    const { key } = await makeBrowserKey(gateway, tenant.id);
+    const headers = newAddress();
+    const mint = (from: Record<string, string>) =>
+      gateway.post("/v1/client-tokens", { turnstile: "solved" }, { ...bearer(key), ...page, ...from });
+    const { count, response } = await beyond("tokens", headers["cf-connecting-ip"], () => mint(headers));
+    expect(count).toBe(10);
+    expect(await expectLimited(response)).toMatch(/tokens.*address/);
+    expect((await mint(newAddress())).status).toBe(201);
+    expect((await askForToken(gateway, tenant.key)).status).toBe(201);
+  });
+});
+
+describe("a key that storage refuses", () => {
+  const methods = [
+    ["HEAD", () => `/v1/tasks/${taskId}`],
+    ["GET", () => "/v1/tasks"],
+    ["DELETE", () => `/v1/tasks/${taskId}`],
+    ["POST", () => `/v1/tasks/${taskId}/cancel`],
+    ["POST", () => generations],
+    ["POST", () => "/v1/quote"],
+  ] as const;
+
+  /** Asks as a request that would be good. */
+  const ask = (method: string, path: string, headers: Record<string, string>) =>
+    gateway.fetch(path, {
+      method,
+      headers: { ...json, ...headers },
+      ...(method === "POST" && { body: JSON.stringify(goodBody) }),
+    });
+
+  it.each(methods)("is read once, and counts as a failure of its address by %s", async (method, path) => {
+    const revoked = await makeKey(gateway, tenant.id, {});
+    await gateway.admin("DELETE", `/tenants/${tenant.id}/keys/${revoked.id}`);
+    const from = newAddress();
+    const once = () => ask(method, path(), { ...bearer(revoked.key), ...from });
+    expect((await once()).status).toBe(401);
+    expect(bindings.calls.length).toBeGreaterThan(0);
+    bindings.calls.length = 0;
+    expect((await once()).status).toBe(401);
+    expect(bindings.calls).toEqual([]);
+
+    const { response } = await beyond("failures", from["cf-connecting-ip"], once);
+    expect(response.status).toBe(429);
+    expect(response.headers.get("retry-after")).toBe("60");
+    expect(bindings.calls).toEqual([]);
+    expect((await ask(method, path(), { ...bearer(revoked.key), ...newAddress() })).status).toBe(401);
+    // Neighbours with a good key are let in.
+    const good = { ...bearer(tenant.key), ...from };
+    expect((await ask("GET", `/v1/tasks/${taskId}`, good)).status).toBe(200);
+  });
+
+  it("counts as a failure when it is found out, too", async () => {
+    const revoked = await makeKey(gateway, tenant.id, {});
+    await gateway.admin("DELETE", `/tenants/${tenant.id}/keys/${revoked.id}`);
+    const from = newAddress();
+    const once = () => ask("HEAD", `/v1/tasks/${taskId}`, { ...bearer(revoked.key), ...from });
+    const { response } = await beyond("failures", from["cf-connecting-ip"], once);
+    expect(response.status).toBe(429);
+  });
+
+  it("is read again after some seconds", async () => {
+    const revoked = await makeKey(gateway, tenant.id, {});
+    await gateway.admin("DELETE", `/tenants/${tenant.id}/keys/${revoked.id}`);
+    const once = () => ask("HEAD", `/v1/tasks/${taskId}`, bearer(revoked.key));
+    await once();
+    gateway.advance(9_999);
+    bindings.calls.length = 0;
+    await once();
+    expect(bindings.calls).toEqual([]);
+    gateway.advance(1);
+    await once();
+    expect(bindings.calls).toHaveLength(1);
+  });
+
+  it("does not speak for the key that made it, where it is a token that runs out meanwhile", async () => {
+    const [first, second] = [await mintToken(gateway, tenant.key), await mintToken(gateway, tenant.key)];
+    const { signers, badKeys } = gateway.invocation();
+    const token = await readToken(signers.tokens, first);
+    if (!token) throw new Error("no token");
+    const { tenantId, keyId } = token;
+    const from = { origin: page.origin, sameOrigin: false };
+    badKeys.keep({ kind: "token", tenantId, keyId, keyHash: null, token, page: from }, gateway.now());
+    const read = (key: string) => ask("GET", `/v1/tasks/${taskId}`, { ...bearer(key), ...page });
+    await expectError(await read(first), "invalid_key");
+    expect((await read(second)).status).toBe(200);
+  });
+
+  it("says nothing of another key, nor of a token that has run out: that costs no read", async () => {
+    const token = await mintToken(gateway, tenant.key, { ttl_seconds: 60 });
+    const read = () => ask("GET", `/v1/tasks/${taskId}`, { ...bearer(token), ...page });
+    expect((await read()).status).toBe(200);
+    gateway.advance(60_000);
+    bindings.calls.length = 0;
+    await expectError(await read(), "invalid_key");
+    expect(bindings.calls).toEqual([]);
+    expect((await ask("GET", `/v1/tasks/${taskId}`, bearer(tenant.key))).status).toBe(200);
+  });
+});
+
+describe("a wrong key of the operator's", () => {
+  it.each(["/readyz", "/admin/api/overview"])("counts as a failure of its address on %s", async (path) => {
+    const from = newAddress();
+    const wrong = () => gateway.fetch(path, { headers: { ...bearer("wrong"), ...from } });
+    const { response } = await beyond("failures", from["cf-connecting-ip"], wrong);
+    await expectLimited(response);
+    for (const headers of [bearer(gateway.config.ADMIN_API_KEY), path === "/readyz" ? {} : undefined])
+      if (headers) expect((await gateway.fetch(path, { headers: { ...headers, ...from } })).status).toBe(200);
+  });
+});
