@@ -102,13 +102,13 @@ export function secretProblem(text: string): string | undefined {
  */
 export async function webhookHeaders(secrets: readonly string[], id: string, nowMs: number, body: string) {
   const timestamp = String(Math.floor(nowMs / 1000));
-  const signed = new TextEncoder().encode(`${id}.${timestamp}.${body}`);
+  const signed = new TextEncoder().encode(`${id}.${timestamp}.${body}`) as Uint8Array<ArrayBuffer>;
   const signatures = await Promise.all(secrets.map((secret) => signatureOf(secret, signed)));
   return { "webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": signatures.join(" ") };
 }
 
 /** HMAC-SHA-256, by the bytes that a secret's text stands for (Standard Webhooks 1.0, "Signature scheme"). */
-async function signatureOf(secret: string, signed: Uint8Array): Promise<string> {
+async function signatureOf(secret: string, signed: Uint8Array<ArrayBuffer>): Promise<string> {
   const bytes = Uint8Array.fromBase64(secret.slice(secretPrefix.length));
   const key = await crypto.subtle.importKey("raw", bytes, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
   return `v1,${new Uint8Array(await crypto.subtle.sign("HMAC", key, signed)).toBase64()}`;
