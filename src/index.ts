@@ -6,7 +6,7 @@ import { consume } from "./flows/cron/consume.ts";
 import { sendLane, storeLane } from "./flows/cron/lanes.ts";
 import { runTick } from "./flows/cron/tick.ts";
 import { deliverLane } from "./flows/webhooks/deliver.ts";
-import { createByteMemory } from "./platform/byte-memory.ts";
+import type { ByteMemory } from "./platform/byte-memory.ts";
 import { createInvocation, type Invocation } from "./platform/invocation.ts";
 import type { Lanes } from "./platform/lanes.ts";
 import { writeLog } from "./platform/log.ts";
@@ -65,7 +65,7 @@ function appOf(env: Env): Pick<Api, "fetch"> {
 const memory = {
   refusals: createRefusalMemory(),
   upstreamPause: { untilMs: 0 },
-  byteMemory: createByteMemory(),
+  byteMemory: new Set() as ByteMemory,
 };
 
 function configOf(env: Env): Config {

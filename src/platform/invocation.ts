@@ -7,7 +7,7 @@ import { formatId, type IdKind, randomBytesFor } from "../domain/ids.ts";
 import type { LocationHint } from "../domain/location-hints.ts";
 import { createUpstream, type Upstream } from "../upstream/evolink.ts";
 import { callBinding } from "./binding.ts";
-import { type ByteMemory, createByteMemory } from "./byte-memory.ts";
+import type { ByteMemory } from "./byte-memory.ts";
 import { measureDatabase } from "./d1-usage.ts";
 import { type EdgeLimit, tooMany } from "./edge-limits.ts";
 import { createLaneStarter, type LaneStarter, type Lanes } from "./lanes.ts";
@@ -117,7 +117,7 @@ export function createInvocation(config: Config, platform: Platform): Invocation
     refusals: platform.refusals ?? createRefusalMemory(),
     upstreamPause: platform.upstreamPause ?? { untilMs: 0 },
     lanes: createLaneStarter(platform.lanes, log),
-    byteMemory: platform.byteMemory ?? createByteMemory(),
+    byteMemory: platform.byteMemory ?? new Set(),
     work: env.WORK,
     spent,
   };

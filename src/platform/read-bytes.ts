@@ -50,6 +50,7 @@ export async function readBytes(
     const read = await readWithin(Math.min(silenceMs, maxMs - (now() - startMs)), reader);
     if (!read) return giveUp();
     if (read.done) break;
+    share.renew();
     const end = size + read.value.byteLength;
     if (end <= keptBytes) {
       const length = end <= buffer.length ? 0 : lengthFor(end, keptBytes, declared);
