@@ -1,7 +1,7 @@
 /** The one reader of request bodies: every body is read within bounds of size, time, pace and memory. */
 import { ApiError } from "../errors.ts";
 import { shareOf } from "../platform/byte-memory.ts";
-import { leastRate, readBytes } from "../platform/read-bytes.ts";
+import { declaredBytes, leastRate, readBytes } from "../platform/read-bytes.ts";
 import type { AppContext } from "./context.ts";
 
 export interface BodyBounds {
@@ -24,12 +24,6 @@ export interface ReadBody {
 
 /** So long a body may send nothing, and so long it may send less than its pace. */
 const patienceMs = 10_000;
-
-/** The body's size as its head declares it; null when it does not. */
-export function declaredBytes({ headers }: Request): number | null {
-  const text = headers.get("content-length") ?? "";
-  return /^\d{1,15}$/.test(text) ? Number(text) : null;
-}
 
 /**
  * Reads a body to its end, or to the end of its bounds, and uses it. Its memory is counted until it has been used.

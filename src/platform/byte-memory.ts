@@ -2,7 +2,7 @@
  * The memory of bodies and pictures, counted for all that runs in an isolate, whose 128 MB they share. One that is large
  * has a turn: callers' bodies among themselves, and pictures among themselves, so that no slow sender holds up what is
  * stored. What finds no room waits a while, by a timer of its own invocation: a promise of one cannot be waited for in
- * another.
+ * another. An invocation whose client is gone may end without another step, so a share that is not renewed has an end.
  */
 export type ByteUse = "body" | "picture";
 
@@ -12,15 +12,17 @@ const mostBytes = { body: 64_000_000, picture: 96_000_000 };
 export const largeBytes = 8 * 1_048_576;
 const waitMs = { body: 5_000, picture: 15_000 };
 const askEveryMs = 100;
+/** Longer than any pause between two chunks, and than most take to be stored. */
+export const shareLifeMs = 60_000;
 
-/** Of one isolate. */
-export interface ByteMemory {
-  usedBytes: number;
-  /** Who has the turn of large ones. */
-  large: Map<ByteUse, ByteShare>;
+export interface Taken {
+  use: ByteUse;
+  bytes: number;
+  untilMs: number;
 }
 
-export const createByteMemory = (): ByteMemory => ({ usedBytes: 0, large: new Map() });
+/** What is taken, of one isolate. */
+export type ByteMemory = Set<Taken>;
 
 /** What one body or picture takes of the memory. */
 export interface ByteShare {
@@ -28,39 +30,47 @@ export interface ByteShare {
   take(bytes: number): Promise<boolean>;
   /** Gives a buffer back. */
   give(bytes: number): void;
+  /** It is still in use. */
+  renew(): void;
   /** Gives back all that it has. */
   end(): void;
 }
 
 interface Isolate {
   byteMemory: ByteMemory;
+  now(): number;
   sleep(ms: number): Promise<void>;
 }
 
-export function shareOf({ byteMemory: memory, sleep }: Isolate, use: ByteUse): ByteShare {
-  let hasBytes = 0;
-  const give = (bytes: number) => {
-    hasBytes -= bytes;
-    memory.usedBytes -= bytes;
+export const usedBytes = (memory: ByteMemory): number =>
+  [...memory].reduce((sum, { bytes }) => sum + bytes, 0);
+
+export function shareOf({ byteMemory: memory, now, sleep }: Isolate, use: ByteUse): ByteShare {
+  const own: Taken = { use, bytes: 0, untilMs: 0 };
+  const renew = () => {
+    own.untilMs = now() + shareLifeMs;
+    memory.add(own);
   };
-  const share: ByteShare = {
+  const isFree = (bytes: number) => {
+    for (const one of memory) if (one.untilMs <= now()) memory.delete(one);
+    const hasTurn = (one: Taken) => one !== own && one.use === use && one.bytes > largeBytes;
+    const isTurn = bytes <= largeBytes || ![...memory].some(hasTurn);
+    return isTurn && usedBytes(memory) + bytes <= mostBytes[use];
+  };
+  return {
     async take(bytes) {
-      const isFree = () =>
-        memory.usedBytes + bytes <= mostBytes[use] &&
-        (bytes <= largeBytes || (memory.large.get(use) ?? share) === share);
-      for (let leftMs = waitMs[use]; !isFree(); leftMs -= askEveryMs) {
+      renew();
+      for (let leftMs = waitMs[use]; !isFree(bytes); leftMs -= askEveryMs) {
         if (leftMs <= 0) return false;
         await sleep(askEveryMs);
       }
-      give(-bytes);
-      if (bytes > largeBytes) memory.large.set(use, share);
+      own.bytes += bytes;
       return true;
     },
-    give,
-    end() {
-      give(hasBytes);
-      if (memory.large.get(use) === share) memory.large.delete(use);
+    give(bytes) {
+      own.bytes -= bytes;
     },
+    renew,
+    end: () => void memory.delete(own),
   };
-  return share;
 }

@@ -1,6 +1,6 @@
 /** What an isolate remembers from one invocation to the next. Limits and copies that may be lost; no decision is kept here. */
 import { type BadKeys, createBadKeys } from "./bad-keys.ts";
-import { type ByteMemory, createByteMemory } from "./byte-memory.ts";
+import type { ByteMemory } from "./byte-memory.ts";
 import { createPlaces, type Places } from "./places.ts";
 import { createRefusalMemory, type RefusalMemory } from "./refusal-memory.ts";
 import { createSharedReads, type SharedReads } from "./shared-reads.ts";
@@ -22,6 +22,6 @@ export function createIsolateMemory(): IsolateMemory {
     badKeys: createBadKeys(),
     places: createPlaces(),
     sharedReads: createSharedReads(),
-    byteMemory: createByteMemory(),
+    byteMemory: new Set(),
   };
 }

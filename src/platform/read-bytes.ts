@@ -16,6 +16,12 @@ export interface ReadBounds {
   graceMs: number;
 }
 
+/** The body's size as its head declares it; null when it does not. */
+export function declaredBytes({ headers }: { headers: Headers }): number | null {
+  const text = headers.get("content-length") ?? "";
+  return /^\d{1,15}$/.test(text) ? Number(text) : null;
+}
+
 /** Bytes a second. */
 export const leastRate = 8_192;
 
@@ -50,6 +56,7 @@ export async function readBytes(
     const read = await readWithin(Math.min(silenceMs, maxMs - (now() - startMs)), reader);
     if (!read) return giveUp();
     if (read.done) break;
+    share.renew();
     const end = size + read.value.byteLength;
     if (end <= keptBytes) {
       const length = end <= buffer.length ? 0 : lengthFor(end, keptBytes, declared);

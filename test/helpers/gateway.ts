@@ -10,7 +10,7 @@ import type { ImageContentType } from "../../src/domain/task.ts";
 import { sendLane, storeLane } from "../../src/flows/cron/lanes.ts";
 import { runTick } from "../../src/flows/cron/tick.ts";
 import { deliverLane } from "../../src/flows/webhooks/deliver.ts";
-import { type ByteMemory, createByteMemory } from "../../src/platform/byte-memory.ts";
+import type { ByteMemory } from "../../src/platform/byte-memory.ts";
 import { measureDatabase } from "../../src/platform/d1-usage.ts";
 import { edgeLimits } from "../../src/platform/edge-limits.ts";
 import { createInvocation, type Invocation } from "../../src/platform/invocation.ts";
@@ -98,7 +98,7 @@ export function startGateway({
   lanes = {},
   time = beside?.time,
   cache = noCache,
-  byteMemory = createByteMemory(),
+  byteMemory = new Set(),
   consumers = 24,
   // A full minute, so that a tick has all of it.
   startMs = 1_900_000_020_000,

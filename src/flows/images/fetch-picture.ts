@@ -7,7 +7,7 @@ import { checkAddress } from "../../domain/address.ts";
 import { isTimeout, withTimeLimit } from "../../domain/time-limit.ts";
 import { shareOf } from "../../platform/byte-memory.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import { readBytes } from "../../platform/read-bytes.ts";
+import { declaredBytes, readBytes } from "../../platform/read-bytes.ts";
 import { userAgent } from "../../upstream/evolink.ts";
 
 const maxRedirects = 5;
@@ -89,7 +89,8 @@ async function readPicture(
     return problem(`status ${response.status}`, { dead: deadStatuses.includes(response.status) });
   }
   const maxBytes = invocation.config.ARCHIVE_MAX_BYTES;
-  const declared = readLength(response.headers);
+  // The length is another one when the platform unpacks the body on the way.
+  const declared = response.headers.has("content-encoding") ? null : declaredBytes(response);
   const share = shareOf(invocation, "picture");
   let isKept = false;
   try {
@@ -104,10 +105,4 @@ async function readPicture(
     if (!isKept) share.end();
     if (!isKept && !response.body.locked) await response.body.cancel();
   }
-}
-
-/** The length that the body will have; unknown when the platform unpacks it on the way. */
-function readLength(headers: Headers): number | null {
-  const text = headers.get("content-length");
-  return text !== null && /^\d+$/.test(text) && !headers.has("content-encoding") ? Number(text) : null;
 }

@@ -11,12 +11,12 @@ import {
 } from "../../domain/uploads.ts";
 import { admitFile, releaseFileHold } from "../../flows/files/admit-file.ts";
 import { keepFile } from "../../flows/files/keep-file.ts";
-import { declaredBytes } from "../../http/body.ts";
 import { countCall } from "../../http/call-limits.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
 import { errorReplies, json, keyErrors, setLimitHeaders } from "../../http/replies.ts";
 import { headers, limitFields, notStored, withHeaders } from "../../http/reply-headers.ts";
 import { linkBases } from "../../platform/link-bases.ts";
+import { declaredBytes } from "../../platform/read-bytes.ts";
 import { fileRefused, keyRefused } from "../tasks/refusals.ts";
 import { fileProblem, readUpload } from "./upload.ts";
 

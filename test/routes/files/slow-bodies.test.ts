@@ -1,6 +1,12 @@
 /** Bodies that come too slowly, or too large for what the isolate has left: a clear refusal, and no memory kept. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { createByteMemory, shareOf } from "../../../src/platform/byte-memory.ts";
+import {
+  largeBytes,
+  shareLifeMs,
+  shareOf,
+  type Taken,
+  usedBytes,
+} from "../../../src/platform/byte-memory.ts";
 import { type Bytes, draw, left, padded } from "../../helpers/files.ts";
 import { bearer, startGateway } from "../../helpers/gateway.ts";
 import { editTexts, openAiEdits, sendEdit, writeForm } from "../../helpers/openai-edits.ts";
@@ -9,6 +15,7 @@ import { expectError } from "../../helpers/routes.ts";
 const mebibyte = 1_048_576;
 const gateway = startGateway();
 const { byteMemory: memory } = gateway.invocation();
+const largeOnes = () => [...memory].filter(({ bytes }) => bytes > largeBytes).length;
 let tenant = { id: "", key: "", keyId: "" };
 beforeEach(async () => {
   tenant = await gateway.makeTenant({ limits: { requests_per_minute: null, file_bytes: null } });
@@ -17,8 +24,7 @@ beforeEach(async () => {
 const opened: { end(): Promise<void>; reply: Promise<Response> }[] = [];
 afterEach(async () => {
   for (const { end, reply } of opened.splice(0)) await end().then(() => reply.catch(() => undefined));
-  expect(memory).toMatchObject({ usedBytes: 0 });
-  expect([...memory.large.keys()]).toEqual([]);
+  expect(memory).toEqual(new Set());
 });
 
 /** Opens a request whose body the test sends. A pipe is what a connection's body is. */
@@ -51,18 +57,18 @@ describe("a body's memory", () => {
   it("follows what has come, not what is declared: eight edits of 40 MiB and five bytes", async () => {
     const edits = Array.from({ length: 8 }, () => openEdit());
     for (const { send } of edits) await send(new Uint8Array(5));
-    await expect.poll(() => memory.usedBytes).toBeGreaterThan(0);
-    expect(memory.usedBytes).toBeLessThan(300_000);
+    await expect.poll(() => usedBytes(memory)).toBeGreaterThan(0);
+    expect(usedBytes(memory)).toBeLessThan(300_000);
     const ninth = openEdit();
     await ninth.send(new Uint8Array(9 * mebibyte));
-    await expect.poll(() => memory.large.size).toBe(1);
-    expect(memory.usedBytes).toBeLessThan(64_000_000);
+    await expect.poll(largeOnes).toBe(1);
+    expect(usedBytes(memory)).toBeLessThan(64_000_000);
   });
 
   it("is given to one large body at a time: another gets 503 with nothing charged", async () => {
     const first = openEdit();
     await first.send(new Uint8Array(9 * mebibyte));
-    await expect.poll(() => memory.large.size).toBe(1);
+    await expect.poll(largeOnes).toBe(1);
     const second = openUpload();
     const sent = second.send(new Uint8Array(9 * mebibyte)).then(second.end);
     const refused = await second.reply;
@@ -73,13 +79,13 @@ describe("a body's memory", () => {
     expect(await left(gateway, tenant.id)).toMatchObject({ files: 200 });
     await first.end();
     await expectError(await first.reply, "invalid_request", "image");
-    expect(memory.large.size).toBe(0);
+    expect(largeOnes()).toBe(0);
   });
 
   it("goes to the next large one once the first is done, while that one waits", async () => {
     const first = openEdit();
     await first.send(new Uint8Array(9 * mebibyte));
-    await expect.poll(() => memory.large.size).toBe(1);
+    await expect.poll(largeOnes).toBe(1);
     let asked = 0;
     const sleep = async () => {
       if (++asked === 3) await first.end().then(() => first.reply);
@@ -93,43 +99,67 @@ describe("a body's memory", () => {
   it("is all counted: many of a few megabytes each fill it", async () => {
     // Each has a buffer of five, an eighth of what it may become.
     for (let count = 0; count < 11; count++) await openEdit().send(new Uint8Array(4 * mebibyte));
-    await expect.poll(() => memory.usedBytes).toBe(11 * 5 * mebibyte);
+    await expect.poll(() => usedBytes(memory)).toBe(11 * 5 * mebibyte);
     const one = openEdit();
     await one.send(new Uint8Array(4 * mebibyte)).then(one.end);
     await expectError(await one.reply, "unavailable");
-    expect(memory.usedBytes).toBe(11 * 5 * mebibyte);
+    expect(usedBytes(memory)).toBe(11 * 5 * mebibyte);
   });
 
   it.each(["lose", "end"] as const)("is free again once the connection is over: %s", async (how) => {
     const edit = openEdit();
     await edit.send(new Uint8Array(9 * mebibyte));
-    await expect.poll(() => memory.large.size).toBe(1);
+    await expect.poll(largeOnes).toBe(1);
     await edit[how]();
     await expectError(await edit.reply, "invalid_request", how === "end" ? "image" : null);
-    expect(memory).toMatchObject({ usedBytes: 0 });
+    expect(memory).toEqual(new Set());
+  });
+
+  it("is free again a minute after an invocation has ended without another step", async () => {
+    expect(await shareOf(gateway.invocation(), "body").take(60 * mebibyte)).toBe(true);
+    const next = shareOf(gateway.invocation(), "body");
+    gateway.advance(shareLifeMs - 6_000);
+    expect(await next.take(9 * mebibyte)).toBe(false);
+    gateway.advance(1_000);
+    expect(await next.take(9 * mebibyte)).toBe(true);
+    expect(usedBytes(memory)).toBe(9 * mebibyte);
+    next.end();
+  });
+
+  it("stays counted as long as its body comes", async () => {
+    const edit = openEdit();
+    await edit.send(new Uint8Array(9 * mebibyte));
+    for (let minute = 0; minute < 2; minute++) {
+      gateway.advance(shareLifeMs - 1_000);
+      await edit.send(new Uint8Array(1));
+    }
+    const next = shareOf(gateway.invocation(), "body");
+    expect(await next.take(9 * mebibyte)).toBe(false);
+    next.end();
   });
 
   it("is enough for an edit of the largest size, and never more than 64 MB on the way", async () => {
     const image = padded(await draw("png"), 19 * mebibyte);
     const edit = await writeForm([["image", image], ["image", image], ...editTexts]);
     let most = 0;
-    const measured = {
-      ...createByteMemory(),
-      get usedBytes() {
-        return used;
-      },
-      set usedBytes(bytes) {
-        used = bytes;
-        most = Math.max(most, bytes);
-      },
-    };
-    let used = 0;
+    class Measured extends Set<Taken> {
+      override add(one: Taken) {
+        let { bytes } = one;
+        const set = (now: number) => {
+          bytes = now;
+          most = Math.max(most, bytes);
+        };
+        Object.defineProperty(one, "bytes", { configurable: true, get: () => bytes, set });
+        return super.add(one);
+      }
+    }
+    const measured = new Measured();
     const roomy = startGateway({ beside: gateway, byteMemory: measured });
     const reply = await sendEdit(roomy, tenant.key, edit);
     expect({ status: reply.status, text: (await reply.text()).slice(0, 300) }).toMatchObject({ status: 200 });
     expect(most).toBeGreaterThan(38 * mebibyte);
     expect(most).toBeLessThanOrEqual(64_000_000);
-    expect(used).toBe(0);
+    expect(measured.size).toBe(0);
   });
 });
 
