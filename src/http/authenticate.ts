@@ -115,6 +115,11 @@ export function tooManyFrom(): ApiError {
   });
 }
 
+/** The error for a public address that has nothing: 429 where one network address asks for too many. */
+export async function missed(c: AppContext, notFound: ApiError): Promise<ApiError> {
+  return (await c.get("invocation").tooMany("misses", networkAddress(c))) ? tooManyFrom() : notFound;
+}
+
 function isOwnOrigin(c: AppContext, origin: string): boolean {
   return origin === originOf(c) || origin === c.get("invocation").config.PUBLIC_BASE_URL;
 }

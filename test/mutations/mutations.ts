@@ -630,4 +630,18 @@ export const mutations: Mutation[] = [
     broken: '"WHERE +tenant_id = ?3 AND"',
     tests: ["test/d1/tasks/list-rows.test.ts"],
   },
+  {
+    breaks: "addresses without a picture are limited by network address",
+    file: "src/http/authenticate.ts",
+    line: 'tooMany("misses", networkAddress(c))) ? tooManyFrom() : notFound',
+    broken: 'tooMany("misses", null)) ? tooManyFrom() : notFound',
+    tests: ["test/routes/images/misses.test.ts"],
+  },
+  {
+    breaks: "a part under If-Range is of the very picture that it was meant for",
+    file: "src/flows/images/read-picture.ts",
+    line: "if (!isOther(object)) return { object, range };",
+    broken: "if (object) return { object, range };",
+    tests: ["test/routes/images/get-image-range.test.ts"],
+  },
 ];
