@@ -59,8 +59,9 @@ export function checkAddress(text: string, policy: AddressPolicy): { url: URL } 
 }
 
 /** A URL's host without the dots that DNS allows at the end, so that one host has one spelling. */
-export function hostOf(url: URL): string {
-  return url.hostname.replace(/\.+$/, "");
+export function hostOf({ hostname }: Pick<URL, "hostname">): string {
+  // No name is longer than 255 characters.
+  return hostname.length > 255 ? hostname : hostname.replace(/\.+$/, "");
 }
 
 /** Names and addresses by which a machine speaks to itself, as the URL parser writes them, are one host. */
@@ -76,7 +77,7 @@ export function localHostOf(url: URL): string {
 
 /** Whether a host, as the URL parser writes it, is a public address or may be a public name. */
 export function isPublicHost(hostname: string): boolean {
-  const host = hostname.replace(/\.+$/, "");
+  const host = hostOf({ hostname });
   if (host.startsWith("[")) return isPublicIpv6(host.slice(1, -1));
   if (ipaddr.IPv4.isValidFourPartDecimal(host)) {
     return ipaddr.IPv4.parse(host).range() === "unicast" && !platformAddresses.includes(host);
