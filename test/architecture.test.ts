@@ -21,6 +21,7 @@ const mayImport: Record<string, string[]> = {
   "app.ts": ["domain", "config.ts", "errors.ts", "platform", "http", "routes"],
   "index.ts": ["config.ts", "platform", "tenant", "flows", "app.ts"],
   "zod.ts": [],
+  "webhook-crypto.ts": [],
   web: [],
 };
 
@@ -44,6 +45,7 @@ const mayUse: Record<string, RegExp> = {
   "app.ts": /^hono\//,
   "index.ts": /^cloudflare:workers$/,
   "zod.ts": /^zod\/v4$/,
+  "webhook-crypto.ts": /^node:crypto$/,
   web: /^(#gateway|#definitions|preact(\/hooks)?|@tanstack\/preact-query|uplot(\/dist\/uPlot\.min\.css)?|wouter-preact(\/.*)?|swagger-ui-dist\/.*)$/,
 };
 

@@ -290,8 +290,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "an older copy of the settings is ignored",
     file: "src/tenant/config-copy.ts",
-    line: "if (version !== undefined && version >= config.version) {",
-    broken: "if (version !== undefined && version === config.version) {",
+    line: "if (compares || version >= config.version) {",
+    broken: "if (compares || version === config.version) {",
     tests: ["test/tenant/config-copy.test.ts"],
   },
   {
@@ -654,8 +654,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "reading the audit writes no lost task again",
     file: "src/flows/cron/reconcile.ts",
-    line: "new Set(mends && numbers.length > 0 ?",
-    broken: "new Set(numbers.length > 0 ?",
+    line: "mends && numbers.length > 0 ? await",
+    broken: "numbers.length > 0 ? await",
     tests: ["test/flows/cron/reconcile.test.ts"],
   },
   {
@@ -678,5 +678,26 @@ export const mutations: Mutation[] = [
     line: "ADMIN_READ_KEY: optional(secret(32)),",
     broken: "ADMIN_READ_KEY: optional(secret(1)),",
     tests: ["test/config.test.ts"],
+  },
+  {
+    breaks: "no lane waits for a webhook that another one sends",
+    file: "src/d1/webhooks/deliveries.ts",
+    line: "     WHERE tenant_id NOT IN (SELECT tenant_id FROM flying)`;",
+    broken: "`;",
+    tests: ["test/d1/webhooks"],
+  },
+  {
+    breaks: "an address that leads to files by a detour is no file's",
+    file: "src/domain/file-addresses.ts",
+    line: 'return `/${folder}/` === filesPath && rest.length === 0 ? name : "";',
+    broken: "return url.pathname.startsWith(filesPath) ? url.pathname.slice(filesPath.length) : undefined;",
+    tests: ["test/routes/tasks/create-image-files.test.ts"],
+  },
+  {
+    breaks: "an origin has a length",
+    file: "src/domain/origins.ts",
+    line: "if (text.length > maxOriginCharacters) return",
+    broken: "if (text.length > 1e6) return",
+    tests: ["test/domain/origins.test.ts"],
   },
 ];

@@ -197,12 +197,20 @@ function sendingOf(row: ClaimedRow, task: Task | null, nowMs: number): Sending {
   };
 }
 
-/** When the next delivery is due, at the earliest; null: none is open. */
+/**
+ * When the next delivery is due; null: none is open. Of a tenant with one under way that is the end of its lease: its sender
+ * sees to the tenant's others until then.
+ */
 export function selectNextDelivery(db: D1Database): D1PreparedStatement {
   const first = (failing: 0 | 1) =>
-    `(SELECT min(due_ms) AS due_ms FROM tenant_turns INDEXED BY tenant_turns_due WHERE failing = ${failing})`;
+    `SELECT due_ms FROM (SELECT tenant_id, due_ms FROM tenant_turns INDEXED BY tenant_turns_due
+       WHERE failing = ${failing} ORDER BY due_ms LIMIT 1 + (SELECT count(*) FROM flying))
+     WHERE tenant_id NOT IN (SELECT tenant_id FROM flying)`;
   return db.prepare(
-    `SELECT min(due_ms) AS dueMs FROM (SELECT * FROM ${first(0)} UNION ALL SELECT * FROM ${first(1)})`,
+    `WITH flying AS MATERIALIZED (
+       SELECT tenant_id, due_ms FROM deliveries INDEXED BY deliveries_sending WHERE state = 'sending')
+     SELECT min(due_ms) AS dueMs FROM (
+       SELECT due_ms FROM flying UNION ALL ${first(0)} UNION ALL ${first(1)})`,
   );
 }
 

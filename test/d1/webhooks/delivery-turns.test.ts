@@ -213,6 +213,14 @@ describe("the turn of an endpoint", () => {
     expect(await next(env.DB)).toEqual([{ dueMs: now + 10 }]);
   });
 
+  it("is the end of its sender's lease while it is sent, so that no other lane waits for it", async () => {
+    await insertOne("msg-1");
+    await claimOne();
+    expect(await next(env.DB)).toEqual([{ dueMs: now + leaseMs }]);
+    await insertOne("msg-2", "other", now + 10_000);
+    expect(await next(env.DB)).toEqual([{ dueMs: now + 10_000 }]);
+  });
+
   it("stays while its only delivery is sent, so that a sender that dies is followed by another", async () => {
     await insertOne("msg-1");
     await claimOne();
