@@ -682,8 +682,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "no lane waits for a webhook that another one sends",
     file: "src/d1/webhooks/deliveries.ts",
-    line: "     WHERE tenant_id NOT IN (SELECT tenant_id FROM flying)`;",
-    broken: "`;",
+    line: "AND NOT EXISTS (SELECT 1 ${sent} AND tenant_id = turn.tenant_id)",
+    broken: "",
     tests: ["test/d1/webhooks"],
   },
   {

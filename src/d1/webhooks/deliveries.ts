@@ -202,15 +202,13 @@ function sendingOf(row: ClaimedRow, task: Task | null, nowMs: number): Sending {
  * sees to the tenant's others until then.
  */
 export function selectNextDelivery(db: D1Database): D1PreparedStatement {
+  const sent = "FROM deliveries INDEXED BY deliveries_sending WHERE state = 'sending'";
   const first = (failing: 0 | 1) =>
-    `SELECT due_ms FROM (SELECT tenant_id, due_ms FROM tenant_turns INDEXED BY tenant_turns_due
-       WHERE failing = ${failing} ORDER BY due_ms LIMIT 1 + (SELECT count(*) FROM flying))
-     WHERE tenant_id NOT IN (SELECT tenant_id FROM flying)`;
+    `SELECT * FROM (SELECT due_ms FROM tenant_turns AS turn INDEXED BY tenant_turns_due WHERE failing = ${failing}
+       AND NOT EXISTS (SELECT 1 ${sent} AND tenant_id = turn.tenant_id) ORDER BY due_ms LIMIT 1)`;
   return db.prepare(
-    `WITH flying AS MATERIALIZED (
-       SELECT tenant_id, due_ms FROM deliveries INDEXED BY deliveries_sending WHERE state = 'sending')
-     SELECT min(due_ms) AS dueMs FROM (
-       SELECT due_ms FROM flying UNION ALL ${first(0)} UNION ALL ${first(1)})`,
+    `SELECT min(due_ms) AS dueMs FROM (
+       SELECT min(due_ms) AS due_ms ${sent} UNION ALL ${first(0)} UNION ALL ${first(1)})`,
   );
 }
 
