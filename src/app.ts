@@ -40,6 +40,7 @@ import { refreshTaskRoute } from "./routes/admin/refresh-task.ts";
 import { retryDelivery } from "./routes/admin/retry-delivery.ts";
 import { revokeKey } from "./routes/admin/revoke-key.ts";
 import { rotateKeyRoute } from "./routes/admin/rotate-key.ts";
+import { runAudit } from "./routes/admin/run-audit.ts";
 import { createFile } from "./routes/files/create-file.ts";
 import { deleteFileRoute } from "./routes/files/delete-file.ts";
 import { getFile } from "./routes/files/get-file.ts";
@@ -83,7 +84,7 @@ const operations: readonly ((api: Api, config: Config) => void)[] = [
   ...[createKeyRoute, listKeysRoute, rotateKeyRoute, revokeKey],
   ...[giveCreditsRoute, getTenantLedger, getAllUsage],
   ...[listAllTasks, getAnyTask, refreshTaskRoute, failTaskRoute],
-  ...[listDeliveriesRoute, retryDelivery, getOverview, getAudit],
+  ...[listDeliveriesRoute, retryDelivery, getOverview, getAudit, runAudit],
   ...[openApiDocument, web],
 ];
 

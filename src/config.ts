@@ -43,7 +43,7 @@ export const pricesOf = <Name extends string>(catalog: Catalog<Name>) =>
 const configSchema = z.object({
   UPSTREAM_API_KEY: secret(1),
   ADMIN_API_KEY: secret(32),
-  ADMIN_READ_KEY: optional(secret(1)),
+  ADMIN_READ_KEY: optional(secret(32)),
   KEY_SIGNING_SECRET: secret(32),
   KEY_SIGNING_SECRET_PREVIOUS: optional(secret(1)),
   UPSTREAM_BASE_URL: optional(baseUrl).transform((url) => url ?? "https://api.evolink.ai"),

@@ -53,6 +53,11 @@ describe("a secret", () => {
     expect(settingOf(name, "x".repeat(32))).toBe("x".repeat(32));
   });
 
+  it("ADMIN_READ_KEY has at least 32 characters where it is set", () => {
+    expect(settingOf("ADMIN_READ_KEY", "x".repeat(31))).toEqual(["ADMIN_READ_KEY"]);
+    expect(settingOf("ADMIN_READ_KEY", "x".repeat(32))).toBe("x".repeat(32));
+  });
+
   it.each(["ADMIN_READ_KEY", "KEY_SIGNING_SECRET_PREVIOUS"] as const)(
     "%s may be missing or empty",
     (name) => {

@@ -86,7 +86,7 @@ export default defineConfig({
           name: "node",
           include: [
             "test/{e2e,simulator}/**/*.test.ts",
-            "test/{architecture,definitions,documents,words}.test.ts",
+            "test/{architecture,definitions,dependencies,documents,words}.test.ts",
           ],
           globalSetup: ["test/node/build.ts"],
           testTimeout: 60_000,

@@ -20,13 +20,24 @@ export function hasFilePath(url: URL): boolean {
 
 /**
  * The name of the file that an address on one of these bases means, which may be of no file; undefined for any other
- * address.
+ * address. The upstream gets an address as it was typed: one that leads to files by doubled slashes, dots or escapes has
+ * an empty name.
  */
 export function ownFileName(text: string, bases: readonly string[], byPort: boolean): string | undefined {
   const url = URL.parse(text);
-  if (!url?.pathname.startsWith(filesPath) || !bases.some((base) => sameHost(url, new URL(base), byPort)))
-    return undefined;
-  return url.pathname.slice(filesPath.length);
+  if (!url || !plainPath(url).startsWith(filesPath)) return undefined;
+  if (!bases.some((base) => sameHost(url, new URL(base), byPort))) return undefined;
+  const [, , , folder, name, ...rest] = text.slice(0, text.search(/[?#]|$/)).split("/");
+  return `/${folder}/` === filesPath && rest.length === 0 ? name : "";
+}
+
+/** A URL's path as a lenient server may read it. */
+function plainPath({ pathname }: URL): string {
+  try {
+    return decodeURI(pathname).replace(/\/+/g, "/");
+  } catch {
+    return pathname;
+  }
 }
 
 /** By the host, whatever the port; on one machine, where all share a host, by both. */

@@ -60,7 +60,8 @@ function address(allowPrivate: boolean, schemes: AddressPolicy["schemes"], mayBe
     z
       .string()
       .superRefine((value, context) => {
-        const isFile = mayBeFile && hasFilePath(URL.parse(value) ?? new URL("about:blank"));
+        const mayBe = mayBeFile && value.length <= maxUrlCharacters;
+        const isFile = mayBe && hasFilePath(URL.parse(value) ?? new URL("about:blank"));
         const checked = checkAddress(value, { allowPrivate: allowPrivate || isFile, schemes });
         if ("problem" in checked) context.addIssue({ code: "custom", message: checked.problem });
       })

@@ -89,10 +89,10 @@ export function formatSecret(random: Uint8Array): string {
 
 /** What is wrong with a secret that a tenant brings along, as the end of a sentence; undefined: nothing. */
 export function secretProblem(text: string): string | undefined {
-  const [, encoded = ""] =
-    /^whsec_((?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$/.exec(text) ?? [];
-  const bytes = Math.floor(encoded.replaceAll("=", "").length * 0.75);
   const { min, max } = secretBounds;
+  const form = /^whsec_((?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?)$/;
+  const [, encoded = ""] = (text.length <= secretCharacters(max) && form.exec(text)) || [];
+  const bytes = Math.floor(encoded.replaceAll("=", "").length * 0.75);
   return bytes >= min && bytes <= max ? undefined : `must be whsec_ and base64 of ${min} to ${max} bytes`;
 }
 

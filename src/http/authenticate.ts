@@ -146,6 +146,7 @@ export const authenticateAdmin = createMiddleware<AppEnv>(async (c, next) => {
     throw new ApiError("scope_denied", "This admin key only reads.");
   }
   await next();
+  c.header("cache-control", "no-store");
 });
 
 /** Names the tenant of an operator's call, for the log line. */

@@ -49,6 +49,7 @@ const limited: Record<EdgeLimit, string> = {
   uploads: "uploads from this network address",
   tokens: "client tokens for this network address",
   failures: "refused keys from this network address",
+  misses: "pictures and files that are not there, from this network address",
   reads: "reads with this key",
   lists: "lists and statements with this key",
   writes: "cancellations, deletions and deliveries with this key",
@@ -69,10 +70,18 @@ export async function countCall(
   limit: EdgeLimit,
   by: string | null = networkAddress(c),
 ): Promise<void> {
-  if (!(await c.get("invocation").tooMany(limit, by))) return;
-  throw new ApiError("rate_limited", `Too many ${limited[limit]}: try again in a minute.`, {
+  if (await c.get("invocation").tooMany(limit, by)) throw tooManyOf(limit);
+}
+
+function tooManyOf(limit: EdgeLimit): ApiError {
+  return new ApiError("rate_limited", `Too many ${limited[limit]}: try again in a minute.`, {
     headers: { "retry-after": "60" },
   });
+}
+
+/** The error for a public address that has nothing: 429 where one network address asks for too many. */
+export async function missed(c: AppContext, notFound: ApiError): Promise<ApiError> {
+  return (await c.get("invocation").tooMany("misses", networkAddress(c))) ? tooManyOf("misses") : notFound;
 }
 
 /** Counts a call whose key, token or link is good by itself, as what its route is. @throws ApiError where it is too many. */

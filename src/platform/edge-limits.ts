@@ -10,6 +10,7 @@ export const edgeLimits = {
   uploads: "SUBMISSIONS_BY_IP",
   tokens: "SUBMISSIONS_BY_IP",
   failures: "FAILURES_BY_IP",
+  misses: "FAILURES_BY_IP",
   reads: "READS_BY_KEY",
   lists: "LISTS_BY_KEY",
   writes: "WRITES_BY_KEY",

@@ -65,10 +65,10 @@ export function isCopyOf(sql: SqlStorage, { keys, ...given }: TenantConfig, nowM
   }
 }
 
-/** Takes a copy of the tenant, if it is newer than the one that the object has. */
-export function takeCopy(sql: SqlStorage, config: TenantConfig, nowMs: number): Copied {
-  const version = copiedVersion(sql);
-  if (version !== undefined && version >= config.version) {
+/** Takes a copy of the tenant, if it is newer than the one that the object has. @param compares It only says what it has. */
+export function takeCopy(sql: SqlStorage, config: TenantConfig, nowMs: number, compares: boolean): Copied {
+  const version = copiedVersion(sql) ?? 0;
+  if (compares || version >= config.version) {
     const isKnown = version === config.version && isCopyOf(sql, config, nowMs);
     return { version, isTaken: isKnown, isKnown };
   }

@@ -231,13 +231,13 @@ export class Tenant extends DurableObject<Env> {
   }
 
   /** Takes a copy of the tenant, if it is newer than the one that the object has. */
-  takeConfig(config: TenantConfig, nowMs: number): Copied {
+  takeConfig(config: TenantConfig, nowMs: number, compares = false): Copied {
     const copied = this.#storage.transactionSync(() => {
-      const taken = takeCopy(this.#storage.sql, config, nowMs);
+      const taken = takeCopy(this.#storage.sql, config, nowMs, compares);
       if (taken.isTaken && !taken.isKnown) openAccount(this.#storage.sql, config.openingBalance, nowMs);
       return taken;
     });
-    this.#hasCopy = true;
+    this.#hasCopy ||= !compares;
     return copied;
   }
 

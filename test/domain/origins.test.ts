@@ -148,3 +148,11 @@ describe("an entry that would not mean what it says", () => {
     expect(originProblem(entry)).toContain("must be an origin");
   });
 });
+
+it("an origin of more than 300 characters is none, in an entry or of a page", () => {
+  const long = `https://${"a.".repeat(150)}example`;
+  expect(originProblem(long)).toBe("must be at most 300 characters");
+  expect(allowsOrigin([long], long)).toBe(false);
+  const longest = `https://${"a.".repeat(140)}example`;
+  expect([originProblem(longest), allowsOrigin([longest], longest)]).toEqual([undefined, true]);
+});

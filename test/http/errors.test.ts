@@ -60,7 +60,7 @@ const takes: Record<string, string[]> = {
   "/admin/api/webhooks": read,
   "/admin/api/webhooks/:id/retry": ["POST"],
   "/admin/api/overview": read,
-  "/admin/api/audit": read,
+  "/admin/api/audit": [...read, "POST"],
   "/v1/models": read,
   "/openai/v1/models": read,
   "/openai/v1/images/generations": ["POST"],

@@ -1,11 +1,12 @@
-/** What cron finds to do beside tasks, in one read at the start of a tick. */
+/** What cron finds to do beside tasks, in one read at the start of a tick, and a call that takes up erasures where there are any. */
 import type { SkipUnreadable } from "../../domain/stored.ts";
 import {
   type Erasure,
   erasuresOf,
-  selectErasures,
   selectPicturesToTombstone,
   type TombstoneTarget,
+  takeDeleted,
+  takeErasures,
   tombstoneTargets,
 } from "../erasure/erasures.ts";
 import { type FileTombstoneTarget, selectExpiredFiles, selectFilesToTombstone } from "../files/files.ts";
@@ -36,23 +37,22 @@ export async function readMaintenance(
   nowMs: number,
   skip?: SkipUnreadable,
 ): Promise<MaintenanceWork> {
-  const [unpushed, deleted, toTombstone, erasures, next, files, expired] = await db.batch<
-    Record<string, unknown>
-  >([
+  const [unpushed, toTombstone, next, files, expired, toErase] = await db.batch<Record<string, unknown>>([
     db.prepare(
       `SELECT id FROM tenants INDEXED BY tenants_unpushed WHERE pushed_version < config_version
        LIMIT ${limits.tenants}`,
     ),
-    db.prepare(
-      `SELECT id, deleted_ms AS deletedMs FROM tenants INDEXED BY tenants_to_erase
-       WHERE deleted_ms IS NOT NULL AND erased_ms IS NULL LIMIT ${limits.tenants}`,
-    ),
     selectPicturesToTombstone(db, limits.tasks),
-    selectErasures(db, limits.tenants),
     selectNextDelivery(db),
     selectFilesToTombstone(db, limits.files),
     selectExpiredFiles(db, nowMs, limits.expired),
+    db.prepare(
+      `SELECT 1 FROM tenants INDEXED BY tenants_to_erase WHERE deleted_ms IS NOT NULL AND erased_ms IS NULL
+       UNION ALL SELECT 1 FROM erasures LIMIT 1`,
+    ),
   ]);
+  const take = [takeDeleted(db, limits.tenants, nowMs), takeErasures(db, limits.tenants, nowMs)];
+  const [deleted, erasures] = toErase?.results.length ? await db.batch(take) : [];
   const rows = <Row>(result: D1Result | undefined) => (result?.results ?? []) as Row[];
   return {
     unpushed: rows<{ id: string }>(unpushed).map(({ id }) => id),

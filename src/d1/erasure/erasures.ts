@@ -9,7 +9,7 @@ import { nextVersion, retentionDays } from "../tenants/tenant-row.ts";
 export function deleteTenant(db: D1Database, id: string, nowMs: number): D1PreparedStatement {
   return db
     .prepare(
-      `UPDATE tenants SET status = 'suspended', deleted_ms = ?2, turnstile_secret = NULL, webhook_url = NULL,
+      `UPDATE tenants SET status = 'suspended', deleted_ms = ?2, erasure_worked_ms = ?2, turnstile_secret = NULL, webhook_url = NULL,
          ${nextVersion}
        WHERE id = ?1 AND deleted_ms IS NULL AND NOT EXISTS (
          SELECT 1 FROM tasks INDEXED BY tasks_open WHERE open = 1 AND tenant_id = ?1)`,
@@ -59,7 +59,7 @@ export async function redactTasks(
   limit: number,
 ): Promise<string[]> {
   const [where, ...values] = condition(which);
-  const chosen = `SELECT id FROM tasks INDEXED BY tasks_of_tenant
+  const chosen = `SELECT id FROM tasks INDEXED BY ${"endUser" in which ? "tasks_of_end_user" : "tasks_of_tenant"}
     WHERE tenant_id = ?1 AND erasure = 'none' AND ${hasEnded()} AND ${where} ORDER BY id LIMIT ${limit}`;
   const [, erased] = await db.batch<{ id: string }>([
     db.prepare(eraseReferences(chosen)).bind(tenantId, ...values),
@@ -135,9 +135,30 @@ const erasure = rowCodec<Erasure>(
   "tenant_id",
 );
 
-/** The statement that reads end users whose tasks are to be erased; its result goes through {@link erasuresOf}. */
-export function selectErasures(db: D1Database, limit: number): D1PreparedStatement {
-  return db.prepare(`SELECT ${erasure.columns} FROM erasures LIMIT ?1`).bind(limit);
+/**
+ * The statement that takes up those that have waited longest, and puts them behind all others: one that takes long, or
+ * fails, starves none. Its result goes through {@link erasuresOf}.
+ */
+export function takeErasures(db: D1Database, limit: number, nowMs: number): D1PreparedStatement {
+  return db
+    .prepare(
+      `UPDATE erasures SET worked_ms = ?2 WHERE (tenant_id, end_user) IN (
+         SELECT tenant_id, end_user FROM erasures INDEXED BY erasures_in_turn ORDER BY worked_ms LIMIT ?1)
+       RETURNING ${erasure.columns}`,
+    )
+    .bind(limit, nowMs);
+}
+
+/** The same of deleted tenants. */
+export function takeDeleted(db: D1Database, limit: number, nowMs: number): D1PreparedStatement {
+  return db
+    .prepare(
+      `UPDATE tenants SET erasure_worked_ms = ?2 WHERE id IN (
+         SELECT id FROM tenants INDEXED BY tenants_to_erase WHERE deleted_ms IS NOT NULL AND erased_ms IS NULL
+         ORDER BY erasure_worked_ms LIMIT ?1)
+       RETURNING id, deleted_ms AS deletedMs`,
+    )
+    .bind(limit, nowMs);
 }
 
 export function erasuresOf(result: D1Result | undefined, skip?: SkipUnreadable): Erasure[] {
@@ -148,7 +169,7 @@ export function erasuresOf(result: D1Result | undefined, skip?: SkipUnreadable):
 export async function insertErasure(db: D1Database, { tenantId, endUser, atMs }: Erasure): Promise<void> {
   await db
     .prepare(
-      `INSERT INTO erasures (tenant_id, end_user, at_ms) VALUES (?1, ?2, ?3)
+      `INSERT INTO erasures (tenant_id, end_user, at_ms, worked_ms) VALUES (?1, ?2, ?3, ?3)
        ON CONFLICT (tenant_id, end_user) DO UPDATE SET at_ms = max(at_ms, ?3)`,
     )
     .bind(tenantId, endUser, atMs)
@@ -160,8 +181,8 @@ export async function endErasure(db: D1Database, { tenantId, endUser, atMs }: Er
   await db
     .prepare(
       `DELETE FROM erasures WHERE tenant_id = ?1 AND end_user = ?2 AND at_ms = ?3 AND NOT EXISTS (
-         SELECT 1 FROM tasks INDEXED BY tasks_open
-         WHERE open = 1 AND tenant_id = ?1 AND end_user = ?2 AND created_ms <= ?3)`,
+         SELECT 1 FROM tasks INDEXED BY tasks_of_end_user
+         WHERE tenant_id = ?1 AND end_user = ?2 AND open = 1 AND created_ms <= ?3)`,
     )
     .bind(tenantId, endUser, atMs)
     .run();

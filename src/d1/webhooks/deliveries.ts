@@ -69,23 +69,6 @@ export function insertBalanceLow(
     .bind(low.id, low.tenantId, low.taskId, JSON.stringify(low.data), nowMs);
 }
 
-/**
- * Endpoints with anything open, and the earliest of each: jumps from one to the next through the index, so that a
- * thousand deliveries that wait for one of them cost as much as a single one.
- */
-const endpointsWithWork = `ends (id, tenant_id, endpoint, due_ms) AS (
-    SELECT * FROM (SELECT id, tenant_id, endpoint, due_ms FROM deliveries INDEXED BY deliveries_open WHERE open = 1
-      ORDER BY tenant_id, endpoint, due_ms LIMIT 1)
-    UNION ALL
-    SELECT next.id, next.tenant_id, next.endpoint, next.due_ms FROM ends JOIN deliveries AS next ON next.id = coalesce(
-      (SELECT id FROM deliveries INDEXED BY deliveries_open
-        WHERE open = 1 AND tenant_id = ends.tenant_id AND endpoint > ends.endpoint ORDER BY endpoint, due_ms LIMIT 1),
-      (SELECT id FROM deliveries INDEXED BY deliveries_open
-        WHERE open = 1 AND tenant_id > ends.tenant_id ORDER BY tenant_id, endpoint, due_ms LIMIT 1)))`;
-
-const endpointState =
-  "LEFT JOIN endpoints AS failing ON (failing.tenant_id, failing.endpoint) = (ends.tenant_id, ends.endpoint)";
-
 /** At most so many deliveries of one tenant are under way at a time, over all senders. */
 const perTenant = 2;
 
@@ -108,6 +91,14 @@ export interface ClaimOfDeliveries {
 }
 
 /**
+ * The tenants with work at endpoints that work, or fail: as many as may be taken, beside those that are under way. Of each
+ * its first two endpoints are enough: one of them that is under way counts as one of the tenant's two.
+ */
+const tenantsDue = (failing: 0 | 1, most: string) =>
+  `SELECT * FROM (SELECT tenant_id, failing FROM tenant_turns INDEXED BY tenant_turns_due
+     WHERE failing = ${failing} AND due_ms <= ?1 ORDER BY due_ms LIMIT ${most} + (SELECT count(*) FROM flying))`;
+
+/**
  * Claims what is due: of each tenant two at a time, of each endpoint the longest due first, and nothing of an endpoint
  * in back-off. (`CROSS JOIN` keeps SQLite from starting at what waits.) One that was `sending` had a sender that
  * recorded no outcome.
@@ -121,18 +112,21 @@ export async function claimDeliveries(
     .prepare(
       `UPDATE deliveries SET state = 'sending', attempts = attempts + 1, due_ms = ?2
        WHERE id IN (
-         WITH RECURSIVE ${endpointsWithWork},
-         flying (tenant_id, under_way) AS (
-           SELECT ends.tenant_id, count(*) FROM ends CROSS JOIN deliveries AS sent INDEXED BY deliveries_open
-             ON sent.open = 1 AND sent.tenant_id = ends.tenant_id AND sent.endpoint = ends.endpoint
-               AND sent.due_ms > ?1 AND sent.due_ms <= ?2 AND sent.state = 'sending'
-           GROUP BY ends.tenant_id),
+         WITH flying (tenant_id, under_way) AS MATERIALIZED (
+           SELECT tenant_id, count(*) FROM deliveries INDEXED BY deliveries_sending
+           WHERE state = 'sending' AND due_ms > ?1 GROUP BY tenant_id),
+         tenants_due (tenant_id, failing) AS MATERIALIZED (${tenantsDue(0, "?3")} UNION ALL ${tenantsDue(1, "?4")}),
+         ends (tenant_id, endpoint, failing) AS (
+           SELECT turn.tenant_id, turn.endpoint, turn.failing FROM tenants_due CROSS JOIN endpoint_turns AS turn
+             ON turn.tenant_id = tenants_due.tenant_id AND turn.endpoint IN (
+               SELECT endpoint FROM endpoint_turns INDEXED BY endpoint_turns_due
+               WHERE tenant_id = tenants_due.tenant_id AND failing = tenants_due.failing AND due_ms <= ?1
+               ORDER BY due_ms LIMIT ${perTenant})),
          due (id, tenant_id, due_ms, fails) AS (
-           SELECT one.id, one.tenant_id, one.due_ms, coalesce(failing.failures, 0) > 0
-           FROM ends ${endpointState} JOIN deliveries AS one ON one.id IN (
+           SELECT one.id, one.tenant_id, one.due_ms, ends.failing
+           FROM ends CROSS JOIN deliveries AS one ON one.id IN (
              SELECT id FROM deliveries INDEXED BY deliveries_open WHERE open = 1 AND tenant_id = ends.tenant_id
-               AND endpoint = ends.endpoint AND due_ms <= ?1 ORDER BY due_ms LIMIT ${perTenant})
-           WHERE coalesce(failing.backoff_until_ms, 0) <= ?1),
+               AND endpoint = ends.endpoint AND due_ms <= ?1 ORDER BY due_ms LIMIT ${perTenant})),
          turns AS (
            SELECT id, due_ms, fails, coalesce(under_way, 0) + row_number() OVER (
              PARTITION BY due.tenant_id ORDER BY fails, due_ms, id) AS turn
@@ -203,11 +197,18 @@ function sendingOf(row: ClaimedRow, task: Task | null, nowMs: number): Sending {
   };
 }
 
-/** When the next delivery is due; null: none is open. */
+/**
+ * When the next delivery is due; null: none is open. Of a tenant with one under way that is the end of its lease: its sender
+ * sees to the tenant's others until then.
+ */
 export function selectNextDelivery(db: D1Database): D1PreparedStatement {
+  const sent = "FROM deliveries INDEXED BY deliveries_sending WHERE state = 'sending'";
+  const first = (failing: 0 | 1) =>
+    `SELECT * FROM (SELECT due_ms FROM tenant_turns AS turn INDEXED BY tenant_turns_due WHERE failing = ${failing}
+       AND NOT EXISTS (SELECT 1 ${sent} AND tenant_id = turn.tenant_id) ORDER BY due_ms LIMIT 1)`;
   return db.prepare(
-    `WITH RECURSIVE ${endpointsWithWork}
-     SELECT min(max(ends.due_ms, coalesce(failing.backoff_until_ms, 0))) AS dueMs FROM ends ${endpointState}`,
+    `SELECT min(due_ms) AS dueMs FROM (
+       SELECT min(due_ms) AS due_ms ${sent} UNION ALL ${first(0)} UNION ALL ${first(1)})`,
   );
 }
 

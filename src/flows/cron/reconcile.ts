@@ -1,8 +1,8 @@
 /**
- * Reconciliation: whether balances, holds, tasks and pictures agree. The operator runs it, and cron does. It leaves out
- * all that is younger than five minutes, since that may be under way, and mends three discrepancies: a hold whose task has
- * ended is settled as it should have been, with a ledger entry that says so; one whose task D1 lacks is written there
- * again; an object that has other settings than D1 is given these.
+ * Reconciliation: whether balances, holds, tasks and pictures agree. It leaves out all that is younger than five minutes,
+ * since that may be under way. Cron, and the operator who wants it, mend three discrepancies: a hold whose task has ended is
+ * settled as it should have been, with a ledger entry that says so; one whose task D1 lacks is written there again; an
+ * object that has other settings than D1 is given these. Reading changes nothing.
  */
 
 import pMap from "p-map";
@@ -21,7 +21,7 @@ import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
-import { pushConfig } from "../tenants/push-config.ts";
+import { hasItsCopy, pushConfig } from "../tenants/push-config.ts";
 
 export const discrepancyKinds = ["balance", "settings", "hold", "task", "picture", "overdue"] as const;
 
@@ -47,6 +47,7 @@ export const tenantsAtOnce = 50;
 /** Reconciles tenants after `afterId`, `limit` of them at most, and finds the overdue tasks of all tenants. */
 export async function reconcile(
   invocation: Invocation,
+  mends: boolean,
   afterId = "",
   limit = tenantsAtOnce,
 ): Promise<Reconciliation> {
@@ -54,7 +55,7 @@ export async function reconcile(
   const overdue = await overdueTasks(invocation.db, beforeMs, overdueShown);
   const tenants = await tenantIds(invocation.db, afterId, limit + 1);
   const checked = tenants.slice(0, limit);
-  const discrepancies = await pMap(checked, (id) => checkTenant(invocation, id, beforeMs), {
+  const discrepancies = await pMap(checked, (id) => checkTenant(invocation, id, beforeMs, mends), {
     concurrency: connections,
   });
   return {
@@ -83,7 +84,7 @@ export async function reconcileSome(invocation: Invocation): Promise<void> {
     tenants,
     async (tenant) => {
       try {
-        for (const discrepancy of await checkTenant(invocation, tenant, beforeMs)) {
+        for (const discrepancy of await checkTenant(invocation, tenant, beforeMs, true)) {
           invocation.log({ event: "discrepancy", level: "error", ...discrepancy });
         }
       } catch (error) {
@@ -95,25 +96,32 @@ export async function reconcileSome(invocation: Invocation): Promise<void> {
   );
 }
 
-async function checkTenant(invocation: Invocation, tenant: string, beforeMs: number): Promise<Discrepancy[]> {
+async function checkTenant(
+  invocation: Invocation,
+  tenant: string,
+  beforeMs: number,
+  mends: boolean,
+): Promise<Discrepancy[]> {
   const { problems, unreadable, openHolds } = await invocation.tenant(tenant).check();
   for (const one of unreadable) logUnreadable(invocation, one);
   const old = openHolds.filter(({ atMs }) => atMs < beforeMs);
   return [
     ...problems.map((text): Discrepancy => ({ kind: "balance", tenant, subject: null, text })),
     ...unreadable.map(({ place: { table, field, id } }) => unsettled(tenant, null, table, field, id)),
-    ...(await checkSettings(invocation, tenant)),
-    ...(await checkHolds(invocation, tenant, old, beforeMs)),
+    ...(await checkSettings(invocation, tenant, mends)),
+    ...(await checkHolds(invocation, tenant, old, beforeMs, mends)),
     ...(await checkOpenTasks(invocation, tenant, openHolds, beforeMs)),
     ...(await checkPictures(invocation, tenant, beforeMs)),
   ];
 }
 
 /** Gives a tenant's object its settings again where it has others, as after D1 was restored to an earlier time. */
-async function checkSettings(invocation: Invocation, tenant: string): Promise<Discrepancy[]> {
-  const { wasOff } = await pushConfig(invocation, tenant);
-  const text = "the tenant's object had other settings or keys than the database, and was given these";
-  return wasOff ? [{ kind: "settings", tenant, subject: null, text }] : [];
+async function checkSettings(invocation: Invocation, tenant: string, mends: boolean): Promise<Discrepancy[]> {
+  const isOff = mends
+    ? (await pushConfig(invocation, tenant)).wasOff
+    : !(await hasItsCopy(invocation, tenant));
+  const text = `the tenant's object had other settings or keys than the database${mends ? ", and was given these" : ""}`;
+  return isOff ? [{ kind: "settings", tenant, subject: null, text }] : [];
 }
 
 /** Settles holds that no ender and no cron would settle. One that was settled meanwhile is no discrepancy. */
@@ -122,6 +130,7 @@ async function checkHolds(
   tenant: string,
   holds: OpenHold[],
   beforeMs: number,
+  mends: boolean,
 ): Promise<Discrepancy[]> {
   const unreadable = new Set<string>();
   const ends = await readEnds(invocation.db, holds, (problem) => {
@@ -130,7 +139,9 @@ async function checkHolds(
   });
   const lost = holds.filter(({ taskId }) => !ends.has(taskId) && !unreadable.has(taskId));
   const numbers = lost.map(({ holdNumber }) => holdNumber);
-  const mended = new Set(numbers.length > 0 ? await invocation.tenant(tenant).writeAgain(numbers) : []);
+  const mended = new Set(
+    mends && numbers.length > 0 ? await invocation.tenant(tenant).writeAgain(numbers) : [],
+  );
   const leaked = holds.filter(({ taskId }) => {
     const finishedMs = ends.get(taskId)?.finishedMs ?? null;
     return finishedMs !== null && finishedMs < beforeMs;
@@ -142,7 +153,8 @@ async function checkHolds(
       const note = "found unsettled by the audit";
       const nowMs = invocation.now();
       const settlement = { holdNumber, taskId, images, refused, deleteReplay, note, nowMs };
-      const text = `${note}, and settled`;
+      const text = `${note}${mends ? ", and settled" : ""}`;
+      if (!mends) return [{ kind: "hold", tenant, subject: taskId, text }];
       try {
         return (await invocation.tenant(tenant).settle(settlement)) === "settled"
           ? [{ kind: "hold", tenant, subject: taskId, text }]
@@ -158,7 +170,7 @@ async function checkHolds(
     { concurrency: connections },
   );
   const lostText = (holdNumber: number) =>
-    `its task was not in the database, and was ${mended.has(holdNumber) ? "" : "not "}written there again`;
+    `its task was not in the database${mends ? `, and was ${mended.has(holdNumber) ? "" : "not "}written there again` : ""}`;
   return [
     ...lost.map(
       ({ holdNumber, taskId }): Discrepancy => ({

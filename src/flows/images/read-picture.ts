@@ -92,6 +92,7 @@ interface ReadObject {
   range?: R2Range | undefined;
 }
 
+/** One call, but for a range that is beyond the end, or under `If-Range` (RFC 9110, 13.1.5) of another picture. */
 async function readObject(bucket: R2Bucket, wanted: PictureWanted): Promise<ReadObject | undefined> {
   const key = imageKey(wanted.id);
   const head = async (range?: R2Range) => {
@@ -99,30 +100,27 @@ async function readObject(bucket: R2Bucket, wanted: PictureWanted): Promise<Read
     return object ? { object, range } : undefined;
   };
   if (wanted.headOnly) return head();
-  const range = await wantedRange(bucket, key, wanted);
+  const { ifRange, etags } = wanted;
+  // What is no strong entity tag, as a date, is of no picture.
+  const range = ifRange === undefined || ifRange.startsWith('"') ? wanted.range : undefined;
+  const isOther = (object: R2Object) => range && ifRange !== undefined && object.httpEtag !== ifRange;
+  const whole = () => readObject(bucket, { ...wanted, range: undefined });
   const options: R2GetOptions = {};
   if (range) options.range = range;
-  if (wanted.etags !== undefined) options.onlyIf = new Headers({ "if-none-match": wanted.etags });
+  if (etags !== undefined) options.onlyIf = new Headers({ "if-none-match": etags });
   try {
-    const object = await bucket.get(key, options);
-    return object ? { object, range } : undefined;
+    const object: R2Object | R2ObjectBody | null = await bucket.get(key, options);
+    if (!object) return undefined;
+    if (!isOther(object)) return { object, range };
+    if ("body" in object) await object.body.cancel();
+    return await whole();
   } catch (error) {
     const found = range && (await head(range));
     // R2 throws for a range beyond the end; anything else is a failure of its own.
     if (found && servedPart(range, found.object.size).length > 0) throw error;
     if (!range) throw error;
-    return found;
+    return found && isOther(found.object) ? whole() : found;
   }
-}
-
-/** The range that is asked for, unless `If-Range` (RFC 9110, 13.1.5) is about another version of the picture. */
-async function wantedRange(
-  bucket: R2Bucket,
-  key: string,
-  { range, ifRange }: PictureWanted,
-): Promise<R2Range | undefined> {
-  if (!range || ifRange === undefined) return range;
-  return (await bucket.head(key))?.httpEtag === ifRange ? range : undefined;
 }
 
 /** Which bytes of a picture of `size` bytes a range means. */

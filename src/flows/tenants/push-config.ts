@@ -68,6 +68,15 @@ export async function close(
   await invocation.tenant(tenantId).close(keyIds, isSuspended);
 }
 
+/** Whether the object has the copy that it has acknowledged, as far as that can be read; changes nothing. */
+export async function hasItsCopy(invocation: Invocation, tenantId: string): Promise<boolean> {
+  const loaded = await loadReadable(invocation.db, tenantId, invocation.now(), skipUnreadable(invocation));
+  if (!loaded?.settings || !loaded.isAcknowledged) return true;
+  const { settings, keys, locationHint } = loaded;
+  const object = invocation.tenant(tenantId, locationHint);
+  return (await object.takeConfig({ ...settings, keys }, invocation.now(), true)).isKnown;
+}
+
 /** Pushes again the settings that no object has acknowledged. */
 export async function pushLagging(invocation: Invocation, tenantIds: string[]): Promise<void> {
   for (const tenantId of tenantIds) {

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { defaultLimits, type LimitName, type Limits, limitNames } from "../../domain/admission.ts";
 import { maxPrice, models } from "../../domain/model-catalog.ts";
-import { originProblem } from "../../domain/origins.ts";
+import { maxOriginCharacters, originProblem } from "../../domain/origins.ts";
 import { maxLimit } from "../../domain/rate-bucket.ts";
 
 /** The default of `file_bytes` is above the usual bound, and a limit that is shown can be given back. */
@@ -50,11 +50,11 @@ export const allowedOrigins = z
   .array(
     z
       .string()
-      .max(300)
       .superRefine((text, context) => {
         const message = originProblem(text);
         if (message !== undefined) context.addIssue({ code: "custom", message });
-      }),
+      })
+      .meta({ maxLength: maxOriginCharacters }),
   )
   .min(1)
   .max(20)

@@ -1,133 +1,19 @@
-/** `GET /admin/api/audit`: reconciles a few tenants, and lists the audit log. */
+/** `GET /admin/api/audit`: reconciles a few tenants and changes nothing, and lists the audit log. */
 import { createRoute } from "@hono/zod-openapi";
-import * as z from "zod";
-import { type AuditEntry, listAuditEntries } from "../../d1/tenants/audit-log.ts";
-import { toSeconds } from "../../domain/task.ts";
-import { discrepancyKinds, reconcile } from "../../flows/cron/reconcile.ts";
 import type { Api } from "../../http/context.ts";
-import { pageLimit, toPage } from "../../http/paging.ts";
-import { errorReplies, json, listReply } from "../../http/replies.ts";
-import { adminErrors, adminSecurity } from "./admin-route.ts";
-
-const auditEntryReply = z.object({
-  id: z.string(),
-  at: z.int(),
-  actor: z.string().meta({ description: "`admin`, or the id of a tenant's key." }),
-  act: z.string(),
-  tenant: z.string().nullable(),
-  subject: z.string().nullable(),
-  details: z.record(z.string(), z.unknown()),
-  request_id: z.string(),
-});
-
-const auditReply = z
-  .object({
-    ...listReply(
-      z.object({
-        kind: z.enum(discrepancyKinds),
-        tenant: z.string().nullable(),
-        subject: z.string().nullable(),
-        text: z.string(),
-      }),
-    ).shape,
-    ok: z.boolean(),
-    tenants_checked: z.int(),
-    acts: listReply(auditEntryReply).meta({
-      description: "What operators and tenants changed, newest first.",
-    }),
-  })
-  .meta({
-    examples: [
-      {
-        object: "list",
-        ok: true,
-        data: [],
-        next_cursor: null,
-        tenants_checked: 1,
-        acts: {
-          object: "list",
-          data: [
-            {
-              id: "act-01k5d3v7xq2t8k4p3w7c1m9x5q",
-              at: 1_757_165_031,
-              actor: "admin",
-              act: "tenant.changed",
-              tenant: "acme",
-              subject: null,
-              details: { status: "suspended" },
-              request_id: "req-7k2n9c4w8x1m5p3t6r0q",
-            },
-          ],
-          next_cursor: null,
-        },
-      },
-    ],
-  });
-
-/** Sorts after every id in the audit log. */
-const afterAllEntries = "act-~";
+import { audit, auditContract } from "./audit-reply.ts";
 
 const contract = createRoute({
+  ...auditContract,
   method: "get",
-  path: "/admin/api/audit",
   operationId: "get-audit",
-  tags: ["Admin: overview"],
-  security: adminSecurity,
   summary: "What must always hold, and whether it does",
   description:
-    "Checks a number of tenants after `cursor`, whose problems are the list's data; what is younger than five minutes is left out. A hold that " +
-    "leaked is settled by it.",
-  request: {
-    query: z.object({
-      cursor: z.string().max(32).default(""),
-      acts_limit: pageLimit,
-      acts_cursor: z.string().max(100).default(""),
-    }),
-  },
-  responses: {
-    200: json(auditReply, "What was checked."),
-    ...errorReplies(...adminErrors, "invalid_request"),
-  },
+    "Checks a number of tenants after `cursor`, whose problems are the list's data; what is younger than five minutes is left out.",
 });
 
 export function getAudit(api: Api): void {
-  api.openapi(contract, async (c) => {
-    const invocation = c.get("invocation");
-    const { cursor, acts_limit, acts_cursor } = c.req.valid("query");
-    const { discrepancies, tenants, nextTenant } = await reconcile(invocation, cursor);
-    const entries = await listAuditEntries(invocation.db, acts_cursor || afterAllEntries, acts_limit + 1);
-    return c.json(
-      {
-        object: "list" as const,
-        ok: discrepancies.length === 0,
-        data: discrepancies,
-        next_cursor: nextTenant,
-        tenants_checked: tenants,
-        acts: toPage(entries, acts_limit, viewAuditEntry),
-      },
-      200,
-    );
-  });
-}
-
-function viewAuditEntry({
-  id,
-  atMs,
-  actor,
-  action,
-  tenantId,
-  subject,
-  details,
-  requestId,
-}: AuditEntry): z.output<typeof auditEntryReply> {
-  return {
-    id,
-    at: toSeconds(atMs),
-    actor,
-    act: action,
-    tenant: tenantId,
-    subject,
-    details,
-    request_id: requestId,
-  };
+  api.openapi(contract, async (c) =>
+    c.json(await audit(c.get("invocation"), false, c.req.valid("query")), 200),
+  );
 }

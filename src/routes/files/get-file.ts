@@ -4,6 +4,7 @@ import * as z from "zod";
 import { fileLifeHours } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
 import { readFile } from "../../flows/files/read-file.ts";
+import { missed } from "../../http/call-limits.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies } from "../../http/replies.ts";
 import { headers, notStored } from "../../http/reply-headers.ts";
@@ -26,7 +27,7 @@ const contract = createRoute({
       description: "The file.",
       content: { "image/png": {}, "image/jpeg": {}, "image/webp": {} },
     },
-    ...errorReplies("not_found", "unavailable"),
+    ...errorReplies("not_found", "rate_limited", "unavailable"),
   },
 });
 
@@ -34,7 +35,7 @@ export function getFile(api: Api): void {
   api.openapi(contract, async (c) => {
     const { file: name } = c.req.valid("param");
     const file = await readFile(c.get("invocation"), name, c.req.method === "HEAD");
-    if (!file) throw new ApiError("not_found", "There is no such file.");
+    if (!file) throw await missed(c, new ApiError("not_found", "There is no such file."));
     return new Response(file.body, {
       headers: {
         "content-type": file.contentType,

@@ -8,6 +8,7 @@ import { imageIdPattern } from "../../domain/ids.ts";
 import { type ImageContentType, imageExtensions } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import { readPicture } from "../../flows/images/read-picture.ts";
+import { missed } from "../../http/call-limits.ts";
 import { entityTags, ifNoneMatch, matchesEtag } from "../../http/conditional.ts";
 import { type Api, originOf } from "../../http/context.ts";
 import { errorReplies } from "../../http/replies.ts";
@@ -56,7 +57,14 @@ const contract = createRoute({
       headers: headers(...pictureFields, "content-range"),
     },
     304: { description: "It is as `If-None-Match` has it.", headers: headers(...pictureFields) },
-    ...errorReplies("not_found", "deleted", "invalid_request", "range_not_satisfiable", "unavailable"),
+    ...errorReplies(
+      "not_found",
+      "deleted",
+      "invalid_request",
+      "range_not_satisfiable",
+      "rate_limited",
+      "unavailable",
+    ),
   },
 });
 
@@ -76,7 +84,7 @@ export function getImage(api: Api): void {
       etags: entityTags(ifNoneMatch),
       isKnown: (etag) => matchesEtag(ifNoneMatch, etag),
     });
-    if (read.kind === "none") throw notFound();
+    if (read.kind === "none") throw await missed(c, notFound());
     if (read.kind === "deleted") throw new ApiError("deleted", "This picture was deleted.");
     const { etag, size, part, body } = read;
     const headers = imageHeaders(etag, named.contentType, file, c.req.valid("query").download === "1");

@@ -162,9 +162,11 @@ export async function startOwnGateway(): Promise<ReusableGateway> {
 
 async function dropTables(db: D1): Promise<void> {
   const own =
-    "type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name NOT LIKE '!_cf!_%' ESCAPE '!'";
-  const { results } = await db.prepare(`SELECT name FROM sqlite_master WHERE ${own}`).all();
-  for (const { name } of results) await db.prepare(`DROP TABLE "${name}"`).all();
+    "type IN ('table', 'view') AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name NOT LIKE '!_cf!_%' ESCAPE '!'";
+  const { results } = await db
+    .prepare(`SELECT type, name FROM sqlite_master WHERE ${own} ORDER BY type DESC`)
+    .all();
+  for (const { type, name } of results) await db.prepare(`DROP ${type} "${name}"`).all();
 }
 
 async function emptyBucket(bucket: R2): Promise<void> {

@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { bearer, startGateway } from "../../helpers/gateway.ts";
 import { expectError, recordBindings } from "../../helpers/routes.ts";
 
-const readKey = "read-only-test-key-0123456789";
+const readKey = "read-only-test-key-0123456789-0123";
 const bindings = recordBindings();
 const gateway = startGateway({ around: bindings.around, vars: { ADMIN_READ_KEY: readKey } });
 let tenant = { id: "", key: "", keyId: "" };
@@ -20,6 +20,7 @@ const writes = (): [string, string, object?][] => [
   ["PATCH", `/tenants/${tenant.id}`, { status: "suspended" }],
   ["POST", `/tenants/${tenant.id}/keys`, { name: "sneaked in", kind: "secret" }],
   ["DELETE", `/tenants/${tenant.id}/keys/${tenant.keyId}`],
+  ["POST", "/audit"],
 ];
 
 function ask(
@@ -52,6 +53,14 @@ async function expectAllRefused(
 }
 
 describe("the operator's API", () => {
+  it("answers with what no cache may keep", async () => {
+    const calls = ["/overview", "/audit", "/usage?format=csv", "/tenants", `/tenants/${tenant.id}`, "/tasks"];
+    for (const path of calls) {
+      const response = await ask("GET", path, bearer(gateway.config.ADMIN_API_KEY));
+      expect([path, response.status, response.headers.get("cache-control")]).toEqual([path, 200, "no-store"]);
+    }
+  });
+
   it("is closed to who shows no key", () => expectAllRefused({}, "missing_key"));
 
   it("is closed to a tenant's key", () => expectAllRefused(bearer(tenant.key), "invalid_key"));

@@ -8,7 +8,7 @@ import { getAs, ledgerOf, moneyOf } from "../../helpers/credits.ts";
 import { bearer, finishTask, readTask, startGateway, submitTask } from "../../helpers/gateway.ts";
 import { deleteTasks, expectError, read, submit, upstreamCalls } from "../../helpers/routes.ts";
 
-const readKey = "read-only-test-key-0123456789";
+const readKey = "read-only-test-key-0123456789-0123";
 const gateway = startGateway({ vars: { ADMIN_READ_KEY: readKey } });
 const { script, tasks: upstreamTasks } = gateway.simulator.control;
 

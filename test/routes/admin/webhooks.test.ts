@@ -12,7 +12,7 @@ import {
 import { bearer, startGateway } from "../../helpers/gateway.ts";
 import { expectError } from "../../helpers/routes.ts";
 
-const readKey = "read-only-test-key-0123456789";
+const readKey = "read-only-test-key-0123456789-0123";
 const receiver = startReceiver();
 const gateway = startGateway({ hosts: receiver.hosts, vars: { ADMIN_READ_KEY: readKey } });
 const url = receiver.url;

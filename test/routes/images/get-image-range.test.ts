@@ -1,9 +1,16 @@
 /** A part of a stored picture: one range of bytes, and what becomes of every other wish. */
 import { beforeAll, describe, expect, it } from "vitest";
 import { startGateway } from "../../helpers/gateway.ts";
-import { expectError, type Format, type StoredPicture, storePicture } from "../../helpers/routes.ts";
+import {
+  expectError,
+  type Format,
+  recordBindings,
+  type StoredPicture,
+  storePicture,
+} from "../../helpers/routes.ts";
 
-const gateway = startGateway();
+const bindings = recordBindings();
+const gateway = startGateway({ around: bindings.around });
 const formats: Format[] = ["png", "jpeg", "webp"];
 const pictures = new Map<Format, StoredPicture>();
 beforeAll(async () => {
@@ -113,7 +120,35 @@ describe("a range", () => {
   it("holds under If-Range only for the very picture that it was meant for", async () => {
     const etag = (await gateway.fetch(stored("png").path)).headers.get("etag") ?? "";
     expect((await ask("png", "bytes=0-9", { "if-range": etag })).status).toBe(206);
-    expect((await ask("png", "bytes=0-9", { "if-range": '"other"' })).status).toBe(200);
+    const { bytes } = stored("png");
+    for (const [range, ifRange] of [
+      ["bytes=0-9", '"other"'],
+      ["bytes=0-9", "Wed, 21 Oct 2026 07:28:00 GMT"],
+      [`bytes=${bytes.length}-`, '"other"'],
+    ] as const) {
+      const whole = await ask("png", range, { "if-range": ifRange });
+      expect(whole.status).toBe(200);
+      expect(new Uint8Array(await whole.arrayBuffer())).toEqual(bytes);
+    }
+  });
+
+  it.each([
+    ["the picture's own", (etag: string) => etag, 206],
+    ["a date", () => "Wed, 21 Oct 2026 07:28:00 GMT", 200],
+  ])("under If-Range costs one read of R2: %s", async (_what, ifRange, status) => {
+    const etag = (await gateway.fetch(stored("jpeg").path, { method: "HEAD" })).headers.get("etag") ?? "";
+    bindings.calls.length = 0;
+    expect((await ask("jpeg", "bytes=0-9", { "if-range": ifRange(etag) })).status).toBe(status);
+    expect(bindings.calls).toEqual(["R2 get"]);
+  });
+
+  it("of no picture costs one read of R2, under If-Range too", async () => {
+    const path = `/images/img-${"0".repeat(26)}.png`;
+    for (const headers of [{ range: "bytes=0-9" }, { range: "bytes=0-9", "if-range": '"other"' }]) {
+      bindings.calls.length = 0;
+      await expectError(await gateway.fetch(path, { headers }), "not_found");
+      expect(bindings.calls).toEqual(["R2 get"]);
+    }
   });
 
   it("may be saved under a name, too", async () => {

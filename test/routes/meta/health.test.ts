@@ -57,9 +57,9 @@ describe("/readyz", () => {
   });
 
   it("gives its details with the operator's key for reading", async () => {
-    const { ready } = start({ ADMIN_READ_KEY: "reading-key-0123456789" });
-    expect(await (await ready(bearer("reading-key-0123456789"))).json()).toHaveProperty("checks");
-    const lowerCase = { authorization: "bearer reading-key-0123456789" };
+    const { ready } = start({ ADMIN_READ_KEY: "reading-key-0123456789-0123456789" });
+    expect(await (await ready(bearer("reading-key-0123456789-0123456789"))).json()).toHaveProperty("checks");
+    const lowerCase = { authorization: "bearer reading-key-0123456789-0123456789" };
     expect(await (await ready(lowerCase)).json()).toHaveProperty("checks");
   });
 

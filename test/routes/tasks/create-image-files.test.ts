@@ -51,6 +51,12 @@ describe("a reference to a file of the gateway's", () => {
     ["that never was", async () => "https://gateway.example/files/file-0123456789abcdefghjkmnpqrs.png"],
     ["of another extension", async (file) => file.url.replace(".jpg", ".png")],
     ["without an extension", async (file) => file.url.replace(".jpg", "")],
+    ["by a doubled slash", async (file) => file.url.replace("/files/", "//files/")],
+    ["by a doubled slash behind it", async (file) => file.url.replace("/files/", "/files//")],
+    ["by dots", async (file) => file.url.replace("/files/", "/x/../files/")],
+    ["by a dot", async (file) => file.url.replace("/files/", "/files/./")],
+    ["by an escape", async (file) => file.url.replace("/files/", "/%66iles/")],
+    ["by an escaped dot", async (file) => file.url.replace("/files/", "/x/%2e%2e/files/")],
     ["that is no file's", async () => "https://gateway.example/files/"],
     ["under another port of the host", async () => "https://gateway.example:8443/files/x.png"],
     [

@@ -36,9 +36,11 @@ const notOurs = /^(_cf_|__miniflare|sqlite_)/;
 const listTables = "SELECT name FROM sqlite_master WHERE type = 'table'";
 
 async function restoreDatabase({ version, d1 }: Fixture): Promise<void> {
-  const { results } = await env.DB.prepare(listTables).all<{ name: string }>();
-  const names = results.map(({ name }) => name).filter((name) => !notOurs.test(name));
-  await env.DB.batch(names.map((name) => env.DB.prepare(`DROP TABLE "${name}"`)));
+  const { results } = await env.DB.prepare(
+    "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY type DESC",
+  ).all<{ type: string; name: string }>();
+  const made = results.filter(({ name }) => !notOurs.test(name));
+  await env.DB.batch(made.map(({ type, name }) => env.DB.prepare(`DROP ${type} "${name}"`)));
   const newest = env.MIGRATIONS.findIndex(({ name }) => name === d1.migration);
   if (newest < 0) throw new Error(`${version} was made with the migration ${d1.migration}, which is gone`);
   await applyD1Migrations(env.DB, env.MIGRATIONS.slice(0, newest + 1));

@@ -17,16 +17,23 @@ export function Audit() {
 }
 
 function Reconciliation() {
-  const { problems, tenants, isOver, checkedAt, error, again } = useReconciliation();
+  const { problems, tenants, isOver, checkedAt, error, ...actions } = useReconciliation();
   const isSound = problems.length === 0;
   const tone = !isSound ? "bad" : isOver ? "good" : "busy";
   return (
     <section class="panel" aria-label="The ledgers">
       <div class="row between">
         <h2>The ledgers</h2>
-        <button type="button" onClick={again} disabled={!isOver && !error}>
-          Check again
-        </button>
+        <div class="row">
+          {!isSound && (
+            <button type="button" onClick={actions.repair} disabled={!isOver || actions.isRepairing}>
+              Repair now
+            </button>
+          )}
+          <button type="button" onClick={actions.again} disabled={!isOver && !error}>
+            Check again
+          </button>
+        </div>
       </div>
       <div class={`verdict ${tone}`} role="status">
         <strong>{verdictOf(problems.length, isOver)}</strong>
@@ -43,8 +50,8 @@ function Reconciliation() {
       {!isSound && <Problems problems={problems} />}
       <p class="hint">
         Balances against their entries, holds against their tasks, pictures against what is stored, and tasks
-        that should have ended. What is younger than five minutes is left out. A hold that leaked is settled
-        by the check itself.
+        that should have ended. What is younger than five minutes is left out. Cron comes to each tenant in
+        turn, and settles holds that leaked.
       </p>
     </section>
   );

@@ -1,14 +1,23 @@
 /** Reconciliation of all tenants. The API reconciles some of them a call; this calls it until all are done. */
-import { useInfiniteQuery, useQueryClient } from "@tanstack/preact-query";
+import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/preact-query";
 import { useEffect } from "preact/hooks";
-import { getAudit } from "#gateway";
+import { getAudit, runAudit } from "#gateway";
 import { call } from "../../ui/call.ts";
 
 type Checked = Awaited<ReturnType<typeof reconcileFrom>>;
 export type Discrepancy = Checked["data"][number];
 
-/** Reconciles some tenants. @param cursor The tenant after which to begin; undefined: the first. */
+/** Reconciles some tenants, and changes nothing. @param cursor The tenant after which to begin; undefined: the first. */
 export const reconcileFrom = (cursor: string | undefined) => call(getAudit({ cursor, actsLimit: 1 }));
+
+/** Repairs what can be, of all tenants. */
+async function repairAll(): Promise<void> {
+  for (let cursor: string | undefined; ; ) {
+    const { next_cursor: next } = await call(runAudit({ cursor, actsLimit: 1 }));
+    if (next === null) return;
+    cursor = next;
+  }
+}
 
 const reconciliationKey = ["reconciliation", "all tenants"];
 
@@ -27,14 +36,18 @@ export function useReconciliation() {
   useEffect(() => {
     if (hasNextPage && !isFetching && !error) void fetchNextPage();
   }, [hasNextPage, isFetching, error, fetchNextPage]);
+  const again = () => client.resetQueries({ queryKey: reconciliationKey });
+  const repair = useMutation({ mutationFn: repairAll, onSuccess: again });
   const pages = data?.pages ?? [];
   return {
     problems: distinct(pages.flatMap((page) => page.data)),
     tenants: pages.reduce((total, page) => total + page.tenants_checked, 0),
     isOver: data !== undefined && !hasNextPage && !isFetching,
     checkedAt: dataUpdatedAt / 1000,
-    error,
-    again: () => client.resetQueries({ queryKey: reconciliationKey }),
+    error: error ?? repair.error,
+    again,
+    repair: () => repair.mutate(),
+    isRepairing: repair.isPending,
   };
 }
 
