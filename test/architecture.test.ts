@@ -21,6 +21,7 @@ const mayImport: Record<string, string[]> = {
   "app.ts": ["domain", "config.ts", "errors.ts", "platform", "http", "routes"],
   "index.ts": ["config.ts", "platform", "tenant", "flows", "app.ts"],
   "zod.ts": [],
+  "no-json-schema.ts": [],
   web: [],
 };
 

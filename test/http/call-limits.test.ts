@@ -22,7 +22,7 @@ let taskId = "";
 let link = "";
 beforeAll(async () => {
   tenant = await gateway.makeTenant({ turnstile_secret: "a-secret" });
-  const task = await submitTask(gateway, tenant.key);
+  const task = await submitTask(gateway, tenant.key, { end_user: "visitor-7" });
   taskId = task.id;
   const { pathname, search } = new URL((task.links as { events: string }).events);
   link = pathname + search;
@@ -265,7 +265,8 @@ describe("a key that storage refuses", () => {
   });
 
   it("does not speak for the key that made it, where it is a token that runs out meanwhile", async () => {
-    const [first, second] = [await mintToken(gateway, tenant.key), await mintToken(gateway, tenant.key)];
+    const mint = () => mintToken(gateway, tenant.key, { end_user: "visitor-7" });
+    const [first, second] = [await mint(), await mint()];
     const { signers, badKeys } = gateway.invocation();
     const token = await readToken(signers.tokens, first);
     if (!token) throw new Error("no token");
@@ -278,7 +279,7 @@ describe("a key that storage refuses", () => {
   });
 
   it("says nothing of another key, nor of a token that has run out: that costs no read", async () => {
-    const token = await mintToken(gateway, tenant.key, { ttl_seconds: 60 });
+    const token = await mintToken(gateway, tenant.key, { ttl_seconds: 60, end_user: "visitor-7" });
     const read = () => ask("GET", `/v1/tasks/${taskId}`, { ...bearer(token), ...page });
     expect((await read()).status).toBe(200);
     gateway.advance(60_000);

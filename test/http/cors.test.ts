@@ -1,13 +1,14 @@
 /** Pages on any site may ask: preflights cost nothing, and a page can read every reply that it is allowed to. */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { bearer, origin, startGateway, submitTask } from "../helpers/gateway.ts";
-import { makeBrowserKey, mintToken } from "../helpers/page-visitor.ts";
+import { makeBrowserKey, mintToken, submitFrom, taskIdOf } from "../helpers/page-visitor.ts";
 import { generations, goodBody, recordBindings, storePicture, submit } from "../helpers/routes.ts";
 
 const bindings = recordBindings();
 const gateway = startGateway({ around: bindings.around });
 let key = "";
-let taskId = "";
+/** A task that each may read. */
+const tasks = { "browser key": "", "client token": "" };
 let picture = "";
 /** What a page holds. */
 const held = { "browser key": "", "client token": "" };
@@ -15,9 +16,10 @@ beforeAll(async () => {
   const tenant = await gateway.makeTenant();
   ({ key } = tenant);
   held["browser key"] = (await makeBrowserKey(gateway, tenant.id)).key;
-  held["client token"] = await mintToken(gateway, key);
+  held["client token"] = await mintToken(gateway, key, { end_user: "visitor-7" });
   picture = (await storePicture(gateway, key, "webp")).path;
-  taskId = (await submitTask(gateway, key)).id;
+  tasks["client token"] = (await submitTask(gateway, key, { end_user: "visitor-7" })).id;
+  tasks["browser key"] = await taskIdOf(await submitFrom(gateway, held["browser key"]));
 });
 beforeEach(() => {
   bindings.calls.length = 0;
@@ -90,7 +92,7 @@ describe("a preflight", () => {
 describe("a reply to a page", () => {
   it("of the gateway's own says its origin, and that it depends on it", async () => {
     for (const response of [
-      await gateway.fetch(`/v1/tasks/${taskId}`, { headers: { ...bearer(key), origin } }),
+      await gateway.fetch(`/v1/tasks/${tasks["client token"]}`, { headers: { ...bearer(key), origin } }),
       await gateway.post(generations, { model: "wan-2.7-image", prompt: "x" }, { ...bearer(key), origin }),
     ]) {
       expect(response.status).toBe(200);
@@ -102,7 +104,7 @@ describe("a reply to a page", () => {
   });
 
   it("says nothing of origins to who has none", async () => {
-    const response = await gateway.fetch(`/v1/tasks/${taskId}`, { headers: bearer(key) });
+    const response = await gateway.fetch(`/v1/tasks/${tasks["client token"]}`, { headers: bearer(key) });
     expect(response.headers.get("access-control-allow-origin")).toBeNull();
   });
 
@@ -113,11 +115,16 @@ describe("a reply to a page", () => {
   });
 
   const errors: [string, number, () => Promise<Response>][] = [
-    ["without a key", 401, () => gateway.fetch(`/v1/tasks/${taskId}`, { headers: { origin: page } })],
+    [
+      "without a key",
+      401,
+      () => gateway.fetch(`/v1/tasks/${tasks["client token"]}`, { headers: { origin: page } }),
+    ],
     [
       "of another origin",
       403,
-      () => gateway.fetch(`/v1/tasks/${taskId}`, { headers: { ...bearer(key), origin: page } }),
+      () =>
+        gateway.fetch(`/v1/tasks/${tasks["client token"]}`, { headers: { ...bearer(key), origin: page } }),
     ],
     [
       "about a task that is not there",
@@ -172,8 +179,8 @@ describe.each(["browser key", "client token"] as const)("a reply to a page with 
   it("says the page's origin, that it depends on it, and never allows credentials", async () => {
     for (const response of [
       await gateway.post(generations, goodBody, headers()),
-      await gateway.fetch(`/v1/tasks/${taskId}`, { headers: headers() }),
-      await gateway.fetch(`/v1/tasks/${taskId}`, { headers: { ...headers(), "if-none-match": "*" } }),
+      await gateway.fetch(`/v1/tasks/${tasks[kind]}`, { headers: headers() }),
+      await gateway.fetch(`/v1/tasks/${tasks[kind]}`, { headers: { ...headers(), "if-none-match": "*" } }),
       await gateway.fetch("/v1/models", { headers: headers() }),
       await gateway.post("/v1/quote", goodBody, headers()),
     ]) {

@@ -24,9 +24,9 @@ async function doTheWorst(gateway: TestGateway, tenant: string): Promise<void> {
   await env.DB.batch([
     env.DB.prepare(
       `INSERT INTO tasks (id, tenant_id, key_id, request_id, origin, state, model, input, metadata, end_user, price_credits,
-         created_ms, deadline_ms, due_ms, finished_ms, open)
+         created_ms, deadline_ms, due_ms, finished_ms, open, attempts)
        ${numbers(many.tasks)} SELECT 'task-0' || printf('%030d', i), ?1, 'key-1', 'req-1', 'https://gateway.example',
-         'completed', 'wan-2.7-image', '{"prompt":"a boat","n":1}', '{}', 'someone-' || (i % 100), 30, ?2, ?2, ?2, ?2, 0 FROM n`,
+         'completed', 'wan-2.7-image', '{"prompt":"a boat","n":1}', '{}', 'someone-' || (i % 100), 30, ?2, ?2, ?2, ?2, 0, 1 FROM n`,
     ).bind(tenant, nowMs - 3_600_000),
     env.DB.prepare(
       `INSERT INTO deliveries (id, tenant_id, endpoint, event, created_ms, due_ms)

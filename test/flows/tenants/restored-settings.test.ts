@@ -99,12 +99,12 @@ it("an object that has an older copy than it has acknowledged is found by a read
 
 it("a change that the object has not acknowledged yet is no discrepancy, and is pushed", async () => {
   bindings.broken.add("object takeConfig");
-  expect((await patch({ status: "suspended" })).status).toBe(503);
+  expect((await patch({ models: ["wan-2.7-image-pro"] })).status).toBe(503);
   bindings.broken.clear();
   expect(await reconcile("GET")).toMatchObject({ ok: true, data: [] });
   expect(await statusOf()).toBe(200);
   expect(await reconcile()).toMatchObject({ ok: true, data: [] });
-  await expectError(await submit(gateway, tenant.key), "tenant_suspended");
+  await expectError(await submit(gateway, tenant.key), "model_not_allowed", "model");
 });
 
 it("a key that has come to its end since it was pushed is no discrepancy", async () => {

@@ -28,9 +28,8 @@ export async function payingTenant(gateway: BuiltGateway, body: object = {}): Pr
       return { balance, held };
     },
     async tasks() {
-      const headers = { authorization: `Bearer ${key}` };
-      const response = await fetch(`${gateway.url}/v1/tasks`, { headers });
-      return ((await response.json()) as { data: ShownTask[] }).data;
+      // The operator's list, which may be read as often as a test asks for it.
+      return (await ask<{ data: ShownTask[] }>("GET", `/tasks?tenant=${id}`)).data;
     },
     async charges() {
       type Line = { type: string; task: string | null; amount: number };

@@ -169,7 +169,8 @@ const statuses = async (ask: () => Promise<Response>, times: number) =>
 
 describe("a browser key's caps", () => {
   it("are 10 images a minute, however many ask at once", async () => {
-    const { key: own } = await makeBrowserKey(gateway, tenant.id, { limits: { concurrent_tasks: 10 } });
+    const { id } = await gateway.makeTenant();
+    const { key: own } = await makeBrowserKey(gateway, id, { limits: { concurrent_tasks: 10 } });
     const all = await statuses(() => submitFrom(gateway, own, { n: 2 }), 12);
     expect(all.filter((status) => status === 200)).toHaveLength(5);
     await expectError(await submitFrom(gateway, own), "rate_limited");
