@@ -3,7 +3,7 @@
  * its numbers and the counters afterwards go out. The tenant's object writes the counters only when the request is
  * admitted, so that a refusal consumes nothing of anything.
  */
-import { reserveOf, shareOf, usableOf } from "./limit-parts.ts";
+import { reserveOf, usableOf, visitorShare } from "./limit-parts.ts";
 import { type Bucket, emptyBucket, takeFromBucket, windowMs } from "./rate-bucket.ts";
 
 /** Limits of a tenant or of one key; null is none. Minutes are GCRA, days and months are UTC. */
@@ -278,7 +278,7 @@ export function longest(refusals: readonly LimitRefusal[]): LimitRefusal | undef
 
 /** The limits of a page's visitors, by key and by token, where they are not set. */
 export function visitorLimits(tenant: Limits): Limits {
-  const shares = limitNames.map((name) => [name, shareOf(tenant[name])]);
+  const shares = limitNames.map((name) => [name, visitorShare(tenant[name])]);
   return Object.fromEntries(shares) as Record<LimitName, number | null>;
 }
 

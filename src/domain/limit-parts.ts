@@ -3,7 +3,7 @@
 const part = 10;
 
 /** What a page's visitors have of a limit, by key and by token, unless it is set: a tenth. */
-export function shareOf(limit: number | null): number | null {
+export function visitorShare(limit: number | null): number | null {
   return limit === null ? null : Math.max(1, Math.floor(limit / part));
 }
 

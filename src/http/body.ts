@@ -1,6 +1,6 @@
 /** The one reader of request bodies: every body is read within bounds of size, time, pace and memory. */
 import { ApiError } from "../errors.ts";
-import { shareOf } from "../platform/byte-memory.ts";
+import { byteShare } from "../platform/byte-memory.ts";
 import { declaredBytes, leastRate, readBytes } from "../platform/read-bytes.ts";
 import type { AppContext } from "./context.ts";
 
@@ -44,7 +44,7 @@ export async function readBody<T>(
     ...{ keptBytes: isTooLong ? 0 : keptBytes, readBytes: mostRead, declared },
     ...{ maxMs, silenceMs: patienceMs, graceMs: patienceMs },
   };
-  const share = shareOf(invocation, "body");
+  const share = byteShare(invocation, "body", c.get("tenantId") ?? null);
   try {
     const read = await readBytes(body, bounds, invocation.now, share).catch(() => {
       // The client may be gone, but the fault is not the gateway's.

@@ -10,6 +10,10 @@ export type ByteUse = "body" | "picture";
 const mostBytes = { body: 64_000_000, picture: 96_000_000 };
 /** A longer buffer takes a turn. */
 export const largeBytes = 8 * 1_048_576;
+/** What those without a turn may take of one holder together, so that one tenant's bodies leave room for the others'. */
+const mostOfHolder = 20 * 1_048_576;
+/** A body of JSON finds room where longer ones find none. */
+const short = { bytes: 131_072, reserve: 4_000_000 };
 const waitMs = { body: 5_000, picture: 15_000 };
 const askEveryMs = 100;
 /** Longer than any pause between two chunks, and than most take to be stored. */
@@ -17,6 +21,8 @@ export const shareLifeMs = 60_000;
 
 export interface Taken {
   use: ByteUse;
+  /** Whose it is; null: of no tenant. */
+  holder: string | null;
   bytes: number;
   untilMs: number;
 }
@@ -42,20 +48,29 @@ interface Isolate {
   sleep(ms: number): Promise<void>;
 }
 
-export const usedBytes = (memory: ByteMemory): number =>
-  [...memory].reduce((sum, { bytes }) => sum + bytes, 0);
+export const usedBytes = (taken: Iterable<Taken>): number =>
+  [...taken].reduce((sum, { bytes }) => sum + bytes, 0);
 
-export function shareOf({ byteMemory: memory, now, sleep }: Isolate, use: ByteUse): ByteShare {
-  const own: Taken = { use, bytes: 0, untilMs: 0 };
+/** The share of one body or picture. @param holder The tenant whose body it is. */
+export function byteShare(
+  { byteMemory: memory, now, sleep }: Isolate,
+  use: ByteUse,
+  holder: string | null = null,
+): ByteShare {
+  const own: Taken = { use, holder, bytes: 0, untilMs: 0 };
   const renew = () => {
     own.untilMs = now() + shareLifeMs;
     memory.add(own);
   };
   const isFree = (bytes: number) => {
     for (const one of memory) if (one.untilMs <= now()) memory.delete(one);
-    const hasTurn = (one: Taken) => one !== own && one.use === use && one.bytes > largeBytes;
-    const isTurn = bytes <= largeBytes || ![...memory].some(hasTurn);
-    return isTurn && usedBytes(memory) + bytes <= mostBytes[use];
+    const taken = [...memory];
+    const most = mostBytes[use] - (use === "body" && bytes > short.bytes ? short.reserve : 0);
+    if (usedBytes(taken) + bytes > most) return false;
+    if (bytes > largeBytes)
+      return !taken.some((one) => one !== own && one.use === use && one.bytes > largeBytes);
+    const ofHolder = taken.filter((one) => one.holder === holder && one.bytes <= largeBytes);
+    return holder === null || bytes <= short.bytes || usedBytes(ofHolder) + bytes <= mostOfHolder;
   };
   return {
     async take(bytes) {

@@ -5,7 +5,7 @@
 
 import { checkAddress } from "../../domain/address.ts";
 import { isTimeout, withTimeLimit } from "../../domain/time-limit.ts";
-import { shareOf } from "../../platform/byte-memory.ts";
+import { byteShare } from "../../platform/byte-memory.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { declaredBytes, readBytes } from "../../platform/read-bytes.ts";
 import { userAgent } from "../../upstream/evolink.ts";
@@ -91,7 +91,7 @@ async function readPicture(
   const maxBytes = invocation.config.ARCHIVE_MAX_BYTES;
   // The length is another one when the platform unpacks the body on the way.
   const declared = response.headers.has("content-encoding") ? null : declaredBytes(response);
-  const share = shareOf(invocation, "picture");
+  const share = byteShare(invocation, "picture");
   let isKept = false;
   try {
     const bounds = { ...limits, graceMs, declared, keptBytes: maxBytes, readBytes: maxBytes };

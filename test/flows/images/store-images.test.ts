@@ -4,7 +4,7 @@ import { imageKey } from "../../../src/domain/task.ts";
 import { storeLane } from "../../../src/flows/cron/lanes.ts";
 import { runTick } from "../../../src/flows/cron/tick.ts";
 import { storeImages, storeNext } from "../../../src/flows/images/store-images.ts";
-import { type ByteMemory, shareOf, usedBytes } from "../../../src/platform/byte-memory.ts";
+import { type ByteMemory, byteShare, usedBytes } from "../../../src/platform/byte-memory.ts";
 import { createLaneStarter } from "../../../src/platform/lanes.ts";
 import {
   type Around,
@@ -421,16 +421,16 @@ describe("the memory of pictures", () => {
 
   it("is there for them whatever callers' bodies take, and their turns are not those of bodies", async () => {
     const { gateway, byteMemory, key, id } = await start();
-    const body = shareOf(gateway.invocation(), "body");
-    expect(await body.take(60 * mebibyte)).toBe(true);
+    const body = byteShare(gateway.invocation(), "body");
+    expect(await body.take(56 * mebibyte)).toBe(true);
     gateway.simulator.control.script({ on: "picture", do: large });
     expect(await finishTask(gateway, key, id)).toMatchObject({ status: "completed" });
-    expect(usedBytes(byteMemory)).toBe(60 * mebibyte);
+    expect(usedBytes(byteMemory)).toBe(56 * mebibyte);
   });
 
   it("is one large picture's at a time: one that gets no turn is left for a later attempt", async () => {
     const { gateway, key, id } = await start();
-    const other = shareOf(gateway.invocation(), "picture");
+    const other = byteShare(gateway.invocation(), "picture");
     expect(await other.take(9 * mebibyte)).toBe(true);
     gateway.simulator.control.script({ on: "picture", do: large });
     gateway.advance(15_000);

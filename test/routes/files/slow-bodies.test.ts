@@ -1,16 +1,16 @@
 /** Bodies that come too slowly, or too large for what the isolate has left: a clear refusal, and no memory kept. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import {
+  byteShare,
   largeBytes,
   shareLifeMs,
-  shareOf,
   type Taken,
   usedBytes,
 } from "../../../src/platform/byte-memory.ts";
 import { type Bytes, draw, left, padded } from "../../helpers/files.ts";
 import { bearer, startGateway } from "../../helpers/gateway.ts";
 import { editTexts, openAiEdits, sendEdit, writeForm } from "../../helpers/openai-edits.ts";
-import { expectError } from "../../helpers/routes.ts";
+import { expectError, submit } from "../../helpers/routes.ts";
 
 const mebibyte = 1_048_576;
 const gateway = startGateway();
@@ -90,20 +90,36 @@ describe("a body's memory", () => {
     const sleep = async () => {
       if (++asked === 3) await first.end().then(() => first.reply);
     };
-    const share = shareOf({ ...gateway.invocation(), sleep }, "body");
+    const share = byteShare({ ...gateway.invocation(), sleep }, "body");
     expect(await share.take(9 * mebibyte)).toBe(true);
     expect(asked).toBe(3);
     share.end();
   });
 
   it("is all counted: many of a few megabytes each fill it", async () => {
-    // Each has a buffer of five, an eighth of what it may become.
-    for (let count = 0; count < 11; count++) await openEdit().send(new Uint8Array(4 * mebibyte));
-    await expect.poll(() => usedBytes(memory)).toBe(11 * 5 * mebibyte);
+    // Each has a buffer of five, an eighth of what it may become; and a tenant has three of those.
+    for (let count = 0; count < 10; count++) {
+      if (count % 3 === 0) tenant = await gateway.makeTenant();
+      await openEdit().send(new Uint8Array(4 * mebibyte));
+    }
+    await expect.poll(() => usedBytes(memory)).toBe(10 * 5 * mebibyte);
+    tenant = await gateway.makeTenant();
     const one = openEdit();
     await one.send(new Uint8Array(4 * mebibyte)).then(one.end);
     await expectError(await one.reply, "unavailable");
-    expect(usedBytes(memory)).toBe(11 * 5 * mebibyte);
+    expect(usedBytes(memory)).toBe(10 * 5 * mebibyte);
+    expect((await submit(gateway, tenant.key)).status).toBe(200);
+  });
+
+  it("has room for others, however many bodies one tenant sends", async () => {
+    for (let count = 0; count < 3; count++) await openEdit().send(new Uint8Array(4 * mebibyte));
+    await expect.poll(() => usedBytes(memory)).toBe(15 * mebibyte);
+    const more = openEdit();
+    await more.send(new Uint8Array(4 * mebibyte)).then(more.end);
+    await expectError(await more.reply, "unavailable");
+    tenant = await gateway.makeTenant();
+    await openEdit().send(new Uint8Array(4 * mebibyte));
+    await expect.poll(() => usedBytes(memory)).toBe(20 * mebibyte);
   });
 
   it.each(["lose", "end"] as const)("is free again once the connection is over: %s", async (how) => {
@@ -116,8 +132,8 @@ describe("a body's memory", () => {
   });
 
   it("is free again a minute after an invocation has ended without another step", async () => {
-    expect(await shareOf(gateway.invocation(), "body").take(60 * mebibyte)).toBe(true);
-    const next = shareOf(gateway.invocation(), "body");
+    expect(await byteShare(gateway.invocation(), "body").take(56 * mebibyte)).toBe(true);
+    const next = byteShare(gateway.invocation(), "body");
     gateway.advance(shareLifeMs - 6_000);
     expect(await next.take(9 * mebibyte)).toBe(false);
     gateway.advance(1_000);
@@ -133,7 +149,7 @@ describe("a body's memory", () => {
       gateway.advance(shareLifeMs - 1_000);
       await edit.send(new Uint8Array(1));
     }
-    const next = shareOf(gateway.invocation(), "body");
+    const next = byteShare(gateway.invocation(), "body");
     expect(await next.take(9 * mebibyte)).toBe(false);
     next.end();
   });
