@@ -70,10 +70,10 @@ it("strangers, visitors and a tenant at their worst have nothing refused to thei
   const form = { "content-type": "multipart/form-data; boundary=x", "content-length": String(40 * mebibyte) };
   const image = { "content-type": "image/png" };
   const bodies = [hostile.key, other.key].flatMap((key) => [
-    ...Array.from({ length: 8 }, () => hang(key, openAiEdits, form, 5)),
-    ...Array.from({ length: 6 }, () => hang(key, openAiEdits, form, 4 * mebibyte)),
     ...Array.from({ length: 2 }, () => hang(key, openAiEdits, form, 9 * mebibyte)),
     ...Array.from({ length: 2 }, () => hang(key, "/v1/files", image, 9 * mebibyte)),
+    ...Array.from({ length: 8 }, () => hang(key, openAiEdits, form, 5)),
+    ...Array.from({ length: 6 }, () => hang(key, openAiEdits, form, 4 * mebibyte)),
   ]);
 
   const from = { "cf-connecting-ip": "203.0.113.9" };
