@@ -54,6 +54,8 @@ const limited: Record<EdgeLimit, string> = {
   lists: "lists and statements with this key",
   writes: "cancellations, deletions and deliveries with this key",
   mints: "client tokens by this key",
+  tenantCalls: "calls with this tenant's keys",
+  tenantLists: "lists and statements with this tenant's keys",
   manage: "changes of this tenant's keys and webhook",
   links: "streams by this link",
   linkAddresses: "streams by links from this network address",
@@ -97,4 +99,8 @@ export async function countByKind(c: AppContext, { kind, tenantId, keyId, token 
   // The keys of pages may not manage, and use up nothing of their tenant's.
   const holder = counted === "manage" && kind === "secret" ? "" : (token?.id ?? keyId);
   await countCall(c, counted, `${tenantId} ${holder}`);
+  if (counted === "manage") return;
+  // Visitors take nothing of what is their tenant's.
+  const together = `${tenantId} ${kind === "secret" ? "keys" : "visitors"}`;
+  await countCall(c, counted === "lists" ? "tenantLists" : "tenantCalls", together);
 }

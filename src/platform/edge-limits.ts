@@ -15,6 +15,8 @@ export const edgeLimits = {
   lists: "LISTS_BY_KEY",
   writes: "WRITES_BY_KEY",
   mints: "MINTS_BY_KEY",
+  tenantCalls: "CALLS_BY_TENANT",
+  tenantLists: "LISTS_BY_TENANT",
   manage: "CHANGES_BY_TENANT",
   links: "LINKS_BY_TASK",
   linkAddresses: "LINKS_BY_IP",
