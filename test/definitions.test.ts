@@ -13,6 +13,7 @@ import { fieldNames, inputSchemas } from "../src/domain/task-request.ts";
 import { fileLifeHours, referenceSides } from "../src/domain/uploads.ts";
 import { webhookEvents } from "../src/domain/webhooks.ts";
 import { mostFollowers } from "../src/platform/places.ts";
+import { worstHours } from "./bench/worst-hour.ts";
 import { mutations } from "./mutations/mutations.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -220,6 +221,16 @@ describe("a limit", () => {
   ])("of followers of one %s is in docs/tenants-and-billing.md", (_what, text) => {
     expect(read("docs/tenants-and-billing.md").replaceAll("\n", " ")).toContain(text);
   });
+
+  it.each(worstHours(Object.fromEntries(rateLimits.map(([name, , figure]) => [name, Number(figure)]))))(
+    "bounds what an hour of $who costs, as docs/threat-model.md says",
+    ({ who, requests, tasks, rowsRead, rowsWritten, dollars }) => {
+      const figures = [requests, tasks, rowsRead, rowsWritten].map((count) => count.toLocaleString("en-US"));
+      expect(read("docs/threat-model.md")).toContain(
+        `| ${[who, ...figures, dollars.toFixed(2)].join(" | ")} |`,
+      );
+    },
+  );
 
   it.each(limitNames)("%s is in the table of docs/tenants-and-billing.md", (name) => {
     expect(read("docs/tenants-and-billing.md")).toContain(`| \`${name}\` |`);
