@@ -48,7 +48,7 @@ it("strangers, visitors and a tenant at their worst have nothing refused to thei
   await gateway.admin("DELETE", `/tenants/${hostile.id}/keys/${revoked.id}`);
   const browser = (await makeBrowserKey(gateway, hostile.id)).key;
   const token = await mintToken(gateway, hostile.key, { max_images: 1_000 });
-  const { links, id: watched } = (await submitTask(gateway, hostile.key)) as unknown as {
+  const { links, id: followed } = (await submitTask(gateway, hostile.key)) as unknown as {
     links: { events: string };
     id: string;
   };
@@ -89,7 +89,7 @@ it("strangers, visitors and a tenant at their worst have nothing refused to thei
   const get = (path: string, headers: object, method = "GET") =>
     gateway.fetch(path, { method, headers: { ...from, ...headers } });
   const storms = Promise.all([
-    times(400, () => get(`/v1/tasks/${watched}`, bearer(revoked.key), "HEAD")),
+    times(400, () => get(`/v1/tasks/${followed}`, bearer(revoked.key), "HEAD")),
     times(400, (i) =>
       get("/v1/models", {
         ...bearer(`${hostile.key.slice(0, -3)}${String(i).padStart(3, "0")}`),
