@@ -99,8 +99,8 @@ export function errorBody(error: ApiError, requestId: string) {
       message: error.message,
       type: row.type,
       param: error.details.param ?? null,
-      // What may have made a task would make another one.
-      retryable: charged !== "unknown" && (row.retryable ?? false),
+      // What has made a task, or may have, would make another one.
+      retryable: charged === "no" && (row.retryable ?? false),
       charged,
     },
     request_id: requestId,

@@ -2,6 +2,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Caller } from "../domain/access.ts";
+import type { Task } from "../domain/task.ts";
 import type { Invocation } from "../platform/invocation.ts";
 
 export interface AppEnv {
@@ -19,6 +20,8 @@ export interface AppEnv {
     tenantId?: string;
     taskId?: string;
     errorCode?: string;
+    /** The task that this request has made or was answered with: what fails from then on is no free refusal. */
+    madeTask?: Task;
   };
 }
 

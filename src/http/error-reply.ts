@@ -1,6 +1,8 @@
 /** The reply to an error that a handler or a middleware throws: the one envelope, whatever was thrown. */
 import { HTTPException } from "hono/http-exception";
+import { chargedImages } from "../domain/account.ts";
 import { StoredDataUnreadable } from "../domain/stored.ts";
+import { isFinished, type Task } from "../domain/task.ts";
 import { ApiError, errorBody, errorHeaders, errorStatus } from "../errors.ts";
 import { BindingUnavailable } from "../platform/binding.ts";
 import { describe } from "../platform/log.ts";
@@ -9,7 +11,7 @@ import type { AppContext } from "./context.ts";
 
 /** Turns an error into its reply. An error of the gateway's own is logged with its reason, which no caller sees. */
 export function replyToError(thrown: Error, c: AppContext): Response {
-  const error = knownError(thrown);
+  const error = withTask(knownError(thrown), c.get("madeTask"));
   if (thrown instanceof StoredDataUnreadable) logUnreadable(c.get("invocation"), thrown);
   if (error.code === "internal_error" || error.code === "unavailable") {
     c.get("invocation").log({
@@ -21,6 +23,19 @@ export function replyToError(thrown: Error, c: AppContext): Response {
   }
   c.set("errorCode", error.code);
   return c.json(errorBody(error, c.get("requestId")), errorStatus(error.code), errorHeaders(error));
+}
+
+/** What fails once there is a task says what that costs, and where it is; a retry would make another one. */
+function withTask({ code, message, details }: ApiError, task: Task | undefined): ApiError {
+  if (!task || details.charged !== undefined) return new ApiError(code, message, details);
+  const charged = !isFinished(task) ? "held" : chargedImages(task) > 0 ? "yes" : "no";
+  const again: Record<string, string> = charged === "no" ? {} : { "x-should-retry": "false" };
+  const headers = { ...details.headers, "x-task-id": task.id, ...again };
+  const text =
+    code === "unavailable"
+      ? "The task was made, and cannot be shown right now. Read the one that `x-task-id` names."
+      : message;
+  return new ApiError(code, text, { ...details, charged, headers });
 }
 
 function knownError(thrown: Error): ApiError {

@@ -27,6 +27,7 @@ const tenantMethods = [
   "summary",
   "ledger",
   "check",
+  "compareEnds",
   "takeConfig",
   "suspend",
   "close",

@@ -70,10 +70,10 @@ export type AdmitDecision =
   /** The task was given up before: its caller has the answer that nothing is charged. */
   | { kind: "given_up" };
 
-/** A decision; a replay comes with its task, as long as D1 lacks that. */
+/** A decision; a replay comes with its task, as long as D1 lacks that. `isSure`: D1 has nothing newer of it. */
 export type BeginDecision =
   | Exclude<AdmitDecision, { kind: "replay" }>
-  | (Extract<AdmitDecision, { kind: "replay" }> & { task: Task | null });
+  | (Extract<AdmitDecision, { kind: "replay" }> & { task: Task | null; isSure: boolean });
 
 /** What D1 is to have of a task, beside what the request and the decision say of it. */
 export interface RowWanted {

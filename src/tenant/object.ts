@@ -25,6 +25,7 @@ import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts"
 import type { FirstOutcome, Submitted } from "../domain/new-task.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 import { type Check, checkState } from "./check-state.ts";
+import { type ComparedEnds, compareEnds, type EndedInDatabase } from "./compare-ends.ts";
 import { type Copied, closeCopy, hasSettings, readSettings, suspendCopy, takeCopy } from "./config-copy.ts";
 import { type CountDecision, countRequest, type RequestToCount } from "./count-request.ts";
 import {
@@ -34,7 +35,7 @@ import {
   decide,
   type RowWanted,
 } from "./decide.ts";
-import { type EarlyEnd, endEarly, findEarlyEnd, isEndedEarly } from "./early-ends.ts";
+import { type EarlyEnd, endEarly, isEndedEarly } from "./early-ends.ts";
 import { admitFile, dropFile, type FileDecision, type FileRequest, keepFile } from "./file-admission.ts";
 import { noCost, writeAtOnce } from "./former-worker.ts";
 import { GroupCommit } from "./group-commit.ts";
@@ -52,10 +53,10 @@ import {
   settleHold,
 } from "./settlement.ts";
 import { type Summary, summarize } from "./summary.ts";
-import { shownTask, writeRows } from "./task-rows.ts";
+import { writeRows } from "./task-rows.ts";
 import { readState } from "./tenant-state.ts";
 import { nextAlarm, rearm, seeToOpenTasks } from "./upkeep.ts";
-import { readYoung, type YoungTask } from "./young-tasks.ts";
+import { readYoung, withTask, type YoungTask } from "./young-tasks.ts";
 
 export class Tenant extends DurableObject<Env> {
   readonly #storage: DurableObjectStorage;
@@ -87,13 +88,8 @@ export class Tenant extends DurableObject<Env> {
    */
   async begin(request: AdmitRequest, row: RowWanted): Promise<BeginDecision> {
     await this.#ready(request.caller.tenantId, request.nowMs);
-    const { sql } = this.#storage;
     const decision = (await this.#decisions.write(() => this.#decide(request, row))) as AdmitDecision;
-    if (decision.kind === "replay") {
-      const { holdNumber, taskId } = decision;
-      const found = holdNumber === null ? findEarlyEnd(sql, taskId) : this.#outbox.find(holdNumber);
-      return { ...decision, task: found ? shownTask(found) : null };
-    }
+    if (decision.kind === "replay") return withTask(this.#storage.sql, this.#outbox, decision);
     if (decision.kind !== "admitted" || request.isRepeated !== undefined) return decision;
     return { ...decision, ...(await writeAtOnce(this.#outbox, decision.holdNumber, row.task.dueMs)) };
   }
@@ -175,9 +171,8 @@ export class Tenant extends DurableObject<Env> {
 
   /** Whether a hold has ended, or there never was one of that task. */
   isSettled(holdNumber: number, taskId: string): boolean {
-    return (
-      selectOpenTasks(this.#storage.sql, "WHERE seq = ? AND task_id = ?", holdNumber, taskId).length === 0
-    );
+    const isOpen = "WHERE seq = ? AND task_id = ?";
+    return selectOpenTasks(this.#storage.sql, isOpen, holdNumber, taskId).length === 0;
   }
 
   /** Counts a request whose body is large, before that is read. */
@@ -255,6 +250,11 @@ export class Tenant extends DurableObject<Env> {
   ping(): boolean {
     readSettings(this.#storage.sql);
     return true;
+  }
+
+  /** Compares the ends of tasks with D1's. */
+  compareEnds(ended: EndedInDatabase[], beforeMs: number, limit: number): ComparedEnds {
+    return compareEnds(this.#storage.sql, ended, beforeMs, limit);
   }
 
   /** Adds everything up again from its rows, and lists what has not ended. Reads the whole ledger. */

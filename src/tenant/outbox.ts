@@ -45,9 +45,18 @@ interface Pending {
   given?: FirstOutcome | null;
   /** It should be in D1 by now. */
   isLate: boolean;
+  /** D1 may have it, and have moved on, since another object wrote it or it is written again. */
+  isUnsure: boolean;
 }
 
-const newcomer = { outcome: null, hasRow: false, isUnderWay: false, isLate: false };
+const newcomer = { outcome: null, hasRow: false, isUnderWay: false, isLate: false, isUnsure: false };
+
+/** A task as the object has it. */
+export interface FoundRow {
+  row: TaskRow;
+  /** D1 has nothing newer. */
+  isSure: boolean;
+}
 
 export class Outbox {
   readonly #sql: SqlStorage;
@@ -60,7 +69,7 @@ export class Outbox {
     this.#sql = sql;
     this.#rows = new GroupCommit(write, gatherMs);
     for (const { seq, outcome } of unwrittenRows(sql))
-      this.#pending.set(seq, { ...newcomer, outcome, isLate: true });
+      this.#pending.set(seq, { ...newcomer, outcome, isLate: true, isUnsure: true });
   }
 
   /** Whether there is anything that D1 lacks. */
@@ -106,7 +115,7 @@ export class Outbox {
    */
   async writeAgain(seqs: number[]): Promise<number[]> {
     for (const seq of seqs)
-      if (!this.#pending.has(seq)) this.#pending.set(seq, { ...newcomer, isLate: true });
+      if (!this.#pending.has(seq)) this.#pending.set(seq, { ...newcomer, isLate: true, isUnsure: true });
     const results = await Promise.allSettled(seqs.map((seq) => this.#write(seq)));
     return seqs.filter((_, index) => {
       const result = results[index];
@@ -116,9 +125,11 @@ export class Outbox {
     });
   }
 
-  /** What D1 is to have of a task that it lacks so far. */
-  find(seq: number): TaskRow | undefined {
-    return this.#pending.has(seq) ? this.#rowOf(seq) : undefined;
+  /** What D1 is to have of a task that it lacks so far. `isSure`: false where D1 may have it all the same. */
+  find(seq: number): FoundRow | undefined {
+    const pending = this.#pending.get(seq);
+    const row = pending && this.#rowOf(seq);
+    return row && { row, isSure: !pending.isUnsure };
   }
 
   /**

@@ -57,6 +57,7 @@ export async function expectError(
   response: Response,
   code: Code,
   param: string | null = null,
+  charged: "no" | "held" | "yes" | "unknown" = "no",
 ): Promise<string> {
   const text = await response.text();
   const [status, type] = errorTable[code];
@@ -69,14 +70,14 @@ export async function expectError(
       type,
       param,
       retryable: expect.any(Boolean),
-      charged: "no",
+      charged,
     },
     request_id: response.headers.get("x-request-id"),
   });
   expect(response.headers.get("content-type")).toMatch(/^application\/json\b/);
   expect(response.headers.get("access-control-allow-origin")).toBe("*");
   expect(response.headers.get("x-should-retry")).toBe(
-    neverRetried.includes(code) || status === 403 ? "false" : null,
+    neverRetried.includes(code) || status === 403 || ["held", "yes"].includes(charged) ? "false" : null,
   );
   return body.error.message;
 }

@@ -1,4 +1,5 @@
 /** The operator's changes of single tasks, and what reconciliation reads of tasks. */
+import { idBound } from "../../domain/ids.ts";
 import { bit, orNull, readable, rowCodec, type SkipUnreadable, whole } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
 import { chargedImages, hasNotEnded, taskColumns, taskFromRow } from "./task-row.ts";
@@ -58,6 +59,23 @@ export async function readEnds(
     .bind(JSON.stringify(holds.map(({ taskId }) => taskId)))
     .all();
   return new Map(readable(results, end.read, skip).map(({ id, ...rest }) => [id, rest]));
+}
+
+/** The latest tasks of a tenant that had a hold, were made before `beforeMs` and have ended. */
+export async function latestEnded(
+  db: D1Database,
+  tenantId: string,
+  beforeMs: number,
+  limit: number,
+): Promise<{ id: string; holdNumber: number }[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT id, hold_number AS holdNumber FROM tasks INDEXED BY tasks_of_tenant
+       WHERE tenant_id = ?1 AND id < ?2 AND finished_ms < ?3 AND hold_number IS NOT NULL ORDER BY id DESC LIMIT ?4`,
+    )
+    .bind(tenantId, idBound("task", beforeMs), beforeMs, limit)
+    .all<{ id: string; holdNumber: number }>();
+  return results;
 }
 
 /** Open tasks of a tenant that have a hold and were made before `beforeMs`. */

@@ -22,6 +22,7 @@ import { describe } from "../../platform/log.ts";
 import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
 import { hasItsCopy, pushConfig } from "../tenants/push-config.ts";
+import { checkLost } from "./check-lost.ts";
 
 export const discrepancyKinds = ["balance", "settings", "hold", "task", "picture", "overdue"] as const;
 
@@ -111,6 +112,7 @@ async function checkTenant(
     ...(await checkSettings(invocation, tenant, mends)),
     ...(await checkHolds(invocation, tenant, old, beforeMs, mends)),
     ...(await checkOpenTasks(invocation, tenant, openHolds, beforeMs)),
+    ...(await checkLost(invocation, tenant, beforeMs)),
     ...(await checkPictures(invocation, tenant, beforeMs)),
   ];
 }

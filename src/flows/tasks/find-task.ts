@@ -49,7 +49,11 @@ export async function findTask(
   const read = await withTimeLimit(patienceMs, () => reading).catch(unlessAnswer);
   if (read && !isLacking(read)) return foundOf(read);
   const young = await invocation.tenant(caller.tenantId).readYoung(caller, id, invocation.now());
-  if (young.kind === "task") return { kind: "in", task: young.task, more: [] };
+  if (young.kind === "task") {
+    // D1, where it is only slow, may have moved on.
+    const late = read || young.isSure ? undefined : await reading.catch(unlessAnswer);
+    return late && !isLacking(late) ? foundOf(late) : { kind: "in", task: young.task, more: [] };
+  }
   if (young.kind === "key_refused") return young;
   return foundOf(young.kind === "in_database" && read ? await readDatabase() : await reading);
 }

@@ -205,13 +205,14 @@ function missingReferences(invocation: Invocation, { caller, origin, input }: Su
 async function answerReplay(
   invocation: Invocation,
   caller: Caller,
-  { taskId, task, policies }: Extract<BeginDecision, { kind: "replay" }>,
+  { taskId, task, isSure, policies }: Extract<BeginDecision, { kind: "replay" }>,
 ): Promise<SubmitResult> {
-  if (task) return { kind: "replayed", task, policies };
+  if (task && isSure) return { kind: "replayed", task, policies };
   const row = await orUnknown(invocation, taskId, () => readTaskRow(invocation, caller.tenantId, taskId));
-  if (!row) return { kind: "unknown", taskId };
-  const found = row.task;
-  return found && !found.erased ? { kind: "replayed", task: found, policies } : { kind: "deleted", policies };
+  const found = row?.task ?? task;
+  // One that D1 has lost, as after it was restored to an earlier time, was not deleted.
+  if (!found) return { kind: "unknown", taskId };
+  return found.erased ? { kind: "deleted", policies } : { kind: "replayed", task: found, policies };
 }
 
 async function readTaskRow(invocation: Invocation, tenantId: string, id: string) {

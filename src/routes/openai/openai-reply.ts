@@ -61,6 +61,7 @@ export async function replyWithImages(
   const latest = await waitForTask(invocation, c.get("caller"), task, place, silentMs / 1000).finally(
     place.end,
   );
+  c.set("madeTask", latest);
   if (!isFinished(latest)) {
     const isCut = !c.req.raw.signal.aborted && invocation.now() < startMs + silentMs;
     if (isCut) throw await brokenOff(c);
@@ -82,7 +83,10 @@ function streamReply(
 /** Why there is no task to wait for any more: the key was revoked meanwhile, or it ended and was erased between two reads. */
 async function brokenOff(c: AppContext): Promise<ApiError> {
   const authorized = await authorize(c.get("invocation"), c.get("caller"), { action: "read" });
-  return authorized.kind === "key_refused" ? keyRefused(authorized.refusal) : taskDeleted();
+  if (authorized.kind === "key_refused") return keyRefused(authorized.refusal);
+  // What it had come to was erased with it.
+  const { code, message } = taskDeleted();
+  return new ApiError(code, message, { charged: "unknown" });
 }
 
 /** Has the first picture open before the status is sent: if the bucket is unavailable, it is 503. */

@@ -128,6 +128,7 @@ export async function submitLetIn(
   if (result.kind !== "accepted" && result.kind !== "replayed")
     throw submissionRefused(result, headers, caller.kind === "secret", references ? "image" : "image_urls");
   c.set("taskId", result.task.id);
+  c.set("madeTask", result.task);
   const isReplay = result.kind === "replayed";
   const replayed: Record<string, string> = isReplay ? { "idempotency-replayed": "true" } : {};
   return { task: result.task, headers: { ...headers, ...replayed }, isReplay };

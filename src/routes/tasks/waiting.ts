@@ -84,7 +84,9 @@ export async function waitAsAsked(c: AppContext, task: Task): Promise<Waited> {
   if (!wish || noPlace(c, task.id)) return { task, headers: {} };
   const place = takePlace(c, task.id);
   try {
-    return await waitIn(c, task, wish, place);
+    const waited = await waitIn(c, task, wish, place);
+    c.set("madeTask", waited.task);
+    return waited;
   } finally {
     place.end();
   }

@@ -6,8 +6,22 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { ledgerOf, moneyOf } from "../../helpers/credits.ts";
-import { finishTask, startGateway, storedKeys, submitTask, type TestGateway } from "../../helpers/gateway.ts";
-import { expectError, recordBindings, submit } from "../../helpers/routes.ts";
+import {
+  bearer,
+  finishTask,
+  startGateway,
+  storedKeys,
+  submitTask,
+  type TestGateway,
+} from "../../helpers/gateway.ts";
+import {
+  expectError,
+  expectUnknown,
+  generations,
+  goodBody,
+  recordBindings,
+  submit,
+} from "../../helpers/routes.ts";
 import { emptyStores } from "../../helpers/setup.ts";
 import { objectOf, stubOf } from "../../helpers/tenant-object.ts";
 import { setInState } from "../../helpers/tenant-state.ts";
@@ -222,6 +236,29 @@ describe("a task that", () => {
     expect(await reconcile()).toEqual(sound);
     gateway.advance(2_000);
     expect(await reconcile()).toEqual(found("overdue", id, null));
+  });
+});
+
+describe("a task that one of the two stores has lost", () => {
+  it("is named where the database lacks it and its object has charged it, and its replay was not deleted", async () => {
+    const headers = { ...bearer(tenant.key), "idempotency-key": "order-1" };
+    const ask = () => gateway.post(generations, goodBody, headers);
+    const { id } = (await (await ask()).json()) as { id: string };
+    await finishTask(gateway, tenant.key, id);
+    gateway.advance(fiveMinutes);
+    expect(await reconcile()).toEqual(sound);
+    await sql("DELETE FROM tasks WHERE id = ?1", id);
+    for (const method of ["GET", "POST"] as const) expect(await reconcile(method)).toEqual(found("task", id));
+    expect(await expectUnknown(await ask())).toBe(id);
+  });
+
+  it("is named where it has ended and its object knows nothing of its hold", async () => {
+    const id = await finished();
+    gateway.advance(fiveMinutes);
+    expect(await reconcile()).toEqual(sound);
+    // As in an object that was restored to a time before it, and has given its number to another one.
+    await sql("UPDATE tasks SET hold_number = hold_number + 1 WHERE id = ?1", id);
+    for (const method of ["GET", "POST"] as const) expect(await reconcile(method)).toEqual(found("hold", id));
   });
 });
 

@@ -17,7 +17,7 @@ import {
   textOf,
   waitFor,
 } from "../../helpers/openai.ts";
-import { deleteTasks, expectError, recordBindings } from "../../helpers/routes.ts";
+import { deleteTasks, expectError, makeKey, recordBindings } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
 const bindings = recordBindings();
@@ -78,7 +78,17 @@ describe("a reply that comes within 55 s", () => {
     expect((await remove(id)).status).toBe(204);
     const response = await waiting;
     expect(taskIdOf(response)).toBe(id);
-    await expectError(response, "deleted");
+    await expectError(response, "deleted", null, "unknown");
+  });
+
+  it("of a key that is revoked meanwhile says that its task goes on", async () => {
+    const { key, id: keyId } = await makeKey(gateway, tenant.id, {});
+    const waiting = ask(gateway, key, lasting(30));
+    const { id } = await taskThat();
+    await gateway.admin("DELETE", `/tenants/${tenant.id}/keys/${keyId}`);
+    const response = await waiting;
+    expect(taskIdOf(response)).toBe(id);
+    await expectError(response, "invalid_key", null, "held");
   });
 
   it("waits on while the database is unavailable: there is a task, and it will be charged", async () => {
@@ -103,7 +113,8 @@ describe("a picture that cannot be read has a status, before any byte:", () => {
     bindings.broken.add("R2 get");
     const response = await ask(gateway, tenant.key, fields);
     expect(taskIdOf(response)).not.toBe("");
-    await expectError(response, "unavailable");
+    // It is paid for: another attempt would be another task.
+    expect(await expectError(response, "unavailable", null, "yes")).not.toMatch(/try again|not charged/i);
   });
 
   it("none of it matters to who asked for URLs", async () => {
@@ -133,7 +144,7 @@ describe("a picture that is being erased while it is asked for again", () => {
 
   it("is 410 when it is the first", async () => {
     await withTombstone(0);
-    await expectError(await ask(gateway, tenant.key, { n: 2 }, name), "deleted");
+    await expectError(await ask(gateway, tenant.key, { n: 2 }, name), "deleted", null, "yes");
   });
 
   it("breaks the reply off when it is a later one", async () => {

@@ -1,3 +1,4 @@
+import { evictDurableObject } from "cloudflare:test";
 import { beforeEach, describe, expect, it } from "vitest";
 import { type Around, bearer, finishTask, type ShownTask, startGateway } from "../../helpers/gateway.ts";
 import { taskIdOf } from "../../helpers/page-visitor.ts";
@@ -10,6 +11,7 @@ import {
   makeKey,
   read,
 } from "../../helpers/routes.ts";
+import { objectOf } from "../../helpers/tenant-object.ts";
 
 /** Comes before or in place of a call. */
 let before: (name: string) => Promise<void> | void = () => undefined;
@@ -41,6 +43,20 @@ const held = async () => {
 };
 
 describe("a replay", () => {
+  it("shows the task as it is by now, also where its object was made anew meanwhile", async () => {
+    simulator.control.script({ on: "submit", times: 1, do: { kind: "plan", seconds: 60 } });
+    const { id } = (await (await ask("order-1")).json()) as ShownTask;
+    gateway.advance(30_000);
+    await gateway.tick();
+    const shown = (await (await read(gateway, tenant.key, id)).json()) as ShownTask;
+    expect(shown.status).toBe("processing");
+    await evictDurableObject(objectOf(tenant.id));
+    const again = await ask("order-1");
+    expect(isReplay(again)).toBe(true);
+    const { status, progress } = (await again.json()) as ShownTask;
+    expect({ status, progress }).toEqual({ status: "processing", progress: shown.progress });
+  });
+
   it("answers with the first task and says so; the first does not", async () => {
     const first = await ask("a");
     expect(first.headers.has("idempotency-replayed")).toBe(false);

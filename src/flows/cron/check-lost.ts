@@ -1,0 +1,39 @@
+/**
+ * What a store has lost that was restored to an earlier time, as far as the other one remembers: ended tasks that D1 lacks,
+ * and those whose end the tenant's object does not know. The newest of each; neither can be mended, and both are named.
+ */
+import { latestEnded, readEnds } from "../../d1/tasks/reconciled-tasks.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { logUnreadable } from "../../platform/unreadable.ts";
+import type { Discrepancy } from "./reconcile.ts";
+
+const tasksCompared = 100;
+
+export async function checkLost(
+  invocation: Invocation,
+  tenant: string,
+  beforeMs: number,
+): Promise<Discrepancy[]> {
+  const ended = await latestEnded(invocation.db, tenant, beforeMs, tasksCompared);
+  const { settled, unknown } = await invocation.tenant(tenant).compareEnds(ended, beforeMs, tasksCompared);
+  const unreadable = new Set<string>();
+  const known = await readEnds(invocation.db, settled, (problem) => {
+    unreadable.add(problem.place.id);
+    logUnreadable(invocation, problem);
+  });
+  const lost = settled.filter(({ taskId }) => !known.has(taskId) && !unreadable.has(taskId));
+  return [
+    ...lost.map(
+      ({ taskId, charged }): Discrepancy => ({
+        ...{ kind: "task", tenant, subject: taskId },
+        text: `was charged ${charged} credits, and the database has lost it`,
+      }),
+    ),
+    ...unknown.map(
+      (taskId): Discrepancy => ({
+        ...{ kind: "hold", tenant, subject: taskId },
+        text: "has ended, and its object has lost what was held for it: it was not charged",
+      }),
+    ),
+  ];
+}
