@@ -3,7 +3,7 @@
  * its numbers and the counters afterwards go out. The tenant's object writes the counters only when the request is
  * admitted, so that a refusal consumes nothing of anything.
  */
-import { reserveOf, usableOf, visitorShare } from "./limit-parts.ts";
+import { reserveOf, usableOf } from "./limit-parts.ts";
 import { type Bucket, emptyBucket, takeFromBucket, windowMs } from "./rate-bucket.ts";
 
 /** Limits of a tenant or of one key; null is none. Minutes are GCRA, days and months are UTC. */
@@ -54,10 +54,11 @@ export const emptyCounters: UsageCounters = {
   month: { month: "", images: 0 },
 };
 
-/** Of a client token: its day never ends, so that what is counted by day is counted for its life. */
+/** Of a client token: its day and month never end, so that what is counted by them is counted for its life. */
 export const lifelongCounters: UsageCounters = {
   ...emptyCounters,
   day: { date: "9999-12-31", images: 0, refusals: 0 },
+  month: { month: "9999-12", images: 0 },
 };
 
 /** In the order in which the RateLimit headers have them. */
@@ -166,8 +167,9 @@ export function checkLimits(
   }
   quota("images_per_day", after.day.images, untilTomorrow(nowMs));
   quota("images_per_month", after.month.images, untilNextMonth(nowMs));
-  // This one could be refused as well.
-  quota("refusals_per_day", day.refusals + 1, untilTomorrow(nowMs));
+  // This one could be refused as well; and so could each that is in flight, where the last part is for others.
+  const possible = 1 + (keepsReserve ? counters.open : 0);
+  quota("refusals_per_day", day.refusals + possible, untilTomorrow(nowMs));
   const byImages = ["images_per_minute", "images_per_day", "images_per_month"] as const;
   return { refusals, neverFits: byImages.filter((name) => images > most(name)), after };
 }
@@ -274,12 +276,6 @@ export function tightest(policies: readonly PolicyState[]): PolicyState[] {
 /** Of several refusals the one that takes longest to go away: coming back after any other would not help. */
 export function longest(refusals: readonly LimitRefusal[]): LimitRefusal | undefined {
   return refusals.toSorted((a, b) => b.retryAfterMs - a.retryAfterMs)[0];
-}
-
-/** The limits of a page's visitors, by key and by token, where they are not set. */
-export function visitorLimits(tenant: Limits): Limits {
-  const shares = limitNames.map((name) => [name, visitorShare(tenant[name])]);
-  return Object.fromEntries(shares) as Record<LimitName, number | null>;
 }
 
 /** The limits of a key, which apply on top of its tenant's: none where it says nothing. */

@@ -15,9 +15,9 @@ import {
   policiesOf,
   tightest,
   type UsageCounters,
-  visitorLimits,
 } from "../domain/admission.ts";
 import { hasOwnLimits, type StoredKey } from "../domain/keys.ts";
+import { lowerLimits, visitorLimits } from "../domain/limit-sets.ts";
 import type { Settings } from "./config-copy.ts";
 import { addressScope, readKeyCounters, writeKeyCounters } from "./scopes.ts";
 import type { TenantState } from "./tenant-state.ts";
@@ -43,6 +43,10 @@ interface OwnScope extends Countable {
   keep(after: UsageCounters, taken: { images: number; files: number }): void;
   /** Whether its limits are the caller's to see. */
   isShown: boolean;
+  /** Whether its last part is for others: of a server's key, whose tokens visitors hold. */
+  keepsReserve: boolean;
+  /** In how many milliseconds all that is counted for its life is over; absent: days end by themselves. */
+  endsInMs?: number;
 }
 
 /** What a request is checked against. */
@@ -71,20 +75,23 @@ export function readAdmissionContext(
 ): AdmissionContext {
   const { kind, token } = caller;
   const isVisitor = kind !== "secret";
-  const part = visitorLimits(settings.limits);
   const isPage = key.kind === "browser";
-  const ofKey = isPage ? { ...part, ...key.limits } : keyLimits(key.limits);
+  const byKey = keyLimits(key.limits);
+  const part = visitorLimits(isPage ? settings.limits : lowerLimits(settings.limits, byKey));
+  const ofKey = isPage ? { ...part, ...key.limits } : byKey;
   const own: OwnScope[] = [];
   const countersOf = (scope: string) => readKeyCounters(sql, scope) ?? emptyCounters;
   if (isPage || hasOwnLimits(key))
     own.push({
-      ...{ limits: ofKey, counters: countersOf(key.id), isShown: true, filesOf: { keyId: key.id } },
+      ...{ limits: ofKey, counters: countersOf(key.id), isShown: isPage || !isVisitor },
+      ...{ keepsReserve: isVisitor && !isPage, filesOf: { keyId: key.id } },
       keep: (after) => writeKeyCounters(sql, key.id, after),
     });
   const used = token && readToken(sql, token.id);
   if (token && used)
     own.push({
       ...{ limits: part, counters: used.counters, isShown: true, filesOf: { tokenId: token.id } },
+      ...{ keepsReserve: false, endsInMs: Math.max(0, token.expiresMs - nowMs) },
       keep: (after, { images, files }) =>
         writeToken(
           sql,
@@ -97,7 +104,10 @@ export function readAdmissionContext(
   if (isVisitor && address != null && refusals !== null) {
     const limits = keyLimits({ refusals_per_day: Math.ceil(refusals / addressPart) });
     // Only what the upstream refuses is counted, at its end.
-    own.push({ limits, counters: countersOf(addressScope(address)), isShown: false, keep: () => undefined });
+    own.push({
+      ...{ limits, counters: countersOf(addressScope(address)), isShown: false, keepsReserve: false },
+      keep: () => undefined,
+    });
   }
   return { settings, key, state, isVisitor, own, used };
 }
@@ -116,7 +126,11 @@ export function checkScopes<Check extends Checked>(
   { settings: { limits }, state, isVisitor, own }: AdmissionContext,
   check: (scope: Countable, keepsReserve: boolean) => Check,
 ) {
-  const checks = own.map((scope) => ({ limits: scope.limits, ...check(scope, false) }));
+  const checks = own.map((scope) => {
+    const checked = check(scope, scope.keepsReserve);
+    const refusals = checked.refusals.map((refusal) => lifelong(refusal, scope.endsInMs));
+    return { limits: scope.limits, ...checked, refusals };
+  });
   const shared = { limits, ...check({ limits, counters: state.counters, filesOf: {} }, isVisitor) };
   return {
     shared,
@@ -124,6 +138,11 @@ export function checkScopes<Check extends Checked>(
     /** The one that takes longest to go away; undefined when all admit. */
     limited: longest([...checks, shared].flatMap(({ refusals }) => refusals)),
   };
+}
+
+/** What is counted for a life has no tomorrow. */
+function lifelong(refusal: LimitRefusal, endsInMs = refusal.retryAfterMs): LimitRefusal {
+  return refusal.code === "quota_exceeded" ? { ...refusal, retryAfterMs: endsInMs } : refusal;
 }
 
 /** Keeps what the caller's own scopes are after a request. @returns the context of then. */

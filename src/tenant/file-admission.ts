@@ -31,7 +31,7 @@ import {
 } from "./counted-scopes.ts";
 import { readFileCounters, writeFileCounters } from "./scopes.ts";
 import { writeState } from "./tenant-state.ts";
-import type { TokenUse } from "./token-use.ts";
+import { returnTokenFile, type TokenUse } from "./token-use.ts";
 
 export interface FileRequest {
   caller: Caller;
@@ -186,6 +186,7 @@ function takeOutAll(sql: SqlStorage, gone: Record<string, SqlStorageValue>[], is
     const [file] = readable([row], counted.read, () => recountBytes(sql, String(row.key_id)));
     // An upload of a page's visitor is one of the day's files, also where it came to nothing.
     if (file) takeOut(sql, { ...file, uploaded: !isUnused && (file.uploaded || file.tokenId !== null) });
+    if (isUnused && file?.tokenId) returnTokenFile(sql, file.tokenId);
   }
 }
 

@@ -48,6 +48,14 @@ export function writeToken(
   );
 }
 
+/** Gives a token one of its uploads back, whose request came to nothing. */
+export function returnTokenFile(sql: SqlStorage, id: string): void {
+  sql.exec(
+    "UPDATE tokens SET files = files - 1 WHERE id = ? AND typeof(files) = 'integer' AND files > 0",
+    id,
+  );
+}
+
 /** Takes an ended task out of what a token has used, if that is still there and can be read. */
 export function endTokenTask(sql: SqlStorage, id: string, ended: Ended, nowMs: number): void {
   try {
@@ -56,7 +64,7 @@ export function endTokenTask(sql: SqlStorage, id: string, ended: Ended, nowMs: n
     sql.exec(
       "UPDATE tokens SET images = ?, counters = ? WHERE id = ?",
       Math.max(0, use.images - ended.unmade),
-      JSON.stringify(afterTask(use.counters, ended, nowMs)),
+      JSON.stringify(afterTask(use.counters, { ...ended, date: lifelongCounters.day.date }, nowMs)),
       id,
     );
   } catch (error) {

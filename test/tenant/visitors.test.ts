@@ -195,7 +195,62 @@ describe("what the upstream refuses", () => {
   });
 });
 
+describe("refusals of what is in flight", () => {
+  it("by visitors leave the tenant's servers their part, however many are sent before the first one ends", async () => {
+    const id = await configured({ refusals_per_day: 100 });
+    const holds: number[] = [];
+    for (let i = 0; i < 12; i++) {
+      const holder = holderOf(id);
+      for (let j = 0; j < 12; j++) {
+        const decision = await ask(holder);
+        if (decision.kind === "admitted") holds.push(decision.holdNumber);
+      }
+    }
+    for (const hold of holds) await settle(id, hold, { refused: true });
+    expect(holds).toHaveLength(90);
+    expect(await untilRefused(() => refuse(serverOf(id)))).toBe(10);
+  });
+});
+
+describe("a token of a server's key that has limits of its own", () => {
+  it("has a tenth of those, and all its tokens leave the key a tenth", async () => {
+    const id = freshId();
+    await configure(id, {
+      limits: limitsOf({ images_per_day: 1_000 }),
+      keys: [keyOf(undefined, { limits: { images_per_day: 50 } })],
+    });
+    expect(await untilFull(holderOf(id))).toBe(5);
+    let taken = 5;
+    for (let i = 0; i < 12; i++) taken += await untilFull(holderOf(id));
+    expect(taken).toBe(45);
+    expect(await untilFull(serverOf(id))).toBe(5);
+  });
+});
+
+describe("a token's images that were not made", () => {
+  it("are its day's again, and what is counted for its life says when that is over", async () => {
+    const id = await configured({ images_per_day: 100, images_per_month: 100 });
+    const holder = holderOf(id);
+    const decisions = [];
+    for (let i = 0; i < 10; i++) decisions.push(await ask(holder));
+    expect(await ask(holder)).toMatchObject({ code: "quota_exceeded", retryAfterMs: hourMs });
+    const [first] = decisions;
+    if (first?.kind === "admitted") await settle(id, first.holdNumber);
+    expect(await untilFull(holder)).toBe(1);
+  });
+});
+
 describe("a token's uploads", () => {
+  it("are given back where the request that they came with was refused", async () => {
+    const id = await configured({ files_per_day: 100 });
+    const holder = holderOf(id);
+    for (let i = 0; i < 30; i++) {
+      const fileId = await upload(holder);
+      expect(fileId).toBeDefined();
+      await runInDurableObject(objectOf(id), (object) => object.dropFile(fileId ?? "", true));
+    }
+  });
+
   it("are counted for its life, also those that came to nothing or were deleted", async () => {
     const id = await configured({ files_per_day: 100 });
     const holder = holderOf(id);
