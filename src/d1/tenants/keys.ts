@@ -3,7 +3,7 @@ import type { Gate } from "../../domain/access.ts";
 import type { StoredKey } from "../../domain/keys.ts";
 import { rowCodec } from "../../domain/stored.ts";
 import type { Prices } from "../../domain/tenant.ts";
-import { keyFromRow, keyTexts, type ListedKey } from "./key-row.ts";
+import { keyFromRow, keyTexts, type ListedKey, mayStill } from "./key-row.ts";
 import { tenantColumns } from "./tenant-row.ts";
 
 export type { ListedKey } from "./key-row.ts";
@@ -17,19 +17,21 @@ const keysOfTenant = "keys INDEXED BY keys_unrevoked WHERE tenant_id = ?1";
 /**
  * The statement that writes a new key, provided that its tenant exists and has room for one more.
  * @param instead The key that it replaces; then only if that one is alive and nothing has replaced it yet.
+ * @param by The tenant's key that makes it; null: the operator.
  */
 export function insertKey(
   db: D1Database,
   tenantId: string,
   key: ListedKey,
   instead: string | null = null,
+  by: string | null = null,
 ): D1PreparedStatement {
   const { scopes, settings } = keyTexts(key);
   return db
     .prepare(
       `INSERT INTO keys (tenant_id, id, kind, name, hash, scopes, settings, created_ms, expires_ms)
        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM tenants
-       WHERE id = ?1 AND deleted_ms IS NULL
+       WHERE id = ?1 AND deleted_ms IS NULL AND ${mayStill("?11", "?8")}
          AND (SELECT count(*) FROM ${keysOfTenant} AND ${alive("?8")}) < max_keys + (?10 IS NOT NULL)
          AND (?10 IS NULL OR EXISTS (
            SELECT 1 FROM keys WHERE tenant_id = ?1 AND id = ?10 AND rotated = 0 AND ${alive("?8")}))`,
@@ -45,6 +47,7 @@ export function insertKey(
       key.createdMs,
       key.expiresMs,
       instead,
+      by,
     );
 }
 
@@ -53,22 +56,23 @@ const manages = `EXISTS (SELECT 1 FROM json_each(iif(json_valid(scopes), scopes,
 
 /**
  * The statement that revokes a key from `nowMs` on; no row changes when there is none or it is revoked.
- * @param keepsManager Whether the last key of scope `manage` stays, without which a tenant could make none any more.
+ * @param by The tenant's key that revokes it: then the last key of scope `manage` stays, without which a tenant could make
+ *   none any more. Null: the operator.
  */
 export function revokeKey(
   db: D1Database,
   tenantId: string,
   id: string,
   nowMs: number,
-  keepsManager = false,
+  by: string | null = null,
 ): D1PreparedStatement {
   const otherManager = `EXISTS (SELECT 1 FROM ${keysOfTenant} AND id <> ?2 AND rotated = 0 AND ${alive("?3")} AND ${manages})`;
   return db
     .prepare(
       `UPDATE keys SET revoked_ms = ?3 WHERE tenant_id = ?1 AND id = ?2 AND revoked_ms IS NULL
-       ${keepsManager ? `AND (NOT ${manages} OR ${otherManager})` : ""}`,
+         AND ${mayStill("?4", "?3")} AND (?4 IS NULL OR NOT ${manages} OR ${otherManager})`,
     )
-    .bind(tenantId, id, nowMs);
+    .bind(tenantId, id, nowMs, by);
 }
 
 /** Reads a tenant's keys by id, `limit` at the most, those after `afterId`. */

@@ -127,12 +127,14 @@ const limitsSet = (count: number) =>
 
 /**
  * Changes a tenant in one statement, so that of several changes at once none is lost; undefined when there is none.
+ * @param by The tenant's key that changes it, which has to be alive in that statement; null: the operator.
  * @throws StoredDataUnreadable when the rest of the row cannot be read; it is changed all the same.
  */
 export async function updateTenant(
   db: D1Database,
   id: string,
   change: TenantChange,
+  by: { key: string; nowMs: number } | null = null,
 ): Promise<Tenant | undefined> {
   const limits = Object.entries(change.limits ?? {});
   const { url, events, secret } = change.webhook ?? {};
@@ -156,11 +158,14 @@ export async function updateTenant(
     ...given.map(([column]) => `${column} = ?`),
     ...(secret ? secretSets : []),
   ];
+  const mayStill = `AND status = 'active' AND EXISTS (SELECT 1 FROM keys WHERE tenant_id = tenants.id AND id = ?
+    AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?))`;
   const results = await db.batch([
     ...afterWebhook(db, id, url),
     db
       .prepare(
-        `UPDATE tenants SET ${sets.join(", ")} WHERE id = ? AND deleted_ms IS NULL RETURNING ${tenantSelection}`,
+        `UPDATE tenants SET ${sets.join(", ")} WHERE id = ? AND deleted_ms IS NULL ${by ? mayStill : ""}
+         RETURNING ${tenantSelection}`,
       )
       .bind(
         ...limits.flatMap(([name, value]) => [`$.${name}`, value]),
@@ -169,6 +174,7 @@ export async function updateTenant(
           ? [secret.text, secret.beforeUntilMs, secret.nowMs, secret.nowMs, secret.beforeUntilMs, secret.text]
           : []),
         id,
+        ...(by ? [by.key, by.nowMs] : []),
       ),
   ]);
   const row = results.at(-1)?.results[0];

@@ -15,7 +15,7 @@ import { findTenant } from "../../d1/tenants/tenants.ts";
 import { formatKey, keySecretBytes, type StoredKey } from "../../domain/keys.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import { type Actor, changeWithEntry } from "./audit-entry.ts";
+import { type Actor, changeWithEntry, keyOfActor } from "./audit-entry.ts";
 import { close, pushConfig } from "./push-config.ts";
 
 /** A key as it is to be made. */
@@ -26,22 +26,28 @@ export interface MadeKey {
   stored: ListedKey;
 }
 
+/** Why a key was not made or revoked. `key_gone`: the key that was to do it has been revoked meanwhile. */
+type NotDone = "full" | "key_gone";
+
 /** Makes a key; undefined when there is no such tenant. `full`: it has as many as it may. */
 export async function createKey(
   invocation: Invocation,
   by: Actor,
   tenantId: string,
   wanted: WantedKey,
-): Promise<MadeKey | "full" | undefined> {
+): Promise<MadeKey | NotDone | undefined> {
   const tenant = await findTenant(invocation.db, tenantId);
   if (!tenant) return undefined;
   const made = await makeKey(invocation, tenantId, wanted);
   const { id, name, kind } = made.stored;
   const what = { action: "key.create", tenantId, subject: id, details: { name, kind } };
   const isMade = await changeWithEntry(invocation, by, what, [
-    insertKey(invocation.db, tenantId, made.stored),
+    insertKey(invocation.db, tenantId, made.stored, null, keyOfActor(by)),
   ]);
-  if (!isMade) return (await findTenant(invocation.db, tenantId))?.deletedMs === null ? "full" : undefined;
+  if (!isMade) {
+    if (await isGone(invocation, by, tenantId)) return "key_gone";
+    return (await findTenant(invocation.db, tenantId))?.deletedMs === null ? "full" : undefined;
+  }
   await pushConfig(invocation, tenantId);
   return made;
 }
@@ -66,7 +72,7 @@ export async function rotateKey(
   tenantId: string,
   keyId: string,
   overlapMs: number,
-): Promise<MadeKey | "rotated" | "full" | undefined> {
+): Promise<MadeKey | "rotated" | NotDone | undefined> {
   const old = await findKey(invocation.db, tenantId, keyId);
   if (!old || !isLive(old, invocation.now())) return undefined;
   const { id: _id, hash: _hash, createdMs: _createdMs, revokedMs: _revokedMs, ...wanted } = old;
@@ -74,10 +80,13 @@ export async function rotateKey(
   const details = { new_key: made.stored.id, overlap_seconds: overlapMs / 1000 };
   const what = { action: "key.rotate", tenantId, subject: keyId, details };
   const isMade = await changeWithEntry(invocation, by, what, [
-    insertKey(invocation.db, tenantId, made.stored, keyId),
+    insertKey(invocation.db, tenantId, made.stored, keyId, keyOfActor(by)),
     markRotated(invocation.db, tenantId, keyId, invocation.now() + overlapMs),
   ]);
-  if (!isMade) return whyNotRotated(invocation, tenantId, keyId);
+  if (!isMade) {
+    if (await isGone(invocation, by, tenantId)) return "key_gone";
+    return whyNotRotated(invocation, tenantId, keyId);
+  }
   await pushConfig(invocation, tenantId);
   return made;
 }
@@ -86,6 +95,14 @@ async function whyNotRotated(invocation: Invocation, tenantId: string, keyId: st
   const key = await findKey(invocation.db, tenantId, keyId);
   if (!key || key.revokedMs !== null) return undefined;
   return (await isRotated(invocation.db, tenantId, keyId)) ? "rotated" : "full";
+}
+
+/** Whether the tenant's key that was to change something may do so no more. */
+async function isGone(invocation: Invocation, by: Actor, tenantId: string): Promise<boolean> {
+  const id = keyOfActor(by);
+  if (id === null) return false;
+  const key = await findKey(invocation.db, tenantId, id);
+  return !key || !isLive(key, invocation.now());
 }
 
 function isLive(key: StoredKey, nowMs: number): boolean {
@@ -102,15 +119,16 @@ export async function dropKey(
   by: Actor,
   tenantId: string,
   keyId: string,
-): Promise<boolean | "last_manager"> {
+): Promise<boolean | "last_manager" | "key_gone"> {
   // Not read: one that cannot be is revoked as well.
   if (!(await hasKey(invocation.db, tenantId, keyId))) return false;
-  const isOwn = by.actor !== "admin";
+  const own = keyOfActor(by);
   const what = { action: "key.revoke", tenantId, subject: keyId, details: {} };
   const isRevoked = await changeWithEntry(invocation, by, what, [
-    revokeKey(invocation.db, tenantId, keyId, invocation.now(), isOwn),
+    revokeKey(invocation.db, tenantId, keyId, invocation.now(), own),
   ]);
-  if (!isRevoked && isOwn && (await isUnrevoked(invocation, tenantId, keyId))) return "last_manager";
+  if (!isRevoked && own !== null && (await isUnrevoked(invocation, tenantId, keyId)))
+    return (await isGone(invocation, by, tenantId)) ? "key_gone" : "last_manager";
   await close(invocation, tenantId, { keyIds: [keyId] });
   await pushConfig(invocation, tenantId);
   return true;

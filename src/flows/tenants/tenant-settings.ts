@@ -7,7 +7,7 @@ import { StoredDataUnreadable } from "../../domain/stored.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import type { CreditResult } from "../../tenant/settlement.ts";
 import { describeWebhook } from "../webhooks/webhook-settings.ts";
-import { type Actor, auditEntry } from "./audit-entry.ts";
+import { type Actor, auditEntry, keyOfActor } from "./audit-entry.ts";
 import { close, pushConfig } from "./push-config.ts";
 
 /** @returns false when the id is taken, or ever was. */
@@ -50,7 +50,9 @@ export async function changeTenant(
     if (set.kind === "balance_held") return set;
   }
   // What cannot be read of the row has been changed as well, and the object has to know.
-  const tenant = await updateTenant(invocation.db, id, change).catch((error: unknown) => {
+  const key = keyOfActor(by);
+  const own = key === null ? null : { key, nowMs: invocation.now() };
+  const tenant = await updateTenant(invocation.db, id, change, own).catch((error: unknown) => {
     if (error instanceof StoredDataUnreadable) return error;
     throw error;
   });

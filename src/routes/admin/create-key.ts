@@ -31,7 +31,7 @@ export function createKeyRoute(api: Api): void {
     const { id } = c.req.valid("param");
     const wanted = wantedKey(c.req.valid("json"), invocation.now());
     const made = await createKey(invocation, adminActor(c), id, wanted);
-    if (!made) throw noSuchTenant();
+    if (!made || made === "key_gone") throw noSuchTenant();
     if (made === "full") throw tooManyKeys();
     return c.json({ ...viewKey(made.stored), key: made.key }, 201, notStored);
   });

@@ -40,7 +40,7 @@ export function rotateKeyRoute(api: Api): void {
     const { id, key } = c.req.valid("param");
     const overlapMs = c.req.valid("json").overlap_seconds * 1000;
     const made = await rotateKey(c.get("invocation"), adminActor(c), id, key, overlapMs);
-    if (!made) throw noSuchKey();
+    if (!made || made === "key_gone") throw noSuchKey();
     if (made === "rotated") throw alreadyRotated();
     if (made === "full") throw tooManyKeys();
     return c.json({ ...viewKey(made.stored), key: made.key }, 201, notStored);

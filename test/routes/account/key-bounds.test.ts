@@ -118,6 +118,42 @@ describe("a key that is revoked", () => {
   });
 });
 
+describe("a key that is revoked between its check and what it changes", () => {
+  /** Revokes the key once it has been checked. */
+  const racing = (id: string) => {
+    let checks = 0;
+    return startGateway({
+      beside: gateway,
+      around: async (name, call) => {
+        const result = await call();
+        if (name === "D1" && ++checks === 1) await revokeKey(env.DB, tenant.id, id, gateway.now()).run();
+        return result;
+      },
+    });
+  };
+  const json = { "content-type": "application/json" };
+
+  it.each([
+    ["makes no key", "POST", () => "/v1/keys", { name: "child", kind: "secret" }],
+    ["replaces none", "POST", (other: string) => `/v1/keys/${other}/rotate`, {}],
+    ["revokes none", "DELETE", (other: string) => `/v1/keys/${other}`, undefined],
+    ["sets no webhook", "PUT", () => "/v1/webhook", { url: "https://shop.example/hook" }],
+  ] as const)("%s", async (_what, method, path, body) => {
+    const actor = await made(await make());
+    const other = await made(await make());
+    const response = await racing(actor.id).fetch(path(other.id), {
+      method,
+      headers: { ...bearer(actor.key), ...json },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    await expectError(response, "invalid_key");
+    expect(await aliveKeys()).toBe(2);
+    expect((await submit(gateway, other.key)).status).toBe(200);
+    const webhook = await gateway.fetch("/v1/webhook", { headers: bearer(tenant.key) });
+    expect(await webhook.json()).toMatchObject({ url: null });
+  });
+});
+
 describe("a key of scope manage", () => {
   it("neither revokes nor replaces one that may more than itself", async () => {
     const { id: whole } = await makeKey(gateway, tenant.id, {});
