@@ -79,6 +79,7 @@ it("a task that has moved on is not shown as it began, where the database is slo
   await env.DB.prepare("UPDATE tasks SET processing = 1, progress = 40 WHERE id = ?1").bind(id).run();
   await evictDurableObject(objectOf(tenant));
   stall();
+  asked.length = 0;
   const reading = read(gateway, key, id);
   // It asks the object after a second, and waits on for the database.
   await expect.poll(() => asked.includes("object readYoung")).toBe(true);
