@@ -37,7 +37,6 @@ const mayUse: Record<string, RegExp> = {
   domain: /^(ipaddr\.js|zod)$/,
   "errors.ts": /^hono\/utils\/http-status$/,
   "config.ts": /^zod$/,
-  flows: /^p-map$/,
   upstream: /^zod$/,
   tenant: /^cloudflare:workers$/,
   http: /^(hono(\/.*)?|@hono\/zod-openapi|@remix-run\/multipart-parser|@vanillaes\/csv|zod)$/,
@@ -45,6 +44,7 @@ const mayUse: Record<string, RegExp> = {
   "app.ts": /^hono\//,
   "index.ts": /^cloudflare:workers$/,
   "zod.ts": /^zod\/v4$/,
+  "no-json-schema.ts": /^zod\/v4\/core\//,
   web: /^(#gateway|#definitions|preact(\/hooks)?|@tanstack\/preact-query|uplot(\/dist\/uPlot\.min\.css)?|wouter-preact(\/.*)?|swagger-ui-dist\/.*)$/,
 };
 
@@ -58,8 +58,10 @@ const importing = /^(?:import|export)[^;"]*? from "([^"]+)"|^import "([^"]+)"|\b
 const imports = files.flatMap(({ name, part, text }) =>
   [...text.matchAll(importing)].map(([, from, effects, later]) => {
     const specifier = from ?? effects ?? later ?? "";
-    const inside = specifier.startsWith(".");
-    const target = inside ? relative(src, join(src, dirname(name), specifier)) : specifier;
+    // A package may be named by where it lies, too.
+    const [, packaged] = /^\.\.\/node_modules\/(.+)$/.exec(specifier) ?? [];
+    const inside = specifier.startsWith(".") && !packaged;
+    const target = packaged ?? (inside ? relative(src, join(src, dirname(name), specifier)) : specifier);
     return { name, part, inside, target };
   }),
 );

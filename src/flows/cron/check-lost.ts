@@ -5,7 +5,7 @@
 import { latestEnded, readEnds } from "../../d1/tasks/reconciled-tasks.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { logUnreadable } from "../../platform/unreadable.ts";
-import type { Discrepancy } from "./reconcile.ts";
+import type { Discrepancy } from "./discrepancy.ts";
 
 const tasksCompared = 100;
 

@@ -5,7 +5,6 @@
  * object that has other settings than D1 is given these. Reading changes nothing.
  */
 
-import pMap from "p-map";
 import {
   latestPictures,
   openTasksWithHold,
@@ -17,21 +16,14 @@ import { idBound } from "../../domain/ids.ts";
 import { StoredDataUnreadable } from "../../domain/stored.ts";
 import { imageKey } from "../../domain/task.ts";
 import { connections } from "../../platform/connections.ts";
+import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
 import { hasItsCopy, pushConfig } from "../tenants/push-config.ts";
 import { checkLost } from "./check-lost.ts";
-
-export const discrepancyKinds = ["balance", "settings", "hold", "task", "picture", "overdue"] as const;
-
-export interface Discrepancy {
-  kind: (typeof discrepancyKinds)[number];
-  tenant: string | null;
-  subject: string | null;
-  text: string;
-}
+import type { Discrepancy } from "./discrepancy.ts";
 
 export interface Reconciliation {
   discrepancies: Discrepancy[];
@@ -56,7 +48,7 @@ export async function reconcile(
   const overdue = await overdueTasks(invocation.db, beforeMs, overdueShown);
   const tenants = await tenantIds(invocation.db, afterId, limit + 1);
   const checked = tenants.slice(0, limit);
-  const discrepancies = await pMap(checked, (id) => checkTenant(invocation, id, beforeMs, mends), {
+  const discrepancies = await inParallel(checked, (id) => checkTenant(invocation, id, beforeMs, mends), {
     concurrency: connections,
   });
   return {
@@ -81,7 +73,7 @@ export async function reconcileSome(invocation: Invocation): Promise<void> {
   const turn = minute / everyMinutes;
   const tenants = await tenantsFrom(invocation.db, turn * tenantsATick, tenantsATick);
   const beforeMs = invocation.now() - settledAfterMs;
-  await pMap(
+  await inParallel(
     tenants,
     async (tenant) => {
       try {
@@ -148,7 +140,7 @@ async function checkHolds(
     const finishedMs = ends.get(taskId)?.finishedMs ?? null;
     return finishedMs !== null && finishedMs < beforeMs;
   });
-  const settled = await pMap(
+  const settled = await inParallel(
     leaked,
     async ({ holdNumber, taskId }): Promise<Discrepancy[]> => {
       const { images = 0, refused = false, hidden: deleteReplay = false } = ends.get(taskId) ?? {};
@@ -216,7 +208,7 @@ async function checkPictures(
   const skip = skipUnreadable(invocation);
   const tasks = await latestPictures(invocation.db, tenant, idBound("task", beforeMs), tasksSampled, skip);
   const pictures = tasks.flatMap(({ id, images }) => images.map((image) => ({ id, image })));
-  const found = await pMap(
+  const found = await inParallel(
     pictures,
     async ({ id, image }): Promise<Discrepancy[]> => {
       const object = await invocation.bucket.head(imageKey(image.id));

@@ -1,6 +1,5 @@
 /** Erasing uploaded files: tombstones for deleted ones, an end for expired ones. */
 
-import pMap from "p-map";
 import {
   deleteFileRows,
   type FileTombstoneTarget,
@@ -11,6 +10,7 @@ import { StoredDataUnreadable } from "../../domain/stored.ts";
 import { fileKey } from "../../domain/uploads.ts";
 import { callBinding } from "../../platform/binding.ts";
 import { connections } from "../../platform/connections.ts";
+import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { logUnreadable } from "../../platform/unreadable.ts";
 
@@ -27,7 +27,7 @@ export async function tombstoneFiles(
 ): Promise<void> {
   if (files.length === 0) return;
   const failures: unknown[] = [];
-  const erased = await pMap(
+  const erased = await inParallel(
     files,
     async (file) => {
       try {

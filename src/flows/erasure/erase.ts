@@ -6,7 +6,6 @@
  * they were charged.
  */
 
-import pMap from "p-map";
 import type { MaintenanceWork } from "../../d1/cron/maintenance.ts";
 import {
   deleteTenant,
@@ -34,6 +33,7 @@ import { imageKey, isFinished } from "../../domain/task.ts";
 import { deliveryLogMs } from "../../domain/webhooks.ts";
 import { callBinding } from "../../platform/binding.ts";
 import { connections } from "../../platform/connections.ts";
+import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
@@ -184,7 +184,7 @@ async function eraseRounds(invocation: Invocation, tenantId: string, which: Eras
 async function tombstone(invocation: Invocation, tasks: TombstoneTarget[]): Promise<void> {
   if (tasks.length === 0) return;
   const images = tasks.flatMap((task) => task.images);
-  await pMap(
+  await inParallel(
     images,
     ({ id, stored }) =>
       callBinding("storage", () =>

@@ -15,10 +15,10 @@
  * slowly makes 2 last as long as it likes: a slow writer checks for the tombstone afterwards, and drops the copy.
  */
 
-import pMap from "p-map";
 import { type ImageContentType, imageUrl } from "../../domain/task.ts";
 import { withTimeLimit } from "../../domain/time-limit.ts";
 import { connections } from "../../platform/connections.ts";
+import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 
@@ -119,7 +119,7 @@ export function keepCopy(
 /** Drops this data centre's copies of pictures that are erased. It never fails: they live for an hour at the most. */
 export async function dropCopies(invocation: EdgeParts, addresses: string[]): Promise<void> {
   let works = true;
-  await pMap(
+  await inParallel(
     addresses,
     async (address) => {
       // A cache that failed once would keep cron waiting for each picture.

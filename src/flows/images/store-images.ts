@@ -11,13 +11,13 @@
  * When A dies after its put, B finds the object in the same way. A picture is one object, whichever storer wins.
  */
 
-import pMap from "p-map";
 import { claimStores, giveBackFound, giveBackStores, selectFound } from "../../d1/tasks/store-claims.ts";
 import { postponeStoring } from "../../d1/tasks/tasks.ts";
 import { readImage } from "../../domain/image.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import { readable, StoredDataUnreadable } from "../../domain/stored.ts";
 import { imageKey, type StoredImage, type Task, type TaskImage } from "../../domain/task.ts";
+import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
@@ -59,7 +59,9 @@ function storeWanted(
   images: TaskImage[],
   dead: Set<string>,
 ): Promise<TaskImage[]> {
-  return pMap(images, (image) => storeImage(invocation, task, image, dead), { concurrency: picturesAtOnce });
+  return inParallel(images, (image) => storeImage(invocation, task, image, dead), {
+    concurrency: picturesAtOnce,
+  });
 }
 
 /** Reads the task upstream again: its links in order, when they are for the same pictures and not the dead ones. */

@@ -9,11 +9,11 @@
  *   2. the object has settled      nothing is left to do
  */
 
-import pMap from "p-map";
 import { closeEnded, type EndedTask, type Ending, endedTask, endTask } from "../../d1/tasks/tasks.ts";
 import { insertEnds } from "../../d1/webhooks/deliveries.ts";
 import { chargedImages } from "../../domain/account.ts";
 import { connections } from "../../platform/connections.ts";
+import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { wakeDelivery } from "../webhooks/wake-delivery.ts";
@@ -44,7 +44,7 @@ async function end(invocation: Invocation, endings: Ending[]): Promise<EndedTask
 
 /** Settles holds; what fails is left to the tenant's object. */
 async function settle(invocation: Invocation, tasks: EndedTask[]): Promise<void> {
-  await pMap(
+  await inParallel(
     tasks,
     async (task) => {
       try {

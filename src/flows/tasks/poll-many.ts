@@ -1,8 +1,8 @@
 /** Polling many tasks in one invocation: a tick's share of a round, or a consumer's work item. */
 
-import pMap from "p-map";
 import type { PollTarget } from "../../domain/poll.ts";
 import { connections } from "../../platform/connections.ts";
+import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { type Found, pollTask, recordPolls } from "./poll.ts";
 
@@ -33,7 +33,7 @@ export async function pollAll(
       if (some.some((one) => one.kind === "change" && one.result.images)) storing.start();
     }
   };
-  await pMap(
+  await inParallel(
     tasks,
     async (task) => {
       if (busy || invocation.now() >= untilMs) return;

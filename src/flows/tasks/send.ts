@@ -15,7 +15,6 @@
  * from then on the first one cannot end the task any more, or it has ended it and nothing is sent.
  */
 
-import pMap from "p-map";
 import { claimSends } from "../../d1/tasks/due-tasks.ts";
 import { markSubmitted, postponeSend } from "../../d1/tasks/tasks.ts";
 import { accountPauseMs, retryPauseMs } from "../../domain/back-off.ts";
@@ -25,6 +24,7 @@ import type { UpstreamTask } from "../../domain/poll.ts";
 import type { Task } from "../../domain/task.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import { connections } from "../../platform/connections.ts";
+import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
@@ -154,7 +154,7 @@ export async function sendDue(invocation: Invocation): Promise<boolean> {
     connections,
     skipUnreadable(invocation),
   );
-  await pMap(claimed, (task) => sendAgain(invocation, task), { concurrency: connections });
+  await inParallel(claimed, (task) => sendAgain(invocation, task), { concurrency: connections });
   return claimed.length > 0;
 }
 

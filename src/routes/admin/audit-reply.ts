@@ -2,7 +2,8 @@
 import * as z from "zod";
 import { type AuditEntry, listAuditEntries } from "../../d1/tenants/audit-log.ts";
 import { toSeconds } from "../../domain/task.ts";
-import { discrepancyKinds, reconcile } from "../../flows/cron/reconcile.ts";
+import { discrepancyKinds } from "../../flows/cron/discrepancy.ts";
+import { reconcile } from "../../flows/cron/reconcile.ts";
 import { pageLimit, toPage } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import type { Invocation } from "../../platform/invocation.ts";

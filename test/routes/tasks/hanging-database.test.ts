@@ -82,7 +82,7 @@ it("a task that has moved on is not shown as it began, where the database is slo
   asked.length = 0;
   const reading = read(gateway, key, id);
   // It asks the object after a second, and waits on for the database.
-  await expect.poll(() => asked.includes("object readYoung")).toBe(true);
+  await expect.poll(() => asked.includes("object readYoung"), { timeout: 5_000 }).toBe(true);
   answerAgain();
   expect(await (await reading).json()).toMatchObject({ status: "processing", progress: 40 });
 });
