@@ -16,7 +16,7 @@ const messages: Record<ErrorCode, string> = {
   scope_denied: "This key may not do this.",
   model_not_allowed: "This key or token may not use this model.",
   tenant_suspended: "This tenant is suspended.",
-  token_spent: "This token's 10 images are used up.",
+  token_spent: "This token has 0 of its 10 images left: ask for fewer, or get another token.",
   not_found: "There is no such thing.",
   task_not_found: "There is no such task.",
   method_not_allowed: "This route takes GET, HEAD.",

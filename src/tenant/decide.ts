@@ -87,7 +87,7 @@ export type Refused =
   | ({ kind: "limited" } & LimitRefusal)
   /** More images than a whole limit, which no waiting helps. */
   | { kind: "never_fits"; limit: LimitName | "max_images"; most: number }
-  | { kind: "token_spent"; most: number }
+  | { kind: "token_spent"; most: number; left: number }
   | { kind: "insufficient_balance"; needed: number; available: number }
   | { kind: "other_body" };
 
@@ -238,7 +238,10 @@ function refusalOf(request: AdmitRequest, context: AdmissionContext): Refused {
         most: usableOf(limits[limit], isVisitor && limits === settings.limits),
       };
   }
-  if (token && isSpent(request, context)) return { kind: "token_spent", most: token.maxImages };
+  if (token && isSpent(request, context)) {
+    const left = Math.max(0, token.maxImages - (context.used?.images ?? 0));
+    return { kind: "token_spent", most: token.maxImages, left };
+  }
   const needed = priceOf({ images, price: imagePrice(request.model, settings.prices, request.price) });
   if (!hold(state.account, needed, settings.prepaid)) {
     return { kind: "insufficient_balance", needed, available: availableOf(state.account) };

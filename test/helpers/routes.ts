@@ -100,7 +100,7 @@ export const naming = (field: string) => new RegExp(`(?<![\\w.])${field}(?!\\w)`
 
 /** What a binding says when it is broken; none of it may be in a reply or a log line. */
 export const rawErrorText =
-  "D1_ERROR: no such table: ledger_v7 at https://internal.example/trace?sig=5f2c77aa91b04d3e6c, token sk_live_51NfHq8d0Zk3vXw9Lb2TcYp7";
+  "D1_ERROR: no such table: ledger_v7 at https://internal.example/trace?sig=5f2c77aa91b04d3e6c, token internal-51NfHq8d0Zk3vXw9Lb2TcYp7";
 
 export interface RecordedBindings {
   /** Names of the calls to bindings and to the network so far. */

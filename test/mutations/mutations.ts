@@ -647,8 +647,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "a visitor has a share of its own",
     file: "src/tenant/counted-scopes.ts",
-    line: "const ofKey = isPage ? { ...part, ...key.limits } : keyLimits(key.limits);",
-    broken: "const ofKey = keyLimits(key.limits);",
+    line: "const ofKey = isPage ? { ...part, ...key.limits } : byKey;",
+    broken: "const ofKey = byKey;",
     tests: ["test/tenant/visitors.test.ts"],
   },
   {
@@ -766,8 +766,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "a tenant's keys are bounded",
     file: "src/d1/tenants/keys.ts",
-    line: "< max_keys + (?10 IS NOT NULL)",
-    broken: "< max_keys + 1000 * (?10 IS NOT NULL)",
+    line: "< max_keys + (?10 IS NOT NULL) +",
+    broken: "< max_keys + 1000 * (?10 IS NOT NULL) +",
     tests: ["test/routes/account/key-bounds.test.ts"],
   },
   {
@@ -780,7 +780,7 @@ export const mutations: Mutation[] = [
   {
     breaks: "the last key that makes keys stays",
     file: "src/d1/tenants/keys.ts",
-    line: "AND (NOT ${manages} OR ${otherManager})",
+    line: " AND (?4 IS NULL OR NOT ${manages} OR ${otherManager})",
     broken: "",
     tests: ["test/routes/account/key-bounds.test.ts"],
   },

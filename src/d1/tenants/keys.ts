@@ -18,6 +18,7 @@ const keysOfTenant = "keys INDEXED BY keys_unrevoked WHERE tenant_id = ?1";
  * The statement that writes a new key, provided that its tenant exists and has room for one more.
  * @param instead The key that it replaces; then only if that one is alive and nothing has replaced it yet.
  * @param by The tenant's key that makes it; null: the operator.
+ * @param isAtOnce Whether the replaced key ends at once, so that there is not one more.
  */
 export function insertKey(
   db: D1Database,
@@ -25,6 +26,7 @@ export function insertKey(
   key: ListedKey,
   instead: string | null = null,
   by: string | null = null,
+  isAtOnce = false,
 ): D1PreparedStatement {
   const { scopes, settings } = keyTexts(key);
   return db
@@ -32,7 +34,7 @@ export function insertKey(
       `INSERT INTO keys (tenant_id, id, kind, name, hash, scopes, settings, created_ms, expires_ms)
        SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM tenants
        WHERE id = ?1 AND deleted_ms IS NULL AND ${mayStill("?11", "?8")}
-         AND (SELECT count(*) FROM ${keysOfTenant} AND ${alive("?8")}) < max_keys + (?10 IS NOT NULL)
+         AND (SELECT count(*) FROM ${keysOfTenant} AND ${alive("?8")}) < max_keys + (?10 IS NOT NULL) + 1e6 * ?12
          AND (?10 IS NULL OR EXISTS (
            SELECT 1 FROM keys WHERE tenant_id = ?1 AND id = ?10 AND rotated = 0 AND ${alive("?8")}))`,
     )
@@ -48,6 +50,7 @@ export function insertKey(
       key.expiresMs,
       instead,
       by,
+      isAtOnce ? 1 : 0,
     );
 }
 

@@ -80,7 +80,7 @@ export async function rotateKey(
   const details = { new_key: made.stored.id, overlap_seconds: overlapMs / 1000 };
   const what = { action: "key.rotate", tenantId, subject: keyId, details };
   const isMade = await changeWithEntry(invocation, by, what, [
-    insertKey(invocation.db, tenantId, made.stored, keyId, keyOfActor(by)),
+    insertKey(invocation.db, tenantId, made.stored, keyId, keyOfActor(by), overlapMs === 0),
     markRotated(invocation.db, tenantId, keyId, invocation.now() + overlapMs),
   ]);
   if (!isMade) {

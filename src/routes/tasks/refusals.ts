@@ -109,7 +109,11 @@ export function submissionRefused(
         },
       );
     case "token_spent":
-      return new ApiError("token_spent", `This token's ${refusal.most} images are used up.`, { headers });
+      return new ApiError(
+        "token_spent",
+        `This token has ${refusal.left} of its ${refusal.most} images left: ask for fewer, or get another token.`,
+        { headers },
+      );
     case "insufficient_balance":
       return new ApiError(
         "insufficient_balance",

@@ -8,7 +8,7 @@ import { linkBases } from "../../platform/link-bases.ts";
 /** @param position In the queue, where it is known. */
 export async function showTask(c: AppContext, task: Task, position: number | null = null) {
   const invocation = c.get("invocation");
-  const { kind, keyId, token } = c.get("caller");
+  const { kind, keyId } = c.get("caller");
   const bases = linkBases(invocation.config, task.origin);
   const view = viewTask(task, bases, kind === "secret", position);
   if (kind === "link") {
@@ -16,10 +16,7 @@ export async function showTask(c: AppContext, task: Task, position: number | nul
     const { input: _input, ...shown } = view;
     return shown;
   }
-  const expiresMs = Math.min(
-    invocation.now() + signedLinkLifeMs,
-    token?.expiresMs ?? Number.MAX_SAFE_INTEGER,
-  );
+  const expiresMs = invocation.now() + signedLinkLifeMs;
   const claims = { taskId: task.id, tenantId: task.tenantId, keyId, expiresMs };
   const events = `${view.links.self}/events?token=${await formatLink(invocation.signers.links, claims)}`;
   return { ...view, links: { ...view.links, events } };

@@ -84,6 +84,13 @@ describe("a tenant's keys that are alive", () => {
     await made(await rotate(next.id, 0));
   });
 
+  it("are replaced at once where there are more than there may be", async () => {
+    const { id } = await made(await make());
+    await gateway.admin("PATCH", `/tenants/${tenant.id}`, { max_keys: 1 });
+    await expectError(await rotate(id, 60), "key_limit");
+    await made(await rotate(id, 0));
+  });
+
   it("that are not made leave nothing in the audit log", async () => {
     await fill(99);
     const count = () => countOf("SELECT count(*) AS count FROM audit_log WHERE tenant_id = ?1");

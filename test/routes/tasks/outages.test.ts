@@ -248,7 +248,7 @@ describe("a failure", () => {
     await gateway.admin("GET", "/tenants");
     await gateway.tick().catch(() => undefined);
     const lines = JSON.stringify(gateway.logs.slice(before));
-    for (const secret of ["internal.example", "5f2c77aa91b04d3e6c", "sk_live_51NfHq8d0Zk3vXw9Lb2TcYp7"]) {
+    for (const secret of ["internal.example", "5f2c77aa91b04d3e6c", "internal-51NfHq8d0Zk3vXw9Lb2TcYp7"]) {
       expect(lines).not.toContain(secret);
     }
   });
