@@ -11,6 +11,7 @@ import { readBytes } from "../../../src/platform/read-bytes.ts";
 import { bearer, startGateway } from "../../helpers/gateway.ts";
 import { makeBrowserKey } from "../../helpers/page-visitor.ts";
 import { expectError, generations, submit } from "../../helpers/routes.ts";
+import { virtualTime } from "../../helpers/virtual-time.ts";
 
 const mebibyte = 1_048_576;
 const servers = (tenantId: string): ByteHolder => ({ tenantId, kind: "servers" });
@@ -120,6 +121,24 @@ describe("the turn of large bodies", () => {
     expect(memory.size).toBe(0);
   });
 
+  it("costs a body that waits for it none of its patience", async () => {
+    const memory: ByteMemory = new Set();
+    const turn = byteShare(isolateOf(memory), "body", servers("a"));
+    expect(await turn.take(9 * mebibyte)).toBe(true);
+    const body = new IdentityTransformStream();
+    const writer = body.writable.getWriter();
+    const share = byteShare(isolateOf(memory), "body", servers("b"));
+    const read = readBytes(body.readable, bounds, Date.now, share).finally(share.end);
+    const sent = writer.write(much);
+    await vi.advanceTimersByTimeAsync(4_500);
+    turn.end();
+    await vi.advanceTimersByTimeAsync(100);
+    await sent;
+    await vi.advanceTimersByTimeAsync(9_500);
+    await writer.close();
+    expect(await read).toMatchObject({ kind: "read", size: much.length });
+  });
+
   it("is not kept for one whose invocation ended while it waited", async () => {
     const memory: ByteMemory = new Set();
     const turn = byteShare(isolateOf(memory), "body", servers("a"));
@@ -135,7 +154,8 @@ describe("the turn of large bodies", () => {
 });
 
 describe("a holder's share", () => {
-  const gateway = startGateway();
+  // Those who wait for room wait side by side, so that nothing runs out meanwhile.
+  const gateway = startGateway({ time: virtualTime() });
   const { byteMemory: memory } = gateway.invocation();
   const take = (bytes: number, holder: ByteHolder | null) => {
     const share = byteShare(gateway.invocation(), "body", holder);
