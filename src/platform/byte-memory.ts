@@ -13,7 +13,7 @@ export const largeBytes = 8 * 1_048_576;
 /** What those without a turn may take of one holder together, so that one tenant's bodies leave room for the others'. */
 const mostOf = { servers: 20 * 1_048_576, visitors: 12 * 1_048_576 };
 /** A body of JSON finds room where longer ones find none, and where other holders' short ones find none. */
-const short = { bytes: 131_072, reserve: 5_000_000, ofHolder: 1_048_576 };
+const short = { bytes: 131_072, reserve: 5 * 1_048_576, ofHolder: 1_048_576 };
 /** While another holder waits for its turn, a large body's time passes so many times as fast. */
 export const hurry = 4;
 const waitMs = { body: 5_000, picture: 15_000 };

@@ -175,7 +175,7 @@ describe("a holder's share", () => {
   });
 
   it("of short bodies is 1 MiB where all else is full, and others' find room", async () => {
-    const filled = await take(59_000_000, null);
+    const filled = await take(64_000_000 - 5 * mebibyte, null);
     expect(filled.isTaken).toBe(true);
     for (let count = 0; count < 16; count++) expect((await take(65_536, visitors("a"))).isTaken).toBe(true);
     filled.share.renew();
@@ -189,14 +189,20 @@ describe("a holder's share", () => {
     const tenant = await gateway.makeTenant();
     const other = await gateway.makeTenant();
     const { key } = await makeBrowserKey(gateway, tenant.id);
-    // Two hundred of 64 KiB would leave nothing.
-    const filled = await take(64_000_000 - 200 * 65_536, null);
+    // Two hundred buffers of 16 KiB would leave nothing.
+    const filled = {
+      use: "body" as const,
+      holder: null,
+      bytes: 64_000_000 - 200 * 16_384,
+      untilMs: Infinity,
+    };
+    memory.add(filled);
     const writers: WritableStreamDefaultWriter[] = [];
     const dripping = Array.from({ length: 200 }, () => {
       const { readable, writable } = new IdentityTransformStream();
       const writer = writable.getWriter();
       writers.push(writer);
-      writer.write(new Uint8Array(40_000)).catch(() => undefined);
+      writer.write(new Uint8Array(10_000)).catch(() => undefined);
       const headers = {
         ...bearer(key),
         ...{ origin: "https://shop.example", "content-type": "application/json" },
@@ -205,12 +211,11 @@ describe("a holder's share", () => {
     });
     const first = await Promise.race(dripping);
     await expectError(first, "unavailable");
-    filled.share.renew();
     expect((await submit(gateway, other.key)).status).toBe(200);
     expect((await submit(gateway, tenant.key)).status).toBe(200);
     for (const writer of writers) await writer.abort(new Error("gone")).catch(() => undefined);
     await Promise.all(dripping);
-    filled.share.end();
+    memory.delete(filled);
     expect(usedBytes(memory)).toBe(0);
   });
 });
