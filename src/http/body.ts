@@ -60,7 +60,7 @@ export async function readBody<T>(
       throw new ApiError("unavailable", message, { headers: { "retry-after": "5" } });
     }
     if (read.kind === "slow") {
-      const pace = `${maxMs / 1000} s at the most, ${leastRate} bytes a second at the least, no pause of ${patienceMs / 1000} s; of a large body ${hurry} times that while another waits`;
+      const pace = `${maxMs / 1000} s at the most, ${leastRate} bytes a second at the least, no pause of ${patienceMs / 1000} s; ${hurry} times as fast for a large body while another waits`;
       throw new ApiError("invalid_request", `The body came too slowly: ${pace}.`);
     }
     if (isTooLong || read.size > mostBytes)
