@@ -1,6 +1,7 @@
 /** The one reader of request bodies: every body is read within bounds of size, time, pace and memory. */
+import type { Caller } from "../domain/access.ts";
 import { ApiError } from "../errors.ts";
-import { byteShare } from "../platform/byte-memory.ts";
+import { byteShare, hurry } from "../platform/byte-memory.ts";
 import { declaredBytes, leastRate, readBytes } from "../platform/read-bytes.ts";
 import type { AppContext } from "./context.ts";
 
@@ -22,7 +23,7 @@ export interface ReadBody {
   size: number;
 }
 
-/** So long a body may send nothing, and so long it may send less than its pace. */
+/** So long a body may send nothing, and so far it may fall behind its pace. */
 const patienceMs = 10_000;
 
 /**
@@ -40,22 +41,26 @@ export async function readBody<T>(
   const invocation = c.get("invocation");
   const declared = declaredBytes(c.req.raw);
   const isTooLong = (declared ?? 0) > mostBytes;
-  const bounds = {
-    ...{ keptBytes: isTooLong ? 0 : keptBytes, readBytes: mostRead, declared },
-    ...{ maxMs, silenceMs: patienceMs, graceMs: patienceMs },
+  const size = { keptBytes: isTooLong ? 0 : keptBytes, readBytes: mostRead, declared };
+  const bounds = { ...size, maxMs, silenceMs: patienceMs };
+  const caller = c.get("caller") as Caller | undefined;
+  const holder = caller && {
+    tenantId: caller.tenantId,
+    kind: caller.kind === "secret" ? ("servers" as const) : ("visitors" as const),
   };
-  const share = byteShare(invocation, "body", c.get("tenantId") ?? null);
+  const share = byteShare(invocation, "body", holder);
   try {
     const read = await readBytes(body, bounds, invocation.now, share).catch(() => {
       // The client may be gone, but the fault is not the gateway's.
       throw new ApiError("invalid_request", "The body broke off before its end.");
     });
     if (read.kind === "no_room") {
-      const message = "Too many large bodies are being read. Nothing was charged; send this one again.";
+      const message =
+        "Too many or too large bodies are being read. Nothing was charged; send this one again.";
       throw new ApiError("unavailable", message, { headers: { "retry-after": "5" } });
     }
     if (read.kind === "slow") {
-      const pace = `${maxMs / 1000} s at the most, ${leastRate} bytes a second at the least, no pause of ${patienceMs / 1000} s`;
+      const pace = `${maxMs / 1000} s at the most, ${leastRate} bytes a second at the least, no pause of ${patienceMs / 1000} s; ${hurry} times as fast for a large body while another waits`;
       throw new ApiError("invalid_request", `The body came too slowly: ${pace}.`);
     }
     if (isTooLong || read.size > mostBytes)

@@ -11,13 +11,23 @@ const mostBytes = { body: 64_000_000, picture: 96_000_000 };
 /** A longer buffer takes a turn. */
 export const largeBytes = 8 * 1_048_576;
 /** What those without a turn may take of one holder together, so that one tenant's bodies leave room for the others'. */
-const mostOfHolder = 20 * 1_048_576;
-/** A body of JSON finds room where longer ones find none. */
-const short = { bytes: 131_072, reserve: 4_000_000 };
+const mostOf = { servers: 20 * 1_048_576, visitors: 12 * 1_048_576 };
+/** A body of JSON finds room where longer ones find none, and where other holders' short ones find none. */
+const short = { bytes: 131_072, reserve: 5 * 1_048_576, ofHolder: 1_048_576 };
+/** While another holder waits for its turn, a large body's time passes so many times as fast. */
+export const hurry = 4;
 const waitMs = { body: 5_000, picture: 15_000 };
 const askEveryMs = 100;
+/** What has not asked for so long waits no more: its invocation may have ended. */
+const asksLastMs = 1_000;
 /** Longer than any pause between two chunks, and than most take to be stored. */
 export const shareLifeMs = 60_000;
+
+/** A tenant's servers, or its pages' visitors. */
+export interface ByteHolder {
+  tenantId: string;
+  kind: keyof typeof mostOf;
+}
 
 export interface Taken {
   use: ByteUse;
@@ -25,6 +35,8 @@ export interface Taken {
   holder: string | null;
   bytes: number;
   untilMs: number;
+  /** What it waits for. */
+  asks?: { bytes: number; sinceMs: number; atMs: number } | undefined;
 }
 
 /** What is taken, of one isolate. */
@@ -38,6 +50,8 @@ export interface ByteShare {
   give(bytes: number): void;
   /** It is still in use. */
   renew(): void;
+  /** How many times as fast its sender's time passes. */
+  haste(): number;
   /** Gives back all that it has. */
   end(): void;
 }
@@ -51,41 +65,65 @@ interface Isolate {
 export const usedBytes = (taken: Iterable<Taken>): number =>
   [...taken].reduce((sum, { bytes }) => sum + bytes, 0);
 
-/** The share of one body or picture. @param holder The tenant whose body it is. */
+/** The share of one body or picture. @param of Whose body it is; null: no tenant's, which has no bound of its own. */
 export function byteShare(
   { byteMemory: memory, now, sleep }: Isolate,
   use: ByteUse,
-  holder: string | null = null,
+  of: ByteHolder | null = null,
 ): ByteShare {
+  const holder = of && `${of.tenantId} ${of.kind}`;
   const own: Taken = { use, holder, bytes: 0, untilMs: 0 };
   const renew = () => {
     own.untilMs = now() + shareLifeMs;
     memory.add(own);
   };
-  const isFree = (bytes: number) => {
+  const isLarge = (one: Taken) => one.use === use && one.bytes > largeBytes;
+  const waits = ({ use: its, asks }: Taken) =>
+    its === use && asks !== undefined && asks.bytes > largeBytes && now() - asks.atMs < asksLastMs;
+  const othersWaiting = () => [...memory].filter((one) => one.holder !== holder && waits(one));
+  /** The turn goes to the holder with the fewest large bodies, then to who has waited longest. */
+  const isFirst = (sinceMs: number, room: number) => {
+    const largeOf = (whose: string | null) =>
+      [...memory].filter((one) => one.holder === whose && (isLarge(one) || waits(one))).length;
+    return !othersWaiting().some(({ holder: other, asks }) => {
+      const more = largeOf(other) - largeOf(holder);
+      return asks && asks.bytes <= room && (more < 0 || (more === 0 && asks.sinceMs < sinceMs));
+    });
+  };
+  const isFree = (bytes: number, sinceMs: number) => {
     for (const one of memory) if (one.untilMs <= now()) memory.delete(one);
     const taken = [...memory];
-    const most = mostBytes[use] - (use === "body" && bytes > short.bytes ? short.reserve : 0);
-    if (usedBytes(taken) + bytes > most) return false;
+    const inReserve = mostBytes[use] - usedBytes(taken);
+    const room = inReserve - (use === "body" ? short.reserve : 0);
     if (bytes > largeBytes)
-      return !taken.some((one) => one !== own && one.use === use && one.bytes > largeBytes);
-    const ofHolder = taken.filter((one) => one.holder === holder && one.bytes <= largeBytes);
-    return holder === null || bytes <= short.bytes || usedBytes(ofHolder) + bytes <= mostOfHolder;
+      return bytes <= room && !taken.some((one) => one !== own && isLarge(one)) && isFirst(sinceMs, room);
+    const isOfHolder = (bytesMost: number, most: number) =>
+      of === null ||
+      usedBytes(taken.filter((one) => one.holder === holder && one.bytes <= bytesMost)) + bytes <= most;
+    if (bytes <= room && isOfHolder(largeBytes, mostOf[of?.kind ?? "servers"])) return true;
+    return bytes <= short.bytes && bytes <= inReserve && isOfHolder(short.bytes, short.ofHolder);
   };
   return {
     async take(bytes) {
       renew();
-      for (let leftMs = waitMs[use]; !isFree(bytes); leftMs -= askEveryMs) {
-        if (leftMs <= 0) return false;
+      const sinceMs = now();
+      for (let leftMs = waitMs[use]; leftMs >= 0; leftMs -= askEveryMs) {
+        own.asks = { bytes, sinceMs, atMs: now() };
+        const isTaken = isFree(bytes, sinceMs);
+        if (isTaken || leftMs === 0) {
+          own.asks = undefined;
+          if (isTaken) own.bytes += bytes;
+          return isTaken;
+        }
         await sleep(askEveryMs);
       }
-      own.bytes += bytes;
-      return true;
+      return false;
     },
     give(bytes) {
       own.bytes -= bytes;
     },
     renew,
+    haste: () => (isLarge(own) && othersWaiting().length > 0 ? hurry : 1),
     end: () => void memory.delete(own),
   };
 }

@@ -10,10 +10,8 @@ export interface ReadBounds {
   /** The length that the sender declares; null when it does not. */
   declared: number | null;
   maxMs: number;
-  /** A sender that sends nothing for so long is given up. */
+  /** A sender that sends nothing for so long is given up, and one that falls so far behind {@link leastRate}. */
   silenceMs: number;
-  /** So does one that after so long has sent less than {@link leastRate} on the whole. */
-  graceMs: number;
 }
 
 /** The body's size as its head declares it; null when it does not. */
@@ -40,48 +38,80 @@ export type BytesRead =
  */
 export async function readBytes(
   stream: ReadableStream<Uint8Array>,
-  { keptBytes, readBytes: mostRead, declared, maxMs, silenceMs, graceMs }: ReadBounds,
+  { keptBytes, readBytes: mostRead, declared, maxMs, silenceMs }: ReadBounds,
   now: () => number,
   share: ByteShare,
 ): Promise<BytesRead> {
   const reader = stream.getReader();
-  let startMs = now();
+  const patience = patienceOf(maxMs, silenceMs, now, share);
   let buffer = new Uint8Array();
   let size = 0;
-  const giveUp = (): BytesRead => {
-    reader.cancel().catch(() => undefined);
-    return { kind: "slow" };
-  };
   while (size <= mostRead) {
-    const read = await readWithin(Math.min(silenceMs, maxMs - (now() - startMs)), reader);
-    if (!read) return giveUp();
+    const read = await patience.wait(reader.read(), buffer.length > largeBytes);
+    if (!read) {
+      reader.cancel().catch(() => undefined);
+      return { kind: "slow" };
+    }
     if (read.done) break;
     share.renew();
     const end = size + read.value.byteLength;
     if (end <= keptBytes) {
       const length = end <= buffer.length ? 0 : lengthFor(end, keptBytes, declared);
-      const askedMs = now();
       if (length > 0 && !(await share.take(length))) {
         reader.releaseLock();
         return { kind: "no_room" };
       }
-      // The sender is not slow while the gateway has no room.
-      startMs += now() - askedMs;
+      patience.restart();
       if (length > 0) buffer = copied(buffer, size, length, share);
       buffer.set(read.value, size);
     }
     size = end;
-    const tookMs = now() - startMs;
-    if (tookMs > graceMs && size * 1000 < tookMs * leastRate) return giveUp();
   }
   if (size > mostRead) await reader.cancel();
   else reader.releaseLock();
   return { kind: "read", bytes: buffer.subarray(0, Math.min(size, keptBytes)), size };
 }
 
-async function readWithin(ms: number, reader: ReadableStreamDefaultReader<Uint8Array>) {
+/** A large body sees so often whether another waits for its turn. */
+const stepMs = 1_000;
+
+/**
+ * How long a sender is waited for. What it sends buys it time, but never more than `mostMs` ahead: one that has sent much
+ * at once cannot drip from then on.
+ */
+function patienceOf(maxMs: number, mostMs: number, now: () => number, share: ByteShare) {
+  let leftMs = maxMs;
+  let paceMs = mostMs;
+  let atMs = now();
+  const pass = (leastMs: number) => {
+    const passedMs = Math.max(now() - atMs, leastMs);
+    atMs = now();
+    leftMs -= passedMs;
+    paceMs -= passedMs * share.haste();
+  };
+  return {
+    /** @returns undefined when nothing came in time, or too little. */
+    async wait<T extends ReadableStreamReadResult<Uint8Array>>(chunk: Promise<T>, isLarge: boolean) {
+      do {
+        const waitMs = Math.max(0, Math.min(leftMs, paceMs, isLarge ? stepMs : maxMs));
+        const read = await unlessLate(waitMs, chunk);
+        if (read?.done) return read;
+        pass(read ? 0 : waitMs);
+        if (read) paceMs = Math.min(mostMs, paceMs + (read.value.byteLength * 1000) / leastRate);
+        if (read && leftMs > 0 && paceMs > 0) return read;
+      } while (leftMs > 0 && paceMs > 0);
+      return undefined;
+    },
+    /** The sender is not slow while the gateway has no room. */
+    restart() {
+      atMs = now();
+    },
+  };
+}
+
+async function unlessLate<T>(ms: number, chunk: Promise<T>): Promise<T | undefined> {
   try {
-    return await withTimeLimit(Math.max(0, ms), () => reader.read());
+    return await withTimeLimit(ms, () => chunk);
   } catch (error) {
     if (isTimeout(error)) return undefined;
     throw error;

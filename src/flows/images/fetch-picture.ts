@@ -13,9 +13,7 @@ import { userAgent } from "../../upstream/evolink.ts";
 const maxRedirects = 5;
 /** Head and body together. */
 const pictureLimitMs = 30_000;
-/** A host that sends too little counts as silent, once it had a few seconds to begin. */
-const graceMs = 5_000;
-/** A host that sends nothing for so long is left for a later attempt, so that other pictures do not wait for it. */
+/** A host that sends nothing for so long, or too little, is left for a later attempt, so that other pictures do not wait for it. */
 const silenceLimitMs = { firstAttempt: 5_000, later: 15_000 };
 
 export type Fetched =
@@ -94,7 +92,7 @@ async function readPicture(
   const share = byteShare(invocation, "picture");
   let isKept = false;
   try {
-    const bounds = { ...limits, graceMs, declared, keptBytes: maxBytes, readBytes: maxBytes };
+    const bounds = { ...limits, declared, keptBytes: maxBytes, readBytes: maxBytes };
     const isLonger = declared !== null && declared > maxBytes;
     const read = isLonger ? null : await readBytes(response.body, bounds, invocation.now, share);
     if (!read || (read.kind === "read" && read.size > maxBytes)) return problem("too large", { final: true });

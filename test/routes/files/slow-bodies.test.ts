@@ -145,9 +145,9 @@ describe("a body's memory", () => {
   it("stays counted as long as its body comes", async () => {
     const edit = openEdit();
     await edit.send(new Uint8Array(9 * mebibyte));
-    for (let minute = 0; minute < 2; minute++) {
-      gateway.advance(shareLifeMs - 1_000);
-      await edit.send(new Uint8Array(1));
+    for (let passedMs = 0; passedMs < 2 * shareLifeMs; passedMs += 8_000) {
+      gateway.advance(8_000);
+      await edit.send(new Uint8Array(8 * 8_192));
     }
     const next = byteShare(gateway.invocation(), "body");
     expect(await next.take(9 * mebibyte)).toBe(false);
@@ -199,6 +199,17 @@ describe("a body that drips", () => {
     expect(await left(gateway, tenant.id)).toMatchObject({ files: 200 });
   });
 
+  it("is given up ten seconds after it sent much, whatever it sends from then on", async () => {
+    const upload = openUpload();
+    await upload.send(new Uint8Array(9 * mebibyte));
+    for (let count = 0; count < 3; count++) {
+      gateway.advance(4_000);
+      await upload.send(new Uint8Array(1));
+    }
+    expect(await expectError(await upload.reply, "invalid_request")).toMatch(/8192 bytes a second/);
+    expect(largeOnes()).toBe(0);
+  });
+
   it("is taken at the least pace, for minutes", async () => {
     const upload = openUpload();
     for (let second = 0; second < 60; second += 5) {
@@ -211,9 +222,9 @@ describe("a body that drips", () => {
 
   it("is given up after five minutes, whatever its pace", async () => {
     const upload = openUpload();
-    for (let minute = 0; minute < 5; minute++) {
-      await upload.send(new Uint8Array(mebibyte));
-      gateway.advance(60_000);
+    for (let second = 0; second < 300; second += 5) {
+      await upload.send(new Uint8Array(5 * 16_384));
+      gateway.advance(5_000);
     }
     await upload.send(new Uint8Array(1));
     await vi.advanceTimersByTimeAsync(1);
