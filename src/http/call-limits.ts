@@ -4,19 +4,20 @@
  */
 import { routePath } from "hono/route";
 import type { Caller } from "../domain/access.ts";
+import { addressGroup } from "../domain/address.ts";
 import { ApiError } from "../errors.ts";
 import type { EdgeLimit } from "../platform/edge-limits.ts";
 import type { AppContext } from "./context.ts";
 
-/** `object`: counted exactly, by the tenant's object. */
-type CallKind = "reads" | "lists" | "writes" | "mints" | "manage" | "object";
+/** `submits`: those that the tenant's object counts exactly, replays and refused ones too. */
+type CallKind = "reads" | "lists" | "writes" | "mints" | "manage" | "revokes" | "submits";
 
 /** By method and path, as the app registers them. `HEAD` counts as `GET`. */
 export const callKinds: Record<string, CallKind> = {
-  "POST /v1/images/generations": "object",
-  "POST /v1/files": "object",
-  "POST /openai/v1/images/generations": "object",
-  "POST /openai/v1/images/edits": "object",
+  "POST /v1/images/generations": "submits",
+  "POST /v1/files": "submits",
+  "POST /openai/v1/images/generations": "submits",
+  "POST /openai/v1/images/edits": "submits",
   "GET /v1/tasks/:id": "reads",
   "GET /v1/tasks/:id/events": "reads",
   "GET /v1/models": "reads",
@@ -36,7 +37,7 @@ export const callKinds: Record<string, CallKind> = {
   "POST /v1/client-tokens": "mints",
   "POST /v1/keys": "manage",
   "POST /v1/keys/:key/rotate": "manage",
-  "DELETE /v1/keys/:key": "manage",
+  "DELETE /v1/keys/:key": "revokes",
   "PUT /v1/webhook": "manage",
   "PATCH /v1/webhook": "manage",
   "DELETE /v1/webhook": "manage",
@@ -56,7 +57,14 @@ const limited: Record<EdgeLimit, string> = {
   mints: "client tokens by this key",
   tenantCalls: "calls with this tenant's keys",
   tenantLists: "lists and statements with this tenant's keys",
-  manage: "changes of this tenant's keys and webhook",
+  submits: "submissions with this key",
+  manage: "changes with this key",
+  revokes: "revocations with this key",
+  tenantSubmits: "submissions with this tenant's keys",
+  tenantChanges: "changes of this tenant's keys and webhook",
+  visits: "calls with this page's key from this network address",
+  visitorLists: "lists with this page's key from this network address",
+  visitorSubmits: "submissions with this page's key from this network address",
   links: "streams by this link",
   linkAddresses: "streams by links from this network address",
 };
@@ -86,21 +94,39 @@ export async function missed(c: AppContext, notFound: ApiError): Promise<ApiErro
   return (await c.get("invocation").tooMany("misses", networkAddress(c))) ? tooManyOf("misses") : notFound;
 }
 
+/** What counts those of all of a tenant's keys. Changes count once the key is known to be one that may make them. */
+const together: Record<CallKind, EdgeLimit | null> = {
+  ...{ reads: "tenantCalls", writes: "tenantCalls", mints: "tenantCalls", lists: "tenantLists" },
+  ...{ submits: "tenantSubmits", manage: null, revokes: null },
+};
+
+/** What counts a visitor's by network address, so that none uses up the key that a page gives to all of them. */
+const ofVisitors: Partial<Record<CallKind, EdgeLimit>> = { lists: "visitorLists", submits: "visitorSubmits" };
+
+// What the table lacks is no route, and answers 404 or 405.
+const kindOf = (c: AppContext): CallKind =>
+  callKinds[`${c.req.method === "HEAD" ? "GET" : c.req.method} ${routePath(c, -1)}`] ?? "reads";
+
 /** Counts a call whose key, token or link is good by itself, as what its route is. @throws ApiError where it is too many. */
 export async function countByKind(c: AppContext, { kind, tenantId, keyId, token }: Caller): Promise<void> {
+  // Addresses come first: what one of them is refused takes nothing of what others share.
   if (kind === "link") {
-    await countCall(c, "links", c.req.path);
-    return countCall(c, "linkAddresses");
+    await countCall(c, "linkAddresses");
+    return countCall(c, "links", c.req.path);
   }
-  const method = c.req.method === "HEAD" ? "GET" : c.req.method;
-  // What the table lacks is no route, and answers 404 or 405.
-  const counted = callKinds[`${method} ${routePath(c, -1)}`] ?? "reads";
-  if (counted === "object") return;
-  // The keys of pages may not manage, and use up nothing of their tenant's.
-  const holder = counted === "manage" && kind === "secret" ? "" : (token?.id ?? keyId);
-  await countCall(c, counted, `${tenantId} ${holder}`);
-  if (counted === "manage") return;
+  const counted = kindOf(c);
+  const address = networkAddress(c);
+  if (kind !== "secret" && address !== null) {
+    if (counted === "mints") await countCall(c, "tokens", address);
+    else await countCall(c, ofVisitors[counted] ?? "visits", `${tenantId} ${keyId} ${addressGroup(address)}`);
+  }
+  await countCall(c, counted, `${tenantId} ${token?.id ?? keyId}`);
+  const all = together[counted];
   // Visitors take nothing of what is their tenant's.
-  const together = `${tenantId} ${kind === "secret" ? "keys" : "visitors"}`;
-  await countCall(c, counted === "lists" ? "tenantLists" : "tenantCalls", together);
+  if (all) await countCall(c, all, `${tenantId} ${kind === "secret" ? "keys" : "visitors"}`);
+}
+
+/** Counts a change by a key that may make it. @throws ApiError where the tenant makes too many. */
+export async function countChange(c: AppContext): Promise<void> {
+  if (kindOf(c) === "manage") await countCall(c, "tenantChanges", c.get("caller").tenantId);
 }

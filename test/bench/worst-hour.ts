@@ -3,6 +3,7 @@
  * (held by `test/flows/tenants/worst-calls.test.ts`), and how many of each a minute lets through in one data centre.
  */
 import { defaultLimits } from "../../src/domain/admission.ts";
+import { keyCounts } from "../../src/domain/keys.ts";
 import { assumptions, prices } from "./prices.ts";
 
 interface CallCost {
@@ -17,8 +18,12 @@ export const callCosts = {
   /** A key that was revoked; a forged one costs none. */
   failures: { rowsRead: 5, rowsWritten: 0, objectCalls: 0 },
   reads: { rowsRead: 5, rowsWritten: 0, objectCalls: 0 },
+  /** A replay, or one that is refused; what makes a task is counted as a task. */
+  submits: { rowsRead: 10, rowsWritten: 0, objectCalls: 2 },
   lists: { rowsRead: 220, rowsWritten: 0, objectCalls: 1 },
   manage: { rowsRead: 1_400, rowsWritten: 20, objectCalls: 3 },
+  /** Of a key that is not there, and of any change by a key that may make none. */
+  revokes: { rowsRead: 5, rowsWritten: 0, objectCalls: 0 },
   mints: { rowsRead: 2, rowsWritten: 0, objectCalls: 0 },
 } satisfies Record<string, CallCost>;
 
@@ -44,15 +49,20 @@ export function worstHours(limits: Record<string, number>): WorstHour[] {
     hourOf("a stranger, from one address", { failures: of("FAILURES_BY_IP") }, 0),
     hourOf(
       "a visitor with one token, from one address",
-      { reads: of("READS_BY_KEY"), lists: of("LISTS_BY_KEY"), mints: of("SUBMISSIONS_BY_IP") },
+      {
+        reads: of("CALLS_BY_VISITOR"),
+        ...{ submits: of("LISTS_BY_KEY"), lists: of("LISTS_BY_KEY"), mints: of("SUBMISSIONS_BY_IP") },
+      },
       Math.min(of("SUBMISSIONS_BY_IP"), imagesAMinute / 10),
     ),
     hourOf(
       "a tenant, its keys and its pages together",
       {
         reads: 2 * of("CALLS_BY_TENANT"),
+        submits: 2 * of("CALLS_BY_TENANT"),
         lists: 2 * of("LISTS_BY_TENANT"),
         manage: of("CHANGES_BY_TENANT"),
+        revokes: 2 * keyCounts.usual * of("CHANGES_BY_KEY"),
         mints: 0,
       },
       imagesAMinute,

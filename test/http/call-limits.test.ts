@@ -9,6 +9,7 @@ import { callKinds } from "../../src/http/call-limits.ts";
 import type { EdgeLimit } from "../../src/platform/edge-limits.ts";
 import { draw, upload } from "../helpers/files.ts";
 import { bearer, startGateway, submitTask } from "../helpers/gateway.ts";
+import { askEdit } from "../helpers/openai-edits.ts";
 import { askForToken, makeBrowserKey, mintToken, page } from "../helpers/page-visitor.ts";
 import { expectError, generations, goodBody, makeKey, recordBindings } from "../helpers/routes.ts";
 
@@ -92,19 +93,21 @@ describe("a route", () => {
     expect(new Set(Object.keys(callKinds))).toEqual(new Set(behindKeys));
   });
 
-  const figures = { reads: 6_000, lists: 60, writes: 600, mints: 600, manage: 60 };
+  const figures = {
+    ...{ submits: 6_000, reads: 6_000, lists: 60, writes: 600, mints: 600, manage: 60, revokes: 60 },
+    ...{ tenantSubmits: 12_000, tenantChanges: 60 },
+  };
   const counted = Object.entries(callKinds).flatMap(([route, kind]) => {
     const [method = "", path = ""] = route.split(" ");
-    if (kind === "object") return [];
     return (method === "GET" ? ["GET", "HEAD"] : [method]).map((one) => ({ method: one, path, kind }));
   });
 
-  it.each(["reads", "lists", "writes", "mints", "manage"] as const)(
+  it.each(["submits", "reads", "lists", "writes", "mints", "manage", "revokes"] as const)(
     "of kind %s is limited by that, whatever its method, and costs no call beyond it",
     async (kind) => {
       const own = await makeKey(gateway, tenant.id, {});
       const another = await gateway.makeTenant();
-      const by = `${tenant.id} ${kind === "manage" ? "" : own.id}`;
+      const by = `${tenant.id} ${own.id}`;
       for (const { method, path } of counted.filter((route) => route.kind === kind)) {
         const ask = () => call(method, pathOf(path), bearer(own.key));
         const { response } = await beyond(kind, by, ask);
@@ -141,20 +144,32 @@ describe("a route", () => {
 });
 
 describe("changes of a tenant's keys", () => {
-  it("are counted by tenant, over all its secret keys", async () => {
+  it("are counted by tenant, over all its keys that may make them, and keep none from revoking", async () => {
     const { id, key } = await gateway.makeTenant();
-    const second = await makeKey(gateway, id, {});
-    const { response } = await beyond("manage", `${id} `, () => call("DELETE", "/v1/keys/none", bearer(key)));
-    await expectLimited(response);
-    await expectLimited(await call("DELETE", "/v1/webhook", bearer(second.key)));
+    const [second, leaked] = [await makeKey(gateway, id, {}), await makeKey(gateway, id, {})];
+    const change = (by: string) => call("DELETE", "/v1/webhook", bearer(by));
+    const { response } = await beyond("tenantChanges", id, () => change(key));
+    expect(await expectError(response, "rate_limited")).toMatch(/changes of this tenant's keys/);
+    await expectError(await change(second.key), "rate_limited");
+    expect((await call("DELETE", `/v1/keys/${leaked.id}`, bearer(second.key))).status).toBe(204);
+  });
+
+  it("are not used up by a key that may make none, nor is revoking", async () => {
+    const { id, key } = await gateway.makeTenant();
+    const leaked = await makeKey(gateway, id, { scopes: ["images"] });
+    for (const path of ["/v1/webhook", "/v1/keys/none"])
+      for (let again = 0; again < 60; again++)
+        expect((await call("DELETE", path, bearer(leaked.key))).status).toBe(403);
+    expect((await call("DELETE", "/v1/webhook", bearer(key))).status).toBe(204);
+    expect((await call("DELETE", `/v1/keys/${leaked.id}`, bearer(key))).status).toBe(204);
   });
 
   it("are not used up by the keys of pages, which may make none", async () => {
     const { id, key } = await gateway.makeTenant();
     const browser = await makeBrowserKey(gateway, id);
-    const ask = () => call("DELETE", "/v1/keys/none", { ...bearer(browser.key), ...page });
+    const ask = () => call("DELETE", "/v1/webhook", { ...bearer(browser.key), ...page });
     await expectLimited((await beyond("manage", `${id} ${browser.id}`, ask)).response);
-    expect((await call("DELETE", "/v1/keys/none", bearer(key))).status).toBe(404);
+    expect((await call("DELETE", "/v1/webhook", bearer(key))).status).toBe(204);
   });
 });
 
@@ -162,7 +177,7 @@ describe("streams by signed links", () => {
   it("are limited by task", async () => {
     const { count, response } = await beyond("links", link.split("?")[0] ?? "", () => gateway.fetch(link));
     expect(await expectLimited(response)).toMatch(/link/);
-    expect(count).toBeGreaterThan(0);
+    expect(count).toBe(1_200);
     expect((await call("GET", `/v1/tasks/${taskId}`, bearer(tenant.key))).status).toBe(200);
   });
 
@@ -170,9 +185,105 @@ describe("streams by signed links", () => {
     const { links } = await submitTask(gateway, tenant.key);
     const other = new URL((links as { events: string }).events);
     const headers = newAddress();
-    const ask = () => gateway.fetch(other.pathname + other.search, { headers });
-    const { response } = await beyond("linkAddresses", headers["cf-connecting-ip"], ask);
-    expect(await expectLimited(response)).toMatch(/address/);
+    const ask = (from: Record<string, string>) =>
+      gateway.fetch(other.pathname + other.search, { method: "HEAD", headers: from });
+    const by = headers["cf-connecting-ip"];
+    const { response } = await beyond("linkAddresses", by, () => ask(headers));
+    expect(response.headers.get("retry-after")).toBe("60");
+    expect(bindings.calls).toEqual([]);
+    // What it is refused takes none of the task's, so that others with the link go on.
+    const others = await beyond("linkAddresses", by, async () => {
+      for (let round = 0; round < 13; round++)
+        await Promise.all(Array.from({ length: 100 }, () => ask(headers)));
+      return ask(newAddress());
+    });
+    expect(others.response.status).toBe(200);
+  });
+});
+
+describe("what visitors of a page ask", () => {
+  it.each([
+    ["visits", 600, "GET", "/v1/tasks/:id"],
+    ["visits", 600, "DELETE", "/v1/files/:id"],
+    ["visitorLists", 60, "GET", "/v1/tasks"],
+    ["visitorSubmits", 60, "POST", generations],
+    ["visitorSubmits", 60, "POST", "/v1/files"],
+  ] as const)(
+    "is limited by %s, %i of a key and network address: %s %s",
+    async (limit, most, method, path) => {
+      const browser = await makeBrowserKey(gateway, tenant.id);
+      const token = await mintToken(gateway, tenant.key);
+      for (const [key, id] of [
+        [browser.key, browser.id],
+        [token, tenant.keyId],
+      ] as const) {
+        const headers = newAddress();
+        const ask = (from: Record<string, string>) =>
+          call(method, pathOf(path), { ...bearer(key), ...page, ...from });
+        const by = `${tenant.id} ${id} ${headers["cf-connecting-ip"]}`;
+        const { count, response } = await beyond(limit, by, () => ask(headers));
+        expect(count).toBe(most);
+        expect(await expectLimited(response)).toMatch(/from this network address/);
+        expect((await ask(newAddress())).status).not.toBe(429);
+      }
+    },
+  );
+
+  it("takes nothing of their key's once it is refused", async () => {
+    const { id, key } = await makeBrowserKey(gateway, tenant.id);
+    const headers = newAddress();
+    const ask = (from: Record<string, string>) =>
+      call("GET", "/v1/tasks", { ...bearer(key), ...page, ...from });
+    const by = `${tenant.id} ${id} ${headers["cf-connecting-ip"]}`;
+    const { response } = await beyond("visitorLists", by, async () => {
+      for (let again = 0; again < 70; again++) await ask(headers);
+      return ask(newAddress());
+    });
+    await expectError(response, "scope_denied");
+  });
+
+  it("counts for a network of IPv6 as one", async () => {
+    const { id, key } = await makeBrowserKey(gateway, tenant.id);
+    const ask = (ip: string) =>
+      call("GET", `/v1/tasks/${taskId}`, { ...bearer(key), ...page, "cf-connecting-ip": ip });
+    const by = `${tenant.id} ${id} 2001:db8:0:7::/64`;
+    const { response } = await beyond("visits", by, () => ask("2001:db8:0:7::1"));
+    await expectLimited(response);
+    expect((await ask("2001:db8:0:8::1")).status).not.toBe(429);
+  });
+
+  it("keeps no other visitor from a client token, whatever its body is", async () => {
+    const { key } = await makeBrowserKey(gateway, tenant.id);
+    const headers = newAddress();
+    const mint = (body: object, from: Record<string, string>) =>
+      gateway.post("/v1/client-tokens", body, { ...bearer(key), ...page, ...from });
+    for (let round = 0; round < 6; round++)
+      await Promise.all(Array.from({ length: 100 }, () => mint({}, headers)));
+    expect((await mint({ turnstile: "solved" }, newAddress())).status).toBe(201);
+  });
+
+  it("is no edit by a browser key, and by a token one that its address is counted for: at no call", async () => {
+    const { key } = await makeBrowserKey(gateway, tenant.id);
+    const token = await mintToken(gateway, tenant.key);
+    const headers = newAddress();
+    const bytes = await draw("png");
+    const edit = (by: string) => askEdit(gateway, by, [bytes], { headers: { ...page, ...headers } });
+    bindings.calls.length = 0;
+    await expectError(await edit(key), "scope_denied");
+    expect(bindings.calls).toEqual([]);
+    const { response } = await beyond("submissions", headers["cf-connecting-ip"], () => edit(token));
+    expect(await expectLimited(response)).toMatch(/submissions.*address/);
+  });
+});
+
+describe("a submission that was sent before", () => {
+  it("is answered up to its key's limit, and costs no call beyond it", async () => {
+    const own = await makeKey(gateway, tenant.id, {});
+    const send = () =>
+      gateway.post(generations, goodBody, { ...bearer(own.key), "idempotency-key": "order-1" });
+    for (let again = 0; again < 2; again++) expect((await send()).status).toBe(200);
+    const { response } = await beyond("submits", `${tenant.id} ${own.id}`, send);
+    expect(await expectLimited(response)).toMatch(/submissions with this key/);
   });
 });
 

@@ -71,7 +71,6 @@ export type SubmitResult =
 export async function submit(invocation: Invocation, submission: Submission): Promise<SubmitResult> {
   const { caller, model, input } = submission;
   const taskId = invocation.newId("task");
-  const missing = await missingReferences(invocation, submission);
   const row = newRow(invocation, submission);
   const request: AdmitRequest = {
     caller,
@@ -80,8 +79,7 @@ export async function submit(invocation: Invocation, submission: Submission): Pr
     images: input.n,
     price: invocation.config.PRICES[model],
     replay: await replayOf(caller, comparedBody(submission), submission.idempotency),
-    // A replay gets its task, also when the files are gone meanwhile.
-    onlyReplay: submission.onlyReplay === true || missing.length > 0,
+    onlyReplay: submission.onlyReplay === true,
     address: await addressName(caller, submission.idempotency.ip),
     isCounted: submission.isCounted === true,
     isRepeated: false,
@@ -89,6 +87,9 @@ export async function submit(invocation: Invocation, submission: Submission): Pr
   };
   const remembered = invocation.refusals.find(request);
   if (remembered) return remembered;
+  const missing = await missingReferences(invocation, submission);
+  // A replay gets its task, also when the files are gone meanwhile.
+  request.onlyReplay ||= missing.length > 0;
   const decision = await begin(invocation, request, row);
   if (decision === undefined) return { kind: "unknown", taskId };
   switch (decision.kind) {

@@ -6,7 +6,7 @@ import { defaultTokenSettings } from "../../domain/keys.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import { type Minted, mintByTurnstile, mintToken } from "../../flows/tenants/mint-token.ts";
-import { countCall, networkAddress } from "../../http/call-limits.ts";
+import { networkAddress } from "../../http/call-limits.ts";
 import type { Api, AppContext } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
@@ -89,7 +89,6 @@ async function mintFor(c: AppContext, body: z.output<typeof newToken>): Promise<
     if (turnstile === undefined)
       issues.unshift({ path: ["turnstile"], message: "is required with a browser key" });
     if (issues.length > 0 || turnstile === undefined) throw invalidRequest(issues);
-    await countCall(c, "tokens");
     return mintByTurnstile(invocation, caller, turnstile, networkAddress(c));
   }
   const issues: Issue[] = [];

@@ -3,6 +3,7 @@ import { hasOwnLimits, type StoredKey } from "../../domain/keys.ts";
 import { ApiError } from "../../errors.ts";
 import type { Actor } from "../../flows/tenants/audit-entry.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
+import { countChange } from "../../http/call-limits.ts";
 import type { AppContext } from "../../http/context.ts";
 import { unlessKeyRefused } from "../tasks/refusals.ts";
 
@@ -17,6 +18,7 @@ export interface Manager {
 export async function authorizeManager(c: AppContext): Promise<Manager> {
   const caller = c.get("caller");
   const { known } = unlessKeyRefused(await authorize(c.get("invocation"), caller, { action: "manage" }));
+  await countChange(c);
   const by = { actor: caller.keyId, requestId: c.get("requestId") };
   return { key: known.key, tenantId: caller.tenantId, by };
 }

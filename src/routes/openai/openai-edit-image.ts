@@ -13,7 +13,7 @@ import { setLimitHeaders } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { linkBases } from "../../platform/link-bases.ts";
 import { fileRefused, keyRefused } from "../tasks/refusals.ts";
-import { idempotencyHeader, letPublicIn, submitLetIn } from "../tasks/submission.ts";
+import { type Asked, checkPublic, countPublic, idempotencyHeader, submitLetIn } from "../tasks/submission.ts";
 import { imagesReply, openAiErrors } from "./openai-document.ts";
 import { type EditForm, editFormDocument, readEditForm } from "./openai-form.ts";
 import { replyWithImages } from "./openai-reply.ts";
@@ -55,6 +55,9 @@ export function openAiEditImage(api: Api, config: Config): void {
  * @returns whether it counted: what may be a replay costs nothing.
  */
 async function countEdit(c: AppContext, key: string | null): Promise<boolean> {
+  // As the object would say: a browser key uploads nothing.
+  if (c.get("caller").kind === "browser") throw keyRefused("scope_denied");
+  await countPublic(c);
   const source = { key, ip: networkAddress(c) };
   const counted = await countSubmission(c.get("invocation"), c.get("caller"), "upload", source);
   if (counted.kind === "key_refused") throw keyRefused(counted.refusal);
@@ -71,9 +74,11 @@ type AskedEdit = Omit<OpenAiRequest, "stream" | "format"> & {
 /** Keeps the images and submits their task. A replay is known by what the images hold, not by where they are kept. */
 async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit) {
   const invocation = c.get("invocation");
-  await letPublicIn(c, asked);
-  const kept = await keepReferences(invocation, c.get("caller"), images, asked.endUser);
+  checkPublic(c, asked);
   const references = await Promise.all(images.map((bytes) => sha256Hex(bytes)));
+  const earlier = asked.isCounted ? undefined : await findEarlier(c, { ...asked, references });
+  if (earlier) return earlier;
+  const kept = await keepReferences(invocation, c.get("caller"), images, asked.endUser);
   switch (kept.kind) {
     case "key_refused":
       throw keyRefused(kept.refusal);
@@ -97,4 +102,16 @@ async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit)
     if (isRefused) dropReferences(invocation, kept.files);
     throw error;
   }
+}
+
+const isNew = new ApiError("invalid_request", "It is a new request.");
+
+/**
+ * Has the object compare what may be a replay before any of it is kept: another body under a used key costs no writing.
+ * @returns undefined for one that is new after all.
+ */
+function findEarlier(c: AppContext, asked: Asked) {
+  return submitLetIn(c, { ...asked, refusal: isNew }).catch((error: unknown) => {
+    if (error !== isNew) throw error;
+  });
 }

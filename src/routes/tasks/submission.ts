@@ -61,17 +61,18 @@ export interface Asked extends TaskRequest {
   isCounted?: boolean;
 }
 
-/** Holds the visitors of a page to what they may ask for, and how often. */
-export async function letPublicIn(
-  c: AppContext,
-  { input, endUser }: Pick<TaskRequest, "input" | "endUser">,
-): Promise<void> {
+/** Counts a submission of a page's visitor by its network address. @throws ApiError where it is too many. */
+export async function countPublic(c: AppContext): Promise<void> {
+  if (c.get("caller").kind !== "secret") await countCall(c, "submissions");
+}
+
+/** Holds the visitors of a page to what they may ask for. */
+export function checkPublic(c: AppContext, { input, endUser }: Pick<TaskRequest, "input" | "endUser">): void {
   const { kind, token } = c.get("caller");
   if (kind === "secret") return;
   refuseToPublic(input);
   // Another person's list, and another's allowance, are not a visitor's to name.
   if (endUser !== null && endUser !== token?.endUser) throw foreignEndUser(c);
-  await countCall(c, "submissions");
 }
 
 function foreignEndUser(c: AppContext): ApiError {
@@ -87,7 +88,8 @@ const isOpenAi = (c: AppContext) => c.req.path.startsWith("/openai/");
  * @throws ApiError for every refusal.
  */
 export async function submitAsked(c: AppContext, asked: Asked): Promise<Submitted> {
-  await letPublicIn(c, asked);
+  checkPublic(c, asked);
+  await countPublic(c);
   return submitLetIn(c, asked);
 }
 
@@ -98,7 +100,7 @@ interface Submitted {
 }
 
 /**
- * Submits a request of a caller that {@link letPublicIn} has let in.
+ * Submits a request that {@link checkPublic} and {@link countPublic} have let in.
  * @returns the task, and the headers of limits and idempotency.
  * @throws ApiError for every refusal.
  */

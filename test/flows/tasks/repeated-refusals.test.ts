@@ -3,6 +3,7 @@
  * with the same words and an end that is as exact; and nothing that the object would decide otherwise is answered so.
  */
 import { beforeEach, expect, it } from "vitest";
+import { draw, fileOf, upload } from "../../helpers/files.ts";
 import { bearer, startGateway, type TestGateway } from "../../helpers/gateway.ts";
 import { makeBrowserKey, submitFrom } from "../../helpers/page-visitor.ts";
 import { expectError, generations, goodBody, recordBindings, submit } from "../../helpers/routes.ts";
@@ -71,6 +72,17 @@ it("is decided anew for fewer images, another model and another key", async () =
     () => submit(gateway, key, { n: 1 }),
   ];
   for (const way of ways) expect(await asked(way)).toBe(1);
+});
+
+it("has none of its files searched again", async () => {
+  const { key } = await gateway.makeTenant({ limits: { requests_per_minute: 2 } });
+  const { url } = await fileOf(await upload(gateway, key, await draw("png")));
+  const edit = () => submit(gateway, key, { image_urls: [url] });
+  expect((await edit()).status).toBe(200);
+  await expectError(await edit(), "rate_limited");
+  const before = bindings.calls.length;
+  for (let again = 0; again < 10; again++) await expectError(await edit(), "rate_limited");
+  expect(bindings.calls.slice(before)).toEqual([]);
 });
 
 it("is a visitor's own where its network address was refused", async () => {

@@ -3,7 +3,7 @@ import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { callCosts } from "../../bench/worst-hour.ts";
 import { bearer, startGateway, submitTask } from "../../helpers/gateway.ts";
-import { recordBindings } from "../../helpers/routes.ts";
+import { generations, goodBody, recordBindings } from "../../helpers/routes.ts";
 
 const bindings = recordBindings();
 const gateway = startGateway({ around: bindings.around });
@@ -32,11 +32,13 @@ const get = (path: string) => gateway.fetch(path, { headers: bearer(tenant.key) 
 
 it.each([
   ["failures", () => gateway.fetch(`/v1/tasks/${task}`, { headers: bearer(revokedKey) })],
+  ["submits", () => gateway.post(generations, goodBody, { ...bearer(tenant.key), "idempotency-key": "a" })],
   ["reads", () => get(`/v1/tasks/${task}`)],
   ["lists", () => get("/v1/tasks?limit=100")],
   ["lists", () => get("/v1/ledger")],
   ["lists", () => get("/v1/keys?limit=100")],
   ["manage", () => post("/v1/keys", { name: "one", kind: "secret" })],
+  ["revokes", () => gateway.fetch("/v1/keys/none", { method: "DELETE", ...body })],
   ["manage", () => gateway.fetch("/v1/webhook", { method: "DELETE", ...body })],
   ["mints", () => post("/v1/client-tokens", { allowed_origins: ["https://shop.example"] })],
 ] as const)("%s cost no more than is said", async (kind, call) => {

@@ -1,23 +1,27 @@
 /** Edits are counted before they are read: what fails costs a request, and what the limits refuse is not read at all. */
 import { beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Bytes, draw, left } from "../../helpers/files.ts";
-import { bearer, startGateway, type TestGateway } from "../../helpers/gateway.ts";
+import { idempotencyLifeMs } from "../../../src/domain/replay-life.ts";
+import { type Bytes, draw, left, storedFiles } from "../../helpers/files.ts";
+import { type Around, bearer, startGateway, type TestGateway } from "../../helpers/gateway.ts";
 import { replyOf, taskIdOf } from "../../helpers/openai.ts";
 import { askEdit, livingFiles, openAiEdits } from "../../helpers/openai-edits.ts";
 import { deleteTasks, expectError, makeKey, policy } from "../../helpers/routes.ts";
 import { virtualTime } from "../../helpers/virtual-time.ts";
 
 const calls: string[] = [];
-const gateway = startGateway({
-  time: virtualTime(),
-  around: (name, call) => {
-    calls.push(name);
-    return call();
-  },
-});
+/** Happens once the object has counted. */
+let onCount = () => {};
+const around: Around = async (name, call) => {
+  calls.push(name);
+  const result = await call();
+  if (name === "object countRequest") onCount();
+  return result;
+};
+const gateway = startGateway({ time: virtualTime(), around });
 let png = new Uint8Array() as Bytes;
+let other = png;
 beforeAll(async () => {
-  png = await draw("png");
+  [png, other] = [await draw("png"), await draw("png", 320, 240, 2)];
 });
 beforeEach(deleteTasks);
 
@@ -74,6 +78,38 @@ describe.each(["tenant", "key"])("edits that come to nothing, with a limit of th
 });
 
 describe("an edit that is taken", () => {
+  it("costs no writing again, neither as a replay nor with another picture under its key", async () => {
+    const { id, key } = await gateway.makeTenant({ limits: { requests_per_minute: 2 } });
+    const headers = { "idempotency-key": "c" };
+    await replyOf(await askEdit(gateway, key, [png], { headers }));
+    const kept = await storedFiles();
+    const at = await left(gateway, id);
+    for (let again = 0; again < 3; again++) {
+      const before = calls.length;
+      await expectError(await askEdit(gateway, key, [other], { headers }), "idempotency_key_reused");
+      expect(calls.slice(before)).toEqual(["object countRequest", "object begin"]);
+      await replyOf(await askEdit(gateway, key, [png], { headers }));
+    }
+    expect(calls).toContain("object admitFile");
+    expect(await storedFiles()).toEqual(kept);
+    expect(await left(gateway, id)).toEqual(at);
+  });
+
+  it("is made under a key that runs out meanwhile, and counts", async () => {
+    const later = startGateway({ around });
+    const { key } = await later.makeTenant({ limits: { requests_per_minute: 2 } });
+    const headers = { "idempotency-key": "d" };
+    const first = await askEdit(later, key, [png], { headers });
+    await replyOf(first);
+    later.advance(idempotencyLifeMs - 60_000);
+    onCount = () => later.advance(120_000);
+    const second = await askEdit(later, key, [png], { headers });
+    onCount = () => {};
+    await replyOf(second);
+    expect(taskIdOf(second)).not.toBe(taskIdOf(first));
+    expect(policy(second.headers, "RateLimit", "requests")).toMatchObject({ r: 1 });
+  });
+
   it("counts as one request, with its first call to the object before its body", async () => {
     const { id, key } = await gateway.makeTenant({ limits: { requests_per_minute: 5 } });
     const before = calls.length;
