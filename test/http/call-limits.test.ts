@@ -121,8 +121,14 @@ describe("a route", () => {
   );
 
   it.each(Object.entries(figures))("of kind %s is let through %i times a minute", async (kind, figure) => {
-    const { count } = await beyond(kind as EdgeLimit, `counted ${kind}`, async () => new Response());
-    expect(count).toBe(figure);
+    for (let round = 0; ; round++) {
+      const start = minute();
+      const count = await exhaust(kind as EdgeLimit, `counted ${kind} ${round}`);
+      // One that began in the minute before counts for two.
+      if (minute() !== start && round < 3) continue;
+      expect(count).toBe(figure);
+      return;
+    }
   });
 
   it("of one kind is let in when another kind is used up", async () => {
