@@ -43,6 +43,7 @@ export async function readBytes(
   share: ByteShare,
 ): Promise<BytesRead> {
   const reader = stream.getReader();
+  share.renew();
   const patience = patienceOf(maxMs, silenceMs, now, share);
   let buffer = new Uint8Array();
   let size = 0;

@@ -146,12 +146,12 @@ export function hasSettled(sql: SqlStorage, holdSeq: number, taskId: string): bo
   return found.toArray().length > 0;
 }
 
-/** The latest tasks that were settled before a time, newest first, with what each was charged. */
-export function latestSettled(sql: SqlStorage, beforeMs: number, limit: number) {
+/** The latest tasks that were charged before a time, newest first, with how much. */
+export function latestCharged(sql: SqlStorage, beforeMs: number, limit: number) {
   return sql
-    .exec<{ taskId: string; charged: number }>(
-      `SELECT task_id AS taskId, amount AS charged FROM entries WHERE type = '${settleType}' AND at_ms < ?
-       ORDER BY seq DESC LIMIT ?`,
+    .exec<{ taskId: string; credits: number }>(
+      `SELECT task_id AS taskId, amount AS credits FROM entries
+       WHERE type = '${settleType}' AND amount > 0 AND at_ms < ? ORDER BY seq DESC LIMIT ?`,
       beforeMs,
       limit,
     )

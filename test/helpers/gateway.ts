@@ -155,6 +155,7 @@ export function startGateway({
   // Whatever goes on beside takes no time: it is done before the clock moves.
   const stepOn = async (ms: number) => {
     await settle();
+    await untilPicturesAreRead(byteMemory);
     advance(ms);
   };
   const sleep = time?.sleep ?? stepOn;
@@ -207,6 +208,15 @@ export function startGateway({
     },
   };
   return gateway;
+}
+
+/** Turns of the event loop that the bytes of a picture take at the most, unless their host hangs. */
+const mostTurns = 20;
+
+/** A picture that is being read takes no time by a clock that others move: its host would seem to drip. */
+async function untilPicturesAreRead(memory: ByteMemory): Promise<void> {
+  const isRead = () => ![...memory].some(({ use }) => use === "picture");
+  for (let turn = 0; turn < mostTurns && !isRead(); turn++) await new Promise((goOn) => setTimeout(goOn));
 }
 
 function testConfig(vars: Record<string, unknown>): Config {

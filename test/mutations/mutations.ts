@@ -774,8 +774,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "a task that the database has lost is named",
     file: "src/flows/cron/check-lost.ts",
-    line: "const lost = settled.filter(({ taskId }) => !known.has(taskId) && !unreadable.has(taskId));",
-    broken: "const lost = settled.filter(({ taskId }) => unreadable.has(taskId));",
+    line: "const lost = charged.filter(({ taskId }) => !known.has(taskId) && !unreadable.has(taskId));",
+    broken: "const lost = charged.filter(({ taskId }) => unreadable.has(taskId));",
     tests: ["test/flows/cron/reconcile.test.ts"],
   },
   {

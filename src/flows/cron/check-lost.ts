@@ -15,18 +15,18 @@ export async function checkLost(
   beforeMs: number,
 ): Promise<Discrepancy[]> {
   const ended = await latestEnded(invocation.db, tenant, beforeMs, tasksCompared);
-  const { settled, unknown } = await invocation.tenant(tenant).compareEnds(ended, beforeMs, tasksCompared);
+  const { charged, unknown } = await invocation.tenant(tenant).compareEnds(ended, beforeMs, tasksCompared);
   const unreadable = new Set<string>();
-  const known = await readEnds(invocation.db, settled, (problem) => {
+  const known = await readEnds(invocation.db, charged, (problem) => {
     unreadable.add(problem.place.id);
     logUnreadable(invocation, problem);
   });
-  const lost = settled.filter(({ taskId }) => !known.has(taskId) && !unreadable.has(taskId));
+  const lost = charged.filter(({ taskId }) => !known.has(taskId) && !unreadable.has(taskId));
   return [
     ...lost.map(
-      ({ taskId, charged }): Discrepancy => ({
+      ({ taskId, credits }): Discrepancy => ({
         ...{ kind: "task", tenant, subject: taskId },
-        text: `was charged ${charged} credits, and the database has lost it`,
+        text: `was charged ${credits} credits, and the database has lost it`,
       }),
     ),
     ...unknown.map(

@@ -11,7 +11,7 @@ import { declaredBytes, readBytes } from "../../platform/read-bytes.ts";
 import { userAgent } from "../../upstream/evolink.ts";
 
 const maxRedirects = 5;
-/** Head and body together. */
+/** Of a body; a head is one silence at the most. */
 const pictureLimitMs = 30_000;
 /** A host that sends nothing for so long, or too little, is left for a later attempt, so that other pictures do not wait for it. */
 const silenceLimitMs = { firstAttempt: 5_000, later: 15_000 };
@@ -39,19 +39,18 @@ export async function fetchPicture(
   isFirstAttempt: boolean,
 ): Promise<Fetched> {
   const silenceMs = isFirstAttempt ? silenceLimitMs.firstAttempt : silenceLimitMs.later;
-  const begunMs = invocation.now();
-  const limits = () => ({ silenceMs, maxMs: Math.max(0, pictureLimitMs - (invocation.now() - begunMs)) });
+  const limits = { silenceMs, maxMs: pictureLimitMs };
   try {
     let address = link;
     for (let hop = 0; hop <= maxRedirects; hop++) {
       const checked = checkLink(invocation, address);
       if ("problem" in checked) return problem(`address ${checked.problem}`);
       const headers = { accept: "image/*", "user-agent": userAgent };
-      const response = await withTimeLimit(Math.min(...Object.values(limits())), (signal) =>
+      const response = await withTimeLimit(silenceMs, (signal) =>
         invocation.fetch(checked.url.href, { headers, redirect: "manual", signal }),
       );
       if (response.status < 300 || response.status >= 400)
-        return await readPicture(invocation, response, limits());
+        return await readPicture(invocation, response, limits);
       await response.body?.cancel();
       const location = response.headers.get("location");
       const next = location === null ? null : URL.parse(location, checked.url);
