@@ -138,7 +138,8 @@ describe("the keyboard alone", () => {
     await tabTo(page, /^Make it/);
     await page.keyboard.press("Enter");
     await card(page).waitFor();
-    expect(await tasks()).toMatchObject([
+    // Lists follow the task by a moment.
+    await expect.poll(tasks, { timeout: 10_000 }).toMatchObject([
       {
         model: "wan-2.7-image-pro",
         input: { prompt: "a lighthouse by hand", size: "square", n: 2, seed: expect.any(Number) },

@@ -75,6 +75,8 @@ export interface GatewayOptions {
   time?: VirtualTime;
   /** When its clock starts, unless it shares one: unix milliseconds. */
   startMs?: number;
+  /** Limits at the edge that are used up: binding and key. Using up thousands takes the real ones seconds. */
+  usedUp?: Set<string>;
   /** What counts the memory of bodies and pictures, where a test measures it. */
   byteMemory?: ByteMemory;
   /** The cache at the edge; without it one that keeps nothing, which is what there is on `workers.dev`. */
@@ -99,6 +101,7 @@ export function startGateway({
   time = beside?.time,
   cache = noCache,
   byteMemory = new Set(),
+  usedUp,
   consumers = 24,
   // A full minute, so that a tick has all of it.
   startMs = 1_900_000_020_000,
@@ -115,7 +118,7 @@ export function startGateway({
 
   const invocation = (): Invocation => {
     const made: Invocation = createInvocation(config, {
-      env: withQueue(time ? limitersIn(time, faultyEnv(reached)) : faultyEnv(reached)),
+      env: withQueue(limitersIn(time, usedUp, faultyEnv(reached))),
       now,
       sleep,
       cache,
@@ -309,12 +312,15 @@ async function givenFaults(stub: DurableObjectStub, around: Around): Promise<voi
 }
 
 /** The limits at the edge refuse no request here, but what asks them is at work. */
-function limitersIn(time: VirtualTime, bindings: Env): Env {
-  const counted = (limiter: RateLimit): RateLimit => ({
-    limit: (options) => time.during("limit", () => limiter.limit(options)),
+function limitersIn(time: VirtualTime | undefined, usedUp: Set<string> | undefined, bindings: Env): Env {
+  if (!time && !usedUp) return bindings;
+  const ask = async (name: (typeof edgeLimits)[keyof typeof edgeLimits], options: RateLimitOptions) =>
+    usedUp?.has(`${name} ${options.key}`) ? { success: false } : env[name].limit(options);
+  const counted = (name: Parameters<typeof ask>[0]): RateLimit => ({
+    limit: (options) => (time ? time.during("limit", () => ask(name, options)) : ask(name, options)),
   });
   const names = Object.values(edgeLimits);
-  return { ...bindings, ...Object.fromEntries(names.map((name) => [name, counted(env[name])])) };
+  return { ...bindings, ...Object.fromEntries(names.map((name) => [name, counted(name)])) };
 }
 
 /** Draws with the library that runs in Node, through the test runner's service binding. */
