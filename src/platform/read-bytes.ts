@@ -43,18 +43,17 @@ export async function readBytes(
   share: ByteShare,
 ): Promise<BytesRead> {
   const reader = stream.getReader();
-  share.renew();
   const patience = patienceOf(maxMs, silenceMs, now, share);
   let buffer = new Uint8Array();
   let size = 0;
   while (size <= mostRead) {
+    share.renew();
     const read = await patience.wait(reader.read(), buffer.length > largeBytes);
     if (!read) {
       reader.cancel().catch(() => undefined);
       return { kind: "slow" };
     }
     if (read.done) break;
-    share.renew();
     const end = size + read.value.byteLength;
     if (end <= keptBytes) {
       const length = end <= buffer.length ? 0 : lengthFor(end, keptBytes, declared);

@@ -21,7 +21,7 @@ import {
 } from "../helpers/chaos-world.ts";
 
 const settings = env as unknown as { CHAOS_TASKS?: string; CHAOS_SEED?: string };
-const tasks = Number(settings.CHAOS_TASKS ?? 60);
+const tasks = Number(settings.CHAOS_TASKS ?? 45);
 const seed = Number(settings.CHAOS_SEED ?? 20_261_123);
 const tenants = 20;
 /** Three minutes at least: every third one has many faults. */
