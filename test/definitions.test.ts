@@ -12,6 +12,7 @@ import { pollSchedule } from "../src/domain/poll.ts";
 import { fieldNames, inputSchemas } from "../src/domain/task-request.ts";
 import { fileLifeHours, referenceSides } from "../src/domain/uploads.ts";
 import { webhookEvents } from "../src/domain/webhooks.ts";
+import { isolateLimits } from "../src/platform/call-counts.ts";
 import { mostFollowers } from "../src/platform/places.ts";
 import { worstHours } from "./bench/worst-hour.ts";
 import { mutations } from "./mutations/mutations.ts";
@@ -204,6 +205,12 @@ describe("a limit", () => {
       expect(read("docs/tenants-and-billing.md")).toContain(`| \`${name}\` | ${shown} |`);
     },
   );
+
+  it.each(Object.values(isolateLimits))("of the isolate, %i, is in that table", (figure) => {
+    expect(read("docs/tenants-and-billing.md")).toContain(
+      `| the isolate | ${figure.toLocaleString("en-US")} |`,
+    );
+  });
 
   it.each(rateLimits)("%s counts under a number that no other Worker of the account has", (name, id) => {
     const hash = createHash("sha256").update(`wan-gateway ${name}`).digest();

@@ -3,6 +3,7 @@
  * itself. What must be exact is in the tenant's object.
  */
 import { addressGroup } from "../domain/address.ts";
+import { type CallCounts, isolateLimits } from "./call-counts.ts";
 
 /** The binding that counts each; `wrangler.toml` has its figure. Those of one binding have counters of their own. */
 export const edgeLimits = {
@@ -15,25 +16,29 @@ export const edgeLimits = {
   lists: "LISTS_BY_KEY",
   writes: "WRITES_BY_KEY",
   mints: "MINTS_BY_KEY",
-  tenantCalls: "CALLS_BY_TENANT",
-  tenantSubmits: "CALLS_BY_TENANT",
   tenantLists: "LISTS_BY_TENANT",
   tenantChanges: "CHANGES_BY_TENANT",
   visits: "CALLS_BY_VISITOR",
   visitorLists: "LISTS_BY_KEY",
   visitorSubmits: "LISTS_BY_KEY",
-  submits: "SUBMITS_BY_KEY",
   manage: "CHANGES_BY_KEY",
   revokes: "CHANGES_BY_KEY",
   links: "LINKS_BY_TASK",
   linkAddresses: "LINKS_BY_IP",
 } as const;
 
-export type EdgeLimit = keyof typeof edgeLimits;
+export type EdgeLimit = keyof typeof edgeLimits | keyof typeof isolateLimits;
+
+const isOfIsolate = (limit: EdgeLimit): limit is keyof typeof isolateLimits => limit in isolateLimits;
 
 /** Whether one more is too many; never for an unknown address. */
-export async function tooMany(env: Env, limit: EdgeLimit, by: string | null): Promise<boolean> {
+export async function tooMany(
+  { env, callCounts, nowMs }: { env: Env; callCounts: CallCounts; nowMs: number },
+  limit: EdgeLimit,
+  by: string | null,
+): Promise<boolean> {
   if (by === null) return false;
+  if (isOfIsolate(limit)) return !callCounts.take(`${limit} ${by}`, isolateLimits[limit], nowMs);
   const binding = edgeLimits[limit];
   const who = binding.endsWith("_IP") ? addressGroup(by) : by;
   const { success } = await env[binding].limit({ key: `${limit} ${who}` });

@@ -63,7 +63,8 @@ export interface Platform {
 }
 
 export function createInvocation(config: Config, platform: Platform): Invocation {
-  const { env } = platform;
+  const { env, memory = createIsolateMemory() } = platform;
+  const { callCounts } = memory;
   const now = platform.now ?? (() => Date.now());
   const log = platform.log ?? writeLog;
   const fetchAddress = platform.fetch ?? ((url: string, init: RequestInit) => fetch(url, init));
@@ -99,8 +100,8 @@ export function createInvocation(config: Config, platform: Platform): Invocation
       now,
     }),
     signers: signersFor(config),
-    tooMany: (limit, by) => tooMany(env, limit, by),
-    ...(platform.memory ?? createIsolateMemory()),
+    tooMany: (limit, by) => tooMany({ env, callCounts, nowMs: now() }, limit, by),
+    ...memory,
     lanes: createLaneStarter(platform.lanes, log),
     work: env.WORK,
     spent,

@@ -1,6 +1,7 @@
 /** What an isolate remembers from one invocation to the next. Limits and copies that may be lost; no decision is kept here. */
 import { type BadKeys, createBadKeys } from "./bad-keys.ts";
 import type { ByteMemory } from "./byte-memory.ts";
+import { type CallCounts, createCallCounts } from "./call-counts.ts";
 import { createPlaces, type Places } from "./places.ts";
 import { createRefusalMemory, type RefusalMemory } from "./refusal-memory.ts";
 import { createSharedReads, type SharedReads } from "./shared-reads.ts";
@@ -13,6 +14,7 @@ export interface IsolateMemory {
   places: Places;
   sharedReads: SharedReads;
   byteMemory: ByteMemory;
+  callCounts: CallCounts;
 }
 
 export function createIsolateMemory(): IsolateMemory {
@@ -23,5 +25,6 @@ export function createIsolateMemory(): IsolateMemory {
     places: createPlaces(),
     sharedReads: createSharedReads(),
     byteMemory: new Set(),
+    callCounts: createCallCounts(),
   };
 }

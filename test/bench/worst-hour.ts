@@ -4,6 +4,7 @@
  */
 import { defaultLimits } from "../../src/domain/admission.ts";
 import { keyCounts } from "../../src/domain/keys.ts";
+import { isolateLimits } from "../../src/platform/call-counts.ts";
 import { assumptions, prices } from "./prices.ts";
 
 interface CallCost {
@@ -58,8 +59,8 @@ export function worstHours(limits: Record<string, number>): WorstHour[] {
     hourOf(
       "a tenant, its keys and its pages together",
       {
-        reads: 2 * of("CALLS_BY_TENANT"),
-        submits: 2 * of("CALLS_BY_TENANT"),
+        reads: 2 * isolateLimits.tenantCalls,
+        submits: 2 * isolateLimits.tenantSubmits,
         lists: 2 * of("LISTS_BY_TENANT"),
         manage: of("CHANGES_BY_TENANT"),
         revokes: 2 * keyCounts.usual * of("CHANGES_BY_KEY"),
