@@ -56,6 +56,7 @@ const configSchema = z.object({
   ARCHIVE_MAX_BYTES: whole(1, 67_108_864).default(33_554_432),
   /** Of so many successful reads of tasks and pictures one is logged. */
   LOG_READS: whole(1, 1_000_000).default(10),
+  TENANT_CALLS_PER_MINUTE: whole(100, 1_000_000_000).default(12_000),
   PRICES: pricesOf(modelCatalog),
   MODEL_ALIASES: json(z.record(z.string().min(1), z.enum(models))).default({}),
   /** Where tenants' objects are made; null: near where each is reached first. */

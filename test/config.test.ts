@@ -28,6 +28,7 @@ describe("a configuration of the three secrets alone", () => {
       UPSTREAM_TIMEOUT_MS: 30_000,
       TENANT_LOCATION_HINT: null,
       LOG_READS: 10,
+      TENANT_CALLS_PER_MINUTE: 12_000,
       TURNSTILE_VERIFY_URL: "https://challenges.cloudflare.com/turnstile/v0/siteverify",
       TASK_DEADLINE_SECONDS: 3_600,
       POLL_ROUND_SECONDS: 2,
@@ -129,6 +130,7 @@ describe("a number", () => {
     ["POLL_ROUND_SECONDS", "60", 60],
     ["ARCHIVE_MAX_BYTES", "67108864", 67_108_864],
     ["LOG_READS", "1", 1],
+    ["TENANT_CALLS_PER_MINUTE", "100", 100],
   ] as const)("%s takes %j, as text or as a number", (name, value, expected) => {
     expect(settingOf(name, value)).toBe(expected);
   });
@@ -139,6 +141,7 @@ describe("a number", () => {
     ["POLL_ROUND_SECONDS", ["-1", "61"]],
     ["ARCHIVE_MAX_BYTES", ["0", "67108865"]],
     ["LOG_READS", ["0", "1000001"]],
+    ["TENANT_CALLS_PER_MINUTE", ["99", "1000000001"]],
   ] as const)("%s is reported outside its bounds", (name, values) => {
     for (const value of values) expect([value, settingOf(name, value)]).toEqual([value, [name]]);
   });

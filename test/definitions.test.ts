@@ -206,7 +206,7 @@ describe("a limit", () => {
     },
   );
 
-  it.each(Object.values(isolateLimits))("of the isolate, %i, is in that table", (figure) => {
+  it.each(Object.values(isolateLimits(12_000)))("of the isolate, %i, is in that table", (figure) => {
     expect(read("docs/tenants-and-billing.md")).toContain(
       `| the isolate | ${figure.toLocaleString("en-US")} |`,
     );

@@ -4,8 +4,12 @@ export interface CallCounts {
   take(name: string, most: number, nowMs: number): boolean;
 }
 
-/** What every call or submission meets is counted by the isolate, a minute. */
-export const isolateLimits = { submits: 6_000, tenantSubmits: 12_000, tenantCalls: 12_000 } as const;
+/** Limits that every call or submission meets, a minute. @param perTenant `TENANT_CALLS_PER_MINUTE`. */
+export const isolateLimits = (perTenant: number) => ({
+  submits: Math.floor(perTenant / 2),
+  tenantSubmits: perTenant,
+  tenantCalls: perTenant,
+});
 
 /** Of so many names; with more of them all begin anew. */
 const mostNames = 10_000;

@@ -27,18 +27,24 @@ export const edgeLimits = {
   linkAddresses: "LINKS_BY_IP",
 } as const;
 
-export type EdgeLimit = keyof typeof edgeLimits | keyof typeof isolateLimits;
+type IsolateLimit = keyof ReturnType<typeof isolateLimits>;
+export type EdgeLimit = keyof typeof edgeLimits | IsolateLimit;
 
-const isOfIsolate = (limit: EdgeLimit): limit is keyof typeof isolateLimits => limit in isolateLimits;
+const isOfBinding = (limit: EdgeLimit): limit is keyof typeof edgeLimits => limit in edgeLimits;
 
 /** Whether one more is too many; never for an unknown address. */
 export async function tooMany(
-  { env, callCounts, nowMs }: { env: Env; callCounts: CallCounts; nowMs: number },
+  {
+    env,
+    callCounts,
+    perTenant,
+    nowMs,
+  }: { env: Env; callCounts: CallCounts; perTenant: number; nowMs: number },
   limit: EdgeLimit,
   by: string | null,
 ): Promise<boolean> {
   if (by === null) return false;
-  if (isOfIsolate(limit)) return !callCounts.take(`${limit} ${by}`, isolateLimits[limit], nowMs);
+  if (!isOfBinding(limit)) return !callCounts.take(`${limit} ${by}`, isolateLimits(perTenant)[limit], nowMs);
   const binding = edgeLimits[limit];
   const who = binding.endsWith("_IP") ? addressGroup(by) : by;
   const { success } = await env[binding].limit({ key: `${limit} ${who}` });

@@ -100,7 +100,8 @@ export function createInvocation(config: Config, platform: Platform): Invocation
       now,
     }),
     signers: signersFor(config),
-    tooMany: (limit, by) => tooMany({ env, callCounts, nowMs: now() }, limit, by),
+    tooMany: (limit, by) =>
+      tooMany({ env, callCounts, perTenant: config.TENANT_CALLS_PER_MINUTE, nowMs: now() }, limit, by),
     ...memory,
     lanes: createLaneStarter(platform.lanes, log),
     work: env.WORK,

@@ -42,6 +42,8 @@ export interface WorstHour {
 /** Rows and money of one task, its cron and its picture: `docs/performance.md`. */
 const ofTask = { rowsRead: 60, rowsWritten: 7, dollars: 16.71e-6 };
 
+const ofIsolate = isolateLimits(12_000);
+
 /** @param limits Of `wrangler.toml`, by binding, a minute. */
 export function worstHours(limits: Record<string, number>): WorstHour[] {
   const of = (name: string) => limits[name] ?? 0;
@@ -59,8 +61,8 @@ export function worstHours(limits: Record<string, number>): WorstHour[] {
     hourOf(
       "a tenant, its keys and its pages together",
       {
-        reads: 2 * isolateLimits.tenantCalls,
-        submits: 2 * isolateLimits.tenantSubmits,
+        reads: 2 * ofIsolate.tenantCalls,
+        submits: 2 * ofIsolate.tenantSubmits,
         lists: 2 * of("LISTS_BY_TENANT"),
         manage: of("CHANGES_BY_TENANT"),
         revokes: 2 * keyCounts.usual * of("CHANGES_BY_KEY"),
