@@ -92,7 +92,7 @@ it("strangers, visitors and a tenant at their worst have nothing refused to thei
     times(400, () => get(`/v1/tasks/${followed}`, bearer(revoked.key), "HEAD")),
     times(400, (i) =>
       get("/v1/models", {
-        ...bearer(`${hostile.key.slice(0, -3)}${String(i).padStart(3, "0")}`),
+        ...bearer(hostile.key.replace(/_[0-9a-z]{32}_/, `_${String(i).padStart(32, "0")}_`)),
         "cf-connecting-ip": "203.0.113.10",
       }),
     ),

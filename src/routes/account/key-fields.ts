@@ -145,8 +145,7 @@ export function alreadyRotated(): ApiError {
 }
 
 export function tooManyKeys(): ApiError {
-  const text =
-    "This tenant has as many keys that are alive as it may: revoke one, or have the operator allow more.";
+  const text = "This tenant has as many keys as it may: revoke one, or have the operator allow more.";
   return new ApiError("key_limit", text);
 }
 

@@ -23,7 +23,7 @@ const contract = createRoute({
 });
 
 const lastManager =
-  "This is the last key that makes keys: make another one of scope manage first, or have the operator revoke it.";
+  "This is the last key of scope manage: make another one first, or have the operator revoke it.";
 
 export function revokeOwnKey(api: Api): void {
   api.openapi(contract, async (c) => {

@@ -74,8 +74,8 @@ export function taskDeleted(): ApiError {
 /** The error for a submission of which it is not known whether it made a task. */
 export function outcomeUnknown(taskId: string): ApiError {
   const message =
-    "Whether this request was taken could not be learned. Read the task that `x-task-id` names before you try again: " +
-    "where there is none after some minutes, nothing was charged. The same Idempotency-Key never makes a second task.";
+    "It is not known whether this request was taken. Read the task that `x-task-id` names before you try again: if there " +
+    "is none after some minutes, nothing was charged.";
   return new ApiError("unavailable", message, {
     charged: "unknown",
     headers: { "retry-after": "1", "x-task-id": taskId },
