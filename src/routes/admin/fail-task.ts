@@ -12,7 +12,7 @@ const contract = createRoute({
   tags: ["Admin: tasks"],
   security: adminSecurity,
   summary: "Fail a task and release its hold",
-  description: "One that has ended stays as it is. The upstream may go on with it; nothing comes of that.",
+  description: "One that has ended stays as it is.",
   request: { params: adminTaskParams },
   responses: adminTaskReplies,
 });

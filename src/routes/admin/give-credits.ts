@@ -18,7 +18,7 @@ const newCredit = z
     amount: z.int().min(-maxAmount).max(maxAmount),
     type: z.enum(creditTypes),
     reference: z.string().trim().min(1).max(200).meta({
-      description: "Such as an invoice's number. A second call of the same reference changes nothing.",
+      description: "A second call of the same reference changes nothing.",
     }),
     note: z.string().max(500).optional(),
   })

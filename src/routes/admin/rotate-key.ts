@@ -23,7 +23,7 @@ const contract = createRoute({
   tags: ["Admin: keys"],
   security: adminSecurity,
   summary: "Replace a key by a new one",
-  description: "The new key is as the old one was. The old one works on for `overlap_seconds`.",
+  description: "The old one works on for `overlap_seconds`.",
   middleware: [jsonBody] as const,
   request: {
     params: z.object({ id: z.string(), key: z.string() }),

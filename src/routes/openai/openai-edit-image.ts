@@ -28,7 +28,7 @@ const contract = () =>
     operationId: "openai-edit-image",
     tags: ["OpenAI"],
     summary: "Edit images, in OpenAI's words",
-    description: `Answers as generations do. The images are kept for ${fileLifeHours} hours, as uploads are, and counted as such.`,
+    description: `The images are kept for ${fileLifeHours} hours and counted, as uploads are.`,
     security: [{ key: [] }],
     request: { headers: z.object(idempotencyHeader) },
     responses: { 200: imagesReply(event), ...openAiErrors },

@@ -15,7 +15,7 @@ const contract = createRoute({
   operationId: "cancel-task",
   tags: ["Tasks"],
   summary: "Cancel a task that was not sent yet",
-  description: "Its hold is released. The image service has no way to stop a task that it has.",
+  description: "Its hold is released.",
   security: [{ key: [] }],
   request: { params: z.object({ id: z.string() }) },
   responses: {
