@@ -129,9 +129,10 @@ export function checkScopes<Check extends Checked>(
   const checks = own.map((scope) => {
     const checked = check(scope, scope.keepsReserve);
     const refusals = checked.refusals.map((refusal) => lifelong(refusal, scope.endsInMs));
-    return { limits: scope.limits, ...checked, refusals };
+    return { limits: scope.limits, keepsReserve: scope.keepsReserve, ...checked, refusals };
   });
-  const shared = { limits, ...check({ limits, counters: state.counters, filesOf: {} }, isVisitor) };
+  const checked = check({ limits, counters: state.counters, filesOf: {} }, isVisitor);
+  const shared = { limits, keepsReserve: isVisitor, ...checked };
   return {
     shared,
     own: checks,

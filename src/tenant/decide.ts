@@ -224,20 +224,17 @@ function lowOf(account: Account, { lowBalance }: Settings): BalanceLow | null {
 /** Why not: what never goes away by waiting first, then what takes longest to. */
 function refusalOf(request: AdmitRequest, context: AdmissionContext): Refused {
   const { caller, images } = request;
-  const { settings, state, isVisitor } = context;
+  const { settings, state } = context;
   const { token } = caller;
   const { own, shared, limited } = checkTask(request, context);
   if (token && images > token.maxImages)
     return { kind: "never_fits", limit: "max_images", most: token.maxImages };
-  for (const { limits, neverFits } of [...own, shared]) {
-    const [limit] = neverFits;
-    if (limit)
-      return {
-        kind: "never_fits",
-        limit,
-        most: usableOf(limits[limit], isVisitor && limits === settings.limits),
-      };
-  }
+  const tooMany = [...own, shared].flatMap(({ limits, neverFits, keepsReserve }) =>
+    neverFits.map((limit) => ({ limit, most: usableOf(limits[limit], keepsReserve) })),
+  );
+  // As many as fit in all of them.
+  const [least] = tooMany.sort((one, other) => one.most - other.most);
+  if (least) return { kind: "never_fits", ...least };
   if (token && isSpent(request, context)) {
     const left = Math.max(0, token.maxImages - (context.used?.images ?? 0));
     return { kind: "token_spent", most: token.maxImages, left };

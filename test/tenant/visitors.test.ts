@@ -277,3 +277,14 @@ describe("a token's uploads", () => {
     expect((await summaryOf(id)).remaining.files_per_day).toBe(100);
   });
 });
+
+describe("a task of more images than ever fit", () => {
+  it("is told how many fit in all that it counts in", async () => {
+    const id = freshId();
+    const own = keyOf(keyOf().id, { limits: { images_per_minute: 40 } });
+    await configure(id, { limits: limitsOf({ images_per_minute: 1_000 }), keys: [own] });
+    const refused = { kind: "never_fits", limit: "images_per_minute", most: 4 };
+    for (const images of [5, 37, 41]) expect(await ask(holderOf(id), { images })).toMatchObject(refused);
+    expect(await ask(holderOf(id), { images: 4 })).toMatchObject({ kind: "admitted" });
+  });
+});
