@@ -203,28 +203,27 @@ function takeOut(sql: SqlStorage, { keyId, ...gone }: CountedFile): void {
     writeFileCounters(sql, owner, withoutFile(readFileCounters(sql, owner), gone));
 }
 
-/** SQL: the files of an owner, who is bound as the first two parameters. */
-const owned = "(?1 IS NULL OR key_id = ?1) AND (?2 IS NULL OR token_id = ?2)";
+/** SQL: the files of an owner, who is its first parameter. A token's are found by their index. */
+function ownedBy({ keyId = null, tokenId = null }: FileOwner): [condition: string, owner: string | null] {
+  return tokenId === null ? ["?1 IS NULL OR key_id = ?1", keyId] : ["token_id = ?1", tokenId];
+}
 
-function bytesOf(sql: SqlStorage, { keyId = null, tokenId = null }: FileOwner): number {
-  const sum = `SELECT coalesce(sum(bytes), 0) AS bytes FROM files WHERE ${owned}`;
-  return Number(sql.exec(sum, keyId, tokenId).one().bytes);
+function bytesOf(sql: SqlStorage, owner: FileOwner): number {
+  const [isOwned, id] = ownedBy(owner);
+  return Number(
+    sql.exec(`SELECT coalesce(sum(bytes), 0) AS bytes FROM files WHERE ${isOwned}`, id).one().bytes,
+  );
 }
 
 /** In how many milliseconds so many bytes will have come to their end. */
-function freeAfter(
-  sql: SqlStorage,
-  { keyId = null, tokenId = null }: FileOwner,
-  bytes: number,
-  nowMs: number,
-): number {
+function freeAfter(sql: SqlStorage, owner: FileOwner, bytes: number, nowMs: number): number {
+  const [isOwned, id] = ownedBy(owner);
   const [row] = sql
     .exec<{ ends_ms: number }>(
       `SELECT ends_ms FROM (
-         SELECT ends_ms, sum(bytes) OVER (ORDER BY ends_ms, id) AS freed FROM files WHERE ${owned})
-       WHERE freed >= ?3 ORDER BY ends_ms LIMIT 1`,
-      keyId,
-      tokenId,
+         SELECT ends_ms, sum(bytes) OVER (ORDER BY ends_ms, id) AS freed FROM files WHERE ${isOwned})
+       WHERE freed >= ?2 ORDER BY ends_ms LIMIT 1`,
+      id,
       bytes,
     )
     .toArray();

@@ -8,7 +8,7 @@ import type { Caller } from "../../src/domain/access.ts";
 import { type defaultLimits, type LimitName, limitNames } from "../../src/domain/admission.ts";
 import type { TokenClaims } from "../../src/domain/tokens.ts";
 import type { BeginDecision } from "../../src/tenant/decide.ts";
-import type { FileRequest } from "../../src/tenant/file-admission.ts";
+import { admitFile, type FileRequest } from "../../src/tenant/file-admission.ts";
 import {
   type Asked,
   beginTask,
@@ -288,3 +288,29 @@ describe("a task of more images than ever fit", () => {
     expect(await ask(holderOf(id), { images: 4 })).toMatchObject({ kind: "admitted" });
   });
 });
+
+describe("an upload by a token", () => {
+  it("reads as little beside many files of its tenant as beside none", async () => {
+    const id = await configured({});
+    const alone = await rowsReadBy(holderOf(id));
+    for (let more = 0; more < 50; more++) expect(await upload(serverOf(id))).toBeDefined();
+    expect(await rowsReadBy(holderOf(id))).toBeLessThanOrEqual(alone + 5);
+  });
+});
+
+/** Rows that the object reads for an upload, which it admits. */
+function rowsReadBy(caller: Caller): Promise<number> {
+  uploads += 1;
+  const fileId = `file-${String(uploads).padStart(26, "0")}`;
+  const request: FileRequest = { caller, fileId, bytes: 1, isRequest: true, nowMs: t0 };
+  return runInDurableObject(objectOf(caller.tenantId), (_, { storage }) => {
+    const cursors: SqlStorageCursor<Record<string, SqlStorageValue>>[] = [];
+    const exec: SqlStorage["exec"] = (query, ...values) => {
+      const cursor = storage.sql.exec(query, ...values);
+      cursors.push(cursor);
+      return cursor as never;
+    };
+    expect(admitFile({ exec } as SqlStorage, request).kind).toBe("admitted");
+    return cursors.reduce((sum, { rowsRead }) => sum + rowsRead, 0);
+  });
+}
