@@ -279,7 +279,7 @@ describe("a token's uploads", () => {
 });
 
 describe("a task of more images than ever fit", () => {
-  it("is told how many fit in all that it counts in", async () => {
+  it("learns how many fit in all that it counts in", async () => {
     const id = freshId();
     const own = keyOf(keyOf().id, { limits: { images_per_minute: 40 } });
     await configure(id, { limits: limitsOf({ images_per_minute: 1_000 }), keys: [own] });
