@@ -26,14 +26,17 @@ export function keyFromRow(stored: unknown): ListedKey {
   return { ...key, ...settings };
 }
 
+/** SQL: a key is alive. @param now The parameter with the time. @param of The key's table, with a dot, where there are others. */
+export const alive = (now: string, of = "") =>
+  `${of}revoked_ms IS NULL AND (${of}expires_ms IS NULL OR ${of}expires_ms > ${now})`;
+
 /**
  * SQL: who changes something may do so still: the operator, or a key of the tenant that is alive, in the very statement of
  * the change. @param by The parameter with the key's id; null: the operator. The tenant is the first parameter.
  */
 export const mayStill = (by: string, now: string) => `(${by} IS NULL OR EXISTS (
   SELECT 1 FROM keys AS actor JOIN tenants AS own ON own.id = actor.tenant_id AND own.status = 'active'
-  WHERE actor.tenant_id = ?1 AND actor.id = ${by} AND actor.revoked_ms IS NULL
-    AND (actor.expires_ms IS NULL OR actor.expires_ms > ${now})))`;
+  WHERE actor.tenant_id = ?1 AND actor.id = ${by} AND ${alive(now, "actor.")}))`;
 
 /** The values of the JSON columns. */
 export function keyTexts({ scopes, allowedOrigins, models, limits, token }: StoredKey) {

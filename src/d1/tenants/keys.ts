@@ -3,13 +3,10 @@ import type { Gate } from "../../domain/access.ts";
 import type { StoredKey } from "../../domain/keys.ts";
 import { rowCodec } from "../../domain/stored.ts";
 import type { Prices } from "../../domain/tenant.ts";
-import { keyFromRow, keyTexts, type ListedKey, mayStill } from "./key-row.ts";
+import { alive, keyFromRow, keyTexts, type ListedKey, mayStill } from "./key-row.ts";
 import { tenantColumns } from "./tenant-row.ts";
 
 export type { ListedKey } from "./key-row.ts";
-
-/** SQL: a key of the tenant is alive. @param now The parameter with the time. */
-const alive = (now: string) => `revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ${now})`;
 
 /** The parameter with the tenant. */
 const keysOfTenant = "keys INDEXED BY keys_unrevoked WHERE tenant_id = ?1";

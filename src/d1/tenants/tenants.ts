@@ -5,7 +5,7 @@ import type { Model } from "../../domain/model-catalog.ts";
 import { readable, type SkipUnreadable } from "../../domain/stored.ts";
 import type { Prices, TenantConfig, TenantStatus } from "../../domain/tenant.ts";
 import { deleteFailures, dropWebhookDeliveries } from "../webhooks/attempts.ts";
-import { keyFromRow } from "./key-row.ts";
+import { alive, keyFromRow } from "./key-row.ts";
 
 export type { Tenant, TenantWebhook } from "./tenant-row.ts";
 
@@ -158,8 +158,8 @@ export async function updateTenant(
     ...given.map(([column]) => `${column} = ?`),
     ...(secret ? secretSets : []),
   ];
-  const mayStill = `AND status = 'active' AND EXISTS (SELECT 1 FROM keys WHERE tenant_id = tenants.id AND id = ?
-    AND revoked_ms IS NULL AND (expires_ms IS NULL OR expires_ms > ?))`;
+  const mayStill = `AND status = 'active' AND EXISTS (
+    SELECT 1 FROM keys WHERE tenant_id = tenants.id AND id = ? AND ${alive("?")})`;
   const results = await db.batch([
     ...afterWebhook(db, id, url),
     db
