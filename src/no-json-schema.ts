@@ -8,3 +8,7 @@ export { aggregateChecks } from "../node_modules/zod/v4/core/json-schema-process
 export function toJSONSchema(): never {
   throw new Error("zod makes no JSON Schema here");
 }
+
+/** What each schema would make its own with. */
+export const createToJSONSchemaMethod = () => toJSONSchema;
+export const createStandardJSONSchemaMethod = createToJSONSchemaMethod;

@@ -2,25 +2,36 @@
 
 /**
  * Waits `limitMs` milliseconds for a call. Its timer ends with it: an invocation may have only so many.
- * @param call Gets a signal that aborts at the limit. A call that does not heed it goes on, and its outcome is dropped.
+ * @param call It goes on after the limit, and its outcome is dropped.
+ * @param atLimit Called at the limit, with the error.
  * @throws A `TimeoutError` at the limit, which {@link isTimeout} knows; else what the call throws.
  */
 export async function withTimeLimit<T>(
   limitMs: number,
-  call: (signal: AbortSignal) => Promise<T>,
+  call: () => Promise<T>,
+  atLimit?: (error: DOMException) => void,
 ): Promise<T> {
-  const stop = new AbortController();
   const { promise: limit, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     const error = new DOMException("no answer in time", "TimeoutError");
-    stop.abort(error);
+    atLimit?.(error);
     reject(error);
   }, limitMs);
   try {
-    return await Promise.race([call(stop.signal), limit]);
+    return await Promise.race([call(), limit]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** The same for a call that can be stopped: it gets a signal that aborts at the limit. A signal costs as much as a timer. */
+export function stoppedAfter<T>(limitMs: number, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  return withTimeLimit(
+    limitMs,
+    () => call(stop.signal),
+    (error) => stop.abort(error),
+  );
 }
 
 /** Whether an error says that a time limit has passed. */

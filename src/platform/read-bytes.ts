@@ -46,7 +46,8 @@ export async function readBytes(
   const patience = patienceOf(maxMs, silenceMs, now, share);
   let buffer = new Uint8Array();
   let size = 0;
-  while (size <= mostRead) {
+  // The platform ends a body at its declared length: a read that only says so would cost a turn and a timer.
+  while (size <= mostRead && size !== declared) {
     share.renew();
     const read = await patience.wait(reader.read(), buffer.length > largeBytes);
     if (!read) {

@@ -7,7 +7,7 @@
 import type { Model } from "../domain/model-catalog.ts";
 import type { UpstreamTask } from "../domain/poll.ts";
 import { sentInput, type TaskInput } from "../domain/task-request.ts";
-import { isTimeout, withTimeLimit } from "../domain/time-limit.ts";
+import { isTimeout, stoppedAfter } from "../domain/time-limit.ts";
 import type { RefusalCode } from "./errors.ts";
 import { readRefusal, readRetryAfterMs } from "./errors.ts";
 import { parseAcceptance, parseCredits, parseTask } from "./replies.ts";
@@ -65,7 +65,7 @@ export const userAgent = "wan-gateway/1.0";
 
 export function createUpstream(options: UpstreamOptions): Upstream {
   const call = (path: string, init: RequestInit, timeoutMs = options.timeoutMs): Promise<Reply> =>
-    withTimeLimit(timeoutMs, async (signal) => {
+    stoppedAfter(timeoutMs, async (signal) => {
       const response = await options.fetch(`${options.baseUrl}${path}`, {
         ...init,
         redirect: "manual",
@@ -153,11 +153,12 @@ async function readJson({ body }: Response): Promise<unknown> {
 /** Undefined when it is too long. Asked for chunk by chunk, a body would cost a turn of the event loop for each. */
 async function readText(body: ReadableStream<Uint8Array>): Promise<string | undefined> {
   const reader = body.getReader({ mode: "byob" });
-  const parts: Uint8Array[] = [];
+  const decoder = new TextDecoder();
+  let text = "";
   for (const bytes of [usualReplyBytes, maxReplyBytes]) {
     const { value } = await reader.readAtLeast(bytes, new Uint8Array(bytes));
-    if (value) parts.push(value);
-    if ((value?.byteLength ?? 0) < bytes) return new Blob(parts).text();
+    text += decoder.decode(value, { stream: true });
+    if ((value?.byteLength ?? 0) < bytes) return text + decoder.decode();
   }
   await reader.cancel();
   return undefined;

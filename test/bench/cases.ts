@@ -50,7 +50,7 @@ function get(url: string, headers: Record<string, string> = {}, connections = sa
   return { url, headers, connections, status: 200 };
 }
 
-function submissions({ gatewayUrl, bareUrl, key }: Prepared): Comparison[] {
+function submissions({ gatewayUrl, bareUrl, key, tenant }: Prepared): Comparison[] {
   const path = "/v1/images/generations";
   const submit = (connections: number) => () => post(gatewayUrl + path, connections, bearer(key));
   const passThrough = (connections: number) => () => post(bareUrl + path, connections);
@@ -66,6 +66,7 @@ function submissions({ gatewayUrl, bareUrl, key }: Prepared): Comparison[] {
           targets: { perSecond: { atLeast: 0.5 } },
         },
         { name: "pass-through", load: passThrough(saturated), targets: { perSecond: { atLeast: 0.4 } } },
+        { name: "one that calls an object twice", load: () => post(`${bareUrl}/called/${tenant}`) },
       ],
     },
     {

@@ -7,6 +7,8 @@ export interface Prepared {
   gatewayUrl: string;
   bareUrl: string;
   upstreamUrl: string;
+  /** The tenant that submits, and its key. */
+  tenant: string;
   key: string;
   /** Of the right form, and not this gateway's. */
   forgedKey: string;
@@ -57,7 +59,7 @@ export async function prepare(stage: Stage, rounds: number): Promise<Prepared> {
   const submit = async (key: string) =>
     ((await call(`${gatewayUrl}/v1/images/generations`, key, generation)) as { id: string }).id;
 
-  const { key } = await makeTenant(unlimited);
+  const { id: tenant, key } = await makeTenant(unlimited);
   const limited = await makeTenant({ ...unlimited, images_per_day: 1 });
   await submit(limited.key);
   const admissions = [];
@@ -98,6 +100,7 @@ export async function prepare(stage: Stage, rounds: number): Promise<Prepared> {
     gatewayUrl,
     bareUrl,
     upstreamUrl,
+    tenant,
     key,
     forgedKey,
     limitedKey: limited.key,

@@ -1,6 +1,6 @@
 /** A call has so much time, and leaves no timer behind. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { isTimeout, withTimeLimit } from "../../src/domain/time-limit.ts";
+import { isTimeout, stoppedAfter, withTimeLimit } from "../../src/domain/time-limit.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -23,9 +23,9 @@ it("a call that does not end is given up at the limit, and not before", async ()
   expect(isTimeout(outcome)).toBe(true);
 });
 
-it("its signal aborts at the limit, so that a fetch ends too", async () => {
+it("one that can be stopped gets a signal that aborts at the limit, so that a fetch ends too", async () => {
   let given: AbortSignal | undefined;
-  const call = withTimeLimit(5_000, (signal) => {
+  const call = stoppedAfter(5_000, (signal) => {
     given = signal;
     return never();
   });

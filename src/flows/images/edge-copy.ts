@@ -16,7 +16,7 @@
  */
 
 import { type ImageContentType, imageUrl } from "../../domain/task.ts";
-import { withTimeLimit } from "../../domain/time-limit.ts";
+import { stoppedAfter } from "../../domain/time-limit.ts";
 import { connections } from "../../platform/connections.ts";
 import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -147,7 +147,7 @@ async function inTime<T>(
   drop: (late: T) => void = () => undefined,
 ): Promise<T | "broken"> {
   try {
-    return await withTimeLimit(cacheLimitMs, async (signal) => {
+    return await stoppedAfter(cacheLimitMs, async (signal) => {
       const result = await call();
       if (signal.aborted) drop(result);
       return result;

@@ -4,7 +4,7 @@
  */
 
 import { checkAddress } from "../../domain/address.ts";
-import { isTimeout, withTimeLimit } from "../../domain/time-limit.ts";
+import { isTimeout, stoppedAfter } from "../../domain/time-limit.ts";
 import { byteShare } from "../../platform/byte-memory.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { declaredBytes, readBytes } from "../../platform/read-bytes.ts";
@@ -46,7 +46,7 @@ export async function fetchPicture(
       const checked = checkLink(invocation, address);
       if ("problem" in checked) return problem(`address ${checked.problem}`);
       const headers = { accept: "image/*", "user-agent": userAgent };
-      const response = await withTimeLimit(silenceMs, (signal) =>
+      const response = await stoppedAfter(silenceMs, (signal) =>
         invocation.fetch(checked.url.href, { headers, redirect: "manual", signal }),
       );
       if (response.status < 300 || response.status >= 400)

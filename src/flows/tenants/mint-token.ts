@@ -6,7 +6,7 @@
 import type { KnownKey } from "../../d1/tenants/keys.ts";
 import { allowedModels, type Caller, type KeyRefusal } from "../../domain/access.ts";
 import type { Model } from "../../domain/model-catalog.ts";
-import { withTimeLimit } from "../../domain/time-limit.ts";
+import { stoppedAfter } from "../../domain/time-limit.ts";
 import { formatToken, type TokenClaims } from "../../domain/tokens.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -101,7 +101,7 @@ async function isSolved(
 ): Promise<boolean> {
   const form = new URLSearchParams({ secret, response, ...(ip !== null && { remoteip: ip }) });
   try {
-    return await withTimeLimit(verifyLimitMs, async (signal) => {
+    return await stoppedAfter(verifyLimitMs, async (signal) => {
       const reply = await invocation.fetch(invocation.config.TURNSTILE_VERIFY_URL, {
         method: "POST",
         body: form,

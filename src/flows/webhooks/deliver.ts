@@ -20,7 +20,7 @@ import {
 } from "../../d1/webhooks/deliveries.ts";
 import { checkAddress } from "../../domain/address.ts";
 import { viewTask } from "../../domain/task.ts";
-import { isTimeout, withTimeLimit } from "../../domain/time-limit.ts";
+import { isTimeout, stoppedAfter } from "../../domain/time-limit.ts";
 import { nextAttemptMs, notifiedTask, webhookHeaders } from "../../domain/webhooks.ts";
 import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -146,7 +146,7 @@ async function attemptOnce(invocation: Invocation, one: Sending): Promise<Attemp
 /** @returns the reply's status; nothing of its body is read. */
 async function post(invocation: Invocation, url: string, one: Sending): Promise<number> {
   const body = bodyOf(invocation, one);
-  return withTimeLimit(attemptLimitMs, async (signal) => {
+  return stoppedAfter(attemptLimitMs, async (signal) => {
     const response = await invocation.fetch(url, {
       method: "POST",
       body,

@@ -2,7 +2,7 @@
  * What the gateway is measured against: for each case the least that any Worker could do, in the same process and by the
  * same clock.
  */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import type { AdmitRequest, BeginDecision, RowWanted } from "../../../src/tenant/decide.ts";
 
 interface BareEnv {
@@ -28,12 +28,24 @@ app.get("/logged", (c) => {
 });
 
 /** Swaps the key and forwards: hiding a key takes at least this. */
-app.post("/v1/images/generations", (c) => {
+app.post("/v1/images/generations", forward);
+
+/** Forwards between two calls to a tenant's object that do nothing: exact limits and a ledger take at least this. */
+app.post("/called/:tenant", async (c) => {
+  const tenant = () =>
+    c.env.TENANTS.getByName(c.req.param("tenant")) as unknown as { ping(): Promise<unknown> };
+  await tenant().ping();
+  const reply = await forward(c);
+  c.executionCtx.waitUntil(tenant().ping());
+  return reply;
+});
+
+function forward(c: Context<{ Bindings: BareEnv }>): Promise<Response> {
   const headers = new Headers(c.req.raw.headers);
   headers.set("authorization", `Bearer ${c.env.UPSTREAM_API_KEY}`);
   const url = `${c.env.UPSTREAM_BASE_URL}/v1/images/generations`;
   return fetch(url, { method: "POST", headers, body: c.req.raw.body, redirect: "manual" });
-});
+}
 
 /** One row, with a text key and one secondary index. */
 app.post("/rows", async (c) => {
