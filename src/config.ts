@@ -57,6 +57,9 @@ const configSchema = z.object({
   /** Of so many successful reads of tasks and pictures one is logged. */
   LOG_READS: whole(1, 1_000_000).default(10),
   TENANT_CALLS_PER_MINUTE: whole(100, 1_000_000_000).default(12_000),
+  /** Replies at a time that wait for a task or stream it, by the isolate: of one task, and of one key or token. */
+  FOLLOWERS_PER_TASK: whole(1, 10_000).default(4),
+  FOLLOWERS_PER_KEY: whole(1, 10_000).default(100),
   PRICES: pricesOf(modelCatalog),
   MODEL_ALIASES: json(z.record(z.string().min(1), z.enum(models))).default({}),
   /** Where tenants' objects are made; null: near where each is reached first. */

@@ -29,6 +29,8 @@ describe("a configuration of the three secrets alone", () => {
       TENANT_LOCATION_HINT: null,
       LOG_READS: 10,
       TENANT_CALLS_PER_MINUTE: 12_000,
+      FOLLOWERS_PER_TASK: 4,
+      FOLLOWERS_PER_KEY: 100,
       TURNSTILE_VERIFY_URL: "https://challenges.cloudflare.com/turnstile/v0/siteverify",
       TASK_DEADLINE_SECONDS: 3_600,
       POLL_ROUND_SECONDS: 2,
@@ -131,6 +133,8 @@ describe("a number", () => {
     ["ARCHIVE_MAX_BYTES", "67108864", 67_108_864],
     ["LOG_READS", "1", 1],
     ["TENANT_CALLS_PER_MINUTE", "100", 100],
+    ["FOLLOWERS_PER_TASK", "1", 1],
+    ["FOLLOWERS_PER_KEY", 10_000, 10_000],
   ] as const)("%s takes %j, as text or as a number", (name, value, expected) => {
     expect(settingOf(name, value)).toBe(expected);
   });
@@ -142,6 +146,8 @@ describe("a number", () => {
     ["ARCHIVE_MAX_BYTES", ["0", "67108865"]],
     ["LOG_READS", ["0", "1000001"]],
     ["TENANT_CALLS_PER_MINUTE", ["99", "1000000001"]],
+    ["FOLLOWERS_PER_TASK", ["0", "10001"]],
+    ["FOLLOWERS_PER_KEY", ["0", "10001"]],
   ] as const)("%s is reported outside its bounds", (name, values) => {
     for (const value of values) expect([value, settingOf(name, value)]).toEqual([value, [name]]);
   });
@@ -152,6 +158,8 @@ describe("a number", () => {
     "POLL_ROUND_SECONDS",
     "ARCHIVE_MAX_BYTES",
     "LOG_READS",
+    "FOLLOWERS_PER_TASK",
+    "FOLLOWERS_PER_KEY",
   ] as const)("%s is reported when it is none, or not whole", (name) => {
     for (const value of ["ten", "2.5", "1e99", "Infinity", "NaN", "2s", " ", null, true, [], {}]) {
       expect([value, settingOf(name, value)]).toEqual([value, [name]]);

@@ -13,7 +13,6 @@ import { fieldNames, inputSchemas } from "../src/domain/task-request.ts";
 import { fileLifeHours, referenceSides } from "../src/domain/uploads.ts";
 import { webhookEvents } from "../src/domain/webhooks.ts";
 import { isolateLimits } from "../src/platform/call-counts.ts";
-import { mostFollowers } from "../src/platform/places.ts";
 import { worstHours } from "./bench/worst-hour.ts";
 import { mutations } from "./mutations/mutations.ts";
 
@@ -223,10 +222,11 @@ describe("a limit", () => {
   });
 
   it.each([
-    ["task", `${mostFollowers.task} replies wait for one task`],
-    ["holder", `${mostFollowers.holder} of one key or token`],
-  ])("of followers of one %s is in docs/tenants-and-billing.md", (_what, text) => {
-    expect(read("docs/tenants-and-billing.md").replaceAll("\n", " ")).toContain(text);
+    ["FOLLOWERS_PER_TASK", "replies wait for one task"],
+    ["FOLLOWERS_PER_KEY", "of one key or token"],
+  ])("of %s is in docs/tenants-and-billing.md as it is set", (name, text) => {
+    const [, figure] = new RegExp(`^${name} = "(\\d+)"$`, "m").exec(read("wrangler.toml")) ?? [];
+    expect(read("docs/tenants-and-billing.md").replaceAll("\n", " ")).toContain(`${figure} ${text}`);
   });
 
   it.each(worstHours(Object.fromEntries(rateLimits.map(([name, , figure]) => [name, Number(figure)]))))(

@@ -41,7 +41,7 @@ export async function readBody<T>(
   const invocation = c.get("invocation");
   const declared = declaredBytes(c.req.raw);
   const isTooLong = (declared ?? 0) > mostBytes;
-  const size = { keptBytes: isTooLong ? 0 : keptBytes, readBytes: mostRead, declared };
+  const size = { keptBytes: isTooLong ? 0 : keptBytes, readBytes: mostRead, declared, endsAsDeclared: true };
   const bounds = { ...size, maxMs, silenceMs: patienceMs };
   const caller = c.get("caller") as Caller | undefined;
   const holder = caller && {

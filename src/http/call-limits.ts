@@ -83,15 +83,20 @@ export async function countCall(
   if (await c.get("invocation").tooMany(limit, by)) throw tooManyOf(limit);
 }
 
-function tooManyOf(limit: EdgeLimit): ApiError {
+export function tooManyOf(limit: EdgeLimit): ApiError {
   return new ApiError("rate_limited", `Too many ${limited[limit]}: try again in a minute.`, {
     headers: { "retry-after": "60" },
   });
 }
 
+/** Counts a request for what there is not by the caller's network address, and says whether that makes too many. */
+export function hasMissedTooMuch(c: AppContext): Promise<boolean> {
+  return c.get("invocation").tooMany("misses", networkAddress(c));
+}
+
 /** The error for a public address that has nothing: 429 where one network address asks for too many. */
 export async function missed(c: AppContext, notFound: ApiError): Promise<ApiError> {
-  return (await c.get("invocation").tooMany("misses", networkAddress(c))) ? tooManyOf("misses") : notFound;
+  return (await hasMissedTooMuch(c)) ? tooManyOf("misses") : notFound;
 }
 
 /** What counts those of all of a tenant's keys. Changes count once the key is known to be one that may make them. */

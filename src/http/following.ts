@@ -1,6 +1,6 @@
 /** Places for replies that wait for a task or stream it. */
 import { ApiError } from "../errors.ts";
-import { mostFollowers, type Place } from "../platform/places.ts";
+import type { Follower, MostFollowers, Place } from "../platform/places.ts";
 import { networkAddress } from "./call-limits.ts";
 import type { AppContext } from "./context.ts";
 
@@ -14,10 +14,15 @@ function wantedBy(c: AppContext, taskId: string) {
   return { task: `${tenantId} ${taskId}`, holder };
 }
 
+function mostFollowers(c: AppContext): MostFollowers {
+  const { FOLLOWERS_PER_TASK, FOLLOWERS_PER_KEY } = c.get("invocation").config;
+  return { task: FOLLOWERS_PER_TASK, holder: FOLLOWERS_PER_KEY };
+}
+
 /** What leaves the caller no place to follow this task; undefined where there is one. */
-export function noPlace(c: AppContext, taskId: string): keyof typeof mostFollowers | undefined {
+export function noPlace(c: AppContext, taskId: string): keyof Follower | undefined {
   const invocation = c.get("invocation");
-  return invocation.places.full(wantedBy(c, taskId), invocation.now());
+  return invocation.places.full(wantedBy(c, taskId), mostFollowers(c), invocation.now());
 }
 
 /** Takes a place, also where there is none, and gives it back when the client leaves. Its route ends it in all other cases. */
@@ -37,7 +42,7 @@ export function requirePlace(c: AppContext, taskId: string): Place {
   const holder = c.get("caller").kind === "link" ? "from this network address" : "with this key";
   throw new ApiError(
     "rate_limited",
-    `Too many waits and streams ${full === "task" ? "of this task" : holder}: ${mostFollowers[full]} are open. ` +
+    `Too many waits and streams ${full === "task" ? "of this task" : holder}: ${mostFollowers(c)[full]} are open. ` +
       `End one, or try again in ${retrySeconds} s.`,
     { headers: { "retry-after": `${retrySeconds}` } },
   );

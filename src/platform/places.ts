@@ -4,9 +4,6 @@
  * word: a place is free that has not been kept for some seconds.
  */
 
-/** How many hold a reply open at a time: of one task, and of one holder. */
-export const mostFollowers = { task: 4, holder: 100 };
-
 /** Twice the longest time between two turns of a follower. */
 const keptMs = 8_000;
 
@@ -25,9 +22,12 @@ export interface Follower {
   holder: string | null;
 }
 
+/** How many hold a reply open at a time: of one task, and of one holder. */
+export type MostFollowers = Record<keyof Follower, number>;
+
 export interface Places {
   /** What leaves no place for one more; undefined where there is one. */
-  full(wanted: Follower, nowMs: number): keyof typeof mostFollowers | undefined;
+  full(wanted: Follower, most: MostFollowers, nowMs: number): keyof Follower | undefined;
   /** Takes a place, also where there is none. */
   take(follower: Follower, nowMs: number): Place;
 }
@@ -36,7 +36,7 @@ export interface Places {
 export function createPlaces(): Places {
   const taken = new Map<Follower, number>();
   return {
-    full({ task, holder }, nowMs) {
+    full({ task, holder }, most, nowMs) {
       let ofTask = 0;
       let ofHolder = 0;
       for (const [follower, untilMs] of taken) {
@@ -46,8 +46,8 @@ export function createPlaces(): Places {
           if (follower.holder === holder) ofHolder++;
         }
       }
-      if (ofTask >= mostFollowers.task) return "task";
-      return holder !== null && ofHolder >= mostFollowers.holder ? "holder" : undefined;
+      if (ofTask >= most.task) return "task";
+      return holder !== null && ofHolder >= most.holder ? "holder" : undefined;
     },
     take(follower, takenMs) {
       const place: Place = {

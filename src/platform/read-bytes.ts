@@ -9,6 +9,8 @@ export interface ReadBounds {
   readBytes: number;
   /** The length that the sender declares; null when it does not. */
   declared: number | null;
+  /** Reading stops at the declared length, where the platform ends the body: a read that only says so costs a turn and a timer. */
+  endsAsDeclared?: boolean;
   maxMs: number;
   /** A sender that sends nothing for so long is given up, and one that falls so far behind {@link leastRate}. */
   silenceMs: number;
@@ -38,7 +40,7 @@ export type BytesRead =
  */
 export async function readBytes(
   stream: ReadableStream<Uint8Array>,
-  { keptBytes, readBytes: mostRead, declared, maxMs, silenceMs }: ReadBounds,
+  { keptBytes, readBytes: mostRead, declared, endsAsDeclared = false, maxMs, silenceMs }: ReadBounds,
   now: () => number,
   share: ByteShare,
 ): Promise<BytesRead> {
@@ -46,8 +48,8 @@ export async function readBytes(
   const patience = patienceOf(maxMs, silenceMs, now, share);
   let buffer = new Uint8Array();
   let size = 0;
-  // The platform ends a body at its declared length: a read that only says so would cost a turn and a timer.
-  while (size <= mostRead && size !== declared) {
+  const endBytes = endsAsDeclared ? declared : null;
+  while (size <= mostRead && size !== endBytes) {
     share.renew();
     const read = await patience.wait(reader.read(), buffer.length > largeBytes);
     if (!read) {

@@ -1,6 +1,5 @@
 /** What a submission, a read and a wait take where D1 and the tenants' objects are far, and what D1's absence does to them. */
 
-import { mostFollowers } from "../../src/platform/places.ts";
 import type { Comparison } from "./cases.ts";
 import { type Compared, compare, type Effort } from "./compare.ts";
 import { countReplies } from "./load.ts";
@@ -37,10 +36,10 @@ const targetOf = ({ objectMs }: Distance) => (objectMs < 50 ? { p50Ms: { atMost:
 
 function casesAt(distance: Distance, { gatewayUrl, bareUrl, key, runningTask }: Prepared): Comparison[] {
   const passThrough = { name: "pass-through", load: () => submission(bareUrl, key) };
-  const reading = (query: string, atOnce: number) => () => ({
+  const reading = (query: string) => () => ({
     url: `${gatewayUrl}/v1/tasks/${runningTask}${query}`,
     headers: headersOf(key),
-    connections: atOnce,
+    connections,
     status: 200,
   });
   return [
@@ -54,13 +53,13 @@ function casesAt(distance: Distance, { gatewayUrl, bareUrl, key, runningTask }: 
     {
       name: `read, ${distance.name}`,
       measures: ["p50Ms"],
-      gateway: reading("", connections),
+      gateway: reading(""),
       references: [],
     },
     {
       name: `wait a second, ${distance.name}`,
       measures: ["p50Ms"],
-      gateway: reading("?wait=1", mostFollowers.task),
+      gateway: reading("?wait=1"),
       references: [],
     },
   ];

@@ -82,6 +82,7 @@ export async function startStage(folder: string, gateway: string): Promise<Stage
           UPSTREAM_BASE_URL: upstreamUrl,
           LOG_READS: "1",
           TENANT_CALLS_PER_MINUTE: String(unlimited.limit),
+          FOLLOWERS_PER_TASK: "10000",
           // Who has deployed has a domain in `wrangler.toml`, and nothing goes there from here.
           PUBLIC_BASE_URL: "",
           PUBLIC_IMAGE_BASE_URL: "",

@@ -571,14 +571,14 @@ export const mutations: Mutation[] = [
   {
     breaks: "a task has so many followers",
     file: "src/platform/places.ts",
-    line: 'if (ofTask >= mostFollowers.task) return "task";',
+    line: 'if (ofTask >= most.task) return "task";',
     broken: "",
     tests: ["test/routes/tasks/following.test.ts"],
   },
   {
     breaks: "a holder has so many followers",
     file: "src/platform/places.ts",
-    line: 'return holder !== null && ofHolder >= mostFollowers.holder ? "holder" : undefined;',
+    line: 'return holder !== null && ofHolder >= most.holder ? "holder" : undefined;',
     broken: "return undefined;",
     tests: ["test/routes/tasks/following.test.ts"],
   },
@@ -1208,15 +1208,15 @@ export const mutations: Mutation[] = [
   {
     breaks: "addresses without a picture are limited by network address",
     file: "src/http/call-limits.ts",
-    line: 'tooMany("misses", networkAddress(c))) ?',
-    broken: 'tooMany("misses", null)) ?',
+    line: 'tooMany("misses", networkAddress(c))',
+    broken: 'tooMany("misses", null)',
     tests: ["test/routes/images/misses.test.ts"],
   },
   {
     breaks: "a part under If-Range is of the very picture that it was meant for",
     file: "src/flows/images/read-picture.ts",
-    line: "if (!isOther(object)) return { object, range };",
-    broken: "if (object) return { object, range };",
+    line: "range: ifRange === object.httpEtag ? wanted.range : range, isCut",
+    broken: "range: wanted.range, isCut",
     tests: ["test/routes/images/get-image-range.test.ts"],
   },
   {

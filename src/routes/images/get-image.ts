@@ -8,7 +8,7 @@ import { imageIdPattern } from "../../domain/ids.ts";
 import { type ImageContentType, imageExtensions } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import { readPicture } from "../../flows/images/read-picture.ts";
-import { missed } from "../../http/call-limits.ts";
+import { hasMissedTooMuch, missed, tooManyOf } from "../../http/call-limits.ts";
 import { entityTags, ifNoneMatch, matchesEtag } from "../../http/conditional.ts";
 import { type Api, originOf } from "../../http/context.ts";
 import { errorReplies } from "../../http/replies.ts";
@@ -83,8 +83,10 @@ export function getImage(api: Api): void {
       ifRange: c.req.header("if-range")?.trim(),
       etags: entityTags(ifNoneMatch),
       isKnown: (etag) => matchesEtag(ifNoneMatch, etag),
+      mayReadAgain: async () => !(await hasMissedTooMuch(c)),
     });
     if (read.kind === "none") throw await missed(c, notFound());
+    if (read.kind === "too_many") throw tooManyOf("misses");
     if (read.kind === "deleted") throw new ApiError("deleted", "This picture was deleted.");
     const { etag, size, part, body } = read;
     const headers = imageHeaders(etag, named.contentType, file, c.req.valid("query").download === "1");

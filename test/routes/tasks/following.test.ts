@@ -103,6 +103,20 @@ describe("one task", () => {
   });
 });
 
+describe("the settings", () => {
+  it("say how many there may be", async () => {
+    const vars = { FOLLOWERS_PER_TASK: 2, FOLLOWERS_PER_KEY: 3 };
+    const { gateway, key, open } = await started({ vars });
+    const { id } = await submitTask(gateway, key, slow);
+    const close = await fill(open, 2);
+    await expectNoPlace(await open(), /of this task: 2/);
+    const closeLast = await fill(() => open(id), 1);
+    await expectNoPlace(await open(id), /with this key: 3/);
+    await close();
+    await closeLast();
+  });
+});
+
 describe("one key", () => {
   it("has a hundred over all its tasks; its links count by network address instead", async () => {
     const { gateway, key, open, wait } = await started();
