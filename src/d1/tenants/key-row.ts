@@ -38,6 +38,16 @@ export const mayStill = (by: string, now: string) => `(${by} IS NULL OR EXISTS (
   SELECT 1 FROM keys AS actor JOIN tenants AS own ON own.id = actor.tenant_id AND own.status = 'active'
   WHERE actor.tenant_id = ?1 AND actor.id = ${by} AND ${alive(now, "actor.")}))`;
 
+/** The tenant's key that changes something, and when; null stands for the operator. */
+export interface Actor {
+  key: string;
+  nowMs: number;
+}
+
+/** The values of {@link mayStill}. */
+export const valuesOf = (by: Actor | null): [key: string | null, nowMs: number | null] =>
+  by ? [by.key, by.nowMs] : [null, null];
+
 /** The values of the JSON columns. */
 export function keyTexts({ scopes, allowedOrigins, models, limits, token }: StoredKey) {
   const settings: KeySettings = { allowedOrigins, models, limits, token };

@@ -5,7 +5,8 @@ import type { Model } from "../../domain/model-catalog.ts";
 import { readable, type SkipUnreadable } from "../../domain/stored.ts";
 import type { Prices, TenantConfig, TenantStatus } from "../../domain/tenant.ts";
 import { deleteFailures, dropWebhookDeliveries } from "../webhooks/attempts.ts";
-import { alive, keyFromRow } from "./key-row.ts";
+import { webhookEndpoint } from "../webhooks/delivery-row.ts";
+import { type Actor, keyFromRow, mayStill, valuesOf } from "./key-row.ts";
 
 export type { Tenant, TenantWebhook } from "./tenant-row.ts";
 
@@ -111,32 +112,40 @@ export interface WebhookChange extends Partial<Omit<TenantWebhook, "isOff">> {
   secret?: { text: string; beforeUntilMs: number; nowMs: number } | undefined;
 }
 
+/** Adds a value to a statement's. @returns its parameter. */
+type AddValue = (value: string | number | null) => string;
+
 /** A secret that is set a second time, as by a request sent again, leaves the one before it and its time alone. */
-const secretSets = [
-  `webhook_secrets_before = CASE WHEN webhook_secret = ? THEN webhook_secrets_before WHEN ? <= ? THEN '[]'
-     ELSE json_insert(
-       (SELECT json_group_array(json(value)) FROM json_each(
-         iif(json_valid(webhook_secrets_before), webhook_secrets_before, '[]')) WHERE value ->> 'untilMs' > ?),
-       '$[#]', json_object('text', webhook_secret, 'untilMs', ?)) END`,
-  "webhook_secret = ?",
-];
+function secretSets({ text, beforeUntilMs, nowMs }: NonNullable<WebhookChange["secret"]>, add: AddValue) {
+  const [secret, until, now] = [add(text), add(beforeUntilMs), add(nowMs)];
+  return [
+    `webhook_secrets_before = CASE WHEN webhook_secret = ${secret} THEN webhook_secrets_before
+       WHEN ${until} <= ${now} THEN '[]' ELSE json_insert(
+         (SELECT json_group_array(json(value)) FROM json_each(
+           iif(json_valid(webhook_secrets_before), webhook_secrets_before, '[]')) WHERE value ->> 'untilMs' > ${now}),
+         '$[#]', json_object('text', webhook_secret, 'untilMs', ${until})) END`,
+    `webhook_secret = ${secret}`,
+  ];
+}
 
 /** `json_set`, since `json_patch` takes null for "remove". Limits that are no JSON are set anew: the others have their default. */
-const limitsSet = (count: number) =>
-  `limits = json_set(iif(json_valid(limits), limits, '{}')${", ?, ?".repeat(count)})`;
+function limitsSets(limits: Partial<Limits>, add: AddValue): string[] {
+  const pairs = Object.entries(limits).map(([name, value]) => `, ${add(`$.${name}`)}, ${add(value)}`);
+  if (pairs.length === 0) return [];
+  return [`limits = json_set(iif(json_valid(limits), limits, '{}')${pairs.join("")})`];
+}
 
 /**
  * Changes a tenant in one statement, so that of several changes at once none is lost; undefined when there is none.
- * @param by The tenant's key that changes it, which has to be alive in that statement; null: the operator.
+ * @param by A key has to be alive in that statement.
  * @throws StoredDataUnreadable when the rest of the row cannot be read; it is changed all the same.
  */
 export async function updateTenant(
   db: D1Database,
   id: string,
   change: TenantChange,
-  by: { key: string; nowMs: number } | null = null,
+  by: Actor | null = null,
 ): Promise<Tenant | undefined> {
-  const limits = Object.entries(change.limits ?? {});
   const { url, events, secret } = change.webhook ?? {};
   const values: Record<string, string | number | null | undefined> = {
     name: change.name,
@@ -151,43 +160,43 @@ export async function updateTenant(
     webhook_url: url,
     webhook_events: events && JSON.stringify(events),
   };
-  const given = Object.entries(values).filter(([, value]) => value !== undefined);
+  const bound: Parameters<AddValue>[0][] = [id, ...valuesOf(by)];
+  const add: AddValue = (value) => `?${bound.push(value)}`;
   const sets = [
     nextVersion,
-    ...(limits.length > 0 ? [limitsSet(limits.length)] : []),
-    ...given.map(([column]) => `${column} = ?`),
-    ...(secret ? secretSets : []),
+    ...limitsSets(change.limits ?? {}, add),
+    ...Object.entries(values).flatMap(([column, value]) =>
+      value === undefined ? [] : [`${column} = ${add(value)}`],
+    ),
+    ...(secret ? secretSets(secret, add) : []),
   ];
-  const mayStill = `AND status = 'active' AND EXISTS (
-    SELECT 1 FROM keys WHERE tenant_id = tenants.id AND id = ? AND ${alive("?")})`;
   const results = await db.batch([
-    ...afterWebhook(db, id, url),
+    ...afterWebhook(db, id, url, by),
     db
       .prepare(
-        `UPDATE tenants SET ${sets.join(", ")} WHERE id = ? AND deleted_ms IS NULL ${by ? mayStill : ""}
+        `UPDATE tenants SET ${sets.join(", ")} WHERE id = ?1 AND deleted_ms IS NULL AND ${mayStill("?2", "?3")}
          RETURNING ${tenantSelection}`,
       )
-      .bind(
-        ...limits.flatMap(([name, value]) => [`$.${name}`, value]),
-        ...given.map(([, value]) => value),
-        ...(secret
-          ? [secret.text, secret.beforeUntilMs, secret.nowMs, secret.nowMs, secret.beforeUntilMs, secret.text]
-          : []),
-        id,
-        ...(by ? [by.key, by.nowMs] : []),
-      ),
+      .bind(...bound),
   ]);
   const row = results.at(-1)?.results[0];
   return row === undefined ? undefined : tenantFromRow(row);
 }
 
 /** A webhook that is set works again, whatever it answered before; open deliveries of one that is removed are dropped. */
-function afterWebhook(db: D1Database, id: string, url: string | null | undefined): D1PreparedStatement[] {
+function afterWebhook(
+  db: D1Database,
+  id: string,
+  url: string | null | undefined,
+  by: Actor | null,
+): D1PreparedStatement[] {
   if (url === undefined) return [];
-  if (url === null) return [dropWebhookDeliveries(db, id)];
+  if (url === null) return [dropWebhookDeliveries(db, id, by)];
   return [
-    db.prepare("DELETE FROM gone_urls WHERE tenant_id = ?1 AND url = ?2").bind(id, url),
-    deleteFailures(db, id, "webhook"),
+    db
+      .prepare(`DELETE FROM gone_urls WHERE tenant_id = ?1 AND url = ?2 AND ${mayStill("?3", "?4")}`)
+      .bind(id, url, ...valuesOf(by)),
+    deleteFailures(db, id, webhookEndpoint, by),
   ];
 }
 

@@ -1,5 +1,6 @@
 /** Records the attempts of deliveries, and drops deliveries that are no longer wanted. */
 import { endpointBackoffsMs } from "../../domain/webhooks.ts";
+import { type Actor, mayStill, valuesOf } from "../tenants/key-row.ts";
 import type { Sending } from "./deliveries.ts";
 import { endSuffixes, webhookEndpoint } from "./delivery-row.ts";
 
@@ -69,20 +70,32 @@ function afterAttempt(
 }
 
 /** The statement by which an endpoint counts as one that works. */
-export function deleteFailures(db: D1Database, tenantId: string, endpoint: string): D1PreparedStatement {
-  return db.prepare("DELETE FROM endpoints WHERE tenant_id = ?1 AND endpoint = ?2").bind(tenantId, endpoint);
+export function deleteFailures(
+  db: D1Database,
+  tenantId: string,
+  endpoint: string,
+  by: Actor | null = null,
+): D1PreparedStatement {
+  return db
+    .prepare(`DELETE FROM endpoints WHERE tenant_id = ?1 AND endpoint = ?2 AND ${mayStill("?3", "?4")}`)
+    .bind(tenantId, endpoint, ...valuesOf(by));
 }
 
 const dropped = "SET state = 'dropped', open = 0, last_problem = 'nobody wants it any more'";
 
 /** The statement that drops a tenant's open webhook deliveries. One that is being sent is dropped at its next attempt. */
-export function dropWebhookDeliveries(db: D1Database, tenantId: string): D1PreparedStatement {
+export function dropWebhookDeliveries(
+  db: D1Database,
+  tenantId: string,
+  by: Actor | null,
+): D1PreparedStatement {
   return db
     .prepare(
       `UPDATE deliveries ${dropped}
-       WHERE open = 1 AND tenant_id = ?1 AND endpoint = '${webhookEndpoint}' AND state = 'pending'`,
+       WHERE open = 1 AND tenant_id = ?1 AND endpoint = '${webhookEndpoint}' AND state = 'pending'
+         AND ${mayStill("?2", "?3")}`,
     )
-    .bind(tenantId);
+    .bind(tenantId, ...valuesOf(by));
 }
 
 /** Drops the open deliveries of tasks. */

@@ -145,9 +145,18 @@ describe("a key that is revoked between its check and what it changes", () => {
     ["replaces none", "POST", (other: string) => `/v1/keys/${other}/rotate`, {}],
     ["revokes none", "DELETE", (other: string) => `/v1/keys/${other}`, undefined],
     ["sets no webhook", "PUT", () => "/v1/webhook", { url: "https://shop.example/hook" }],
+    ["removes no webhook, nor its deliveries", "DELETE", () => "/v1/webhook", undefined],
   ] as const)("%s", async (_what, method, path, body) => {
     const actor = await made(await make());
     const other = await made(await make());
+    await env.DB.batch([
+      env.DB.prepare("INSERT INTO endpoints VALUES (?1, 'webhook', 9, 0)").bind(tenant.id),
+      env.DB.prepare("INSERT INTO gone_urls VALUES (?1, 'https://shop.example/hook', 0)").bind(tenant.id),
+      env.DB.prepare(
+        `INSERT INTO deliveries (id, tenant_id, endpoint, event, data, created_ms, due_ms)
+         VALUES ('msg-' || ?1, ?1, 'webhook', 'balance.low', '{}', 0, 0)`,
+      ).bind(tenant.id),
+    ]);
     const response = await racing(actor.id).fetch(path(other.id), {
       method,
       headers: { ...bearer(actor.key), ...json },
@@ -158,6 +167,12 @@ describe("a key that is revoked between its check and what it changes", () => {
     expect((await submit(gateway, other.key)).status).toBe(200);
     const webhook = await gateway.fetch("/v1/webhook", { headers: bearer(tenant.key) });
     expect(await webhook.json()).toMatchObject({ url: null });
+    const found = await env.DB.prepare(
+      `SELECT (SELECT failures FROM endpoints WHERE tenant_id = ?1) AS failures,
+         (SELECT count(*) FROM gone_urls WHERE tenant_id = ?1) AS gone,
+         (SELECT state FROM deliveries WHERE tenant_id = ?1) AS delivery`,
+    ).bind(tenant.id);
+    expect(await found.first()).toEqual({ failures: 9, gone: 1, delivery: "pending" });
   });
 });
 
