@@ -76,9 +76,14 @@ export interface PolicyState {
   resetSeconds?: number;
 }
 
+/** Whose limit it is. */
+export type LimitHolder = "tenant" | "key" | "token" | "address";
+
 export interface LimitRefusal {
   code: "rate_limited" | "too_many_tasks" | "quota_exceeded";
   limit: LimitName;
+  /** Absent until it is known. */
+  of?: LimitHolder;
   /** Exact for rates and quotas, an estimate for tasks in flight. */
   retryAfterMs: number;
 }

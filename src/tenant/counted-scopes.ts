@@ -8,6 +8,7 @@ import type { Caller } from "../domain/access.ts";
 import {
   emptyCounters,
   keyLimits,
+  type LimitHolder,
   type LimitRefusal,
   type Limits,
   longest,
@@ -39,6 +40,7 @@ interface Countable {
 
 /** A scope of the caller's own. */
 interface OwnScope extends Countable {
+  of: LimitHolder;
   /** @param taken Images and files, of which a token has so many for its life. */
   keep(after: UsageCounters, taken: { images: number; files: number }): void;
   /** Whether its limits are the caller's to see. */
@@ -83,14 +85,20 @@ export function readAdmissionContext(
   const countersOf = (scope: string) => readKeyCounters(sql, scope) ?? emptyCounters;
   if (isPage || hasOwnLimits(key))
     own.push({
-      ...{ limits: ofKey, counters: countersOf(key.id), isShown: isPage || !isVisitor },
+      ...{ of: "key", limits: ofKey, counters: countersOf(key.id), isShown: isPage || !isVisitor },
       ...{ keepsReserve: isVisitor && !isPage, filesOf: { keyId: key.id } },
       keep: (after) => writeKeyCounters(sql, key.id, after),
     });
   const used = token && readToken(sql, token.id);
   if (token && used)
     own.push({
-      ...{ limits: part, counters: used.counters, isShown: true, filesOf: { tokenId: token.id } },
+      ...{
+        of: "token",
+        limits: part,
+        counters: used.counters,
+        isShown: true,
+        filesOf: { tokenId: token.id },
+      },
       ...{ keepsReserve: false, endsInMs: Math.max(0, token.expiresMs - nowMs) },
       keep: (after, { images, files }) =>
         writeToken(
@@ -105,7 +113,8 @@ export function readAdmissionContext(
     const limits = keyLimits({ refusals_per_day: Math.ceil(refusals / addressPart) });
     // Only what the upstream refuses is counted, at its end.
     own.push({
-      ...{ limits, counters: countersOf(addressScope(address)), isShown: false, keepsReserve: false },
+      ...{ of: "address", limits, counters: countersOf(addressScope(address)) },
+      ...{ isShown: false, keepsReserve: false },
       keep: () => undefined,
     });
   }
@@ -128,11 +137,15 @@ export function checkScopes<Check extends Checked>(
 ) {
   const checks = own.map((scope) => {
     const checked = check(scope, scope.keepsReserve);
-    const refusals = checked.refusals.map((refusal) => lifelong(refusal, scope.endsInMs));
+    const refusals = checked.refusals.map((refusal) => ({
+      ...lifelong(refusal, scope.endsInMs),
+      of: scope.of,
+    }));
     return { limits: scope.limits, keepsReserve: scope.keepsReserve, ...checked, refusals };
   });
   const checked = check({ limits, counters: state.counters, filesOf: {} }, isVisitor);
-  const shared = { limits, keepsReserve: isVisitor, ...checked };
+  const refusals = checked.refusals.map((refusal) => ({ ...refusal, of: "tenant" as const }));
+  const shared = { limits, keepsReserve: isVisitor, ...checked, refusals };
   return {
     shared,
     own: checks,

@@ -84,6 +84,7 @@ describe("a limit of requests", () => {
       kind: "limited",
       code: "rate_limited",
       limit: "requests_per_minute",
+      of: "tenant",
       retryAfterMs: 1_622,
       policies: [{ name: "requests", limit: 37, windowSeconds: 60, remaining: 0, resetSeconds: 60 }],
     });

@@ -153,6 +153,20 @@ describe("a visitor", () => {
   });
 });
 
+describe("a refusal", () => {
+  it("says whose limit it is", async () => {
+    const id = await configured({ images_per_day: 10 });
+    const whose = async (caller: Caller) => {
+      await untilFull(caller);
+      return ask(caller);
+    };
+    expect(await whose(holderOf(id))).toMatchObject({ limit: "images_per_day", of: "token" });
+    expect(await whose(browserOf(id))).toMatchObject({ limit: "images_per_day", of: "key" });
+    await untilFull(serverOf(id));
+    expect(await ask(serverOf(id))).toMatchObject({ limit: "images_per_day", of: "tenant" });
+  });
+});
+
 describe("what the upstream refuses", () => {
   it("stops an address before it stops the page's key", async () => {
     const id = await configured({ refusals_per_day: 200 });
@@ -163,6 +177,7 @@ describe("what the upstream refuses", () => {
       kind: "limited",
       code: "quota_exceeded",
       limit: "refusals_per_day",
+      of: "address",
     });
     // Also with another key, or a token: the address is the same.
     expect((await ask(browserOf(id, 1), { address: "one" })).kind).toBe("limited");

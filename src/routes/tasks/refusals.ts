@@ -175,9 +175,18 @@ const limitTexts = {
   quota_exceeded: "The quota is used up",
 } as const;
 
-function limited({ code, limit, retryAfterMs }: LimitRefusal, headers: Record<string, string>): ApiError {
+/** Whoever reads it knows whose limit to ask for: their own, or one that they share. */
+const holderTexts = {
+  tenant: " of this tenant",
+  key: " of this key",
+  token: " of this token",
+  address: " of this network address",
+} as const;
+
+function limited({ code, limit, of, retryAfterMs }: LimitRefusal, headers: Record<string, string>): ApiError {
   const seconds = Math.ceil(retryAfterMs / 1000);
-  return new ApiError(code, `${limitTexts[code]} (${limit}): try again in ${seconds} s.`, {
+  const whose = of ? holderTexts[of] : "";
+  return new ApiError(code, `${limitTexts[code]} (${limit}${whose}): try again in ${seconds} s.`, {
     headers: { ...headers, "retry-after": String(seconds) },
   });
 }

@@ -173,7 +173,8 @@ describe("a browser key's caps", () => {
     const { key: own } = await makeBrowserKey(gateway, id, { limits: { concurrent_tasks: 10 } });
     const all = await statuses(() => submitFrom(gateway, own, { n: 2 }), 12);
     expect(all.filter((status) => status === 200)).toHaveLength(5);
-    await expectError(await submitFrom(gateway, own), "rate_limited");
+    const message = await expectError(await submitFrom(gateway, own), "rate_limited");
+    expect(message).toMatch(/^Too many requests \(images_per_minute of this key\): try again in \d+ s\.$/);
     gateway.advance(6_000);
     expect(await statuses(() => submitFrom(gateway, own), 1)).toEqual([200]);
   });
