@@ -72,7 +72,7 @@ interface Asker {
   ask: () => Promise<Response>;
 }
 
-/** The same by somebody new each time: what was let through in a minute that ended is not counted in the next. */
+/** The same by a new caller each time: what was let through in a minute that ended is not counted in the next. */
 async function beyondAnew(limit: EdgeLimit, make: () => Asker) {
   for (let round = 0; round < 3; round++) {
     const { by, ask } = make();

@@ -100,7 +100,7 @@ interface ReadObject {
 
 /**
  * One call, but for a range that is beyond the end. Under `If-Range` (RFC 9110, 13.1.5) all is read: only then is it known
- * whether the part is of the picture that it is meant for, and nobody can have R2 asked twice by naming another one.
+ * whether the part is of the picture that it is meant for, and naming another one makes no second read of R2.
  */
 async function readObject(
   bucket: R2Bucket,

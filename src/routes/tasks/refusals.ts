@@ -175,7 +175,7 @@ const limitTexts = {
   quota_exceeded: "The quota is used up",
 } as const;
 
-/** Whoever reads it knows whose limit to ask for: their own, or one that they share. */
+/** A caller asks for another token, or asks the operator, by whose limit it is. */
 const holderTexts = {
   tenant: " of this tenant",
   key: " of this key",
