@@ -30,4 +30,4 @@ it.each([30, 3_000])("is at most 0.6 KB with %i in flight, which end in any orde
   const settled = 1_500;
   for (let i = 0; i < settled; i++) await replaceOne(i);
   expect(((await sizeOf(id)) - before) / settled).toBeLessThanOrEqual(600);
-});
+}, 120_000);
