@@ -15,15 +15,24 @@ export function keyRefused(refusal: KeyRefusal, modelField = "model"): ApiError 
         headers: { "www-authenticate": "Bearer" },
       });
     case "tenant_suspended":
-      return new ApiError("tenant_suspended", "This tenant is suspended.");
+      return new ApiError("tenant_suspended", "This tenant is suspended. Its operator knows why.");
     case "scope_denied":
-      return new ApiError("scope_denied", "This key may not do this.");
+      return new ApiError(
+        "scope_denied",
+        "This key may not do this. A secret key needs the scope `images` or `manage`, as the route is; a page's key or " +
+          "token leaves this to a server with a secret key.",
+      );
     case "origin_not_allowed":
-      return new ApiError("origin_not_allowed", "This key or token may not be used from this page's origin.");
+      return new ApiError(
+        "origin_not_allowed",
+        "This key or token may not be used from this page's origin: it is none of its `allowed_origins`.",
+      );
     case "model_not_allowed":
-      return new ApiError("model_not_allowed", "This key or token may not use this model.", {
-        param: modelField,
-      });
+      return new ApiError(
+        "model_not_allowed",
+        "This key or token may not use this model: `GET /v1/models` lists what it may.",
+        { param: modelField },
+      );
   }
 }
 
