@@ -90,6 +90,7 @@ describe("settings", () => {
     await settings.getByLabel("Credits for wan-2.7-image", { exact: true }).fill("40");
     await settings.getByLabel("Low balance").fill("500");
     await settings.getByLabel("Days kept").fill("30");
+    await settings.getByLabel("Keys at a time").fill("250");
     await settings.getByLabel("wan-2.7-image-pro", { exact: true }).uncheck();
     await settings.getByLabel("Turnstile secret").fill("0x4AAAAAAA-turnstile");
     await settings.getByRole("button", { name: "Save settings" }).click();
@@ -100,6 +101,7 @@ describe("settings", () => {
       prices: { "wan-2.7-image": 40 },
       low_balance: 500,
       retention_days: 30,
+      max_keys: 250,
       models: ["wan-2.7-image"],
       turnstile: true,
     });
@@ -109,10 +111,12 @@ describe("settings", () => {
     expect(await settings.getByLabel("Turnstile secret").inputValue()).toBe("");
 
     await settings.getByLabel("Days kept").fill("0");
+    await settings.getByLabel("Keys at a time").fill("");
     await settings.getByLabel("wan-2.7-image", { exact: true }).uncheck();
     await settings.getByRole("button", { name: "Save settings" }).click();
     await settings.getByText("Must be at least 1 item").waitFor();
     await settings.getByText("Must be at least 1", { exact: true }).waitFor();
+    await settings.getByText("Must be a number").waitFor();
     await closeQuietly(opened);
   });
 

@@ -1,4 +1,4 @@
-/** A tenant's name, prices, models, retention and Turnstile secret. */
+/** A tenant's name, prices, models, retention, number of keys and Turnstile secret. */
 import { useState } from "preact/hooks";
 import type { Tenant } from "#gateway";
 import { Notice, Problem } from "../../ui/notice.tsx";
@@ -16,6 +16,7 @@ const fieldNames = [
   "models",
   "retention_days",
   "low_balance",
+  "max_keys",
   "turnstile_secret",
 ] as const;
 
@@ -26,6 +27,7 @@ const serverTexts = (tenant: Tenant) => ({
   ...priceTexts(tenant),
   name: tenant.name,
   low_balance: textOf(tenant.low_balance),
+  max_keys: textOf(tenant.max_keys),
   retention_days: textOf(tenant.retention_days),
   turnstile_secret: "",
 });
@@ -36,6 +38,8 @@ function changeOf(changed: (keyof Texts)[], value: (name: keyof Texts) => string
   const change: TenantChange = {};
   if (changed.includes("name")) change.name = value("name");
   if (changed.includes("low_balance")) change.low_balance = numberOf(value("low_balance"));
+  // The gateway says what is wrong with none.
+  if (changed.includes("max_keys")) change.max_keys = numberOf(value("max_keys")) as number;
   if (changed.includes("retention_days")) change.retention_days = numberOf(value("retention_days"));
   if (changed.includes("turnstile_secret")) change.turnstile_secret = value("turnstile_secret").trim();
   if (models.some((model) => changed.includes(model))) {
@@ -135,6 +139,13 @@ function TextFields({ text, at }: TextFieldsProps) {
           hint="Then prompts and pictures are erased."
           {...text("retention_days")}
           error={at("retention_days")}
+        />
+        <TextField
+          label="Keys at a time"
+          isNumber
+          hint="That are alive: 1,000 at the most."
+          {...text("max_keys")}
+          error={at("max_keys")}
         />
       </div>
     </>
