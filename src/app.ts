@@ -9,6 +9,7 @@ import { authenticate, authenticateAdmin, nameTenant } from "./http/authenticate
 import type { Api } from "./http/context.ts";
 import { cors } from "./http/cors.ts";
 import { replyToError } from "./http/error-reply.ts";
+import { knownQuery } from "./http/known-query.ts";
 import { observe } from "./http/observe.ts";
 import { type Invocation, newId } from "./platform/invocation.ts";
 import { createClientToken } from "./routes/account/create-client-token.ts";
@@ -97,6 +98,7 @@ export function createApp(config: Config, invocationFor: (ctx: ExecutionContext)
   for (const path of ["/v1/*", "/openai/v1/*"]) api.use(path, authenticate);
   api.use("/admin/api/*", authenticateAdmin);
   api.use("/admin/api/tenants/:id/*", nameTenant);
+  for (const path of ["/v1/*", "/admin/api/*"]) api.use(path, knownQuery(api));
 
   for (const addTo of operations) addTo(api, config);
   refuseOtherMethods(api);

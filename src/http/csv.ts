@@ -9,14 +9,43 @@ export const formatQuery = { format: z.enum(["json", "csv"]).default("json") };
 
 const formula = /^[=+\-@\t\r\n＝＋－＠]/;
 
+/** Spreadsheets take a file that begins with it for UTF-8. */
+const byteOrderMark = "\ufeff";
+
 /**
- * Replies with a table. A quote defuses each cell that a spreadsheet would run as a formula
- * (owasp.org/www-community/attacks/CSV_Injection). Numbers stay numbers.
+ * Replies with a table, of all pages. A quote defuses each cell that a spreadsheet would run as a formula
+ * (owasp.org/www-community/attacks/CSV_Injection). Numbers stay numbers. Pages are read as fast as the client takes them;
+ * where one cannot be read the connection breaks, so that half a table is not taken for all of it.
+ * @throws what the first page does, while the reply still has a status.
  */
-export function csvReply(c: AppContext, name: string, columns: string[], rows: object[]): Response {
-  const cells = rows.map((row) => columns.map((column) => cell((row as Record<string, unknown>)[column])));
-  const csv = [columns, ...cells].map((line) => stringify([line], { eof: false }, quoted)).join("\r\n");
-  return c.body(`${csv}\r\n`, 200, {
+export async function csvReply(
+  c: AppContext,
+  name: string,
+  columns: string[],
+  pages: AsyncGenerator<object[]>,
+): Promise<Response> {
+  const encoder = new TextEncoder();
+  const encode = (rows: unknown[][], before = "") =>
+    encoder.encode(before + rows.map((row) => `${stringify([row], { eof: false }, quoted)}\r\n`).join(""));
+  const cells = (rows: object[]) =>
+    rows.map((row) => columns.map((column) => cell((row as Record<string, unknown>)[column])));
+  const first = await pages.next();
+  async function* chunks() {
+    yield encode([columns, ...cells(first.value ?? [])], byteOrderMark);
+    for await (const page of pages) yield encode(cells(page));
+  }
+  const all = chunks();
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await all.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await all.return();
+    },
+  });
+  return c.body(body, 200, {
     "content-type": "text/csv; charset=utf-8",
     "content-disposition": `attachment; filename="${name}.csv"`,
     ...notStored,
@@ -32,6 +61,11 @@ function cell(value: unknown): string | number {
 /** Quotes a cell that some programs would trim, or rid of its byte order mark, so that a formula came first again. */
 function quoted(value: string | number): string | number {
   return typeof value === "string" && /^[ ']| $|^[^"]*\ufeff/.test(value) ? `"${value}"` : value;
+}
+
+/** A table that is there at once. */
+export async function* onePage(rows: object[]): AsyncGenerator<object[]> {
+  yield rows;
 }
 
 /** A reply's contract, which allows for CSV as well. */

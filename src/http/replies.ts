@@ -77,6 +77,7 @@ export function errorReplies(...codes: ErrorCode[]) {
 
 /** Codes that every operation behind a tenant's key can answer with. */
 export const keyErrors = [
+  "invalid_request",
   "missing_key",
   "invalid_key",
   "secret_key_in_browser",
@@ -87,10 +88,9 @@ export const keyErrors = [
   "unavailable",
 ] as const satisfies ErrorCode[];
 
-/** Codes that every operation with a JSON body can answer with. */
+/** Codes that every operation behind a key, with a JSON body, can answer with besides. */
 export const bodyErrors = [
   "invalid_json",
-  "invalid_request",
   "body_too_large",
   "unsupported_media_type",
 ] as const satisfies ErrorCode[];

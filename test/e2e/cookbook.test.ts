@@ -170,7 +170,7 @@ describe("with curl", () => {
     const [topUp, usage] = repliesIn(toppedUp ?? "");
     expect(topUp).toMatchObject({ type: "topup", amount: 5000 });
     expect(usage).toMatchObject({ balance: 7960, remaining: { images_per_day: 499 } });
-    const [header, ...lines] = saved("usage.csv").toString().trim().split(/\r?\n/);
+    const [header, ...lines] = saved("usage.csv").toString().replace("\ufeff", "").trim().split(/\r?\n/);
     const column = (name: string) => (header ?? "").split(",").indexOf(name);
     const acme = lines.map((line) => line.split(",")).find((cells) => cells[column("tenant")] === "acme");
     expect([acme?.[column("images")], acme?.[column("credits")]]).toEqual(["1", "40"]);

@@ -148,7 +148,7 @@ describe("an operator's day", () => {
     };
     const [ledgerName, ledger] = await save("Ledger");
     expect(ledgerName).toBe("ledger-acme-tenants.csv");
-    expect(ledger).toMatch(/^at,type,amount,task,reference,note,balance,held\r\n/);
+    expect(ledger).toMatch(/^\ufeffat,at_utc,type,amount,task,reference,note,balance,held\r\n/);
     expect(ledger).toContain("paid by bank");
     const [usageName, usage] = await save("Usage, 30 days");
     expect(usageName).toBe("usage-acme-tenants.csv");

@@ -38,9 +38,20 @@ describe("a table that a spreadsheet opens", () => {
     await credit(gateway, id, { note: " =1+1", reference: 'a, "b"' });
     const reply = await gateway.admin("GET", `/tenants/${id}/ledger?format=csv`);
     const [columns, line, ...rest] = (await reply.text()).split("\r\n");
-    expect(columns).toBe("at,type,amount,task,reference,note,balance,held");
-    expect(line).toMatch(/^\d+,topup,100,,"a, ""b"""," =1\+1",100,0$/);
+    expect(columns).toBe("at,at_utc,type,amount,task,reference,note,balance,held");
+    expect(line).toMatch(/^\d+,\d{4}-\d\d-\d\dT[\d:.]+Z,topup,100,,"a, ""b"""," =1\+1",100,0$/);
     expect(rest).toEqual([""]);
+  });
+
+  it("begins with the mark by which they know UTF-8", async () => {
+    const { id, key } = await gateway.makeTenant();
+    await credit(gateway, id, { note: "发票" });
+    for (const path of ["/v1/ledger?format=csv", "/v1/usage?format=csv"]) {
+      const bytes = new Uint8Array(await (await getAs(gateway, key, path)).arrayBuffer());
+      expect([...bytes.slice(0, 3)]).toEqual([0xef, 0xbb, 0xbf]);
+    }
+    const [row] = await csvRows(await getAs(gateway, key, "/v1/ledger?format=csv"));
+    expect(row?.note).toBe("发票");
   });
 
   it("runs no reference, and leaves negative amounts numbers", async () => {

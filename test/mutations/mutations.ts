@@ -330,6 +330,20 @@ export const mutations: Mutation[] = [
     tests: ["test/http/csv.test.ts"],
   },
   {
+    breaks: "a parameter that a route does not have is refused",
+    file: "src/http/known-query.ts",
+    line: "if (unknown.length > 0) throw invalidRequest(",
+    broken: "if (unknown.length > 99) throw invalidRequest(",
+    tests: ["test/http/known-query.test.ts"],
+  },
+  {
+    breaks: "use that is too long for a reply is refused, not cut",
+    file: "src/routes/account/get-usage.ts",
+    line: "if (rows.length <= maxUsageRows) return rows;",
+    broken: "return rows;",
+    tests: ["test/routes/account/usage.test.ts"],
+  },
+  {
     breaks: "a preflight is answered without a key",
     file: "src/http/cors.ts",
     line: 'if (c.req.method === "OPTIONS") {',

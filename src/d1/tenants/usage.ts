@@ -22,12 +22,14 @@ export interface UsageRow extends Partial<Record<UsageGroup, string>> {
   credits: number;
 }
 
-/** Sums are of days of submission, UTC. A tenant's days fit by far; a longer list is cut. */
-export const maxUsageRows = 10_000;
+/** A tenant's days fit by far. */
+export const maxUsageRows = 50_000;
 
 /**
+ * Sums are of days of submission, UTC.
  * @param tenantId Null: all tenants.
  * @param fromMs Inclusive; `toMs`: exclusive.
+ * @returns one row more than {@link maxUsageRows} at the most, where there are more.
  */
 export async function readUsage(
   db: D1Database,
@@ -45,7 +47,7 @@ export async function readUsage(
          coalesce(sum(${chargedImages}), 0) AS images,
          coalesce(sum(${chargedCredits}), 0) AS credits
        FROM tasks ${ofTenant} id >= ?1 AND id < ?2 AND hidden = 0
-       ${by ? `GROUP BY ${by} ORDER BY ${by}` : ""} LIMIT ${maxUsageRows}`,
+       ${by ? `GROUP BY ${by} ORDER BY ${by}` : ""} LIMIT ${maxUsageRows + 1}`,
     )
     .bind(idBound("task", fromMs), idBound("task", toMs), ...(tenantId === null ? [] : [tenantId]))
     .all<UsageRow>();

@@ -26,23 +26,19 @@ export async function listLedger(
 }
 
 const rowsAtOnce = 1_000;
-/** A longer listing is for the JSON pages. */
-export const maxLedgerLines = 100_000;
 
-/** Reads all lines of a period. */
-export async function listWholeLedger(
+/** Reads all lines of a period, however many there are. */
+export async function* ledgerPages(
   invocation: Invocation,
   tenantId: string,
   query: Omit<LedgerListQuery, "before" | "limit">,
-): Promise<LedgerLine[]> {
-  const all: LedgerLine[] = [];
+): AsyncGenerator<LedgerLine[]> {
   let before: number | null = null;
-  for (let more = true; more && all.length < maxLedgerLines; ) {
+  for (let more = true; more; ) {
     const page = await listLedger(invocation, tenantId, { ...query, before, limit: rowsAtOnce });
-    all.push(...page.lines);
     const last = page.lines.at(-1);
+    if (last) yield page.lines;
     before = last ? lineNumber(last) : before;
     more = page.more;
   }
-  return all;
 }

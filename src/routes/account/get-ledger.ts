@@ -13,7 +13,7 @@ const contract = createRoute({
   security: [{ key: [] }],
   summary: "Read the tenant's ledger",
   request: { query: ledgerQuery },
-  responses: { 200: ledgerReply, ...errorReplies(...keyErrors, "invalid_request") },
+  responses: { 200: ledgerReply, ...errorReplies(...keyErrors) },
 });
 
 export function getLedger(api: Api): void {

@@ -8,7 +8,7 @@ import {
   readLedgerCursor,
 } from "../../domain/ledger-lines.ts";
 import { toSeconds } from "../../domain/task.ts";
-import { listLedger, listWholeLedger } from "../../flows/tenants/ledger-listing.ts";
+import { ledgerPages, listLedger } from "../../flows/tenants/ledger-listing.ts";
 import type { AppContext } from "../../http/context.ts";
 import { csvReply, formatQuery, orCsv } from "../../http/csv.ts";
 import { pageLimit } from "../../http/paging.ts";
@@ -64,14 +64,21 @@ export function viewLine(line: LedgerLine): z.output<typeof ledgerLine> {
   return { at: toSeconds(atMs), type, amount, task, reference, note, balance, held };
 }
 
+const [at, ...others] = Object.keys(ledgerLine.shape);
+/** A spreadsheet shows no unix seconds as a time. */
+const csvColumns = [at ?? "", "at_utc", ...others];
+
+async function* csvPages(...asked: Parameters<typeof ledgerPages>): AsyncGenerator<object[]> {
+  for await (const lines of ledgerPages(...asked))
+    yield lines.map((line) => ({ ...viewLine(line), at_utc: new Date(line.atMs).toISOString() }));
+}
+
 /** Replies with a page of a tenant's ledger, or with the CSV of all of it. Without a period it goes back to the start. */
 export async function replyWithLedger(c: AppContext, tenantId: string, query: z.output<typeof ledgerQuery>) {
   const invocation = c.get("invocation");
   const asked = { ...periodOf(invocation, query, 100 * 366), taskId: query.task ?? null };
-  if (query.format === "csv") {
-    const lines = await listWholeLedger(invocation, tenantId, asked);
-    return csvReply(c, `ledger-${tenantId}`, Object.keys(ledgerLine.shape), lines.map(viewLine));
-  }
+  if (query.format === "csv")
+    return csvReply(c, `ledger-${tenantId}`, csvColumns, csvPages(invocation, tenantId, asked));
   const before = readLedgerCursor(query.cursor);
   const { lines, more } = await listLedger(invocation, tenantId, { ...asked, before, limit: query.limit });
   const last = lines.at(-1);

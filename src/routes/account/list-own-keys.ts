@@ -17,7 +17,7 @@ const contract = createRoute({
   request: { query: pageQuery },
   responses: {
     200: json(listReply(keyReply), "A page of keys, without the keys themselves."),
-    ...errorReplies(...keyErrors, "invalid_request"),
+    ...errorReplies(...keyErrors),
   },
 });
 

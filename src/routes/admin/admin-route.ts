@@ -8,6 +8,7 @@ export const adminSecurity = [{ admin: [] }];
 
 /** Codes that every operation behind the admin key can answer with. */
 export const adminErrors = [
+  "invalid_request",
   "missing_key",
   "invalid_key",
   "scope_denied",

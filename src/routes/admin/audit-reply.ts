@@ -81,7 +81,7 @@ export const auditContract = {
   request: { query },
   responses: {
     200: json(auditReply, "What was checked."),
-    ...errorReplies(...adminErrors, "invalid_request"),
+    ...errorReplies(...adminErrors),
   },
 };
 

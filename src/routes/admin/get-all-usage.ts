@@ -3,9 +3,10 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { readUsage, type UsageGroup, usageGroups } from "../../d1/tenants/usage.ts";
 import type { Api } from "../../http/context.ts";
-import { csvReply, formatQuery, orCsv } from "../../http/csv.ts";
+import { csvReply, formatQuery, onePage, orCsv } from "../../http/csv.ts";
 import { periodOf, periodQuery } from "../../http/period.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
+import { wholeUsage } from "../account/get-usage.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
 
 const groups = z
@@ -53,7 +54,7 @@ const contract = createRoute({
   },
   responses: {
     200: orCsv(usageReply),
-    ...errorReplies(...adminErrors, "invalid_request"),
+    ...errorReplies(...adminErrors),
   },
 });
 
@@ -62,9 +63,9 @@ export function getAllUsage(api: Api): void {
     const invocation = c.get("invocation");
     const query = c.req.valid("query");
     const { fromMs, toMs } = periodOf(invocation, query);
-    const rows = await readUsage(invocation.db, query.tenant ?? null, fromMs, toMs, query.group);
+    const rows = wholeUsage(await readUsage(invocation.db, query.tenant ?? null, fromMs, toMs, query.group));
     if (query.format === "csv") {
-      return csvReply(c, "usage", [...query.group, "tasks", "images", "credits"], rows);
+      return csvReply(c, "usage-utc", [...query.group, "tasks", "images", "credits"], onePage(rows));
     }
     return c.json({ object: "list" as const, data: rows, next_cursor: null }, 200);
   });

@@ -85,7 +85,7 @@ const contract = createRoute({
   request: { query: z.object({ days: z.coerce.number().int().min(1).max(90).default(30) }) },
   responses: {
     200: json(overviewReply, "Counted from the tasks themselves."),
-    ...errorReplies(...adminErrors, "invalid_request"),
+    ...errorReplies(...adminErrors),
   },
 });
 

@@ -16,7 +16,7 @@ const contract = createRoute({
   security: adminSecurity,
   summary: "Read a tenant's ledger",
   request: { params: z.object({ id: z.string() }), query: ledgerQuery },
-  responses: { 200: ledgerReply, ...errorReplies(...adminErrors, "invalid_request", "not_found") },
+  responses: { 200: ledgerReply, ...errorReplies(...adminErrors, "not_found") },
 });
 
 export function getTenantLedger(api: Api): void {

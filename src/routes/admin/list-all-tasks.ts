@@ -32,7 +32,7 @@ const contract = createRoute({
   },
   responses: {
     200: json(listReply(adminTask), "A page of tasks."),
-    ...errorReplies(...adminErrors, "invalid_request"),
+    ...errorReplies(...adminErrors),
   },
 });
 

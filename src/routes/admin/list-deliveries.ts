@@ -24,7 +24,7 @@ const contract = createRoute({
   request: { query: deliveryQuery.extend({ tenant: z.string().max(32).optional() }) },
   responses: {
     200: json(listReply(deliveryReply), "A page of deliveries."),
-    ...errorReplies(...adminErrors, "invalid_request"),
+    ...errorReplies(...adminErrors),
   },
 });
 

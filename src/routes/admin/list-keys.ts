@@ -20,7 +20,7 @@ const contract = createRoute({
   request: { params: z.object({ id: z.string() }), query: pageQuery },
   responses: {
     200: json(listReply(keyReply), "A page of keys, without the keys themselves."),
-    ...errorReplies(...adminErrors, "not_found", "invalid_request"),
+    ...errorReplies(...adminErrors, "not_found"),
   },
 });
 

@@ -17,7 +17,7 @@ const contract = createRoute({
   request: { query: pageQuery },
   responses: {
     200: json(listReply(tenantReply), "A page of tenants."),
-    ...errorReplies(...adminErrors, "invalid_request"),
+    ...errorReplies(...adminErrors),
   },
 });
 

@@ -84,14 +84,7 @@ const contract = createRoute({
       ),
     },
     ...withHeaders(
-      errorReplies(
-        ...keyErrors,
-        "invalid_request",
-        "token_spent",
-        "quota_exceeded",
-        "body_too_large",
-        "unsupported_media_type",
-      ),
+      errorReplies(...keyErrors, "token_spent", "quota_exceeded", "body_too_large", "unsupported_media_type"),
       ...limitFields,
     ),
   },

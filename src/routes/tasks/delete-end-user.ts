@@ -19,7 +19,7 @@ const contract = createRoute({
   request: { params: z.object({ id: endUser }) },
   responses: {
     202: { description: "They are being erased." },
-    ...errorReplies(...keyErrors, "invalid_request"),
+    ...errorReplies(...keyErrors),
   },
 });
 

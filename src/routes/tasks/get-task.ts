@@ -37,7 +37,7 @@ const contract = createRoute({
       description: "It is as `If-None-Match` has it.",
       headers: headers("etag", "retry-after", "preference-applied", "cache-control"),
     },
-    ...errorReplies(...keyErrors, "invalid_request", "task_not_found", "deleted"),
+    ...errorReplies(...keyErrors, "task_not_found", "deleted"),
   },
 });
 

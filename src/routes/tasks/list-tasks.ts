@@ -47,7 +47,7 @@ const contract = createRoute({
   },
   responses: {
     200: json(listReply(taskReply), "A page of tasks."),
-    ...errorReplies(...keyErrors, "invalid_request"),
+    ...errorReplies(...keyErrors),
   },
 });
 

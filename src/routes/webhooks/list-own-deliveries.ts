@@ -18,7 +18,7 @@ const contract = createRoute({
   request: { query: deliveryQuery },
   responses: {
     200: json(listReply(deliveryReply), "A page of deliveries."),
-    ...errorReplies(...keyErrors, "invalid_request"),
+    ...errorReplies(...keyErrors),
   },
 });
 

@@ -238,3 +238,32 @@ describe("a tenant's own use", () => {
     await expectError(await own("", images.key), "scope_denied");
   });
 });
+
+describe("use of many tenants", () => {
+  /** Adds a task to each of so many tenants. */
+  const addTasks = (from: number, to: number) =>
+    env.DB.prepare(
+      `WITH RECURSIVE n (i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2 - 1)
+       INSERT INTO tasks (id, tenant_id, created_ms, finished_ms, deadline_ms, due_ms, open, key_id, request_id, origin,
+         state, model, input, metadata, price_credits, images, version, attempts)
+       SELECT substr(id, 1, 20) || printf('%016d', i), printf('many-%d', i), created_ms, finished_ms, deadline_ms, due_ms, 0, key_id,
+         request_id, origin, state, model, input, metadata, price_credits, images, version, attempts
+       FROM n, (SELECT * FROM tasks WHERE tenant_id = 'shop' AND state = 'completed' LIMIT 1)`,
+    )
+      .bind(from, to)
+      .run();
+
+  it("comes whole or is refused, and is never cut", async () => {
+    await addTasks(0, 12_000);
+    const rows = await csvRows(await gateway.admin("GET", "/usage?format=csv&group=tenant,model"));
+    expect(rows.filter(({ tenant }) => (tenant as string).startsWith("many-"))).toHaveLength(12_000);
+    await addTasks(12_000, 50_000);
+    for (const format of ["json", "csv"]) {
+      const response = await gateway.admin("GET", `/usage?format=${format}&group=tenant`);
+      const message = await expectError(response, "invalid_request", "from");
+      expect(message).toMatch(/no more than 50000 lines.*ask for less time, one tenant, or fewer groups/);
+    }
+    expect(await usage("group=tenant&tenant=many-7")).toHaveLength(1);
+    await env.DB.prepare("DELETE FROM tasks WHERE tenant_id LIKE 'many-%'").run();
+  });
+});

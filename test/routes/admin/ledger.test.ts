@@ -203,11 +203,20 @@ describe("the pages of the ledger", () => {
   });
 });
 
+/** A line as it stands in the table, with the time in words beside it. */
+const inTable = (line: Line) =>
+  expect.objectContaining({
+    ...asCells(line),
+    at_utc: expect.stringMatching(new RegExp(`^${new Date(line.at * 1000).toISOString().slice(0, 19)}`)),
+  });
+
 describe("the table of the ledger", () => {
   it("holds what the pages hold", async () => {
     const rows = await csvRows(await gateway.admin("GET", `/tenants/${one.id}/ledger?format=csv&limit=1`));
-    expect(Object.keys(rows[0] ?? {})).toEqual("at type amount task reference note balance held".split(" "));
-    expect(rows).toEqual((await ledgerOf(gateway, one.id)).map(asCells));
+    expect(Object.keys(rows[0] ?? {})).toEqual(
+      "at at_utc type amount task reference note balance held".split(" "),
+    );
+    expect(rows).toEqual((await ledgerOf(gateway, one.id)).map(inTable));
     const part = await csvRows(
       await gateway.admin("GET", `/tenants/${one.id}/ledger?format=csv&task=${one.task}`),
     );
@@ -226,6 +235,21 @@ describe("the table of the ledger", () => {
     expect(rows.map(({ balance }) => Number(balance))).toEqual(
       Array.from({ length: count + 1 }, (_, i) => count + 1 - i),
     );
+
+    // A connection that breaks says that there is more; an end would say that there is not.
+    let reads = 0;
+    const failing = startGateway({
+      beside: gateway,
+      around: async (name, call) => {
+        if (name.endsWith("ledger") && ++reads > 1) throw new Error("the object is gone");
+        return call();
+      },
+    });
+    const broken = await failing.admin("GET", `/tenants/${id}/ledger?format=csv`);
+    expect(broken.status).toBe(200);
+    await expect(broken.text()).rejects.toThrow();
+    reads = 1;
+    await expectError(await failing.admin("GET", `/tenants/${id}/ledger?format=csv`), "unavailable");
   });
 });
 
@@ -237,7 +261,7 @@ describe("a tenant's own ledger", () => {
       expect(await own.json()).toEqual(await readPage(`/tenants/${one.id}/ledger`, query));
     }
     const table = await csvRows(await getAs(gateway, one.key, "/v1/ledger?format=csv"));
-    expect(table).toEqual((await ledgerOf(gateway, one.id)).map(asCells));
+    expect(table).toEqual((await ledgerOf(gateway, one.id)).map(inTable));
   });
 
   it("is open to scope manage, and closed to all other keys", async () => {

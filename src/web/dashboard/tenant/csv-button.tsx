@@ -32,7 +32,8 @@ export function CsvButton({ name, read }: CsvButtonProps) {
 }
 
 function save(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  // Reading the reply as text has taken the mark off by which spreadsheets know UTF-8.
+  const url = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
   const link = document.createElement("a");
   link.href = url;
   link.download = name;
