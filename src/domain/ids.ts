@@ -75,6 +75,16 @@ export function idBound(kind: "task" | "auditEntry" | "delivery", nowMs: number)
   return idPrefixes[kind] + base32Time(Math.max(0, nowMs));
 }
 
+/** When a sortable id was made, unix milliseconds; undefined for a text that is none of this kind. */
+export function idTimeMs(kind: "task" | "auditEntry" | "delivery", id: string): number | undefined {
+  const prefix = idPrefixes[kind];
+  const digits = [...id.slice(prefix.length, prefix.length + timeCharacters)].map((one) =>
+    alphabet.indexOf(one),
+  );
+  const isTime = id.startsWith(prefix) && digits.length === timeCharacters && !digits.includes(-1);
+  return isTime ? digits.reduce((ms, digit) => ms * 32 + digit, 0) : undefined;
+}
+
 /** The tenant ids that an operator may choose: 3 to 32 of a-z, 0-9 and "-". */
 export const tenantIdPattern = /^[a-z0-9-]{3,32}$/;
 

@@ -8,6 +8,25 @@ export const pageQuery = z.object({
   cursor: z.string().max(100).default("").meta({ description: "`next_cursor` of the page before." }),
 });
 
+/** What a walk that is bounded has found: see `src/d1/walk.ts`. */
+interface Found<Row> {
+  rows: Row[];
+  walkedTo: string | null;
+}
+
+/** Makes a page of what a bounded walk has found, which goes on where the walk ended. */
+export function toWalkedPage<Row, View>(
+  { rows, walkedTo }: Found<Row>,
+  limit: number,
+  view: (row: Row) => View,
+) {
+  const page = toPage(rows, limit, view);
+  return { ...page, next_cursor: page.next_cursor ?? walkedTo };
+}
+
+/** Says it where a page may come before it is full. */
+export const walkedPages = "A page may have fewer than `limit`, or none: go on until `next_cursor` is null.";
+
 /** Makes a page of what was read, which is one row more than `limit` when there is a next page. */
 export function toPage<Row, View>(
   rows: Row[],

@@ -1229,8 +1229,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "a part under If-Range is of the very picture that it was meant for",
     file: "src/flows/images/read-picture.ts",
-    line: "range: ifRange === object.httpEtag ? wanted.range : range, isCut",
-    broken: "range: wanted.range, isCut",
+    line: "if (!isOther(object)) return { object, range };",
+    broken: "if (object) return { object, range };",
     tests: ["test/routes/images/get-image-range.test.ts"],
   },
   {

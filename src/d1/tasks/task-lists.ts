@@ -8,6 +8,7 @@ import {
   taskStatus,
   taskStatuses,
 } from "../../domain/task.ts";
+import { mostWalked, type Walked, walk } from "../walk.ts";
 import { taskFromRow } from "./task-row.ts";
 
 /** The states that callers see as one status. */
@@ -36,17 +37,10 @@ export interface TaskFilter {
   visible?: boolean;
 }
 
-const columns = {
-  tenant: "tenant_id",
-  model: "model",
-  end_user: "end_user",
-  request_id: "request_id",
-} as const;
-
 /** Named, so that a statement that no longer fits its index fails, and reads not all tasks there are. */
-function indexOf({ tenant, end_user: endUser }: TaskFilter): string {
-  if (tenant === undefined) return "";
-  return `INDEXED BY ${endUser === undefined ? "tasks_of_tenant" : "tasks_of_end_user"}`;
+function tableOf({ tenant, end_user: endUser }: TaskFilter): string {
+  if (tenant === undefined) return "tasks";
+  return `tasks INDEXED BY ${endUser === undefined ? "tasks_of_tenant" : "tasks_of_end_user"}`;
 }
 
 /** Reads tasks, newest first, those before `beforeId`. */
@@ -55,30 +49,30 @@ export async function listTasks(
   filter: TaskFilter,
   beforeId: string,
   limit: number,
-): Promise<Task[]> {
-  // Only what is asked for goes into the statement: an index serves a tenant's own list, and that of an end user's.
-  const where = ["id < ?"];
+): Promise<Walked<Task>> {
+  const sought = ["id < ?"];
+  const fits: string[] = [];
   const values: (string | number)[] = [beforeId];
-  for (const [name, column] of Object.entries(columns)) {
-    const value = filter[name as keyof typeof columns];
-    if (value === undefined) continue;
-    where.push(`${column} = ?`);
+  const seek = (condition: string, value: string | undefined) => {
+    if (value === undefined) return;
+    sought.push(condition);
+    values.push(value);
+  };
+  const { tenant, createdAfterMs, createdBeforeMs } = filter;
+  seek("tenant_id = ?", tenant);
+  if (tenant !== undefined) seek("end_user = ?", filter.end_user);
+  // Ids sort by time, so that a range of time is one of ids.
+  seek("id >= ?", createdAfterMs === undefined ? undefined : idBound("task", createdAfterMs));
+  seek("id < ?", createdBeforeMs === undefined ? undefined : idBound("task", createdBeforeMs));
+  for (const name of ["model", "end_user", "request_id"] as const) {
+    const value = filter[name];
+    if (value === undefined || sought.includes(`${name} = ?`)) continue;
+    fits.push(`${name} = ?`);
     values.push(value);
   }
-  // Ids sort by time, so that a range of time is one of ids.
-  if (filter.createdAfterMs !== undefined) {
-    where.push("id >= ?");
-    values.push(idBound("task", filter.createdAfterMs));
-  }
-  if (filter.createdBeforeMs !== undefined) {
-    where.push("id < ?");
-    values.push(idBound("task", filter.createdBeforeMs));
-  }
-  if (filter.status !== undefined) where.push(statesOf[filter.status]);
-  if (filter.visible) where.push("hidden = 0 AND erasure = 'none'");
-  const { results } = await db
-    .prepare(`SELECT * FROM tasks ${indexOf(filter)} WHERE ${where.join(" AND ")} ORDER BY id DESC LIMIT ?`)
-    .bind(...values, limit)
-    .all();
-  return results.map(taskFromRow);
+  if (filter.status !== undefined) fits.push(statesOf[filter.status]);
+  if (filter.visible) fits.push("hidden = 0 AND erasure = 'none'");
+  const most = tenant === undefined ? mostWalked.operator : mostWalked.tenant;
+  const { rows, walkedTo } = await walk(db, { from: tableOf(filter), sought, fits, values, most }, limit);
+  return { rows: rows.map(taskFromRow), walkedTo };
 }

@@ -1,5 +1,7 @@
 /** The outbox read as a log, and deliveries that the operator or the tenant retries. */
+import { idBound, idTimeMs } from "../../domain/ids.ts";
 import type { DeliveryState } from "../../domain/webhooks.ts";
+import { mostWalked, type Walked, walk } from "../walk.ts";
 import { deleteFailures } from "./attempts.ts";
 import { callback, type Delivery, deliveryFromRow, storedAs, webhookEndpoint } from "./delivery-row.ts";
 
@@ -11,23 +13,39 @@ export interface DeliveryFilter {
   task?: string | undefined;
 }
 
+/** Deliveries about a task begin with its moment, as it does. */
+const madeWithinMs = 60_000;
+
 /** Reads the log by id, newest first, before `beforeId`: the order of the tasks that they are about. */
 export async function listDeliveries(
   db: D1Database,
   { tenant, status, task }: DeliveryFilter,
   beforeId: string,
   limit: number,
-): Promise<Delivery[]> {
-  const states = status ? storedAs(status) : null;
-  const { results } = await db
-    .prepare(
-      `SELECT * FROM deliveries WHERE id < ?1 ${tenant === undefined ? "" : "AND tenant_id = ?2"}
-         AND (?3 IS NULL OR state IN (SELECT value FROM json_each(?3))) AND (?4 IS NULL OR task_id = ?4)
-       ORDER BY id DESC LIMIT ?5`,
-    )
-    .bind(beforeId, tenant ?? null, states && JSON.stringify(states), task ?? null, limit)
-    .all();
-  return results.map(deliveryFromRow);
+): Promise<Walked<Delivery>> {
+  const sought = ["id < ?"];
+  const fits: string[] = [];
+  const values = [beforeId];
+  if (tenant !== undefined) {
+    sought.push("tenant_id = ?");
+    values.push(tenant);
+  }
+  if (task !== undefined) {
+    const madeMs = idTimeMs("task", task);
+    if (madeMs === undefined) return { rows: [], walkedTo: null };
+    sought.push("id >= ?", "id < ?");
+    values.push(idBound("delivery", madeMs), idBound("delivery", madeMs + madeWithinMs));
+    fits.push("task_id = ?");
+    values.push(task);
+  }
+  if (status !== undefined) {
+    fits.push("state IN (SELECT value FROM json_each(?))");
+    values.push(JSON.stringify(storedAs(status)));
+  }
+  const from = tenant === undefined ? "deliveries" : "deliveries INDEXED BY deliveries_of_tenant";
+  const most = tenant === undefined ? mostWalked.operator : mostWalked.tenant;
+  const { rows, walkedTo } = await walk(db, { from, sought, fits, values, most }, limit);
+  return { rows: rows.map(deliveryFromRow), walkedTo };
 }
 
 /**

@@ -22,7 +22,7 @@ export interface PictureWanted {
   etags: string | undefined;
   /** Whether `etags` has this one. */
   isKnown(etag: string): boolean;
-  /** Whether R2 may be asked a second time, for a range beyond the end. */
+  /** Whether R2 may be asked a second time, for a range beyond the end or of another picture. */
   mayReadAgain(): Promise<boolean>;
 }
 
@@ -55,14 +55,16 @@ export async function readPicture(invocation: Invocation, wanted: PictureWanted)
   const read = await callBinding("storage", () => readObject(invocation.bucket, wanted));
   if (read === "too_many") return { kind: "too_many" };
   // The wrong extension is as good as none.
-  if (read?.object.httpMetadata?.contentType !== wanted.contentType) return { kind: "none" };
-  const { object, range, isCut } = read;
+  if (read?.object.httpMetadata?.contentType !== wanted.contentType) {
+    if (read && "body" in read.object) await read.object.body.cancel();
+    return { kind: "none" };
+  }
+  const { object, range } = read;
   // A picture is never empty: this is the tombstone of a deleted one.
   if (object.size === 0) return { kind: "deleted" };
   const { httpEtag: etag, size } = object;
   const part = range && servedPart(range, size);
-  const all = "body" in object ? object.body : null;
-  const body = all && part && isCut ? await cut(all, part) : all;
+  const body = "body" in object ? object.body : null;
   const keeps = body && !part && copy === "none";
   const isErased = async () => !(await invocation.bucket.head(imageKey(wanted.id)))?.size;
   const bytes = keeps
@@ -94,13 +96,11 @@ interface ReadObject {
   object: R2Object | R2ObjectBody;
   /** The range that counts; it may lie past the end of the object. */
   range?: R2Range | undefined;
-  /** All has been read, and the part is to be cut out of it. */
-  isCut?: boolean;
 }
 
 /**
- * One call, but for a range that is beyond the end. Under `If-Range` (RFC 9110, 13.1.5) all is read: only then is it known
- * whether the part is of the picture that it is meant for, and naming another one makes no second read of R2.
+ * One call, but for a range that is beyond the end, or under `If-Range` (RFC 9110, 13.1.5) of another picture: there is a
+ * second one then, if the caller may have it. Read at once and cut, one byte of a large picture would cost as much as all.
  */
 async function readObject(
   bucket: R2Bucket,
@@ -113,47 +113,27 @@ async function readObject(
   };
   if (wanted.headOnly) return head();
   const { ifRange, etags } = wanted;
-  const isCut = ifRange !== undefined;
-  const range = isCut ? undefined : wanted.range;
+  // What is no strong entity tag, as a date, is of no picture.
+  const range = ifRange === undefined || ifRange.startsWith('"') ? wanted.range : undefined;
+  const isOther = (object: R2Object) => range && ifRange !== undefined && object.httpEtag !== ifRange;
+  const whole = () => readObject(bucket, { ...wanted, range: undefined });
   const options: R2GetOptions = {};
   if (range) options.range = range;
   if (etags !== undefined) options.onlyIf = new Headers({ "if-none-match": etags });
   try {
     const object: R2Object | R2ObjectBody | null = await bucket.get(key, options);
-    // What is no strong entity tag, as a date, is of no picture.
-    return object ? { object, range: ifRange === object.httpEtag ? wanted.range : range, isCut } : undefined;
+    if (!object) return undefined;
+    if (!isOther(object)) return { object, range };
+    if ("body" in object) await object.body.cancel();
   } catch (error) {
     if (!range) throw error;
     if (!(await wanted.mayReadAgain())) return "too_many";
-    const object = await head(range);
+    const found = await head(range);
     // R2 throws for a range beyond the end; anything else is a failure of its own.
-    if (object && servedPart(range, object.object.size).length > 0) throw error;
-    return object;
+    if (found && servedPart(range, found.object.size).length > 0) throw error;
+    return found && isOther(found.object) ? whole() : found;
   }
-}
-
-/** A part of a stream of all bytes. An empty one reads none of them. */
-async function cut(
-  all: ReadableStream<Uint8Array>,
-  { offset, length }: Part,
-): Promise<ReadableStream<Uint8Array> | null> {
-  if (length === 0) {
-    await all.cancel();
-    return null;
-  }
-  let skipped = 0;
-  let left = length;
-  const part = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
-      const from = Math.min(chunk.byteLength, offset - skipped);
-      skipped += from;
-      const bytes = chunk.subarray(from, from + left);
-      left -= bytes.byteLength;
-      if (bytes.byteLength > 0) controller.enqueue(bytes);
-      if (left === 0) controller.terminate();
-    },
-  });
-  return all.pipeThrough(part).pipeThrough(new FixedLengthStream(length));
+  return (await wanted.mayReadAgain()) ? whole() : "too_many";
 }
 
 /** Which bytes of a picture of `size` bytes a range means. */

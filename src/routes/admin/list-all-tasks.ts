@@ -5,7 +5,7 @@ import { listTasks } from "../../d1/tasks/task-lists.ts";
 import { endUser } from "../../domain/generation-fields.ts";
 import { taskStatuses } from "../../domain/task.ts";
 import type { Api } from "../../http/context.ts";
-import { pageQuery, toPage } from "../../http/paging.ts";
+import { pageQuery, toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
 import { adminTask, viewAdminTask } from "./admin-task-reply.ts";
@@ -20,6 +20,7 @@ const contract = createRoute({
   tags: ["Admin: tasks"],
   security: adminSecurity,
   summary: "List tasks of all tenants, newest first",
+  description: walkedPages,
   request: {
     query: z.object({
       tenant: z.string().max(32).optional(),
@@ -41,7 +42,7 @@ export function listAllTasks(api: Api): void {
     const { limit, cursor, ...filter } = c.req.valid("query");
     const found = await listTasks(c.get("invocation").db, filter, cursor || afterAll, limit + 1);
     return c.json(
-      toPage(found, limit, (task) => viewAdminTask(c, task)),
+      toWalkedPage(found, limit, (task) => viewAdminTask(c, task)),
       200,
     );
   });

@@ -3,7 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { listDeliveries } from "../../d1/webhooks/delivery-log.ts";
 import type { Api } from "../../http/context.ts";
-import { toPage } from "../../http/paging.ts";
+import { toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import {
   afterAllDeliveries,
@@ -20,7 +20,7 @@ const contract = createRoute({
   tags: ["Admin: webhooks"],
   security: adminSecurity,
   summary: "List the deliveries to all tenants, newest first",
-  description: "Goes back for thirty days.",
+  description: `Goes back for thirty days. ${walkedPages}`,
   request: { query: deliveryQuery.extend({ tenant: z.string().max(32).optional() }) },
   responses: {
     200: json(listReply(deliveryReply), "A page of deliveries."),
@@ -33,6 +33,6 @@ export function listDeliveriesRoute(api: Api): void {
     const { cursor, limit, ...filter } = c.req.valid("query");
     const { db } = c.get("invocation");
     const found = await listDeliveries(db, filter, cursor || afterAllDeliveries, limit + 1);
-    return c.json(toPage(found, limit, viewDelivery), 200);
+    return c.json(toWalkedPage(found, limit, viewDelivery), 200);
   });
 }

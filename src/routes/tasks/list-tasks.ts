@@ -7,7 +7,7 @@ import { models } from "../../domain/model-catalog.ts";
 import { taskStatuses } from "../../domain/task.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
-import { pageLimit, toPage } from "../../http/paging.ts";
+import { pageLimit, toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, keyErrors, listReply } from "../../http/replies.ts";
 import { keyRefused } from "./refusals.ts";
 import { showTask } from "./show-task.ts";
@@ -32,7 +32,7 @@ const contract = createRoute({
   operationId: "list-tasks",
   tags: ["Tasks"],
   summary: "List tasks, newest first",
-  description: "A client token for an end user lists that person's tasks.",
+  description: `A client token for an end user lists that person's tasks. ${walkedPages}`,
   security: [{ key: [] }],
   request: {
     query: z.object({
@@ -75,7 +75,7 @@ export function listTasks(api: Api): void {
       cursor || newest,
       limit + 1,
     );
-    const page = toPage(found, limit, (task) => task);
+    const page = toWalkedPage(found, limit, (task) => task);
     const data = await Promise.all(page.data.map((task) => showTask(c, task)));
     return c.json({ ...page, data }, 200, { "cache-control": "no-store" });
   });

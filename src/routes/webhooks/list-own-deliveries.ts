@@ -2,7 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import { listDeliveries } from "../../d1/webhooks/delivery-log.ts";
 import type { Api } from "../../http/context.ts";
-import { toPage } from "../../http/paging.ts";
+import { toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, keyErrors, listReply } from "../../http/replies.ts";
 import { authorizeManager } from "../account/managing-key.ts";
 import { afterAllDeliveries, deliveryQuery, deliveryReply, viewDelivery } from "./delivery-reply.ts";
@@ -14,7 +14,7 @@ const contract = createRoute({
   tags: ["Webhooks"],
   security: [{ key: [] }],
   summary: "List the deliveries to the webhook and to callbacks, newest first",
-  description: "Goes back for thirty days.",
+  description: `Goes back for thirty days. ${walkedPages}`,
   request: { query: deliveryQuery },
   responses: {
     200: json(listReply(deliveryReply), "A page of deliveries."),
@@ -29,6 +29,6 @@ export function listOwnDeliveries(api: Api): void {
     const { db } = c.get("invocation");
     const asked = { ...filter, tenant: tenantId };
     const found = await listDeliveries(db, asked, cursor || afterAllDeliveries, limit + 1);
-    return c.json(toPage(found, limit, viewDelivery), 200);
+    return c.json(toWalkedPage(found, limit, viewDelivery), 200);
   });
 }

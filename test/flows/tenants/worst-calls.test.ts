@@ -15,7 +15,7 @@ await env.DB.batch([
   env.DB.prepare(
     `INSERT INTO tasks (id, tenant_id, key_id, request_id, origin, state, model, input, metadata, price_credits,
        created_ms, deadline_ms, due_ms, finished_ms, open, attempts)
-     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
      SELECT 'task-0' || printf('%030d', i), ?1, 'key-1', 'req-1', 'https://gateway.example', 'completed', 'wan-2.7-image',
        '{"prompt":"a boat","n":1}', '{}', 30, ?2, ?2, ?2, ?2, 0, 1 FROM n`,
   ).bind(tenant.id, gateway.now() - 60_000),
@@ -35,6 +35,8 @@ it.each([
   ["submits", () => gateway.post(generations, goodBody, { ...bearer(tenant.key), "idempotency-key": "a" })],
   ["reads", () => get(`/v1/tasks/${task}`)],
   ["lists", () => get("/v1/tasks?limit=100")],
+  ["lists", () => get("/v1/tasks?status=failed")],
+  ["lists", () => get("/v1/webhook/deliveries?status=failed")],
   ["lists", () => get("/v1/ledger")],
   ["lists", () => get("/v1/keys?limit=100")],
   ["manage", () => post("/v1/keys", { name: "one", kind: "secret" })],

@@ -41,13 +41,20 @@ it("are refused to a network address that asks for too many, which is served wha
     await expectError(await gateway.fetch(path, from("203.0.113.8")), "not_found");
   }
   expect((await gateway.fetch(picture.path, from("203.0.113.7"))).status).toBe(200);
-  // A part beyond the end costs a second read, and counts with them.
-  const beyond = (address: string) =>
-    gateway.fetch(picture.path, { headers: { "cf-connecting-ip": address, range: "bytes=99999999-" } });
-  expect((await beyond("203.0.113.8")).status).toBe(416);
-  bindings.calls.length = 0;
-  await expectError(await beyond("203.0.113.7"), "rate_limited");
-  expect(bindings.calls).toEqual(["R2 get"]);
+  // A part beyond the end, or of another picture, costs a second read, and counts with them.
+  for (const [part, status] of [
+    [{ range: "bytes=99999999-" }, 416],
+    [{ range: "bytes=0-9", "if-range": '"other"' }, 200],
+  ] as const) {
+    const ask = (address: string) =>
+      gateway.fetch(picture.path, { headers: { "cf-connecting-ip": address, ...part } });
+    const served = await ask("203.0.113.8");
+    expect(served.status).toBe(status);
+    await served.body?.cancel();
+    bindings.calls.length = 0;
+    await expectError(await ask("203.0.113.7"), "rate_limited");
+    expect(bindings.calls).toEqual(["R2 get"]);
+  }
   // Its keys are counted apart.
   const response = await gateway.fetch("/v1/models", {
     headers: { "cf-connecting-ip": "203.0.113.7", authorization: "Bearer wsk_none" },
