@@ -47,6 +47,7 @@ export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
   if (!caller || invocation.badKeys.has(caller, invocation.now())) return refuseKey(c);
   c.set("authenticated", true);
   c.set("tenantId", caller.tenantId);
+  await countByKind(c, caller);
   const { origin } = caller.page;
   if (caller.kind === "secret" && origin !== null && !isOwnOrigin(c, origin)) {
     throw new ApiError(
@@ -55,7 +56,6 @@ export const authenticate = createMiddleware<AppEnv>(async (c, next) => {
         "browser key or a client token. If this is your server's proxy, have it drop the Origin header.",
     );
   }
-  await countByKind(c, caller);
   c.set("caller", caller);
   await next();
   if (c.get("errorCode") !== "invalid_key") return;

@@ -39,7 +39,7 @@ export function takePlace(c: AppContext, taskId: string): Place {
 export function requirePlace(c: AppContext, taskId: string): Place {
   const full = noPlace(c, taskId);
   if (!full) return takePlace(c, taskId);
-  const holder = c.get("caller").kind === "link" ? "from this network address" : "with this key";
+  const holder = c.get("caller").kind === "link" ? "from this network address" : "with this key or token";
   throw new ApiError(
     "rate_limited",
     `Too many waits and streams ${full === "task" ? "of this task" : holder}: ${mostFollowers(c)[full]} are open. ` +

@@ -45,6 +45,13 @@ export interface Copied {
   isTaken: boolean;
   /** It had that before. */
   isKnown: boolean;
+  /** The tenant is suspended in what it has. Absent from an object of the version before. */
+  isSuspended?: boolean;
+}
+
+function isSuspended(sql: SqlStorage): boolean {
+  const status = "SELECT iif(json_valid(body), body ->> 'status', NULL) AS status FROM config";
+  return sql.exec<{ status: SqlStorageValue }>(status).toArray()[0]?.status === "suspended";
 }
 
 /** Whether the object's copy is this one. Keys that have come to their end make no difference: D1 leaves them out. */
@@ -70,7 +77,7 @@ export function takeCopy(sql: SqlStorage, config: TenantConfig, nowMs: number, c
   const version = copiedVersion(sql) ?? 0;
   if (compares || version >= config.version) {
     const isKnown = version === config.version && isCopyOf(sql, config, nowMs);
-    return { version, isTaken: isKnown, isKnown };
+    return { version, isTaken: isKnown, isKnown, isSuspended: isSuspended(sql) };
   }
   writeConfig(sql, config);
   return { version: config.version, isTaken: true, isKnown: false };

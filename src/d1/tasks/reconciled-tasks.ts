@@ -108,6 +108,20 @@ export async function overdueTasks(db: D1Database, beforeMs: number, limit: numb
   return results.map(({ id }) => id);
 }
 
+/** Of the newest tasks. */
+const newestExamined = 1_000;
+
+/** Tenants that make tasks and have no row themselves. */
+export async function tenantsOfNoRow(db: D1Database): Promise<string[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT DISTINCT tenant_id AS id FROM (SELECT tenant_id FROM tasks ORDER BY id DESC LIMIT ${newestExamined}) AS made
+       WHERE NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.id = made.tenant_id)`,
+    )
+    .all<{ id: string }>();
+  return results.map(({ id }) => id);
+}
+
 type Pictures = Pick<Task, "id" | "images">;
 const pictures = rowCodec<Pictures>("tasks", { id, images });
 

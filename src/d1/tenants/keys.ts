@@ -51,13 +51,27 @@ export function insertKey(
     );
 }
 
-/** SQL: a key has scope `manage`. Scopes that are no JSON are none. */
-const manages = `EXISTS (SELECT 1 FROM json_each(iif(json_valid(scopes), scopes, '[]')) WHERE value = 'manage')`;
+/** SQL: the scopes of a key. What is no JSON is none. */
+const scopesOf = (key: string) =>
+  `SELECT value FROM json_each(iif(json_valid(${key}.scopes), ${key}.scopes, '[]'))`;
+
+/** SQL: a key has scope `manage`. */
+const manages = `'manage' IN (${scopesOf("keys")})`;
+
+/** SQL: a setting of a key, as JSON; null where there is none. */
+const settingOf = (key: string, name: string) =>
+  `iif(json_valid(${key}.settings), ${key}.settings ->> '$.${name}', NULL)`;
+
+/** SQL: a key `other` can make whatever the row of `keys` can, for as long: it has no limits, with which none are made. */
+const canReplace = `NOT EXISTS (${scopesOf("keys")} EXCEPT ${scopesOf("other")})
+  AND (other.expires_ms IS NULL OR other.expires_ms >= keys.expires_ms)
+  AND NOT EXISTS (SELECT 1 FROM json_each(coalesce(${settingOf("other", "limits")}, '{}')) WHERE value IS NOT NULL)
+  AND coalesce(${settingOf("other", "models")}, '') IN ('', ${settingOf("keys", "models")})`;
 
 /**
  * The statement that revokes a key from `nowMs` on; no row changes when there is none or it is revoked.
- * @param by The tenant's key that revokes it: then the last key of scope `manage` stays, without which a tenant could make
- *   none any more. Null: the operator.
+ * @param by The tenant's key that revokes it: then the last key of scope `manage` stays that no other can replace,
+ *   without which a tenant could make none any more. Null: the operator.
  */
 export function revokeKey(
   db: D1Database,
@@ -66,7 +80,8 @@ export function revokeKey(
   nowMs: number,
   by: string | null = null,
 ): D1PreparedStatement {
-  const otherManager = `EXISTS (SELECT 1 FROM ${keysOfTenant} AND id <> ?2 AND rotated = 0 AND ${alive("?3")} AND ${manages})`;
+  const otherManager = `EXISTS (SELECT 1 FROM keys AS other INDEXED BY keys_unrevoked
+    WHERE other.tenant_id = ?1 AND other.id <> ?2 AND other.rotated = 0 AND ${alive("?3", "other.")} AND ${canReplace})`;
   return db
     .prepare(
       `UPDATE keys SET revoked_ms = ?3 WHERE tenant_id = ?1 AND id = ?2 AND revoked_ms IS NULL

@@ -262,17 +262,22 @@ export async function loadReadable(
 /**
  * Raises a tenant's version beyond the one that its object has, as D1's is behind after it was restored to an earlier time.
  * @param from The version that was read; nothing changes when it is another by now.
+ * @param isSuspended The tenant was stopped in the time that D1 has lost, and stays so.
+ * @returns whether the version was raised.
  */
 export async function raiseConfigVersion(
   db: D1Database,
   id: string,
-  from: number,
-  beyond: number,
-): Promise<void> {
-  await db
-    .prepare("UPDATE tenants SET config_version = ?3 + 1 WHERE id = ?1 AND config_version = ?2")
-    .bind(id, from, beyond)
+  { from, beyond, isSuspended }: { from: number; beyond: number; isSuspended: boolean },
+): Promise<boolean> {
+  const { meta } = await db
+    .prepare(
+      `UPDATE tenants SET config_version = ?3 + 1, status = iif(?4, 'suspended', status)
+       WHERE id = ?1 AND config_version = ?2`,
+    )
+    .bind(id, from, beyond, Number(isSuspended))
     .run();
+  return meta.changes > 0;
 }
 
 /** Notes that the tenant's object has the copy of this version. */

@@ -1,8 +1,9 @@
 /**
  * Reconciliation: whether balances, holds, tasks and pictures agree. It leaves out all that is younger than five minutes,
- * since that may be under way. Cron, and the operator who wants it, mend three discrepancies: a hold whose task has ended is
+ * since that may be under way. Cron, and the operator who wants it, mend four discrepancies: a hold whose task has ended is
  * settled as it should have been, with a ledger entry that says so; one whose task D1 lacks is written there again; an
- * object that has other settings than D1 is given these. Reading changes nothing.
+ * object that has other settings than D1 is given these, but for a stop, which stays; one whose tenant D1 lacks admits
+ * nothing more. Reading changes nothing.
  */
 
 import {
@@ -10,6 +11,7 @@ import {
   openTasksWithHold,
   overdueTasks,
   readEnds,
+  tenantsOfNoRow,
 } from "../../d1/tasks/reconciled-tasks.ts";
 import { tenantIds, tenantsFrom } from "../../d1/tenants/tenants.ts";
 import { idBound } from "../../domain/ids.ts";
@@ -21,7 +23,7 @@ import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
-import { hasItsCopy, pushConfig } from "../tenants/push-config.ts";
+import { close, hasItsCopy, pushConfig } from "../tenants/push-config.ts";
 import { checkLost } from "./check-lost.ts";
 import type { Discrepancy } from "./discrepancy.ts";
 
@@ -51,8 +53,10 @@ export async function reconcile(
   const discrepancies = await inParallel(checked, (id) => checkTenant(invocation, id, beforeMs, mends), {
     concurrency: connections,
   });
+  const lost = afterId === "" ? await checkLostTenants(invocation, mends) : [];
   return {
     discrepancies: [
+      ...lost,
       ...overdue.map(
         (id): Discrepancy => ({ kind: "overdue", tenant: null, subject: id, text: "should have ended" }),
       ),
@@ -73,6 +77,8 @@ export async function reconcileSome(invocation: Invocation): Promise<void> {
   const turn = minute / everyMinutes;
   const tenants = await tenantsFrom(invocation.db, turn * tenantsATick, tenantsATick);
   const beforeMs = invocation.now() - settledAfterMs;
+  for (const discrepancy of await checkLostTenants(invocation, true))
+    invocation.log({ event: "discrepancy", level: "error", ...discrepancy });
   await inParallel(
     tenants,
     async (tenant) => {
@@ -111,11 +117,27 @@ async function checkTenant(
 
 /** Gives a tenant's object its settings again where it has others, as after D1 was restored to an earlier time. */
 async function checkSettings(invocation: Invocation, tenant: string, mends: boolean): Promise<Discrepancy[]> {
-  const isOff = mends
-    ? (await pushConfig(invocation, tenant)).wasOff
-    : !(await hasItsCopy(invocation, tenant));
-  const text = `the tenant's object had other settings or keys than the database${mends ? ", and was given these" : ""}`;
-  return isOff ? [{ kind: "settings", tenant, subject: null, text }] : [];
+  const { wasOff, keptStop } = mends
+    ? await pushConfig(invocation, tenant)
+    : { wasOff: !(await hasItsCopy(invocation, tenant)), keptStop: false };
+  if (!wasOff) return [];
+  const stopped = keptStop ? "; it was suspended there, and stays so" : "";
+  const given = mends ? `, and was given these${stopped}` : "";
+  const text = `the tenant's object had other settings or keys than the database${given}`;
+  return [{ kind: "settings", tenant, subject: null, text }];
+}
+
+/** Tenants that D1 has lost, as those that were made after the moment to which it was restored: their objects go on. */
+async function checkLostTenants(invocation: Invocation, mends: boolean): Promise<Discrepancy[]> {
+  const tenants = await tenantsOfNoRow(invocation.db);
+  if (mends) {
+    await inParallel(tenants, (tenant) => close(invocation, tenant, { isSuspended: true }), {
+      concurrency: connections,
+    });
+  }
+  const closed = mends ? ", and is suspended in its object" : "";
+  const text = `makes tasks and is not in the database${closed}: make a tenant of this id to have it again`;
+  return tenants.map((tenant) => ({ kind: "settings", tenant, subject: null, text }));
 }
 
 /** Settles holds that no ender and no cron would settle. One that was settled meanwhile is no discrepancy. */

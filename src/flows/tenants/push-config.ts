@@ -13,6 +13,9 @@
  *      6 by now, no change
  *   5. reads 6, pushes: known                             6            6
  *
+ * A tenant that was stopped in the time that D1 has lost stays suspended, in D1 too: a stop is lifted by the operator alone.
+ * That is known from an object that is ahead; one that is not, after more changes than were lost, takes what D1 has.
+ *
  * Where the settings cannot be read the object gets the keys alone and admits nothing, so that what the change has closed
  * is closed; that is no copy, so cron pushes again.
  */
@@ -25,32 +28,49 @@ import { skipUnreadable } from "../../platform/unreadable.ts";
 /** One more than it takes with two changes meanwhile. */
 const mostAttempts = 4;
 
+export interface Pushed {
+  /** The object had something else although it had acknowledged this copy. */
+  wasOff: boolean;
+  /** It was suspended there and not in D1, and is in both now. */
+  keptStop: boolean;
+}
+
 /**
  * Pushes a tenant's newest copy to its object. Twice or late does no harm.
- * @returns whether the object had something else although it had acknowledged this copy.
+ * @param lifts The operator makes the tenant active: no stop is kept.
  * @throws BindingUnavailable when the object does not take it, however often the version is raised.
  */
-export async function pushConfig(invocation: Invocation, tenantId: string): Promise<{ wasOff: boolean }> {
+export async function pushConfig(
+  invocation: Invocation,
+  tenantId: string,
+  { lifts = false }: { lifts?: boolean } = {},
+): Promise<Pushed> {
   const skip = skipUnreadable(invocation);
   invocation.refusals.drop(tenantId);
   let wasOff = false;
+  let keptStop = false;
   for (let attempt = 0; attempt < mostAttempts; attempt++) {
     const loaded = await loadReadable(invocation.db, tenantId, invocation.now(), skip);
-    if (!loaded) return { wasOff };
+    if (!loaded) return { wasOff, keptStop };
     const { version, settings, keys, isAcknowledged, locationHint } = loaded;
     // A tenant's first push is the first call that its object gets, and decides where it lives.
     const object = invocation.tenant(tenantId, locationHint);
     if (!settings) {
       await object.suspend(version, keys);
-      return { wasOff };
+      return { wasOff, keptStop };
     }
     const copied = await object.takeConfig({ ...settings, keys }, invocation.now());
     wasOff ||= isAcknowledged && !copied.isKnown;
     if (copied.isTaken) {
       if (!isAcknowledged) await markPushed(invocation.db, tenantId, copied.version);
-      return { wasOff };
+      return { wasOff, keptStop };
     }
-    await raiseConfigVersion(invocation.db, tenantId, version, copied.version);
+    const isSuspended = !lifts && settings.status === "active" && copied.isSuspended === true;
+    const raised = { from: version, beyond: copied.version, isSuspended };
+    const isRaised = await raiseConfigVersion(invocation.db, tenantId, raised);
+    if (!isRaised || !isSuspended) continue;
+    keptStop = true;
+    invocation.log({ event: "stop_kept", level: "error", tenant: tenantId });
   }
   throw new BindingUnavailable("the tenant's settings were not taken");
 }

@@ -25,7 +25,7 @@ export async function createTenant(
     subject: tenant.id,
     details,
   }).run();
-  await pushConfig(invocation, tenant.id);
+  await pushConfig(invocation, tenant.id, { lifts: true });
   return true;
 }
 
@@ -66,7 +66,7 @@ export async function changeTenant(
   };
   await auditEntry(invocation, by, { action: "tenant.change", tenantId: id, subject: id, details }).run();
   if (change.status === "suspended") await close(invocation, id, { isSuspended: true });
-  await pushConfig(invocation, id);
+  await pushConfig(invocation, id, { lifts: change.status === "active" });
   if (tenant instanceof StoredDataUnreadable) throw tenant;
   return { kind: "changed", tenant };
 }

@@ -23,7 +23,8 @@ const contract = createRoute({
 });
 
 const lastManager =
-  "This is the last key of scope manage: make another one first, or have the operator revoke it.";
+  "This is the last key of scope manage that no other can replace. First make another one of its scopes, without limits " +
+  "or an earlier end, or have the operator revoke it.";
 
 export function revokeOwnKey(api: Api): void {
   api.openapi(contract, async (c) => {

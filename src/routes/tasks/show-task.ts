@@ -16,6 +16,11 @@ export async function showTask(c: AppContext, task: Task, position: number | nul
     const { input: _input, ...shown } = view;
     return shown;
   }
+  if (kind !== "secret") {
+    // Where the tenant's own server is notified is nothing for a page's visitor.
+    const { callback_url: _callback, ...input } = view.input;
+    view.input = input;
+  }
   const expiresMs = invocation.now() + signedLinkLifeMs;
   const claims = { taskId: task.id, tenantId: task.tenantId, keyId, expiresMs };
   const events = `${view.links.self}/events?token=${await formatLink(invocation.signers.links, claims)}`;

@@ -123,3 +123,62 @@ it("changes at once are all in force", async () => {
   const row = await env.DB.prepare("SELECT config_version = pushed_version AS equal FROM tenants").first();
   expect(row).toEqual({ equal: 1 });
 });
+
+it.each([
+  ["a suspension", async () => (await patch({ status: "suspended" })).status],
+  ["a deletion", async () => (await gateway.admin("DELETE", `/tenants/${tenant.id}`)).status],
+])("%s that D1 has lost is in force all the same, and the repair says so", async (_what, stop) => {
+  await restoreAfter(async () => {
+    await patch({ name: "lost" });
+    expect(await stop()).toBeLessThan(300);
+  });
+  const { data } = (await reconcile()) as unknown as { data: { text: string }[] };
+  expect(data).toMatchObject([
+    { kind: "settings", text: expect.stringMatching(/was suspended there, and stays so/) },
+  ]);
+  expect(gateway.logs).toContainEqual(expect.objectContaining({ event: "stop_kept", tenant: tenant.id }));
+  await expectError(await submit(gateway, tenant.key), "tenant_suspended");
+  expect(await (await gateway.admin("GET", `/tenants/${tenant.id}`)).json()).toMatchObject({
+    status: "suspended",
+  });
+  expect(await reconcile()).toMatchObject({ ok: true });
+  // The operator lifts it.
+  expect((await patch({ status: "active" })).status).toBe(200);
+  expect(await statusOf()).toBe(200);
+});
+
+it("a suspension that D1 has lost is not lifted by another change", async () => {
+  await restoreAfter(async () => {
+    await patch({ name: "lost" });
+    await patch({ status: "suspended" });
+  });
+  expect((await patch({ name: "another" })).status).toBe(200);
+  await expectError(await submit(gateway, tenant.key), "tenant_suspended");
+});
+
+it("a suspension that D1 has lost ends when the operator says so", async () => {
+  await restoreAfter(async () => {
+    await patch({ name: "lost" });
+    await patch({ status: "suspended" });
+  });
+  expect((await patch({ status: "active" })).status).toBe(200);
+  expect(await statusOf()).toBe(200);
+});
+
+it("a tenant that D1 has lost is named and stopped, and is there again when it is made again", async () => {
+  let lost = { id: "", key: "" };
+  await restoreAfter(async () => {
+    lost = await gateway.makeTenant({ id: "lost-one" });
+  });
+  expect(await statusOf(lost.key)).toBe(200);
+  const found = { ok: false, data: [{ kind: "settings", tenant: "lost-one" }] };
+  expect(await reconcile("GET")).toMatchObject(found);
+  expect(await statusOf(lost.key)).toBe(200);
+  expect(await reconcile()).toMatchObject(found);
+  await expectError(await submit(gateway, lost.key), "tenant_suspended");
+  expect((await gateway.admin("POST", "/tenants", { id: "lost-one", name: "Again" })).status).toBe(201);
+  const made = await gateway.admin("POST", "/tenants/lost-one/keys", { name: "new", kind: "secret" });
+  expect(await statusOf(((await made.json()) as { key: string }).key)).toBe(200);
+  expect(await statusOf(lost.key)).toBe(401);
+  expect(await reconcile("GET")).toMatchObject({ ok: true });
+});

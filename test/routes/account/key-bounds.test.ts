@@ -200,6 +200,19 @@ describe("a key of scope manage", () => {
     await expectError(await revoke(id, key), "invalid_key");
   });
 
+  it.each([
+    ["has limits of its own, with which it makes none", () => ({ limits: { images_per_day: 5 } })],
+    ["ends before it does", () => ({ expires_at: Math.floor(gateway.now() / 1000) + 60 })],
+    ["has fewer scopes", () => ({ scopes: ["manage"] })],
+    ["has fewer models", () => ({ models: ["wan-2.7-image"] })],
+  ])("stays where the only other one %s", async (_what, settings) => {
+    const { key } = await made(await make(settings()));
+    for (const by of [tenant.key, key]) await expectError(await revoke(tenant.keyId, by), "scope_denied");
+    const { id } = await made(await make());
+    expect((await revoke(tenant.keyId)).status).toBe(204);
+    expect(id).toBeTruthy();
+  });
+
   it("stays also where two revoke each other", async () => {
     const other = await made(await make());
     await Promise.all([revoke(other.id), revoke(tenant.keyId, other.key)]);

@@ -111,7 +111,7 @@ describe("the settings", () => {
     const close = await fill(open, 2);
     await expectNoPlace(await open(), /of this task: 2/);
     const closeLast = await fill(() => open(id), 1);
-    await expectNoPlace(await open(id), /with this key: 3/);
+    await expectNoPlace(await open(id), /with this key or token: 3/);
     await close();
     await closeLast();
   });
@@ -125,7 +125,7 @@ describe("one key", () => {
     const closings: (() => Promise<void>)[] = [];
     for (const { id } of ids.slice(0, 25)) closings.push(await fill(() => open(id)));
     const last = ids.at(-1) as ShownTask;
-    await expectNoPlace(await open(last.id), /with this key: 100/);
+    await expectNoPlace(await open(last.id), /with this key or token: 100/);
     await expectNoPlace(await wait(5, last.id), /with this key/);
     const { pathname, search } = new URL((last.links as { events: string }).events);
     await (await gateway.fetch(pathname + search)).body?.cancel();
