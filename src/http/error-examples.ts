@@ -33,7 +33,7 @@ const messages: Record<ErrorCode, string> = {
   unsupported_media_type: "The body must be JSON, with Content-Type: application/json.",
   idempotency_key_reused: "This Idempotency-Key was used for another request.",
   too_many_tasks: "Too many tasks are in flight (concurrent_tasks of this tenant): try again in 12 s.",
-  quota_exceeded: "The quota is used up (images_per_day of this key): try again in 7200 s.",
+  quota_exceeded: "The quota has no room for this (images_per_day of this key): try again in 7200 s.",
   rate_limited: "Too many requests (requests_per_minute of this tenant): try again in 1 s.",
   internal_error: "Something went wrong inside the gateway.",
   misconfigured: "Missing or malformed configuration: UPSTREAM_API_KEY.",

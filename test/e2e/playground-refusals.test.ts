@@ -107,7 +107,7 @@ describe("a refusal", () => {
     await playground.submit("the first lighthouse");
     await card(page).getByText("the first lighthouse").waitFor();
     await playground.submit("the second lighthouse");
-    await page.getByText("Too many requests (requests_per_minute of this tenant).").waitFor();
+    await page.getByText("Too many requests (requests_per_minute of this token).").waitFor();
     const timer = page.getByRole("timer");
     const secondsLeft = async () =>
       Number(/^You can try again in (\d+) s\.$/.exec((await timer.textContent()) ?? "")?.[1]);

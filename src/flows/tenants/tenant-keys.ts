@@ -26,7 +26,7 @@ export interface MadeKey {
   stored: ListedKey;
 }
 
-/** Why a key was not made or revoked. `key_gone`: the key that was to do it has been revoked meanwhile. */
+/** Why a key was not made or revoked. `key_gone`: the key that was to do it has been stopped meanwhile, or its tenant. */
 type NotDone = "full" | "key_gone";
 
 /** Makes a key; undefined when there is no such tenant. `full`: it has as many as it may. */
@@ -102,7 +102,8 @@ async function isGone(invocation: Invocation, by: Actor, tenantId: string): Prom
   const id = keyOfActor(by);
   if (id === null) return false;
   const key = await findKey(invocation.db, tenantId, id);
-  return !key || !isLive(key, invocation.now());
+  if (!key || !isLive(key, invocation.now())) return true;
+  return (await findTenant(invocation.db, tenantId))?.status !== "active";
 }
 
 function isLive(key: StoredKey, nowMs: number): boolean {

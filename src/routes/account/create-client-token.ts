@@ -65,7 +65,7 @@ export function createClientToken(api: Api): void {
       case "no_turnstile":
         throw new ApiError(
           "scope_denied",
-          "This tenant has not set up Turnstile, so browser keys mint no tokens.",
+          "This tenant has no Turnstile secret, so browser keys mint no tokens: the operator sets its `turnstile_secret`.",
         );
       case "challenge_failed":
         throw invalidRequest([{ path: ["turnstile"], message: "was not accepted: solve a new challenge" }]);

@@ -6,9 +6,8 @@ import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { invalidRequest, jsonBody } from "../../http/validation.ts";
-import { keyRefused } from "../tasks/refusals.ts";
 import { madeKeyReply, newKey, noSuchKey, tooManyKeys, viewKey, wantedKey } from "./key-fields.ts";
-import { authorizeKeyMaker } from "./managing-key.ts";
+import { authorizeKeyMaker, refuseStopped } from "./managing-key.ts";
 
 const contract = createRoute({
   method: "post",
@@ -32,7 +31,7 @@ export function createOwnKey(api: Api): void {
     if (problem)
       throw invalidRequest([{ path: [problem], message: "cannot go beyond the key that makes it" }]);
     const made = await createKey(invocation, by, tenantId, wanted);
-    if (made === "key_gone") throw keyRefused("invalid_key");
+    if (made === "key_gone") return refuseStopped(c);
     if (!made) throw noSuchKey();
     if (made === "full") throw tooManyKeys();
     return c.json({ ...viewKey(made.stored), key: made.key }, 201, notStored);

@@ -141,7 +141,10 @@ export function noSuchKey(): ApiError {
 }
 
 export function alreadyRotated(): ApiError {
-  return new ApiError("already_exists", "This key was replaced by another one before.");
+  return new ApiError(
+    "already_exists",
+    "This key was replaced by another one before: rotate that one, which the list of keys has.",
+  );
 }
 
 export function tooManyKeys(): ApiError {

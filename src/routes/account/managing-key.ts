@@ -23,6 +23,18 @@ export async function authorizeManager(c: AppContext): Promise<Manager> {
   return { key: known.key, tenantId: caller.tenantId, by };
 }
 
+/** Says why a change was not made whose key, or tenant, was stopped after its check. @throws ApiError */
+export async function refuseStopped(c: AppContext): Promise<never> {
+  await authorizeManager(c);
+  throw new ApiError(
+    "unavailable",
+    "The key or its tenant was stopped for a moment. Nothing was changed; try again.",
+    {
+      headers: { "retry-after": "1" },
+    },
+  );
+}
+
 /**
  * Authorizes the making of keys. A key with limits of its own would escape them by a key that it makes.
  * @throws ApiError for a key that is refused, lacks scope `manage`, or has limits of its own.
@@ -30,7 +42,10 @@ export async function authorizeManager(c: AppContext): Promise<Manager> {
 export async function authorizeKeyMaker(c: AppContext): Promise<Manager> {
   const manager = await authorizeManager(c);
   if (hasOwnLimits(manager.key)) {
-    throw new ApiError("scope_denied", "A key with limits of its own makes and rotates no keys.");
+    throw new ApiError(
+      "scope_denied",
+      "A key with limits of its own makes and rotates no keys: use one of scope manage without limits.",
+    );
   }
   return manager;
 }

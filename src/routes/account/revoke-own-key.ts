@@ -7,9 +7,8 @@ import { ApiError } from "../../errors.ts";
 import { dropKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
-import { keyRefused } from "../tasks/refusals.ts";
 import { noSuchKey } from "./key-fields.ts";
-import { authorizeManager } from "./managing-key.ts";
+import { authorizeManager, refuseStopped } from "./managing-key.ts";
 
 const contract = createRoute({
   method: "delete",
@@ -36,7 +35,7 @@ export function revokeOwnKey(api: Api): void {
     if (id !== key.id && mayDoMore(target, key))
       throw new ApiError("scope_denied", "That key may do more than the one that would revoke it.");
     const dropped = await dropKey(invocation, by, tenantId, id);
-    if (dropped === "key_gone") throw keyRefused("invalid_key");
+    if (dropped === "key_gone") return refuseStopped(c);
     if (!dropped) throw noSuchKey();
     if (dropped === "last_manager") throw new ApiError("scope_denied", lastManager);
     return c.body(null, 204);

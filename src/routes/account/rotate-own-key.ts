@@ -9,9 +9,8 @@ import type { Api } from "../../http/context.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
-import { keyRefused } from "../tasks/refusals.ts";
 import { alreadyRotated, madeKeyReply, noSuchKey, rotation, tooManyKeys, viewKey } from "./key-fields.ts";
-import { authorizeKeyMaker } from "./managing-key.ts";
+import { authorizeKeyMaker, refuseStopped } from "./managing-key.ts";
 
 const contract = createRoute({
   method: "post",
@@ -42,7 +41,7 @@ export function rotateOwnKey(api: Api): void {
       throw new ApiError("scope_denied", "That key may do more than the one that would rotate it.");
     }
     const made = await rotateKey(invocation, by, tenantId, id, c.req.valid("json").overlap_seconds * 1000);
-    if (made === "key_gone") throw keyRefused("invalid_key");
+    if (made === "key_gone") return refuseStopped(c);
     if (!made) throw noSuchKey();
     if (made === "rotated") throw alreadyRotated();
     if (made === "full") throw tooManyKeys();

@@ -181,7 +181,7 @@ function withHeaders({ code, message, details }: ApiError, headers: Record<strin
 const limitTexts = {
   rate_limited: "Too many requests",
   too_many_tasks: "Too many tasks are in flight",
-  quota_exceeded: "The quota is used up",
+  quota_exceeded: "The quota has no room for this",
 } as const;
 
 /** A caller asks for another token, or asks the operator, by whose limit it is. */

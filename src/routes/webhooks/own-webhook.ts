@@ -3,7 +3,7 @@ import { findTenant, type Tenant, type WebhookChange } from "../../d1/tenants/te
 import { ApiError } from "../../errors.ts";
 import { changeTenant } from "../../flows/tenants/tenant-settings.ts";
 import type { AppContext } from "../../http/context.ts";
-import { authorizeManager } from "../account/managing-key.ts";
+import { authorizeManager, refuseStopped } from "../account/managing-key.ts";
 import { viewWebhook } from "./webhook-fields.ts";
 
 /** @throws ApiError for a key that is refused, or lacks scope `manage`. */
@@ -22,6 +22,6 @@ export async function changeOwnWebhook(c: AppContext, make: (tenant: Tenant) => 
   const { tenant, by } = await ownTenant(c);
   const webhook = make(tenant);
   const result = await changeTenant(c.get("invocation"), by, tenant.id, { webhook });
-  if (result.kind !== "changed") throw new ApiError("invalid_key", "The key is not valid.");
+  if (result.kind !== "changed") return refuseStopped(c);
   return viewWebhook(result.tenant.webhook, webhook.secret?.text);
 }

@@ -125,15 +125,22 @@ describe("a key that is revoked", () => {
   });
 });
 
-describe("a key that is revoked between its check and what it changes", () => {
-  /** Revokes the key once it has been checked. */
+describe.each([
+  ["revoked", "invalid_key"],
+  ["suspended with its tenant", "tenant_suspended"],
+] as const)("a key that is %s between its check and what it changes", (how, code) => {
+  const stop = (id: string) =>
+    how === "revoked"
+      ? revokeKey(env.DB, tenant.id, id, gateway.now()).run()
+      : env.DB.prepare("UPDATE tenants SET status = 'suspended' WHERE id = ?1").bind(tenant.id).run();
+  /** Stops the key once it has been checked. */
   const racing = (id: string) => {
     let checks = 0;
     return startGateway({
       beside: gateway,
       around: async (name, call) => {
         const result = await call();
-        if (name === "D1" && ++checks === 1) await revokeKey(env.DB, tenant.id, id, gateway.now()).run();
+        if (name === "D1" && ++checks === 1) await stop(id);
         return result;
       },
     });
@@ -162,8 +169,9 @@ describe("a key that is revoked between its check and what it changes", () => {
       headers: { ...bearer(actor.key), ...json },
       ...(body && { body: JSON.stringify(body) }),
     });
-    await expectError(response, "invalid_key");
-    expect(await aliveKeys()).toBe(2);
+    await expectError(response, code);
+    await env.DB.prepare("UPDATE tenants SET status = 'active' WHERE id = ?1").bind(tenant.id).run();
+    expect(await aliveKeys()).toBe(how === "revoked" ? 2 : 3);
     expect((await submit(gateway, other.key)).status).toBe(200);
     const webhook = await gateway.fetch("/v1/webhook", { headers: bearer(tenant.key) });
     expect(await webhook.json()).toMatchObject({ url: null });
