@@ -58,6 +58,7 @@ const limited: Record<EdgeLimit, string> = {
   tenantCalls: "calls with this tenant's keys",
   tenantLists: "lists and statements with this tenant's keys",
   submits: "submissions with this key or token",
+  editReplays: "edits under an Idempotency-Key that was used before, with this key or token",
   manage: "changes with this key",
   revokes: "revocations with this key",
   tenantSubmits: "submissions with this tenant's keys",

@@ -21,6 +21,7 @@ export const edgeLimits = {
   visits: "CALLS_BY_VISITOR",
   visitorLists: "LISTS_BY_KEY",
   visitorSubmits: "LISTS_BY_KEY",
+  editReplays: "LISTS_BY_KEY",
   manage: "CHANGES_BY_KEY",
   revokes: "CHANGES_BY_KEY",
   links: "LINKS_BY_TASK",

@@ -41,6 +41,8 @@ export interface AdmitRequest {
   replay: Replay | null;
   /** It can only be a replay: as a new request it would be refused for a reason of its own. */
   onlyReplay?: boolean;
+  /** It asks whether it would be let in, as a replay or as a new request: then that is `no_replay`. Nothing is written. */
+  onlyAsks?: boolean;
   /** It is one of the minute's requests already, since its body was large. */
   isCounted?: boolean;
   /** Names a visitor's network address, where it is known. */
@@ -56,7 +58,7 @@ export type AdmitDecision =
   | (Refused & { policies: PolicyState[] })
   /** The same request came before: this is its task. `holdNumber`: null once that is settled. */
   | { kind: "replay"; taskId: string; holdNumber: number | null; policies: PolicyState[] }
-  /** It is a new request, and was to be a replay only. */
+  /** It is a new request, and was to be a replay only, or only asked. */
   | { kind: "no_replay"; policies: PolicyState[] }
   | {
       kind: "admitted";
@@ -131,8 +133,20 @@ export function decide(
     if (isOpen) markShown(sql, seq);
     return { kind: "replay", taskId, holdNumber: isOpen ? seq : null, policies: before() };
   }
-  if (request.onlyReplay) return { kind: "no_replay", policies: before() };
-  return admit(sql, request, row, context) ?? { ...refusalOf(request, context), policies: before() };
+  const refuse = () => ({ ...refusalOf(request, context), policies: before() });
+  if (request.onlyAsks && !holdFor(request, context)) return refuse();
+  if (request.onlyReplay || request.onlyAsks) return { kind: "no_replay", policies: before() };
+  return admit(sql, request, row, context) ?? refuse();
+}
+
+/** What an admission holds, and the counters after it; undefined when anything refuses. */
+function holdFor(request: AdmitRequest, context: AdmissionContext) {
+  const { settings, state } = context;
+  const checks = checkTask(request, context);
+  const price = imagePrice(request.model, settings.prices, request.price);
+  const account = hold(state.account, priceOf({ images: request.images, price }), settings.prepaid);
+  if (checks.limited || isSpent(request, context) || !account) return undefined;
+  return { checks, price, account };
 }
 
 /** Writes the admission down; undefined, and nothing is written, when anything refuses. */
@@ -144,11 +158,9 @@ function admit(
 ): AdmitDecision | undefined {
   const { caller, images, nowMs, replay } = request;
   const { settings, state, key } = context;
-  const checks = checkTask(request, context);
-  const price = imagePrice(request.model, settings.prices, request.price);
-  const account = hold(state.account, priceOf({ images, price }), settings.prepaid);
-  if (checks.limited || isSpent(request, context) || !account) return undefined;
-
+  const held = holdFor(request, context);
+  if (!held) return undefined;
+  const { checks, price, account } = held;
   const seq = state.seq + 1;
   const alarmMs = state.alarmMs === null ? nowMs + alarmEveryMs : null;
   const crossed = lowOf(account, settings);

@@ -241,9 +241,37 @@ export const mutations: Mutation[] = [
   {
     breaks: "a version that is behind its object's is raised",
     file: "src/d1/tenants/tenants.ts",
-    line: '.prepare("UPDATE tenants SET config_version = ?3 + 1 WHERE id = ?1 AND config_version = ?2")',
-    broken: '.prepare("UPDATE tenants SET config_version = ?3 WHERE id = ?1 AND config_version = ?2")',
+    line: "SET config_version = ?3 + 1, status",
+    broken: "SET config_version = ?3, status",
     tests: ["test/flows/tenants/restored-settings.test.ts"],
+  },
+  {
+    breaks: "a stop that D1 has lost is kept",
+    file: "src/d1/tenants/tenants.ts",
+    line: "status = iif(?4, 'suspended', status)",
+    broken: "status = iif(?4, status, status)",
+    tests: ["test/flows/tenants/restored-settings.test.ts"],
+  },
+  {
+    breaks: "an edit that the limits refuse is refused before its pictures are kept",
+    file: "src/tenant/decide.ts",
+    line: "if (request.onlyAsks && !holdFor(request, context)) return refuse();",
+    broken: "",
+    tests: ["test/routes/openai/openai-edit-limits.test.ts"],
+  },
+  {
+    breaks: "a page of a filtered list ends after so many rows",
+    file: "src/d1/walk.ts",
+    line: "${most}) WHERE ${",
+    broken: "${most * 1000}) WHERE ${",
+    tests: ["test/d1/tasks/list-rows.test.ts"],
+  },
+  {
+    breaks: "the last key that makes keys is not left to one with limits",
+    file: "src/d1/tenants/keys.ts",
+    line: "WHERE value IS NOT NULL)",
+    broken: "WHERE value < 0)",
+    tests: ["test/routes/account/key-bounds.test.ts"],
   },
   {
     breaks: "a refusal is remembered for a second and no longer",
@@ -521,8 +549,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "an edit under a used key with other pictures keeps none",
     file: "src/routes/openai/openai-edit-image.ts",
-    line: "asked.isCounted ? undefined : await findEarlier",
-    broken: "asked.isCounted !== null ? undefined : await findEarlier",
+    line: "const earlier = await askFirst(c, { ...asked, references });",
+    broken: "const earlier = c.req.path ? undefined : await askFirst(c, { ...asked, references });",
     tests: ["test/routes/openai/openai-edit-limits.test.ts"],
   },
   {

@@ -49,6 +49,8 @@ export interface Submission extends TaskRequest {
   references?: string[] | undefined;
   /** Those images could not be kept, so only a replay can succeed: anything else is `no_such_files`. */
   onlyReplay?: boolean | undefined;
+  /** It only asks, before its images are kept: as a new request that would be let in it is `no_such_files`. */
+  onlyAsks?: boolean | undefined;
   /** It is one of the minute's requests already. */
   isCounted?: boolean | undefined;
 }
@@ -80,6 +82,7 @@ export async function submit(invocation: Invocation, submission: Submission): Pr
     price: invocation.config.PRICES[model],
     replay: await replayOf(caller, comparedBody(submission), submission.idempotency),
     onlyReplay: submission.onlyReplay === true,
+    onlyAsks: submission.onlyAsks === true,
     address: await addressName(caller, submission.idempotency.ip),
     isCounted: submission.isCounted === true,
     isRepeated: false,
@@ -118,7 +121,8 @@ async function begin(
   try {
     return await tenant.begin(request, row);
   } catch (error) {
-    if (!(error instanceof BindingUnavailable)) throw error;
+    // What only asks begins nothing.
+    if (!(error instanceof BindingUnavailable) || request.onlyAsks) throw error;
     if ((await orUnknown(invocation, taskId, () => tenant.giveUp(taskId, nowMs))) === "ended") throw error;
     return undefined;
   }

@@ -7,7 +7,7 @@ import { fileLifeHours, fileUrl } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
 import { dropReferences, keepReferences } from "../../flows/files/keep-references.ts";
 import { countSubmission } from "../../flows/tasks/count-submission.ts";
-import { networkAddress } from "../../http/call-limits.ts";
+import { countCall, networkAddress } from "../../http/call-limits.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
 import { setLimitHeaders } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
@@ -63,6 +63,8 @@ async function countEdit(c: AppContext, key: string | null): Promise<boolean> {
   if (counted.kind === "key_refused") throw keyRefused(counted.refusal);
   setLimitHeaders(c, counted.policies);
   if (counted.kind === "limited") throw fileRefused(counted);
+  const { tenantId, keyId, token } = c.get("caller");
+  if (!counted.isCounted) await countCall(c, "editReplays", `${tenantId} ${token?.id ?? keyId}`);
   return counted.isCounted;
 }
 
@@ -76,7 +78,7 @@ async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit)
   const invocation = c.get("invocation");
   checkPublic(c, asked);
   const references = await Promise.all(images.map((bytes) => sha256Hex(bytes)));
-  const earlier = asked.isCounted ? undefined : await findEarlier(c, { ...asked, references });
+  const earlier = await askFirst(c, { ...asked, references });
   if (earlier) return earlier;
   const kept = await keepReferences(invocation, c.get("caller"), images, asked.endUser);
   switch (kept.kind) {
@@ -104,14 +106,14 @@ async function submitEdit(c: AppContext, { images }: EditForm, asked: AskedEdit)
   }
 }
 
-const isNew = new ApiError("invalid_request", "It is a new request.");
+const isLetIn = new ApiError("invalid_request", "It is a new request.");
 
 /**
- * Has the object compare what may be a replay before any of it is kept: another body under a used key costs no writing.
- * @returns undefined for one that is new after all.
+ * Asks the object before any image is kept: what it refuses, and another body under a used key, costs no writing.
+ * @returns the task of a replay; undefined for a new request that would be let in.
  */
-function findEarlier(c: AppContext, asked: Asked) {
-  return submitLetIn(c, { ...asked, refusal: isNew }).catch((error: unknown) => {
-    if (error !== isNew) throw error;
+function askFirst(c: AppContext, asked: Asked) {
+  return submitLetIn(c, { ...asked, asking: isLetIn }).catch((error: unknown) => {
+    if (error !== isLetIn) throw error;
   });
 }

@@ -57,6 +57,8 @@ export interface Asked extends TaskRequest {
   references?: string[];
   /** The request can only be a replay: a new one is refused for this. */
   refusal?: ApiError;
+  /** It only asks: as a new request that would be let in it is refused with this. */
+  asking?: ApiError;
   /** It was counted before its body was read. */
   isCounted?: boolean;
 }
@@ -106,7 +108,7 @@ interface Submitted {
  */
 export async function submitLetIn(
   c: AppContext,
-  { model, input, metadata, endUser, idempotencyKey, references, refusal, isCounted }: Asked,
+  { model, input, metadata, endUser, idempotencyKey, references, refusal, asking, isCounted }: Asked,
 ): Promise<Submitted> {
   const invocation = c.get("invocation");
   const caller = c.get("caller");
@@ -118,6 +120,7 @@ export async function submitLetIn(
     input,
     references,
     onlyReplay: refusal !== undefined,
+    onlyAsks: asking !== undefined,
     isCounted,
     metadata,
     endUser: caller.token?.endUser ?? endUser,
@@ -125,7 +128,8 @@ export async function submitLetIn(
   });
   if (result.kind === "key_refused") throw keyRefused(result.refusal);
   if (result.kind === "unknown") throw outcomeUnknown(result.taskId);
-  if (refusal && result.kind === "no_such_files") throw refusal;
+  const otherwise = asking ?? refusal;
+  if (otherwise && result.kind === "no_such_files") throw otherwise;
   const headers = limitHeaders(result.policies);
   if (result.kind !== "accepted" && result.kind !== "replayed")
     throw submissionRefused(result, headers, caller.kind === "secret", references ? "image" : "image_urls");

@@ -146,3 +146,56 @@ describe("an edit that is taken", () => {
     );
   });
 });
+
+describe("an edit that is refused", () => {
+  const four = () => [png, png, png, png];
+  /** What it does to storage. */
+  const writing = () =>
+    calls.filter((name) => /^(?:R2|D1|object (?:admitFile|keepFile|dropFile))/.test(name));
+
+  it.each([
+    ["for its tenant's images of the day", { limits: { images_per_day: 1 } }, "quota_exceeded"],
+    ["for want of credits", { balance: 30 }, "insufficient_balance"],
+    ["for the tenant's models", { models: ["wan-2.7-image-pro"] }, "model_not_allowed"],
+  ] as const)("%s keeps none of its images", async (_what, settings, code) => {
+    const { key } = await gateway.makeTenant(settings as object);
+    if (code !== "model_not_allowed") await replyOf(await askEdit(gateway, key, [png]));
+    for (let again = 0; again < 2; again++) {
+      calls.length = 0;
+      const param = code === "model_not_allowed" ? "model" : null;
+      await expectError(await askEdit(gateway, key, four()), code, param);
+      expect(writing()).toEqual([]);
+    }
+  });
+
+  it("to a token that is spent keeps none, and leaves its uploads as they were", async () => {
+    const tenant = await gateway.makeTenant();
+    const minted = await gateway.post(
+      "/v1/client-tokens",
+      { max_images: 1, allowed_origins: ["https://app.example"] },
+      bearer(tenant.key),
+    );
+    const { token } = (await minted.json()) as { token: string };
+    const headers = { origin: "https://app.example", "cf-connecting-ip": "192.0.2.77" };
+    await replyOf(await askEdit(gateway, token, [png], { headers }));
+    calls.length = 0;
+    for (let again = 0; again < 5; again++)
+      await expectError(await askEdit(gateway, token, four(), { headers }), "token_spent");
+    expect(writing()).toEqual([]);
+  });
+
+  it("under a key that was used is one of sixty a minute, before its body is read", async () => {
+    const { id, keyId, key } = await gateway.makeTenant();
+    const headers = { "idempotency-key": "used" };
+    await replyOf(await askEdit(gateway, key, [png], { headers }));
+    const { tooMany } = gateway.invocation();
+    await Promise.all(Array.from({ length: 130 }, () => tooMany("editReplays", `${id} ${keyId}`)));
+    const before = calls.length;
+    const { read, reply } = sendAsked(gateway, key, headers);
+    expect(await expectError(await reply, "rate_limited")).toMatch(/Idempotency-Key that was used/);
+    // What is read of it then is dropped.
+    expect([calls.slice(before), read.atCall]).toEqual([["object countRequest"], before + 1]);
+    // Another key is a new request.
+    await replyOf(await askEdit(gateway, key, [other], { headers: { "idempotency-key": "new" } }));
+  });
+});
