@@ -176,6 +176,22 @@ describe("a client token's end user", () => {
     expect(kept.end_user).toBe("ada");
   });
 
+  it("sees what was asked for it by its tenant's server, and not where that server is notified", async () => {
+    const body = { prompt: "for eve", end_user: "eve", callback_url: "https://shop.example/hook?secret=abc" };
+    const { id }: ShownTask = await (await submit(gateway, tenant.key, body)).json();
+    const hers = await mint({ end_user: "eve" });
+    const headers = { ...bearer(hers), ...page };
+    const listed = await (await gateway.fetch("/v1/tasks", { headers })).json<{ data: ShownTask[] }>();
+    for (const task of [await (await readFrom(gateway, hers, id)).json<ShownTask>(), ...listed.data]) {
+      expect(task.input).toMatchObject({ prompt: "for eve" });
+      expect(JSON.stringify(task)).not.toContain("shop.example/hook");
+    }
+    const whole: ShownTask = await (
+      await gateway.fetch(`/v1/tasks/${id}`, { headers: bearer(tenant.key) })
+    ).json();
+    expect(whole.input).toMatchObject({ callback_url: body.callback_url });
+  });
+
   it("is the only one whose tasks it reads", async () => {
     const [hers, alsoHers, his] = [
       await mint({ end_user: "ada" }),
