@@ -37,7 +37,7 @@ export async function walk(
     .prepare(`SELECT * FROM (${walked("*")} ${most}) WHERE ${["1", ...fits].join(" AND ")} LIMIT ${limit}`)
     .bind(...values)
     .all();
-  if (results.length >= limit) return { rows: results, walkedTo: null };
+  if (results.length >= limit || fits.length === 0) return { rows: results, walkedTo: null };
   const last = await db
     .prepare(`${walked("id")} 1 OFFSET ${most - 1}`)
     .bind(...values.slice(0, sought.length))

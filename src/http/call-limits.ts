@@ -109,9 +109,12 @@ const together: Record<CallKind, EdgeLimit | null> = {
 /** What counts a visitor's by network address, so that none uses up the key that a page gives to all of them. */
 const ofVisitors: Partial<Record<CallKind, EdgeLimit>> = { lists: "visitorLists", submits: "visitorSubmits" };
 
+/** Method and path of a request's route, as the app registers them. `HEAD` is `GET`. */
+export const routeName = (c: AppContext): string =>
+  `${c.req.method === "HEAD" ? "GET" : c.req.method} ${routePath(c, -1)}`;
+
 // What the table lacks is no route, and answers 404 or 405.
-const kindOf = (c: AppContext): CallKind =>
-  callKinds[`${c.req.method === "HEAD" ? "GET" : c.req.method} ${routePath(c, -1)}`] ?? "reads";
+const kindOf = (c: AppContext): CallKind => callKinds[routeName(c)] ?? "reads";
 
 /** Counts a call whose key, token or link is good by itself, as what its route is. @throws ApiError where it is too many. */
 export async function countByKind(c: AppContext, { kind, tenantId, keyId, token }: Caller): Promise<void> {

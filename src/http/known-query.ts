@@ -3,8 +3,8 @@
  * look as if it had worked.
  */
 import { createMiddleware } from "hono/factory";
-import { routePath } from "hono/route";
 import type * as z from "zod";
+import { routeName } from "./call-limits.ts";
 import type { Api, AppEnv } from "./context.ts";
 import { invalidRequest } from "./validation.ts";
 
@@ -29,9 +29,8 @@ export function knownQuery(api: Api) {
     const given = Object.keys(c.req.query());
     if (given.length > 0) {
       parameters ??= parametersOf(api);
-      const method = c.req.method === "HEAD" ? "GET" : c.req.method;
       // What is no route answers 404 or 405.
-      const taken = parameters.get(`${method} ${routePath(c, -1)}`) ?? given;
+      const taken = parameters.get(routeName(c)) ?? given;
       const unknown = given.filter((name) => !taken.includes(name));
       const all = taken.length > 0 ? taken.join(", ") : "none";
       const message = `is not a parameter of this route, which takes ${all}`;

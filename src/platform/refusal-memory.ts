@@ -35,7 +35,7 @@ export function createRefusalMemory(): RefusalMemory {
   const known = new Map<string, Remembered>();
   return {
     find(request) {
-      if (known.size === 0 || request.onlyReplay) return undefined;
+      if (known.size === 0 || (request.onlyReplay && !request.onlyAsks)) return undefined;
       const found = known.get(nameOf(request));
       if (!found) return undefined;
       const agoMs = request.nowMs - found.atMs;

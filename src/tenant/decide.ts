@@ -41,7 +41,7 @@ export interface AdmitRequest {
   replay: Replay | null;
   /** It can only be a replay: as a new request it would be refused for a reason of its own. */
   onlyReplay?: boolean;
-  /** It asks whether it would be let in, as a replay or as a new request: then that is `no_replay`. Nothing is written. */
+  /** With `onlyReplay`: what a new request would be refused for is answered too. */
   onlyAsks?: boolean;
   /** It is one of the minute's requests already, since its body was large. */
   isCounted?: boolean;
@@ -58,7 +58,7 @@ export type AdmitDecision =
   | (Refused & { policies: PolicyState[] })
   /** The same request came before: this is its task. `holdNumber`: null once that is settled. */
   | { kind: "replay"; taskId: string; holdNumber: number | null; policies: PolicyState[] }
-  /** It is a new request, and was to be a replay only, or only asked. */
+  /** It is a new request, and was to be a replay only. */
   | { kind: "no_replay"; policies: PolicyState[] }
   | {
       kind: "admitted";
@@ -135,7 +135,7 @@ export function decide(
   }
   const refuse = () => ({ ...refusalOf(request, context), policies: before() });
   if (request.onlyAsks && !holdFor(request, context)) return refuse();
-  if (request.onlyReplay || request.onlyAsks) return { kind: "no_replay", policies: before() };
+  if (request.onlyReplay) return { kind: "no_replay", policies: before() };
   return admit(sql, request, row, context) ?? refuse();
 }
 

@@ -305,6 +305,14 @@ describe("what visitors of a page ask", () => {
   });
 });
 
+it("a secret key from a page of another origin is counted before it is refused", async () => {
+  const own = await makeKey(gateway, tenant.id, {});
+  const ask = () => call("GET", "/v1/tasks", { ...bearer(own.key), origin: "https://evil.example" });
+  await expectError(await ask(), "secret_key_in_browser");
+  const { response } = await beyond("lists", `${tenant.id} ${own.id}`, ask);
+  await expectLimited(response);
+});
+
 describe("a submission that was sent before", () => {
   it("is answered up to its key's limit, and costs no call beyond it", async () => {
     const own = await makeKey(gateway, tenant.id, {});

@@ -253,6 +253,13 @@ export const mutations: Mutation[] = [
     tests: ["test/flows/tenants/restored-settings.test.ts"],
   },
   {
+    breaks: "asking begins no task in an object of the version before",
+    file: "src/flows/tasks/submit.ts",
+    line: "onlyReplay: submission.onlyReplay === true || submission.onlyAsks === true,",
+    broken: "onlyReplay: submission.onlyReplay === true,",
+    tests: ["test/flows/tasks/asking.test.ts"],
+  },
+  {
     breaks: "an edit that the limits refuse is refused before its pictures are kept",
     file: "src/tenant/decide.ts",
     line: "if (request.onlyAsks && !holdFor(request, context)) return refuse();",

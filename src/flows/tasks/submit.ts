@@ -81,7 +81,8 @@ export async function submit(invocation: Invocation, submission: Submission): Pr
     images: input.n,
     price: invocation.config.PRICES[model],
     replay: await replayOf(caller, comparedBody(submission), submission.idempotency),
-    onlyReplay: submission.onlyReplay === true,
+    // An object of the version before knows no asking: it must not begin the task.
+    onlyReplay: submission.onlyReplay === true || submission.onlyAsks === true,
     onlyAsks: submission.onlyAsks === true,
     address: await addressName(caller, submission.idempotency.ip),
     isCounted: submission.isCounted === true,
