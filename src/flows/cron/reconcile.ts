@@ -129,15 +129,26 @@ async function checkSettings(invocation: Invocation, tenant: string, mends: bool
 
 /** Tenants that D1 has lost, as those that were made after the moment to which it was restored: their objects go on. */
 async function checkLostTenants(invocation: Invocation, mends: boolean): Promise<Discrepancy[]> {
-  const tenants = await tenantsOfNoRow(invocation.db);
-  if (mends) {
-    await inParallel(tenants, (tenant) => close(invocation, tenant, { isSuspended: true }), {
-      concurrency: connections,
-    });
+  return inParallel(
+    await tenantsOfNoRow(invocation.db),
+    async (tenant): Promise<Discrepancy> => {
+      const closed = mends && (await isClosed(invocation, tenant)) ? ", and is suspended in its object" : "";
+      const text = `makes tasks and is not in the database${closed}: make a tenant of this id to have it again`;
+      return { kind: "settings", tenant, subject: null, text };
+    },
+    { concurrency: connections },
+  );
+}
+
+/** Suspends a tenant in its object. One that does not answer keeps no other from being reconciled: the next turn comes. */
+async function isClosed(invocation: Invocation, tenant: string): Promise<boolean> {
+  try {
+    await close(invocation, tenant, { isSuspended: true });
+    return true;
+  } catch (error) {
+    invocation.log({ event: "not_reconciled", level: "error", tenant, problem: describe(error) });
+    return false;
   }
-  const closed = mends ? ", and is suspended in its object" : "";
-  const text = `makes tasks and is not in the database${closed}: make a tenant of this id to have it again`;
-  return tenants.map((tenant) => ({ kind: "settings", tenant, subject: null, text }));
 }
 
 /** Settles holds that no ender and no cron would settle. One that was settled meanwhile is no discrepancy. */

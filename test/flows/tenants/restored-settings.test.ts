@@ -174,6 +174,11 @@ it("a tenant that D1 has lost is named and stopped, and is there again when it i
   const found = { ok: false, data: [{ kind: "settings", tenant: "lost-one" }] };
   expect(await reconcile("GET")).toMatchObject(found);
   expect(await statusOf(lost.key)).toBe(200);
+  // One whose object is away keeps no other from being reconciled.
+  bindings.broken.add("object close");
+  expect(await reconcile()).toMatchObject(found);
+  bindings.broken.clear();
+  expect(await statusOf(lost.key)).toBe(200);
   expect(await reconcile()).toMatchObject(found);
   await expectError(await submit(gateway, lost.key), "tenant_suspended");
   expect((await gateway.admin("POST", "/tenants", { id: "lost-one", name: "Again" })).status).toBe(201);
