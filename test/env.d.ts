@@ -5,6 +5,8 @@ declare namespace Cloudflare {
   interface Env {
     MIGRATIONS: import("cloudflare:test").D1Migration[];
     PICTURES: Fetcher;
+    /** The OpenAPI document, as the build makes it: JSON. */
+    OPENAPI_DOCUMENT: string;
   }
 }
 

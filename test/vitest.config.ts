@@ -8,6 +8,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
+import { readGateway } from "../src/web/build/client.ts";
 import { makePicture } from "./simulator/pictures.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -37,6 +38,9 @@ async function drawPicture(request: Request): Promise<Response> {
   return new Response((await makePicture(spec)) as Uint8Array<ArrayBuffer>);
 }
 
+/** Made once, for all workers. */
+const gateway = readGateway();
+
 export default defineConfig({
   test: {
     projects: [
@@ -61,6 +65,7 @@ export default defineConfig({
                 ...(process.env.OUTAGE_MINUTES && { OUTAGE_MINUTES: process.env.OUTAGE_MINUTES }),
                 ...(process.env.DRAIN_TASKS && { DRAIN_TASKS: process.env.DRAIN_TASKS }),
                 ...(process.env.CHAOS_SEED && { CHAOS_SEED: process.env.CHAOS_SEED }),
+                OPENAPI_DOCUMENT: JSON.stringify((await gateway).document),
                 MIGRATIONS: await readD1Migrations(`${root}src/d1/migrations`),
               },
               serviceBindings: { PICTURES: drawPicture },

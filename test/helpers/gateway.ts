@@ -91,6 +91,14 @@ const noCache: Invocation["cache"] = {
 
 const plain: Around = (_name, call) => call();
 
+/** What the build has made of what callers of the API get: no pages. */
+const builtAssets = {
+  fetch: async (request: Request) =>
+    new URL(request.url).pathname === "/openapi.json"
+      ? new Response(env.OPENAPI_DOCUMENT)
+      : new Response(null, { status: 404 }),
+};
+
 export function startGateway({
   vars = {},
   around = plain,
@@ -152,6 +160,7 @@ export function startGateway({
   const work = createWorkQueue({ invocation, besides });
   const withQueue = (bindings: Env) => ({
     ...bindings,
+    ASSETS: builtAssets as Env["ASSETS"],
     WORK: (consumers === "none" ? undefined : faultyQueue(work.binding, reached)) as Env["WORK"],
   });
   const reached: Around = time ? (name, call) => time.during(name, () => around(name, call)) : around;

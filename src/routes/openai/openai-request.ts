@@ -82,7 +82,9 @@ function openAiFields(config: Config) {
       .string()
       .refine((name) => names.includes(name), `must be one of ${names.join(", ")}`)
       .nullish()
-      .meta({ description: `Default ${defaultModel}. ${names.join(", ")}.` }),
+      .meta({
+        description: `Default ${defaultModel}. ${models.join(", ")}, or a name by which the operator has one of them called.`,
+      }),
     n: n
       .unwrap()
       .nullish()

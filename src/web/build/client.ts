@@ -13,7 +13,8 @@ import { generateSource } from "oazapfts";
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const folder = join(root, ".wrangler", "web-client");
 
-export async function generateClient(): Promise<void> {
+/** @returns the document. */
+export async function generateClient(): Promise<object> {
   mkdirSync(folder, { recursive: true });
   // The files have names of this process until they are whole: another build or a reader may run at the same time.
   const document = join(folder, `openapi-${process.pid}.json`);
@@ -22,6 +23,7 @@ export async function generateClient(): Promise<void> {
   replace("gateway.ts", await generateSource(document));
   replace("definitions.ts", made.definitionsSource);
   rmSync(document);
+  return made.document;
 }
 
 function replace(name: string, text: string): void {
@@ -35,8 +37,9 @@ interface Made {
   definitionsSource: string;
 }
 
-/** The document of the routes, made without a server, and the definitions. */
-async function readGateway(): Promise<Made> {
+/** The document of the routes, which names no server, and the definitions. */
+export async function readGateway(): Promise<Made> {
+  mkdirSync(folder, { recursive: true });
   // The routes are bundled first: Node resolves the packages' modules by other rules than the Worker's build.
   const bundle = join(folder, `document-${process.pid}.mjs`);
   await build({
@@ -44,7 +47,7 @@ async function readGateway(): Promise<Made> {
       contents: `
         import { createApp } from "./src/app.ts";
         import { readConfig } from "./src/config.ts";
-        import { makeDocument } from "./src/routes/meta/openapi.ts";
+        import { makeDocument } from "./src/routes/meta/openapi-document.ts";
         const secret = "only to make the document of it ".repeat(2);
         const { config } = readConfig({ UPSTREAM_API_KEY: secret, ADMIN_API_KEY: secret, KEY_SIGNING_SECRET: secret });
         export const document = { ...makeDocument(createApp(config)), servers: [{ url: "/" }] };

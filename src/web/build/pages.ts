@@ -1,10 +1,10 @@
 /**
- * Fills `.wrangler/web` with what the gateway serves as static assets. A page is a folder of `src/web` with an HTML file
- * and a script named like the folder. What the script imports, style sheets and libraries included, is bundled with it,
- * so that no page loads anything from elsewhere. Wrangler runs this before it builds the Worker (`[build]` in
- * wrangler.toml).
+ * Fills `.wrangler/web` with what the gateway serves as static assets: the OpenAPI document, and the pages. A page is a
+ * folder of `src/web` with an HTML file and a script named like the folder. What the script imports, style sheets and
+ * libraries included, is bundled with it, so that no page loads anything from elsewhere. Wrangler runs this before it
+ * builds the Worker (`[build]` in wrangler.toml).
  */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -20,8 +20,9 @@ const web = join(root, ".wrangler", "web");
 const staged = join(root, ".wrangler", `web-${process.pid}`);
 const assets = join(staged, "assets");
 
-await generateClient();
+const document = await generateClient();
 mkdirSync(assets, { recursive: true });
+writeFileSync(join(staged, "openapi.json"), JSON.stringify(document));
 for (const [name, page] of Object.entries(pages))
   copyFileSync(join(source, page, `${page}.html`), join(staged, `${name}.html`));
 copyFileSync(join(source, "ui", "icon.svg"), join(assets, "icon.svg"));

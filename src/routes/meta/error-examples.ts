@@ -1,5 +1,5 @@
 /** An example of each error for the document. The envelope is that of real errors; the messages are written here. */
-import { ApiError, type ErrorCode, errorBody, errorCodes } from "../errors.ts";
+import { ApiError, type ErrorCode, errorBody, errorCodes } from "../../errors.ts";
 
 /** Numbers and names in a message are those of one occasion. */
 const messages: Record<ErrorCode, string> = {
