@@ -4,6 +4,7 @@
  * `definitions.ts`, which `src/web` imports as `#definitions`. `npm run check` runs this as a program before it checks the
  * types; the build of the pages calls it.
  */
+import { randomUUID } from "node:crypto";
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -41,7 +42,7 @@ interface Made {
 export async function readGateway(): Promise<Made> {
   mkdirSync(folder, { recursive: true });
   // The routes are bundled first: Node resolves the packages' modules by other rules than the Worker's build.
-  const bundle = join(folder, `document-${process.pid}.mjs`);
+  const bundle = join(folder, `document-${randomUUID()}.mjs`);
   await build({
     stdin: {
       contents: `
