@@ -42,6 +42,7 @@ import { retryDelivery } from "./routes/admin/retry-delivery.ts";
 import { revokeKey } from "./routes/admin/revoke-key.ts";
 import { rotateKeyRoute } from "./routes/admin/rotate-key.ts";
 import { runAudit } from "./routes/admin/run-audit.ts";
+import { runFullAudit } from "./routes/admin/run-full-audit.ts";
 import { createFile } from "./routes/files/create-file.ts";
 import { deleteFileRoute } from "./routes/files/delete-file.ts";
 import { getFile } from "./routes/files/get-file.ts";
@@ -85,7 +86,7 @@ const operations: readonly ((api: Api, config: Config) => void)[] = [
   ...[createKeyRoute, listKeysRoute, rotateKeyRoute, revokeKey],
   ...[giveCreditsRoute, getTenantLedger, getAllUsage],
   ...[listAllTasks, getAnyTask, refreshTaskRoute, failTaskRoute],
-  ...[listDeliveriesRoute, retryDelivery, getOverview, getAudit, runAudit],
+  ...[listDeliveriesRoute, retryDelivery, getOverview, getAudit, runAudit, runFullAudit],
   ...[openApiDocument, web],
 ];
 

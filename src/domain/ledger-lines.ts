@@ -27,9 +27,9 @@ export function lineNumber({ seq, type }: Pick<LedgerLine, "seq" | "type">): num
 /** The form of a ledger's cursor; empty: from the newest line on. */
 export const ledgerCursorPattern = /^\d{0,15}$/;
 
-/** The cursor of the lines before one. */
-export function formatLedgerCursor(line: Pick<LedgerLine, "seq" | "type">): string {
-  return String(lineNumber(line));
+/** The cursor of the lines before a number. */
+export function formatLedgerCursor(before: number): string {
+  return String(before);
 }
 
 /** The number of the line that a cursor's page ends before; null: the page begins at the newest line. */

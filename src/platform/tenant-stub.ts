@@ -26,6 +26,8 @@ const tenantMethods = [
   "setBalance",
   "summary",
   "ledger",
+  "closedParts",
+  "closeBooks",
   "check",
   "compareEnds",
   "takeConfig",

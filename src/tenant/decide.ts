@@ -1,6 +1,15 @@
 /**
  * One decision on one request: key, replay, every limit and the money, in one transaction. Nothing is written
- * unless all of them admit.
+ * unless all of them admit. A task begins here: its admission, its hold and all that D1 is to have of it are one
+ * transaction. D1 follows (`outbox.ts`), and no caller waits for it. A Worker that dies leaves the task to cron:
+ *
+ *   Worker                                   what is found
+ *   1. begin: the task and its hold
+ *   (dies)                                   the outbox writes the row; cron sends the task once its lease has run out
+ *   2. the upstream takes or refuses it
+ *   (dies)                                   the same: the upstream answers with the task it has, or refuses it again
+ *   3. noteOutcome, or endEarly
+ *   (dies)                                   nothing is left to do
  */
 
 import { type Caller, checkAccess, type KeyRefusal } from "../domain/access.ts";

@@ -1,20 +1,18 @@
 /**
- * The ledger of a tenant's object, and the codec of `entries`. Open tasks and entries are numbered from one sequence. An
- * entry is a credit, or the end of a task: what was held, at its own number and time, and what was charged and released.
- * So a settled task is one row, and its three lines come at two places of the ledger:
- *
- *   number   what is written            lines
- *   7        an open task               hold (read of the open task; once that has ended, of entry 9)
- *   8        an entry of a credit       topup
- *   9        an entry that ends 7       charge, release
+ * The entries of a tenant's ledger, and their codec. Open tasks and entries are numbered from one sequence. An entry is a
+ * credit, or the end of a task: what was held, at its own number and time, and what was charged and released. So a settled
+ * task is one row, and its three lines come at two places of the ledger (`read-ledger.ts`). Entries are in two tables, the
+ * younger `entries` and `older_entries`, which are read as `ledger_entries`; what is older still is in R2 (`closing.ts`).
  */
-import { priceOf } from "../domain/account.ts";
-import { type CreditType, creditTypes, type LedgerLine, type LedgerQuery } from "../domain/ledger-lines.ts";
+import { type CreditType, creditTypes } from "../domain/ledger-lines.ts";
 import { type Columns, oneOf, orNull, rowCodec, text, whole } from "../domain/stored.ts";
-import { type OpenTask, selectOpenTasks } from "./open-tasks.ts";
+import { closedSeq } from "./ledger-parts.ts";
+import type { OpenTask } from "./open-tasks.ts";
 import { stateText, type TenantState } from "./tenant-state.ts";
 
 export const settleType = "settle";
+
+export const entryTables = ["entries", "older_entries"] as const;
 
 interface EntryBase {
   seq: number;
@@ -61,19 +59,19 @@ const base = {
   held: ["held", whole],
 } as const satisfies Columns<EntryBase>;
 
-const creditEntry = rowCodec<CreditEntry>(
+export const creditEntry = rowCodec<CreditEntry>(
   "entries",
   { ...base, type: ["type", oneOf(creditTypes)], amount: ["amount", whole], reference: ["reference", text] },
   "seq",
 );
 
-const settlement = rowCodec<Omit<Settlement, "hold">>(
+export const settlement = rowCodec<Omit<Settlement, "hold">>(
   "entries",
   { ...base, charged: ["amount", whole], released: ["released", whole] },
   "seq",
 );
 
-const settledHold = rowCodec<SettledHold>(
+export const settledHold = rowCodec<SettledHold>(
   "entries",
   {
     seq: ["hold_seq", whole],
@@ -119,27 +117,35 @@ export function insertSettlement(
 
 export function findCredit(sql: SqlStorage, reference: string): CreditEntry | undefined {
   const [row] = sql
-    .exec(`SELECT ${creditEntry.columns} FROM entries WHERE reference = ?`, reference)
+    .exec(
+      `SELECT ${creditEntry.columns} FROM ledger_entries WHERE reference = ?1
+       UNION ALL SELECT ${creditEntry.columns} FROM closed_credits WHERE reference = ?1`,
+      reference,
+    )
     .toArray();
   return row && creditEntry.read(row);
 }
 
-/** Reads settled holds. @param rest What follows `FROM entries`. @throws StoredDataUnreadable */
+/** Reads settled holds. @param rest What follows `FROM ledger_entries`. @throws StoredDataUnreadable */
 export function selectSettledHolds(
   sql: SqlStorage,
   rest: string,
   ...values: SqlStorageValue[]
 ): SettledHold[] {
   return sql
-    .exec(`SELECT ${settledHold.columns} FROM entries ${rest}`, ...values)
+    .exec(`SELECT ${settledHold.columns} FROM ledger_entries ${rest}`, ...values)
     .toArray()
     .map(settledHold.read);
 }
 
-/** Whether an entry ends the hold of a task. It was written after the hold, mostly soon. */
+/**
+ * Whether an entry ends the hold of a task, of which none is open. It was written after the hold, mostly soon. Of a number
+ * that is closed all holds but the open ones have ended.
+ */
 export function hasSettled(sql: SqlStorage, holdSeq: number, taskId: string): boolean {
+  if (holdSeq <= closedSeq(sql)) return true;
   const found = sql.exec(
-    "SELECT 1 FROM entries WHERE seq > ?1 AND hold_seq = ?1 AND task_id = ?2 LIMIT 1",
+    "SELECT 1 FROM ledger_entries WHERE seq > ?1 AND hold_seq = ?1 AND task_id = ?2 LIMIT 1",
     holdSeq,
     taskId,
   );
@@ -150,7 +156,7 @@ export function hasSettled(sql: SqlStorage, holdSeq: number, taskId: string): bo
 export function latestCharged(sql: SqlStorage, beforeMs: number, limit: number) {
   return sql
     .exec<{ taskId: string; credits: number }>(
-      `SELECT task_id AS taskId, amount AS credits FROM entries
+      `SELECT task_id AS taskId, amount AS credits FROM ledger_entries
        WHERE type = '${settleType}' AND amount > 0 AND at_ms < ? ORDER BY seq DESC LIMIT ?`,
       beforeMs,
       limit,
@@ -158,89 +164,38 @@ export function latestCharged(sql: SqlStorage, beforeMs: number, limit: number) 
     .toArray();
 }
 
-/** Lines of one row, newest first. */
-interface Place {
-  seq: number;
-  lines: LedgerLine[];
-}
+/** Entries that are compared one by one, rather than halved again. */
+const fewEntries = 200;
 
 /**
- * Reads the ledger, newest first. A row may be two lines (a charge and a release), which are never torn apart: up to twice
- * `limit` lines.
+ * Where a time is in the ledger, found by halves, since entries are numbered as they come.
+ * @returns numbers: up to `older` entries are older, from `younger` on none is.
  */
-export function readLedger(sql: SqlStorage, query: LedgerQuery): LedgerLine[] {
-  const { beforeSeq, fromMs, toMs, taskId, limit } = query;
-  const bounds = [fromMs, toMs, taskId, limit] as const;
-  const entries = sql
-    .exec(
-      `SELECT * FROM entries WHERE seq < ?5 AND at_ms >= ?1 AND at_ms < ?2 AND (?3 IS NULL OR task_id = ?3)
-       ORDER BY seq DESC LIMIT ?4`,
-      ...bounds,
-      beforeSeq,
-    )
-    .toArray()
-    .map((row) =>
-      row.type === settleType ? endPlace(settlement.read(row), row) : creditPlace(creditEntry.read(row)),
-    );
-  // An entry below the page's last one is of the next page, and its hold stands lower still.
-  const afterSeq = entries.length === limit ? (entries.at(-1)?.seq ?? 0) : 0;
-  const holds = [
-    ...selectOpenTasks(
-      sql,
-      `WHERE seq > ?5 AND seq < ?6 AND at_ms >= ?1 AND at_ms < ?2 AND (?3 IS NULL OR task_id = ?3)
-       ORDER BY seq DESC LIMIT ?4`,
-      ...bounds,
-      afterSeq,
-      beforeSeq,
-    ),
-    ...selectSettledHolds(
-      sql,
-      `WHERE seq > ?5 AND seq <= ?7 AND type = '${settleType}' AND hold_seq < ?6
-         AND hold_at_ms >= ?1 AND hold_at_ms < ?2 AND (?3 IS NULL OR task_id = ?3)
-       ORDER BY hold_seq DESC LIMIT ?4`,
-      ...bounds,
-      afterSeq,
-      beforeSeq,
-      lastEndOf(sql, beforeSeq),
-    ),
-  ].map(holdPlace);
-  return [...entries, ...holds]
-    .toSorted((a, b) => b.seq - a.seq)
-    .slice(0, limit)
-    .flatMap(({ lines }) => lines);
+export function numbersAt(sql: SqlStorage, ms: number): { older: number; younger: number } {
+  const newest = newestEntry(sql);
+  let older = closedSeq(sql);
+  let younger = newest + 1;
+  while (younger - older > fewEntries) {
+    const middle = Math.floor((older + younger) / 2);
+    const [row] = sql
+      .exec<{ at_ms: number }>(
+        "SELECT at_ms FROM ledger_entries WHERE seq <= ? ORDER BY seq DESC LIMIT 1",
+        middle,
+      )
+      .toArray();
+    if (row && row.at_ms > ms) younger = middle;
+    else older = middle;
+  }
+  // Open tasks may have higher numbers than the newest entry.
+  return { older, younger: younger > newest ? Number.MAX_SAFE_INTEGER : younger };
 }
 
-/** The number from which on no entry ends a hold that stands before `beforeSeq`: none of those was open any more. */
-function lastEndOf(sql: SqlStorage, beforeSeq: number): number {
+function newestEntry(sql: SqlStorage): number {
   const [row] = sql
-    .exec<{ seq: number }>(
-      "SELECT seq FROM entries WHERE seq >= ?1 AND oldest_open >= ?1 ORDER BY seq LIMIT 1",
-      beforeSeq,
-    )
+    .exec<{ seq: number }>("SELECT seq FROM ledger_entries ORDER BY seq DESC LIMIT 1")
     .toArray();
-  return row?.seq ?? Number.MAX_SAFE_INTEGER;
+  return row?.seq ?? 0;
 }
 
-const noLine = { reference: null, note: null };
-
-function holdPlace({ seq, atMs, taskId, images, price, balance, held }: SettledHold): Place {
-  const amount = priceOf({ images, price });
-  return { seq, lines: [{ seq, atMs, type: "hold", amount, taskId, ...noLine, balance, held }] };
-}
-
-const creditPlace = (entry: CreditEntry): Place => ({ seq: entry.seq, lines: [{ ...entry, taskId: null }] });
-
-function endPlace(
-  { seq, atMs, note, balance, held, charged, released }: Omit<Settlement, "hold">,
-  row: object,
-): Place {
-  const { taskId } = settledHold.read(row);
-  const line = { seq, atMs, taskId, reference: null, note, balance };
-  const release: LedgerLine = { ...line, type: "release", amount: released, held };
-  const charge: LedgerLine = { ...line, type: "charge", amount: charged, held: held + released };
-  // Newest first: what was charged was charged before the rest was released.
-  return {
-    seq,
-    lines: [...(released > 0 || charged === 0 ? [release] : []), ...(charged > 0 ? [charge] : [])],
-  };
-}
+/** Workers' clocks differ by less: an entry so much older than another one's time may stand behind it. */
+export const clocksDifferMs = 60_000;

@@ -1,4 +1,5 @@
 /** The tables of a tenant's object, as steps that are only ever added to. */
+import { entriesTable, entriesView } from "./entry-tables.ts";
 
 const steps = [
   `CREATE TABLE config (one INTEGER PRIMARY KEY CHECK (one = 1), body TEXT NOT NULL);
@@ -84,6 +85,16 @@ const steps = [
   `ALTER TABLE open_tasks ADD COLUMN address TEXT;
    ALTER TABLE tokens ADD COLUMN files INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE tokens ADD COLUMN counters TEXT;`,
+  // The ledger is closed: its old lines go to R2.
+  `${entriesTable("older_entries", 0)}
+   ${entriesView}
+   CREATE TABLE ledger_parts (
+     number INTEGER PRIMARY KEY, key TEXT NOT NULL, state TEXT NOT NULL,
+     after_seq INTEGER, up_to_seq INTEGER NOT NULL, from_ms INTEGER, to_ms INTEGER, lines INTEGER,
+     credited INTEGER, charged INTEGER, held INTEGER, sha256 TEXT);
+   CREATE TABLE closed_credits (
+     reference TEXT PRIMARY KEY, seq INTEGER NOT NULL, type TEXT NOT NULL, at_ms INTEGER NOT NULL, amount INTEGER NOT NULL,
+     note TEXT, balance INTEGER NOT NULL, held INTEGER NOT NULL) WITHOUT ROWID;`,
 ];
 
 /** The state as a list, of its fields by name. */

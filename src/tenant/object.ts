@@ -5,26 +5,17 @@
  * loses nor repeats anything.
  *
  * Refusals are values: a thrown error loses its shape between object and Worker.
- *
- * A task begins here: its admission, its hold and all that D1 is to have of it are one transaction. D1 follows
- * (`outbox.ts`), and no caller waits for it. A Worker that dies leaves the task to cron:
- *
- *   Worker                                   what is found
- *   1. begin: the task and its hold
- *   (dies)                                   the outbox writes the row; cron sends the task once its lease has run out
- *   2. the upstream takes or refuses it
- *   (dies)                                   the same: the upstream answers with the task it has, or refuses it again
- *   3. noteOutcome, or endEarly
- *   (dies)                                   nothing is left to do
  */
 import { DurableObject } from "cloudflare:workers";
 import { loadTenantConfig } from "../d1/tenants/tenants.ts";
 import type { Caller } from "../domain/access.ts";
 import type { StoredKey } from "../domain/keys.ts";
 import type { Credit, LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts";
-import type { FirstOutcome, Submitted } from "../domain/new-task.ts";
+import type { LedgerPart } from "../domain/ledger-part.ts";
+import type { FirstOutcome } from "../domain/new-task.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
-import { type Check, checkState } from "./check-state.ts";
+import { type Check, checkState, type Unsummed } from "./check-state.ts";
+import { closeBooks } from "./closing.ts";
 import { type ComparedEnds, compareEnds, type EndedInDatabase } from "./compare-ends.ts";
 import { type Copied, closeCopy, hasSettings, readSettings, suspendCopy, takeCopy } from "./config-copy.ts";
 import { type CountDecision, countRequest, type RequestToCount } from "./count-request.ts";
@@ -37,12 +28,12 @@ import {
 } from "./decide.ts";
 import { type EarlyEnd, endEarly, isEndedEarly } from "./early-ends.ts";
 import { admitFile, dropFile, type FileDecision, type FileRequest, keepFile } from "./file-admission.ts";
-import { noCost, writeAtOnce } from "./former-worker.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { readLedger } from "./ledger.ts";
+import { closedParts, type PartsQuery } from "./ledger-parts.ts";
 import { migrate } from "./migrations.ts";
 import { findOpenTask, newestAtMs, selectOpenTasks, takeOpenTask } from "./open-tasks.ts";
 import { Outbox } from "./outbox.ts";
+import { readLedger } from "./read-ledger.ts";
 import {
   type CreditResult,
   creditAccount,
@@ -90,8 +81,7 @@ export class Tenant extends DurableObject<Env> {
     await this.#ready(request.caller.tenantId, request.nowMs);
     const decision = (await this.#decisions.write(() => this.#decide(request, row))) as AdmitDecision;
     if (decision.kind === "replay") return withTask(this.#storage.sql, this.#outbox, decision);
-    if (decision.kind !== "admitted" || request.isRepeated !== undefined) return decision;
-    return { ...decision, ...(await writeAtOnce(this.#outbox, decision.holdNumber, row.task.dueMs)) };
+    return decision;
   }
 
   #decide(request: AdmitRequest, row: RowWanted): AdmitDecision {
@@ -117,14 +107,6 @@ export class Tenant extends DurableObject<Env> {
   /** Writes the row of a task whose first sender waits for the upstream. @throws when D1 is unavailable. */
   async writeRow(holdNumber: number): Promise<void> {
     await this.#outbox.write(holdNumber);
-  }
-
-  /** As a Worker of the version before notes that the upstream has a task, while a deployment runs both. */
-  async submitted(id: string, submitted: Submitted): Promise<{ isFirst: boolean; cost: object }> {
-    const [task] = selectOpenTasks(this.#storage.sql, "WHERE task_id = ?", id);
-    const isFirst =
-      task !== undefined && (await this.noteOutcome(task.seq, id, { kind: "submitted", ...submitted }));
-    return { isFirst, cost: noCost };
   }
 
   /** Ends a task that the upstream has refused. @returns `goes_on`: another one sends it, and its caller gets the task. */
@@ -257,14 +239,25 @@ export class Tenant extends DurableObject<Env> {
     return compareEnds(this.#storage.sql, ended, beforeMs, limit);
   }
 
-  /** Adds everything up again from its rows, and lists what has not ended. Reads the whole ledger. */
-  check(): Check {
-    return checkState(this.#storage.sql);
+  /** Parts of the ledger that are closed, and may have lines of a period, newest first. Their lines are in R2. */
+  closedParts(query: PartsQuery): LedgerPart[] {
+    return closedParts(this.#storage.sql, query);
+  }
+
+  /** Adds everything up again from its rows, and lists what has not ended. @param rest What the call before has left. */
+  check(rest?: Unsummed): Check {
+    return checkState(this.#storage.sql, rest);
+  }
+
+  /** Closes what is old of the ledger. @throws when R2 is unavailable: the next call goes on. */
+  async closeBooks(nowMs: number): Promise<void> {
+    const parts = { storage: this.#storage, bucket: this.env.IMAGES, tenantId: this.ctx.id.name ?? "" };
+    await closeBooks(parts, nowMs);
   }
 
   /**
-   * Writes to D1 what that lacks, and sees to tasks whose end did not come to the object. Comes every minute while any task
-   * is open. Runs at least once; what it could not do it does at the next one.
+   * Writes to D1 what that lacks, sees to tasks whose end did not come to the object, and closes what is old of the ledger.
+   * Comes every minute while any task is open. Runs at least once; what it could not do it does at the next one.
    */
   override async alarm(): Promise<void> {
     const { sql } = this.#storage;
@@ -272,8 +265,9 @@ export class Tenant extends DurableObject<Env> {
     const nowMs = Math.max(readState(sql).alarmMs ?? 0, newestAtMs(sql));
     try {
       await this.catchUp(nowMs);
+      await this.closeBooks(nowMs);
     } catch {
-      // D1 is unavailable: the same again, at the next alarm.
+      // D1 or R2 is unavailable: the same again, at the next alarm.
     }
     const alarmMs = nextAlarm(this.#storage, this.#outbox, nowMs);
     if (alarmMs !== null) await this.#storage.setAlarm(alarmMs);

@@ -1,6 +1,6 @@
 /**
  * Everything at once, for as many tasks as asked for: every scripted behaviour of the upstream, faults at every call
- * to a binding, minutes without D1, evictions, a Worker of the version before beside the new one, doubled ticks, cron away
+ * to a binding, minutes without D1, evictions, tasks of the version before, doubled ticks, cron away
  * for an hour. Then the faults end, cron goes on, and every task that was accepted has ended, with the right money, one
  * upstream task and no object too many, and its tenant notified.
  *
@@ -17,7 +17,6 @@ import {
   runAlarms,
   startWorld,
   submitOne,
-  submitOneAsFormer,
 } from "../helpers/chaos-world.ts";
 
 const settings = env as unknown as { CHAOS_TASKS?: string; CHAOS_SEED?: string };
@@ -41,9 +40,7 @@ async function minute(
   submissions: number,
   cron: "once" | "twice" | "away",
 ): Promise<void> {
-  const callers = Array.from({ length: submissions }, () =>
-    world.chance.happens(0.1) ? submitOneAsFormer(world) : submitOne(world),
-  );
+  const callers = Array.from({ length: submissions }, () => submitOne(world));
   const ticks = cron === "twice" ? 2 : 1;
   await Promise.all([
     ...callers,

@@ -11,7 +11,7 @@ import {
 
 it.each(lineTypes)("is read as it was written: %s", (type) => {
   const line = { seq: 12, type };
-  const cursor = formatLedgerCursor(line);
+  const cursor = formatLedgerCursor(lineNumber(line));
   expect(cursor).toMatch(ledgerCursorPattern);
   expect(readLedgerCursor(cursor)).toBe(lineNumber(line));
 });

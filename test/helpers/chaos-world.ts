@@ -3,14 +3,15 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { type Chance, chanceOf } from "./chance.ts";
 import { drawPrompt, faultyPlatform } from "./chaos-mix.ts";
-import { type FormerTenant, submitAsFormer } from "./former-worker.ts";
 import { type Around, bearer, startGateway, type TestGateway } from "./gateway.ts";
 import { hook, type Received, startWithReceiver } from "./webhook-receiver.ts";
 
 export const startingBalance = 100_000_000;
 
-export interface ChaosTenant extends FormerTenant {
+export interface ChaosTenant {
+  id: string;
   key: string;
+  keyId: string;
 }
 
 export interface ChaosWorld {
@@ -104,16 +105,6 @@ export async function submitOne(world: ChaosWorld, prompt = drawPrompt(world.cha
     const cancelled = await shaken.fetch(path, { method: "POST", headers: bearer(tenant.key) });
     await cancelled.body?.cancel();
   }
-}
-
-/** The same through a Worker of the version before, as while a deployment runs both. */
-export async function submitOneAsFormer(world: ChaosWorld, prompt = drawPrompt(world.chance)): Promise<void> {
-  const { chance, shaken, tenants } = world;
-  const tenant = chance.pick(tenants);
-  const reply = await submitAsFormer(shaken, tenant, prompt);
-  const outcome = `version before: ${reply.kind}`;
-  world.replies.set(outcome, (world.replies.get(outcome) ?? 0) + 1);
-  if (reply.kind === "accepted") world.accepted.set(reply.taskId, tenant.id);
 }
 
 /** Has an object's open tasks be as those that an object of the version before began: D1 alone has what they are. */

@@ -4,7 +4,8 @@ import { insertKey, type ListedKey } from "../../src/d1/tenants/keys.ts";
 import { insertTenant, type Tenant as TenantRecord } from "../../src/d1/tenants/tenants.ts";
 import type { Caller } from "../../src/domain/access.ts";
 import { keyLimits, type Limits } from "../../src/domain/admission.ts";
-import type { LedgerQuery } from "../../src/domain/ledger-lines.ts";
+import type { LedgerLine, LedgerQuery } from "../../src/domain/ledger-lines.ts";
+import { readPart } from "../../src/domain/ledger-part.ts";
 import type { TenantConfig } from "../../src/domain/tenant.ts";
 import type { AdmitRequest, BeginDecision, RowWanted } from "../../src/tenant/decide.ts";
 import type { Tenant } from "../../src/tenant/object.ts";
@@ -15,7 +16,8 @@ export const t0 = 1_900_000_000_000;
 
 type Method =
   | ("begin" | "noteOutcome" | "writeRow" | "endEarly" | "giveUp" | "takeOver" | "readYoung" | "flush")
-  | ("settle" | "credit" | "setBalance" | "summary" | "ledger" | "takeConfig" | "ping");
+  | ("settle" | "credit" | "setBalance" | "summary" | "ledger" | "takeConfig" | "ping" | "check")
+  | ("closedParts" | "closeBooks");
 
 /** The object's methods, which over RPC are all asynchronous. */
 export type Stub = {
@@ -203,3 +205,24 @@ export const ledgerOf = (tenantId: string, over: Partial<LedgerQuery> = {}) =>
     limit: 10_000,
     ...over,
   });
+
+const allParts = {
+  fromMs: 0,
+  toMs: Number.MAX_SAFE_INTEGER,
+  beforeSeq: Number.MAX_SAFE_INTEGER,
+  limit: 1_000,
+};
+
+/** What is closed of the tenant's ledger, newest first. */
+export const partsOf = (tenantId: string) => stubOf(tenantId).closedParts(allParts);
+
+/** The tenant's whole ledger, newest first, out of its object and R2. */
+export async function wholeLedgerOf(tenantId: string): Promise<LedgerLine[]> {
+  const lines = await ledgerOf(tenantId);
+  for (const part of await partsOf(tenantId)) {
+    const stored = await env.IMAGES.get(part.key);
+    if (!stored) throw new Error(`part ${part.number} is not in R2`);
+    lines.push(...(await readPart(part, await stored.arrayBuffer())).toReversed());
+  }
+  return lines;
+}

@@ -61,6 +61,7 @@ const takes: Record<string, string[]> = {
   "/admin/api/webhooks/:id/retry": ["POST"],
   "/admin/api/overview": read,
   "/admin/api/audit": [...read, "POST"],
+  "/admin/api/audit/full": ["POST"],
   "/v1/models": read,
   "/openai/v1/models": read,
   "/openai/v1/images/generations": ["POST"],

@@ -933,13 +933,6 @@ export const mutations: Mutation[] = [
     tests: ["test/tenant/alarm.test.ts"],
   },
   {
-    breaks: "a Worker of the version before has its row in D1",
-    file: "src/tenant/former-worker.ts",
-    line: "await outbox.write(holdNumber);",
-    broken: "",
-    tests: ["test/tenant/outbox.test.ts"],
-  },
-  {
     breaks: "a submission that is repeated is held once",
     file: "src/tenant/decide.ts",
     line: 'const begun = request.isRepeated ? selectOpenTasks(sql, "WHERE task_id = ?", request.taskId)[0] : undefined;',

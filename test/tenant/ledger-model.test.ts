@@ -12,12 +12,12 @@ import {
   beginTask,
   freshId,
   keyOf,
-  ledgerOf,
   objectOf,
   requestOf,
   settle,
   stubOf,
   summaryOf,
+  wholeLedgerOf,
 } from "../helpers/tenant-object.ts";
 
 const admit = fc.record({
@@ -58,6 +58,10 @@ const step = fc.oneof(
     arbitrary: fc.record({ step: fc.constant("wait" as const), hours: fc.integer({ min: 1, max: 30 }) }),
   },
   { weight: 2, arbitrary: fc.constant({ step: "evict" as const }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ step: fc.constant("close" as const), days: fc.integer({ min: 0, max: 40 }) }),
+  },
 );
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
@@ -133,6 +137,10 @@ async function take(tenant: TenantModel, one: Step): Promise<void> {
     case "wait":
       tenant.nowMs += one.hours * hourMs;
       return;
+    case "close":
+      tenant.nowMs += one.days * 24 * hourMs;
+      await stubOf(id).closeBooks(tenant.nowMs);
+      return;
     case "evict":
       await evictDurableObject(objectOf(id));
   }
@@ -159,7 +167,8 @@ async function compare(tenant: TenantModel): Promise<void> {
     images_per_day: Math.max(0, perDay - tenant.imagesToday()),
   });
 
-  const lines = (await ledgerOf(tenant.id)).toReversed();
+  expect((await stubOf(tenant.id).check()).problems).toEqual([]);
+  const lines = (await wholeLedgerOf(tenant.id)).toReversed();
   const received = lines.map(
     ({ type, taskId: task, reference, amount }) => `${type} ${task ?? reference} ${amount}`,
   );

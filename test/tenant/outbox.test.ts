@@ -14,7 +14,6 @@ import {
   limitsOf,
   objectOf,
   requestOf,
-  rowOf,
   settle,
   stubOf,
   summaryOf,
@@ -224,47 +223,6 @@ describe("an outcome", () => {
     await expect
       .poll(async () => Promise.all(tasks.map(async (task) => (await rowsOf(task))[0]?.state)))
       .toEqual(tasks.map(() => "submitted"));
-  });
-});
-
-describe("a Worker of the version before, while a deployment runs both,", () => {
-  type Former = {
-    begin(...args: unknown[]): Promise<{ written: object; cost: object; holdNumber: number }>;
-    submitted(id: string, submitted: object): Promise<{ isFirst: boolean }>;
-  };
-  async function startFormer() {
-    const id = await configured();
-    const { isRepeated: _, ...request } = requestOf(id);
-    return { id, request, former: objectOf(id) as unknown as Former };
-  }
-
-  it("gets from a submission what it waits for, and its note of the upstream's answer is taken", async () => {
-    const { request, former } = await startFormer();
-    const decision = await former.begin(request, rowOf(request));
-    expect(decision).toMatchObject({
-      kind: "admitted",
-      written: { state: "submitting", dueMs: t0 + 60_000, attempts: 1 },
-      cost: { rowsRead: 0, rowsWritten: 0, ms: 0 },
-    });
-    // It records there whatever else it learns.
-    expect(await rowsOf(request.taskId)).toMatchObject([{ state: "submitting" }]);
-    const { kind: _, ...taken } = submitted as Extract<FirstOutcome, { kind: "submitted" }>;
-    expect(await former.submitted(request.taskId, taken)).toMatchObject({ isFirst: true });
-    expect(await former.submitted(request.taskId, taken)).toMatchObject({ isFirst: false });
-    expect(await taskOf(request.taskId)).toMatchObject({ state: "submitted", upstreamId: "task-unified-1" });
-  });
-
-  it("gets no answer while D1 is out, and the task it began is written later", async () => {
-    const { request, former, id } = await startFormer();
-    await toggleD1();
-    const answer = former.begin(request, rowOf(request)).then(
-      () => "some",
-      () => "none",
-    );
-    expect(await answer).toBe("none");
-    await toggleD1();
-    await runDurableObjectAlarm(objectOf(id));
-    expect(await rowsOf(request.taskId)).toMatchObject([{ state: "submitting" }]);
   });
 });
 

@@ -24,6 +24,7 @@ import { describe } from "../../platform/log.ts";
 import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
 import { close, hasItsCopy, pushConfig } from "../tenants/push-config.ts";
+import { checkAccount } from "./check-ledger.ts";
 import { checkLost } from "./check-lost.ts";
 import type { Discrepancy } from "./discrepancy.ts";
 
@@ -86,6 +87,8 @@ export async function reconcileSome(invocation: Invocation): Promise<void> {
         for (const discrepancy of await checkTenant(invocation, tenant, beforeMs, true)) {
           invocation.log({ event: "discrepancy", level: "error", ...discrepancy });
         }
+        // Of a tenant that makes tasks its object's alarm does it.
+        await invocation.tenant(tenant).closeBooks(invocation.now());
       } catch (error) {
         // The other tenants are reconciled all the same.
         invocation.log({ event: "not_reconciled", level: "error", tenant, problem: describe(error) });
@@ -95,13 +98,18 @@ export async function reconcileSome(invocation: Invocation): Promise<void> {
   );
 }
 
+/** Reconciles one tenant, and changes nothing. */
+export function reconcileOne(invocation: Invocation, tenant: string): Promise<Discrepancy[]> {
+  return checkTenant(invocation, tenant, invocation.now() - settledAfterMs, false);
+}
+
 async function checkTenant(
   invocation: Invocation,
   tenant: string,
   beforeMs: number,
   mends: boolean,
 ): Promise<Discrepancy[]> {
-  const { problems, unreadable, openHolds } = await invocation.tenant(tenant).check();
+  const { problems, unreadable, openHolds } = await checkAccount(invocation, tenant);
   for (const one of unreadable) logUnreadable(invocation, one);
   const old = openHolds.filter(({ atMs }) => atMs < beforeMs);
   return [

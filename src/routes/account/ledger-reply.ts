@@ -11,7 +11,7 @@ import { toSeconds } from "../../domain/task.ts";
 import { ledgerPages, listLedger } from "../../flows/tenants/ledger-listing.ts";
 import type { AppContext } from "../../http/context.ts";
 import { csvReply, formatQuery, orCsv } from "../../http/csv.ts";
-import { pageLimit } from "../../http/paging.ts";
+import { pageLimit, walkedPages } from "../../http/paging.ts";
 import { periodOf, periodQuery } from "../../http/period.ts";
 import { json, listReply } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
@@ -55,7 +55,7 @@ export const ledgerLine = z
 
 const page = json(
   listReply(ledgerLine),
-  "Entries, newest first; with `format=csv` all of the period at once.",
+  `Entries, newest first; with \`format=csv\` all of the period at once. ${walkedPages}`,
 );
 export const ledgerReply = orCsv(page);
 
@@ -80,8 +80,7 @@ export async function replyWithLedger(c: AppContext, tenantId: string, query: z.
   if (query.format === "csv")
     return csvReply(c, `ledger-${tenantId}`, csvColumns, csvPages(invocation, tenantId, asked));
   const before = readLedgerCursor(query.cursor);
-  const { lines, more } = await listLedger(invocation, tenantId, { ...asked, before, limit: query.limit });
-  const last = lines.at(-1);
-  const next_cursor = more && last ? formatLedgerCursor(last) : null;
+  const { lines, next } = await listLedger(invocation, tenantId, { ...asked, before, limit: query.limit });
+  const next_cursor = next === null ? null : formatLedgerCursor(next);
   return c.json({ object: "list" as const, data: lines.map(viewLine), next_cursor }, 200, notStored);
 }

@@ -20,16 +20,16 @@ const auditEntryReply = z.object({
   request_id: z.string(),
 });
 
+export const discrepancyReply = z.object({
+  kind: z.enum(discrepancyKinds),
+  tenant: z.string().nullable(),
+  subject: z.string().nullable(),
+  text: z.string(),
+});
+
 const auditReply = z
   .object({
-    ...listReply(
-      z.object({
-        kind: z.enum(discrepancyKinds),
-        tenant: z.string().nullable(),
-        subject: z.string().nullable(),
-        text: z.string(),
-      }),
-    ).shape,
+    ...listReply(discrepancyReply).shape,
     ok: z.boolean(),
     tenants_checked: z.int(),
     acts: listReply(auditEntryReply).meta({

@@ -33,12 +33,11 @@ export async function restore(fixture: Fixture): Promise<void> {
 
 /** Tables of the platform and of its simulator. */
 const notOurs = /^(_cf_|__miniflare|sqlite_)/;
-const listTables = "SELECT name FROM sqlite_master WHERE type = 'table'";
+/** Views first: a table that one of them reads cannot be dropped. */
+const listMade = "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY type DESC";
 
 async function restoreDatabase({ version, d1 }: Fixture): Promise<void> {
-  const { results } = await env.DB.prepare(
-    "SELECT type, name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY type DESC",
-  ).all<{ type: string; name: string }>();
+  const { results } = await env.DB.prepare(listMade).all<{ type: string; name: string }>();
   const made = results.filter(({ name }) => !notOurs.test(name));
   await env.DB.batch(made.map(({ type, name }) => env.DB.prepare(`DROP ${type} "${name}"`)));
   const newest = env.MIGRATIONS.findIndex(({ name }) => name === d1.migration);
@@ -63,8 +62,8 @@ async function restoreObject({ tenant, schema, tables }: StoredObject): Promise<
 }
 
 function putTables(sql: SqlStorage, schema: string[], tables: Tables): void {
-  const made = sql.exec<{ name: string }>(listTables).toArray();
-  for (const { name } of made) if (!notOurs.test(name)) sql.exec(`DROP TABLE "${name}"`);
+  const made = sql.exec<{ type: string; name: string }>(listMade).toArray();
+  for (const { type, name } of made) if (!notOurs.test(name)) sql.exec(`DROP ${type} "${name}"`);
   for (const statement of schema) sql.exec(statement);
   for (const [table, { columns, rows }] of Object.entries(tables))
     for (const row of rows) sql.exec(insert(table, columns), ...row);

@@ -1,0 +1,70 @@
+/** `POST /admin/api/audit/full`: checks every account, and verifies every ledger down to its first line. */
+import { createRoute } from "@hono/zod-openapi";
+import * as z from "zod";
+import { type AuditPlace, auditFully } from "../../flows/cron/audit-fully.ts";
+import type { Api } from "../../http/context.ts";
+import { errorReplies, json, listReply } from "../../http/replies.ts";
+import { adminErrors, adminSecurity } from "./admin-route.ts";
+import { discrepancyReply } from "./audit-reply.ts";
+
+const reply = z
+  .object({
+    ...listReply(discrepancyReply).shape,
+    ok: z.boolean(),
+    tenants_checked: z.int(),
+    parts_verified: z.int().meta({ description: "Closed parts of ledgers." }),
+  })
+  .meta({
+    examples: [
+      { object: "list", ok: true, data: [], next_cursor: null, tenants_checked: 1, parts_verified: 12 },
+    ],
+  });
+
+/** A tenant, and the number that its parts go on before. */
+const cursorPattern = /^([a-z0-9-]{3,32}(:\d{1,16})?)?$/;
+
+const contract = createRoute({
+  method: "post",
+  path: "/admin/api/audit/full",
+  operationId: "run-full-audit",
+  tags: ["Admin: overview"],
+  security: adminSecurity,
+  summary: "Verify all ledgers, down to the first line",
+  description:
+    "Changes nothing. Each call checks some tenants and verifies some parts: go on with `next_cursor` until it is null.",
+  request: {
+    query: z.object({
+      tenant: z.string().max(32).optional().meta({ description: "One tenant alone." }),
+      cursor: z.string().regex(cursorPattern, "must be a next_cursor").default(""),
+    }),
+  },
+  responses: { 200: json(reply, "What was verified."), ...errorReplies(...adminErrors) },
+});
+
+function readCursor(cursor: string): AuditPlace | null {
+  const [tenant = "", beforeSeq] = cursor.split(":");
+  return tenant === "" ? null : { tenant, beforeSeq: beforeSeq === undefined ? null : Number(beforeSeq) };
+}
+
+function formatCursor(next: AuditPlace | null): string | null {
+  if (next === null) return null;
+  return next.beforeSeq === null ? next.tenant : `${next.tenant}:${next.beforeSeq}`;
+}
+
+export function runFullAudit(api: Api): void {
+  api.openapi(contract, async (c) => {
+    const { tenant, cursor } = c.req.valid("query");
+    const audited = await auditFully(c.get("invocation"), tenant ?? null, readCursor(cursor));
+    return c.json(
+      {
+        object: "list" as const,
+        ok: audited.discrepancies.length === 0,
+        data: audited.discrepancies,
+        next_cursor: formatCursor(audited.next),
+        tenants_checked: audited.tenants,
+        parts_verified: audited.parts,
+      },
+      200,
+    );
+  });
+}
