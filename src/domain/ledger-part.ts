@@ -3,6 +3,7 @@
  * text names the part and has the hash of the one before, so that the parts are a chain: none can be changed, left out or
  * put elsewhere without the hashes of all later ones.
  */
+import { canonical } from "./canonical.ts";
 import { type LedgerLine, lineTypes } from "./ledger-lines.ts";
 import { sha256Hex } from "./signing.ts";
 import { oneOf, orNull, readStored, record, text, whole } from "./stored.ts";
@@ -64,7 +65,9 @@ export async function makePart(
 ): Promise<{ part: LedgerPart; bytes: ArrayBuffer }> {
   const place = { number: before.number + 1, afterSeq: before.upToSeq, upToSeq };
   const rows = lines.map((line) => JSON.stringify(line));
-  const made = [headOf(tenantId, place, before), ...rows].map((row) => `${row}\n`).join("");
+  const made = [JSON.stringify({ tenant: tenantId, ...headOf(place, before) }), ...rows]
+    .map((row) => `${row}\n`)
+    .join("");
   const times = lines.map(({ atMs }) => atMs);
   const sums = lines.reduce<Sums>(addLine, before);
   const part = {
@@ -79,8 +82,9 @@ export async function makePart(
 
 type PartPlace = Pick<LedgerPart, "number" | "afterSeq" | "upToSeq">;
 
-function headOf(tenant: string, { number, afterSeq, upToSeq }: PartPlace, { sha256 }: PartBefore): string {
-  return JSON.stringify({ tenant, number, afterSeq, upToSeq, previous: sha256 });
+/** What the first row says, beside whose ledger it is: that is for people, and empty where the platform does not say. */
+function headOf({ number, afterSeq, upToSeq }: PartPlace, { sha256 }: PartBefore) {
+  return { number, afterSeq, upToSeq, previous: sha256 };
 }
 
 const ledgerLine = record<LedgerLine>({
@@ -122,7 +126,6 @@ async function opened(part: LedgerPart, bytes: ArrayBuffer) {
  * @throws StoredDataUnreadable
  */
 export async function verifyPart(
-  tenantId: string,
   part: LedgerPart,
   before: PartBefore,
   bytes: ArrayBuffer,
@@ -132,8 +135,10 @@ export async function verifyPart(
     throw error;
   });
   if (!read) return ["is not what was written"];
-  const { head, lines } = read;
-  const follows = head === headOf(tenantId, part, before) ? [] : ["does not follow the part before it"];
+  const { lines } = read;
+  const { tenant: _whose, ...head } = JSON.parse(read.head);
+  const follows =
+    canonical(head) === canonical(headOf(part, before)) ? [] : ["does not follow the part before it"];
   return [...follows, ...problemsOf(lines, part, before)];
 }
 

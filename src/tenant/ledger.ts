@@ -155,8 +155,8 @@ export function hasSettled(sql: SqlStorage, holdSeq: number, taskId: string): bo
 /** The latest tasks that were charged before a time, newest first, with how much. */
 export function latestCharged(sql: SqlStorage, beforeMs: number, limit: number) {
   return sql
-    .exec<{ taskId: string; credits: number }>(
-      `SELECT task_id AS taskId, amount AS credits FROM ledger_entries
+    .exec<{ seq: number; taskId: string; credits: number }>(
+      `SELECT seq, task_id AS taskId, amount AS credits FROM ledger_entries
        WHERE type = '${settleType}' AND amount > 0 AND at_ms < ? ORDER BY seq DESC LIMIT ?`,
       beforeMs,
       limit,
@@ -178,8 +178,9 @@ export function numbersAt(sql: SqlStorage, ms: number): { older: number; younger
   while (younger - older > fewEntries) {
     const middle = Math.floor((older + younger) / 2);
     const [row] = sql
-      .exec<{ at_ms: number }>(
-        "SELECT at_ms FROM ledger_entries WHERE seq <= ? ORDER BY seq DESC LIMIT 1",
+      // What it is ordered by is selected: else SQLite sorts all of a view's rows.
+      .exec<Record<"seq" | "at_ms", number>>(
+        "SELECT seq, at_ms FROM ledger_entries WHERE seq <= ? ORDER BY seq DESC LIMIT 1",
         middle,
       )
       .toArray();

@@ -44,9 +44,7 @@ export async function verifyParts(
       const bytes = await callBinding("storage", async () =>
         (await invocation.bucket.get(part.key))?.arrayBuffer(),
       );
-      const problems = bytes
-        ? await problemsOf(() => verifyPart(tenant, part, before, bytes))
-        : ["is not in R2"];
+      const problems = bytes ? await problemsOf(() => verifyPart(part, before, bytes)) : ["is not in R2"];
       const subject = part.key;
       return problems.map((text) => ({
         ...{ kind: "balance", tenant, subject },
