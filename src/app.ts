@@ -38,6 +38,7 @@ import { listDeliveriesRoute } from "./routes/admin/list-deliveries.ts";
 import { listKeysRoute } from "./routes/admin/list-keys.ts";
 import { listTenantsRoute } from "./routes/admin/list-tenants.ts";
 import { refreshTaskRoute } from "./routes/admin/refresh-task.ts";
+import { restoreArchiveRoute } from "./routes/admin/restore-archive.ts";
 import { retryDelivery } from "./routes/admin/retry-delivery.ts";
 import { revokeKey } from "./routes/admin/revoke-key.ts";
 import { rotateKeyRoute } from "./routes/admin/rotate-key.ts";
@@ -85,7 +86,7 @@ const operations: readonly ((api: Api, config: Config) => void)[] = [
   ...[createTenantRoute, listTenantsRoute, getTenant, changeTenantRoute, deleteTenant],
   ...[createKeyRoute, listKeysRoute, rotateKeyRoute, revokeKey],
   ...[giveCreditsRoute, getTenantLedger, getAllUsage],
-  ...[listAllTasks, getAnyTask, refreshTaskRoute, failTaskRoute],
+  ...[listAllTasks, getAnyTask, refreshTaskRoute, failTaskRoute, restoreArchiveRoute],
   ...[listDeliveriesRoute, retryDelivery, getOverview, getAudit, runAudit, runFullAudit],
   ...[openApiDocument, web],
 ];

@@ -54,6 +54,8 @@ const configSchema = z.object({
   POLL_ROUND_SECONDS: whole(0, 60).default(2),
   /** The upper bound is what a Worker's 128 MB can hold beside its other work. */
   ARCHIVE_MAX_BYTES: whole(1, 67_108_864).default(33_554_432),
+  /** Tasks so old go from D1 to R2; 0: never. */
+  ARCHIVE_TASKS_AFTER_DAYS: whole(0, 36_500).default(30),
   /** Of so many successful reads of tasks and pictures one is logged. */
   LOG_READS: whole(1, 1_000_000).default(10),
   TENANT_CALLS_PER_MINUTE: whole(100, 1_000_000_000).default(12_000),

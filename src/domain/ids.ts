@@ -75,6 +75,12 @@ export function idBound(kind: "task" | "auditEntry" | "delivery", nowMs: number)
   return idPrefixes[kind] + base32Time(Math.max(0, nowMs));
 }
 
+/** Of two sortable ids of a kind, or bounds of them, the one that stands before the other. */
+export function earlier(a: string, b: string): string {
+  if (a < b) return a;
+  return b;
+}
+
 /** When a sortable id was made, unix milliseconds; undefined for a text that is none of this kind. */
 export function idTimeMs(kind: "task" | "auditEntry" | "delivery", id: string): number | undefined {
   const prefix = idPrefixes[kind];

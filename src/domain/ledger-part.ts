@@ -4,6 +4,7 @@
  * put elsewhere without the hashes of all later ones.
  */
 import { canonical } from "./canonical.ts";
+import { gunzip, gzip } from "./gzip.ts";
 import { type LedgerLine, lineTypes } from "./ledger-lines.ts";
 import { sha256Hex } from "./signing.ts";
 import { oneOf, orNull, readStored, record, text, whole } from "./stored.ts";
@@ -12,7 +13,7 @@ import { oneOf, orNull, readStored, record, text, whole } from "./stored.ts";
 export interface LedgerPart {
   /** Counted from 1. */
   number: number;
-  /** Where it is in R2. Nobody can guess it. */
+  /** Where it is in R2. It cannot be guessed. */
   key: string;
   /** It has the lines after one number, up to another. */
   afterSeq: number;
@@ -76,8 +77,7 @@ export async function makePart(
     toMs: times.reduce((a, b) => Math.max(a, b)),
     ...{ credited: sums.credited, charged: sums.charged, held: sums.held },
   };
-  const packed = new Blob([made]).stream().pipeThrough(new CompressionStream("gzip"));
-  return { part, bytes: await new Response(packed).arrayBuffer() };
+  return { part, bytes: await gzip(made) };
 }
 
 type PartPlace = Pick<LedgerPart, "number" | "afterSeq" | "upToSeq">;
@@ -110,8 +110,8 @@ export async function readPart(part: LedgerPart, bytes: ArrayBuffer): Promise<Le
 }
 
 async function opened(part: LedgerPart, bytes: ArrayBuffer) {
-  const made = await unpacked(bytes);
-  if ((await sha256Hex(made)) !== part.sha256)
+  const made = await gunzip(bytes);
+  if (made === undefined || (await sha256Hex(made)) !== part.sha256)
     throw new PartChanged(`part ${part.number} of a ledger is not what was written`);
   const [head = "", ...rows] = made.split("\n").slice(0, -1);
   const lines = rows.map((row, i) =>
@@ -151,12 +151,4 @@ function problemsOf(lines: LedgerLine[], part: LedgerPart, before: PartBefore): 
   }
   const same = (["credited", "charged", "held"] as const).every((name) => sums[name] === part[name]);
   return same && lines.length === part.lines ? [] : ["has other sums than its tenant's object"];
-}
-
-async function unpacked(bytes: ArrayBuffer): Promise<string> {
-  try {
-    return await new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
-  } catch {
-    throw new PartChanged("a part of a ledger is no gzip");
-  }
 }

@@ -18,6 +18,7 @@ const tenantMethods = [
   "writeAgain",
   "settle",
   "isSettled",
+  "openBefore",
   "countRequest",
   "admitFile",
   "keepFile",

@@ -153,11 +153,11 @@ export function keepPart(sql: SqlStorage, part: LedgerPart): void {
 interface Parts {
   storage: DurableObjectStorage;
   bucket: R2Bucket;
-  /** For people who look at the bucket; empty where the platform does not say. */
+  /** Of the key, for who lists the bucket; empty where the platform does not say. */
   tenantId: string;
 }
 
-/** Where a part goes in R2. Nobody can guess it: a bucket may have a domain. */
+/** Where a part goes in R2. It cannot be guessed: a bucket may have a domain. */
 function makeKey(tenantId: string, month: string): string {
   const random = crypto.getRandomValues(new Uint8Array(randomBytesFor("file")));
   return `ledger/${tenantId}/${month}/${base32(random)}.ndjson.gz`;

@@ -7,7 +7,7 @@ const columns = `seq INTEGER PRIMARY KEY, type TEXT NOT NULL, at_ms INTEGER NOT 
   hold_balance INTEGER, hold_held INTEGER, replay TEXT, fingerprint TEXT, answered INTEGER,
   oldest_open INTEGER, state TEXT`;
 
-/** SQL. @param seq Tells the indexes from those of the other table, which keep their names when that is renamed. */
+/** SQL. @param seq Distinguishes the indexes from those of the other table, which keep their names when that is renamed. */
 export const entriesTable = (table: "entries" | "older_entries", seq: number): string =>
   `CREATE TABLE ${table} (${columns});
    CREATE UNIQUE INDEX entries_reference_${seq} ON ${table} (reference) WHERE reference IS NOT NULL;

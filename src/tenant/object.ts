@@ -157,6 +157,11 @@ export class Tenant extends DurableObject<Env> {
     return selectOpenTasks(this.#storage.sql, isOpen, holdNumber, taskId).length === 0;
   }
 
+  /** Tasks whose hold is open, of those admitted before a time. */
+  openBefore(beforeMs: number): string[] {
+    return selectOpenTasks(this.#storage.sql, "WHERE at_ms < ?", beforeMs).map(({ taskId }) => taskId);
+  }
+
   /** Counts a request whose body is large, before that is read. */
   async countRequest(request: RequestToCount): Promise<CountDecision> {
     await this.#ready(request.caller.tenantId, request.nowMs);

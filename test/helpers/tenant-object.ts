@@ -17,7 +17,7 @@ export const t0 = 1_900_000_000_000;
 type Method =
   | ("begin" | "noteOutcome" | "writeRow" | "endEarly" | "giveUp" | "takeOver" | "readYoung" | "flush")
   | ("settle" | "credit" | "setBalance" | "summary" | "ledger" | "takeConfig" | "ping" | "check")
-  | ("closedParts" | "closeBooks");
+  | ("closedParts" | "closeBooks" | "openBefore");
 
 /** The object's methods, which over RPC are all asynchronous. */
 export type Stub = {

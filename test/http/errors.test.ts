@@ -62,6 +62,7 @@ const takes: Record<string, string[]> = {
   "/admin/api/overview": read,
   "/admin/api/audit": [...read, "POST"],
   "/admin/api/audit/full": ["POST"],
+  "/admin/api/tenants/:id/archive/restore": ["POST"],
   "/v1/models": read,
   "/openai/v1/models": read,
   "/openai/v1/images/generations": ["POST"],

@@ -2,6 +2,7 @@
  * What a store has lost that was restored to an earlier time, as far as the other one remembers: ended tasks that D1 lacks,
  * and those whose end the tenant's object does not know. The newest of each; neither can be mended, and both are named.
  */
+import { archivedOf } from "../../d1/archive/task-parts.ts";
 import { latestEnded, readEnds } from "../../d1/tasks/reconciled-tasks.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { logUnreadable } from "../../platform/unreadable.ts";
@@ -21,7 +22,10 @@ export async function checkLost(
     unreadable.add(problem.place.id);
     logUnreadable(invocation, problem);
   });
-  const lost = charged.filter(({ taskId }) => !known.has(taskId) && !unreadable.has(taskId));
+  const missing = charged.filter(({ taskId }) => !known.has(taskId) && !unreadable.has(taskId));
+  const ids = missing.map(({ taskId }) => taskId);
+  const archived = await archivedOf(invocation.db, tenant, ids);
+  const lost = missing.filter(({ taskId }) => !archived.has(taskId));
   return [
     ...lost.map(
       ({ taskId, credits }): Discrepancy => ({

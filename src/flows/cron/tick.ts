@@ -32,6 +32,7 @@ import { type LaneKind, laneKinds } from "../../domain/work-message.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
+import { archiveSome } from "../archive/archive-tasks.ts";
 import { eraseAged, eraseSome } from "../erasure/erase.ts";
 import { storeLeaseMs } from "../images/store-images.ts";
 import { settleFormer } from "../tasks/finish.ts";
@@ -56,6 +57,7 @@ export async function runTick(invocation: Invocation): Promise<void> {
   await doMaintenance(invocation, tick);
   invocation.defer("reconciliation", () => reconcileSome(invocation));
   invocation.defer("retention", () => eraseAged(invocation));
+  invocation.defer("archive", () => archiveSome(invocation));
   // The first round polls all tasks: no pace is slower than a minute.
   let previousMs = startMs - minuteMs;
   let rounds = 0;

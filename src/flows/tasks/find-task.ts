@@ -10,19 +10,25 @@
  *
  * Only an id that is young leads to the object: ids carry their time.
  */
+import { selectPartOf } from "../../d1/archive/task-parts.ts";
 import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
 import type { Action, Caller, KeyRefusal } from "../../domain/access.ts";
 import { idBound, taskIdPattern } from "../../domain/ids.ts";
 import type { Task } from "../../domain/task.ts";
+import type { TaskPart } from "../../domain/task-part.ts";
 import { isTimeout, withTimeLimit } from "../../domain/time-limit.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
+import { archivedRow, mayBeArchived } from "../archive/read-archived.ts";
 import { type Authorized, authorize } from "../tenants/authorize.ts";
 
 export type FoundTask =
   | { kind: "key_refused"; refusal: KeyRefusal }
   /** `more`: what was read along with the task; nothing of one that D1 lacks. */
   | { kind: "in"; task: Task | undefined; more: D1Result[] };
+
+/** `part`: of the archive, where the row is of it. */
+export type FoundRow = Authorized & { part?: TaskPart };
 
 /** D1 follows within minutes once it answers; it has been out for an hour. */
 const youngMs = 2 * 3_600_000;
@@ -72,22 +78,32 @@ export async function findRow(
   caller: Caller,
   id: string,
   action: Action,
-): Promise<Authorized> {
+): Promise<FoundRow> {
   const read = await readRow(invocation, caller, id, action);
   if (!isYoung(invocation, id) || !isLacking(read)) return read;
   await invocation.tenant(caller.tenantId).flush();
   return readRow(invocation, caller, id, action);
 }
 
-function readRow(
+/** A row that D1 has no more is that of the archive. */
+async function readRow(
   invocation: Invocation,
   caller: Caller,
   id: string,
   action: Action,
   more: D1PreparedStatement[] = [],
-): Promise<Authorized> {
-  const statements = [selectTask(invocation.db, caller.tenantId, id), ...more];
-  return authorize(invocation, caller, { action }, statements);
+): Promise<FoundRow> {
+  const { db } = invocation;
+  const { tenantId } = caller;
+  const isOld = mayBeArchived(invocation, id);
+  const parts = isOld ? [selectPartOf(db, tenantId, id)] : [];
+  const statements = [selectTask(db, tenantId, id), ...more, ...parts];
+  const read = await authorize(invocation, caller, { action }, statements);
+  if (!isOld || read.kind === "key_refused" || !isLacking(read)) return read;
+  const found = await archivedRow(invocation, tenantId, id, read.results.at(-1));
+  const [task, ...rest] = read.results;
+  if (!task || !found || found.row.hidden !== 0) return read;
+  return { ...read, results: [{ ...task, results: [found.row] }, ...rest], part: found.part };
 }
 
 function foundOf(read: Authorized): FoundTask {

@@ -4,6 +4,7 @@ import { findOwnedTask, findTask, makeDue } from "../../d1/tasks/reconciled-task
 import { isFinished, openStates, type Task } from "../../domain/task.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
+import { findArchived } from "../archive/read-archived.ts";
 import { type Actor, auditEntry } from "../tenants/audit-entry.ts";
 import { finishNow } from "./finish.ts";
 import { pollNow } from "./poll.ts";
@@ -11,7 +12,7 @@ import { pollNow } from "./poll.ts";
 /** Polls a task now, or makes it due now. @returns it as it is afterwards; undefined when there is none. */
 export async function refreshTask(invocation: Invocation, by: Actor, id: string): Promise<Task | undefined> {
   const task = await findTask(invocation.db, id);
-  if (!task) return undefined;
+  if (!task) return findArchived(invocation, id);
   await note(invocation, by, "task.refresh", task);
   if (task.state === "submitted") await pollNow(invocation, task);
   else await makeDue(invocation.db, id, invocation.now());
@@ -24,7 +25,7 @@ export async function refreshTask(invocation: Invocation, by: Actor, id: string)
  */
 export async function failTask(invocation: Invocation, by: Actor, id: string): Promise<Task | undefined> {
   const task = await findOwnedTask(invocation.db, id);
-  if (!task) return undefined;
+  if (!task) return findArchived(invocation, id);
   if (!isFinished(task)) {
     await note(invocation, by, "task.fail", task);
     await finishNow(invocation, {
@@ -36,6 +37,11 @@ export async function failTask(invocation: Invocation, by: Actor, id: string): P
     });
   }
   return findTask(invocation.db, id);
+}
+
+/** Reads a task of any tenant, archived ones among them. */
+export async function findAnyTask(invocation: Invocation, id: string): Promise<Task | undefined> {
+  return (await findTask(invocation.db, id)) ?? findArchived(invocation, id);
 }
 
 /** Whether a task's hold is charged or released; null where its tenant's object does not answer. */

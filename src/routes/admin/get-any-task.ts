@@ -1,6 +1,6 @@
 /** `GET /admin/api/tasks/{id}`: reads a task of any tenant. */
 import { createRoute } from "@hono/zod-openapi";
-import { findTask } from "../../d1/tasks/reconciled-tasks.ts";
+import { findAnyTask } from "../../flows/tasks/operator.ts";
 import type { Api } from "../../http/context.ts";
 import { adminSecurity } from "./admin-route.ts";
 import { adminTaskParams, adminTaskReplies, replyWithTask } from "./admin-task-reply.ts";
@@ -19,6 +19,6 @@ const contract = createRoute({
 export function getAnyTask(api: Api): void {
   api.openapi(contract, async (c) => {
     const { id } = c.req.valid("param");
-    return replyWithTask(c, await findTask(c.get("invocation").db, id));
+    return replyWithTask(c, await findAnyTask(c.get("invocation"), id));
   });
 }

@@ -1,17 +1,26 @@
 /** `GET /admin/api/tasks`: tasks of all tenants. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { listTasks } from "../../d1/tasks/task-lists.ts";
 import { endUser } from "../../domain/generation-fields.ts";
 import { taskStatuses } from "../../domain/task.ts";
+import { endsAtArchive, listTasks } from "../../flows/tasks/list-tasks.ts";
 import type { Api } from "../../http/context.ts";
 import { pageQuery, toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
+import { invalidRequest } from "../../http/validation.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
 import { adminTask, viewAdminTask } from "./admin-task-reply.ts";
 
 /** Sorts after every task's id. */
 const afterAll = "task-~";
+
+/** The cursor behind the last task that is not archived. */
+const archive = "archive";
+const ofOneTenant = {
+  path: ["tenant"],
+  message:
+    "must be given: tasks that are older are archived, and listed by tenant (ARCHIVE_TASKS_AFTER_DAYS)",
+};
 
 const contract = createRoute({
   method: "get",
@@ -20,7 +29,7 @@ const contract = createRoute({
   tags: ["Admin: tasks"],
   security: adminSecurity,
   summary: "List tasks of all tenants, newest first",
-  description: walkedPages,
+  description: `${walkedPages} Archived tasks are listed with \`tenant\` alone: a list of all tenants says so behind its last task.`,
   request: {
     query: z.object({
       tenant: z.string().max(32).optional(),
@@ -39,11 +48,12 @@ const contract = createRoute({
 
 export function listAllTasks(api: Api): void {
   api.openapi(contract, async (c) => {
+    const invocation = c.get("invocation");
     const { limit, cursor, ...filter } = c.req.valid("query");
-    const found = await listTasks(c.get("invocation").db, filter, cursor || afterAll, limit + 1);
-    return c.json(
-      toWalkedPage(found, limit, (task) => viewAdminTask(c, task)),
-      200,
-    );
+    if (cursor === archive && filter.tenant === undefined) throw invalidRequest([ofOneTenant]);
+    const found = await listTasks(invocation, filter, cursor || afterAll, limit + 1);
+    const page = toWalkedPage(found, limit, (task) => viewAdminTask(c, task));
+    const goesOn = await endsAtArchive(invocation, filter, found, limit + 1);
+    return c.json({ ...page, next_cursor: goesOn ? archive : page.next_cursor }, 200);
   });
 }

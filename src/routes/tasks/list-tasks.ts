@@ -1,10 +1,10 @@
 /** `GET /v1/tasks`: the tenant's tasks, newest first. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { listTasks as readTasks } from "../../d1/tasks/task-lists.ts";
 import { endUser } from "../../domain/generation-fields.ts";
 import { models } from "../../domain/model-catalog.ts";
 import { taskStatuses } from "../../domain/task.ts";
+import { listTasks as readTasks } from "../../flows/tasks/list-tasks.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
 import { pageLimit, toWalkedPage, walkedPages } from "../../http/paging.ts";
@@ -62,7 +62,7 @@ export function listTasks(api: Api): void {
     if (authorized.kind === "key_refused") throw keyRefused(authorized.refusal);
     const { created_after: after, created_before: before, limit, cursor, ...filter } = c.req.valid("query");
     const found = await readTasks(
-      invocation.db,
+      invocation,
       {
         ...filter,
         tenant: caller.tenantId,

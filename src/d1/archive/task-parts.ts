@@ -1,0 +1,283 @@
+/** Parts of the archive, as D1 knows them, and the codec of `task_parts`. */
+import { orNull, rowCodec, text, whole } from "../../domain/stored.ts";
+import type { ArchivedRow, TaskPart } from "../../domain/task-part.ts";
+
+const taskPart = rowCodec<TaskPart>(
+  "task_parts",
+  {
+    tenantId: ["tenant_id", text],
+    firstId: ["first_id", text],
+    lastId: ["last_id", text],
+    key: ["key", text],
+    tasks: ["tasks", whole],
+    oldestTextId: ["oldest_text_id", orNull(text)],
+    idTags: ["id_tags", text],
+    endUserTags: ["end_user_tags", text],
+  },
+  "last_id",
+);
+
+/** @throws StoredDataUnreadable */
+export function partsFrom(result: D1Result | undefined): TaskPart[] {
+  return (result?.results ?? []).map(taskPart.read);
+}
+
+/** The statement that finds the part that a task of a tenant is in, if it is archived. */
+export function selectPartOf(db: D1Database, tenantId: string, id: string): D1PreparedStatement {
+  return db
+    .prepare(
+      `SELECT ${taskPart.columns} FROM (SELECT * FROM task_parts WHERE tenant_id = ?1 AND last_id >= ?2 ORDER BY last_id LIMIT 1)
+       WHERE first_id <= ?2`,
+    )
+    .bind(tenantId, id);
+}
+
+/** Those of a tenant's tasks that are where a part of its archive is. */
+export async function archivedOf(db: D1Database, tenantId: string, ids: string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set();
+  const { results } = await db
+    .prepare(
+      `SELECT value AS id FROM json_each(?2) WHERE value >= (
+         SELECT first_id FROM task_parts WHERE tenant_id = ?1 AND last_id >= value ORDER BY last_id LIMIT 1)`,
+    )
+    .bind(tenantId, JSON.stringify(ids))
+    .all<{ id: string }>();
+  return new Set(results.map(({ id }) => id));
+}
+
+/** Parts of any tenant that may have a task. @param fromId Before the id, by the longest time that a part is of. */
+export async function partsWith(
+  db: D1Database,
+  id: string,
+  fromId: string,
+  tag: string,
+): Promise<TaskPart[]> {
+  const found = await db
+    .prepare(
+      `SELECT ${taskPart.columns} FROM task_parts INDEXED BY task_parts_by_time
+       WHERE first_id <= ?1 AND first_id >= ?2 AND last_id >= ?1 AND instr(id_tags, ?3) > 0`,
+    )
+    .bind(id, fromId, tag)
+    .all();
+  return partsFrom(found);
+}
+
+/** A tenant's parts with tasks before `beforeId`, newest first. @param endUserTag Null: of any end user. */
+export async function listParts(
+  db: D1Database,
+  tenantId: string,
+  beforeId: string,
+  endUserTag: string | null,
+  limit: number,
+): Promise<TaskPart[]> {
+  const found = await db
+    .prepare(
+      `SELECT ${taskPart.columns} FROM task_parts
+       WHERE tenant_id = ?1 AND first_id < ?2 AND (?3 IS NULL OR instr(end_user_tags, ?3) > 0)
+       ORDER BY last_id DESC LIMIT ?4`,
+    )
+    .bind(tenantId, beforeId, endUserTag, limit)
+    .all();
+  return partsFrom(found);
+}
+
+/** The part of a tenant with the oldest text, if that is before `beforeId`. */
+export async function partWithOldText(
+  db: D1Database,
+  tenantId: string,
+  beforeId: string,
+): Promise<TaskPart | undefined> {
+  const found = await db
+    .prepare(
+      `SELECT ${taskPart.columns} FROM task_parts INDEXED BY task_parts_with_text
+       WHERE tenant_id = ?1 AND oldest_text_id < ?2 ORDER BY oldest_text_id LIMIT 1`,
+    )
+    .bind(tenantId, beforeId)
+    .all();
+  return partsFrom(found)[0];
+}
+
+/** Tenants in turn, deleted ones among them: what they made is archived too. */
+export async function tenantsToArchive(db: D1Database, offset: number, limit: number): Promise<string[]> {
+  const { results } = await db
+    .prepare(
+      `SELECT id FROM tenants ORDER BY id LIMIT ?2
+       OFFSET CAST(?1 AS INTEGER) % max(1, (SELECT count(*) FROM tenants))`,
+    )
+    .bind(offset, limit)
+    .all<{ id: string }>();
+  return results.map(({ id }) => id);
+}
+
+/** What may go to the archive: it has ended, and its pictures are there or gone. */
+const candidates = `SELECT * FROM tasks INDEXED BY tasks_of_tenant
+  WHERE tenant_id = ?1 AND id >= ?2 AND id < ?3 AND open = 0 AND erasure <> 'pending'
+    AND id NOT IN (SELECT value FROM json_each(?4)) ORDER BY id`;
+
+/** Texts of one part: what one call may well read and write. */
+const mostBytes = 4_000_000;
+export const partSize = 1_000;
+
+/** A tenant's oldest task that may be archived. @param besides Ids that may not. */
+export async function oldestCandidate(
+  db: D1Database,
+  tenantId: string,
+  beforeId: string,
+  besides: string[],
+): Promise<string | undefined> {
+  const { results } = await db
+    .prepare(`SELECT id FROM (${candidates} LIMIT 1)`)
+    .bind(tenantId, "", beforeId, JSON.stringify(besides))
+    .all<{ id: string }>();
+  return results[0]?.id;
+}
+
+/** Where a tenant's next part begins behind a task; undefined: there is none. */
+export async function nextPartId(db: D1Database, tenantId: string, id: string): Promise<string | undefined> {
+  const { results } = await db
+    .prepare("SELECT first_id FROM task_parts WHERE tenant_id = ?1 AND last_id > ?2 ORDER BY last_id LIMIT 1")
+    .bind(tenantId, id)
+    .all<{ first_id: string }>();
+  return results[0]?.first_id;
+}
+
+/**
+ * Reads rows for one part, oldest first.
+ * @returns those that one part takes, and whether it is full by them.
+ */
+export async function readCandidates(
+  db: D1Database,
+  tenantId: string,
+  { fromId, beforeId, besides }: { fromId: string; beforeId: string; besides: string[] },
+): Promise<{ rows: ArchivedRow[]; isFull: boolean }> {
+  const { results } = await db
+    .prepare(
+      `SELECT * FROM (
+         SELECT *, count(*) OVER () AS found, sum(length(input) + length(metadata) + length(images)) OVER (ORDER BY id) AS bytes
+         FROM (${candidates} LIMIT ${partSize}))
+       WHERE bytes <= ${mostBytes} OR id = ?2`,
+    )
+    .bind(tenantId, fromId, beforeId, JSON.stringify(besides))
+    .all<ArchivedRow & { found: number; bytes: number }>();
+  const rows = results.map(({ found: _found, bytes: _bytes, ...row }) => row as ArchivedRow);
+  const found = results[0]?.found ?? 0;
+  return { rows, isFull: found === partSize || rows.length < found };
+}
+
+/** Whether anything is archived, of a tenant or of any. */
+export async function isAnyArchived(db: D1Database, tenantId: string | null): Promise<boolean> {
+  const { results } = await db
+    .prepare("SELECT 1 FROM task_parts WHERE ?1 IS NULL OR tenant_id = ?1 LIMIT 1")
+    .bind(tenantId)
+    .all();
+  return results.length > 0;
+}
+
+const taskIds = "SELECT value ->> 'id' FROM json_each(?1)";
+
+/** Nothing that is about to be swept becomes a part: Workers' clocks differ by less. */
+const sweepMarginMs = 300_000;
+
+/** What a part that is written replaces. */
+export interface Replaced {
+  /** The part as it was read; undefined: it is a new one. */
+  part: TaskPart | undefined;
+  /** Rows of `tasks` that go, as they were read. */
+  rows: ArchivedRow[];
+}
+
+/**
+ * Makes what was written the part, in the place of the rows, and of the part, that it was made of. It is all or nothing: where
+ * one of those has changed meanwhile, nothing is.
+ * @returns whether it is the part now.
+ */
+export async function putPart(
+  db: D1Database,
+  made: TaskPart,
+  { part, rows }: Replaced,
+  nowMs: number,
+): Promise<boolean> {
+  const seen = JSON.stringify(rows.map(({ id, version, erasure }) => ({ id, version, erasure })));
+  const isSame = `(SELECT count(*) FROM json_each(?1) AS seen JOIN tasks ON tasks.id = seen.value ->> 'id'
+      AND tasks.version = seen.value ->> 'version' AND tasks.erasure = seen.value ->> 'erasure'
+      AND tasks.open = 0) = json_array_length(?1)`;
+  const isMade = "EXISTS (SELECT 1 FROM task_parts WHERE tenant_id = ?2 AND last_id = ?3 AND key = ?4)";
+  const place = [made.tenantId, made.lastId, made.key] as const;
+  const [written] = await db.batch([
+    db
+      .prepare(
+        `INSERT INTO task_parts (tenant_id, last_id, key, first_id, tasks, oldest_text_id, id_tags, end_user_tags)
+         SELECT ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE ${isSame} AND EXISTS (SELECT 1 FROM leftovers WHERE key = ?4 AND due_ms > ?12)
+           AND ${part ? "EXISTS (SELECT 1 FROM task_parts WHERE tenant_id = ?2 AND last_id = ?10 AND key = ?11)" : "?10 IS ?11"}
+         ON CONFLICT (tenant_id, last_id) DO UPDATE SET key = excluded.key, first_id = excluded.first_id,
+           tasks = excluded.tasks, oldest_text_id = excluded.oldest_text_id, id_tags = excluded.id_tags,
+           end_user_tags = excluded.end_user_tags`,
+      )
+      .bind(
+        ...[seen, ...place, made.firstId, made.tasks, made.oldestTextId, made.idTags, made.endUserTags],
+        ...[part?.lastId ?? null, part?.key ?? null, nowMs + sweepMarginMs],
+      ),
+    db.prepare(`DELETE FROM tasks WHERE id IN (${taskIds}) AND ${isMade}`).bind(seen, ...place),
+    db.prepare(`DELETE FROM leftovers WHERE key = ?4 AND ${isMade} AND ?1 IS NOT NULL`).bind(seen, ...place),
+    ...(part
+      ? [
+          db
+            .prepare(`INSERT OR IGNORE INTO leftovers (key, due_ms) SELECT ?1, ?5 WHERE ${isMade}`)
+            .bind(part.key, ...place, nowMs),
+        ]
+      : []),
+  ]);
+  return (written?.meta.changes ?? 0) > 0;
+}
+
+/** Notes, before an object is put, that it has to go unless it becomes a part. */
+export async function insertLeftover(db: D1Database, key: string, dueMs: number): Promise<void> {
+  await db.prepare("INSERT INTO leftovers (key, due_ms) VALUES (?1, ?2)").bind(key, dueMs).run();
+}
+
+export async function dueLeftovers(db: D1Database, nowMs: number, limit: number): Promise<string[]> {
+  const { results } = await db
+    .prepare("SELECT key FROM leftovers INDEXED BY leftovers_due WHERE due_ms <= ?1 ORDER BY due_ms LIMIT ?2")
+    .bind(nowMs, limit)
+    .all<{ key: string }>();
+  return results.map(({ key }) => key);
+}
+
+export async function deleteLeftovers(db: D1Database, keys: string[]): Promise<void> {
+  await db
+    .prepare("DELETE FROM leftovers WHERE key IN (SELECT value FROM json_each(?1))")
+    .bind(JSON.stringify(keys))
+    .run();
+}
+
+/** What one value may hold in D1, with room for what is around it. */
+const mostRowsAtOnce = 50;
+
+/** Writes a part's rows to D1 again, those that it lacks, and ends the part. @returns false when the part has changed. */
+export async function restorePart(
+  db: D1Database,
+  { tenantId, lastId, key }: TaskPart,
+  rows: ArchivedRow[],
+  nowMs: number,
+): Promise<boolean> {
+  const columns = Object.keys(rows[0] ?? {});
+  const isPart = "EXISTS (SELECT 1 FROM task_parts WHERE tenant_id = ?1 AND last_id = ?2 AND key = ?3)";
+  const values = columns.map((column) => `value ->> '${column}'`).join(", ");
+  const inserts = Array.from({ length: Math.ceil(rows.length / mostRowsAtOnce) }, (_, i) =>
+    db
+      .prepare(
+        `INSERT OR IGNORE INTO tasks (${columns.join(", ")}) SELECT ${values} FROM json_each(?4) WHERE ${isPart}`,
+      )
+      .bind(tenantId, lastId, key, JSON.stringify(rows.slice(i * mostRowsAtOnce, (i + 1) * mostRowsAtOnce))),
+  );
+  const results = await db.batch([
+    ...inserts,
+    db
+      .prepare(`INSERT OR IGNORE INTO leftovers (key, due_ms) SELECT ?3, ?4 WHERE ${isPart}`)
+      .bind(tenantId, lastId, key, nowMs),
+    db
+      .prepare("DELETE FROM task_parts WHERE tenant_id = ?1 AND last_id = ?2 AND key = ?3")
+      .bind(tenantId, lastId, key),
+  ]);
+  return (results.at(-1)?.meta.changes ?? 0) > 0;
+}
