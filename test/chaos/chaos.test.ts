@@ -18,6 +18,7 @@ import {
   startWorld,
   submitOne,
 } from "../helpers/chaos-world.ts";
+import { evidence } from "../helpers/evidence.ts";
 
 const settings = env as unknown as { CHAOS_TASKS?: string; CHAOS_SEED?: string };
 const tasks = Number(settings.CHAOS_TASKS ?? 45);
@@ -96,6 +97,10 @@ it("chaos loses nothing, charges nothing twice and leaves nothing behind", {
   await settleDown(world);
   const report: Report = await readReport(world, hourMs);
   console.log(`\n${tableOf(seed, world, report)}\n`);
+  const { accepted, lost, doubled, unnotified, wrongCharges, drift, picturesStored, picturesLost } = report;
+  const ends = Object.values(report.byEnd).reduce((sum, count) => sum + count, 0);
+  evidence({ accepted, lost, doubled, unnotified, ends, picturesStored, picturesLost });
+  evidence({ drift: Math.max(drift, wrongCharges), accounts: tenants });
   expect(world.replies.get("500 internal_error")).toBeUndefined();
   expect(report).toMatchObject({
     lost: 0,

@@ -1,5 +1,6 @@
 /** What came of it all, counted from what is stored and from what the upstream saw. */
 import { env } from "cloudflare:workers";
+import { PICTURE_NAMES } from "../simulator/picture-names.ts";
 import { type ChaosWorld, startingBalance } from "./chaos-world.ts";
 
 interface Row {
@@ -16,6 +17,7 @@ interface Row {
   upstream_links_expire_ms: number | null;
   submitted_ms: number | null;
   images: string;
+  input: string;
 }
 
 export interface Report {
@@ -33,6 +35,9 @@ export interface Report {
   overdue: number;
   /** Ends that were not sent to their tenant's webhook, or sent otherwise, or under two ids. */
   unnotified: number;
+  picturesStored: number;
+  /** Of tasks whose links were as they should be. */
+  picturesLost: number;
   /** From the upstream done to the pictures stored, of completed tasks: half of them, and the worst, in seconds. */
   storedAfter: { median: number; worst: number };
   /** Problems that reconciliation found. */
@@ -69,6 +74,7 @@ export async function readReport(world: ChaosWorld, cronAwayMs: number): Promise
     orphanObjects: await countOrphans(rows),
     overdue: late.length,
     unnotified: countUnnotified(world, rows),
+    ...countPictures(rows),
     storedAfter: storedAfter(rows, upstream),
     discrepancies: ((await (await world.sound.admin("GET", "/audit")).json()) as { data: unknown[] }).data,
   };
@@ -85,6 +91,18 @@ function countUnnotified({ received, accepted }: ChaosWorld, rows: Row[]): numbe
     if (hidden && !accepted.has(id)) return heard.size > 0;
     return heard.size !== 1 || !heard.has(expected);
   }).length;
+}
+
+/** A prompt that has a picture sent otherwise than whole and at once. */
+const isSentBadly = new RegExp(`\\[sim:(${Object.keys(PICTURE_NAMES).join("|")})`);
+
+function countPictures(rows: Row[]): Pick<Report, "picturesStored" | "picturesLost"> {
+  const statesOf = (row: Row) => (JSON.parse(row.images) as { state: string }[]).map(({ state }) => state);
+  const lost = rows.filter(({ input }) => !isSentBadly.test(input)).flatMap(statesOf);
+  return {
+    picturesStored: rows.flatMap(statesOf).filter((state) => state === "stored").length,
+    picturesLost: lost.filter((state) => state === "lost").length,
+  };
 }
 
 type UpstreamTasks = Map<string | null, { doneAt: number }[]>;

@@ -5,6 +5,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, it } from "vitest";
 import { chanceOf } from "../../helpers/chance.ts";
+import { evidence } from "../../helpers/evidence.ts";
 import { clearTasks, submitTask, type TestGateway } from "../../helpers/gateway.ts";
 import { virtualTime, withCron } from "../../helpers/virtual-time.ts";
 import { hook, startWithReceiver } from "../../helpers/webhook-receiver.ts";
@@ -81,6 +82,7 @@ it("a picture that is ready upstream is stored, and its tenant notified, within 
   const receivedAt = new Map(received.map(({ body, atMs }) => [body.data?.id ?? "", atMs]));
   const webhook = columnOf(gateway, receivedAt);
   print({ stored, "webhook received": webhook });
+  evidence({ noticeP50: webhook.p50, noticeP99: webhook.p99 });
   expect(gateway.simulator.control.tasks()).toHaveLength(tasks);
   expect(received).toHaveLength(tasks);
   for (const { p50, p99 } of [stored, webhook]) {
