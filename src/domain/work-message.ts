@@ -1,13 +1,13 @@
-/** Queue messages. Each is the name of a work item: `poll:`, its round and its first task, or a lane's kind and its place beside the tick. */
+/** Queue messages. Each is the name of a work item: `poll:`, its round and its first task, or a lane's or erasing's kind and its place beside the tick. */
 
 export const laneKinds = ["send", "store"] as const;
 export type LaneKind = (typeof laneKinds)[number];
-export type WorkKind = "poll" | LaneKind;
+export type WorkKind = "poll" | "erase" | LaneKind;
 
 export const pollItemName = (roundMs: number, firstTaskId: string) => `poll:${roundMs}:${firstTaskId}`;
-export const laneItemName = (lane: LaneKind, place: number) => `${lane}:${place}`;
+export const laneItemName = (lane: LaneKind | "erase", place: number) => `${lane}:${place}`;
 
-const namePattern = new RegExp(`^(poll|${laneKinds.join("|")}):`);
+const namePattern = new RegExp(`^(poll|erase|${laneKinds.join("|")}):`);
 /** The prefix before work items had the field's names; the migration renamed their rows. */
 const formerPollPrefix = /^look:/;
 

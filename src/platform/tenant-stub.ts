@@ -34,6 +34,7 @@ const tenantMethods = [
   "takeConfig",
   "suspend",
   "close",
+  "erase",
   "ping",
 ] as const;
 type TenantMethod = (typeof tenantMethods)[number];

@@ -49,7 +49,8 @@ export interface Copied {
   isSuspended?: boolean;
 }
 
-function isSuspended(sql: SqlStorage): boolean {
+/** Whether the copy, if it can be read, lets no caller in. */
+export function isSuspended(sql: SqlStorage): boolean {
   const status = "SELECT iif(json_valid(body), body ->> 'status', NULL) AS status FROM config";
   return sql.exec<{ status: SqlStorageValue }>(status).toArray()[0]?.status === "suspended";
 }

@@ -19,14 +19,10 @@ import { closeBooks } from "./closing.ts";
 import { type ComparedEnds, compareEnds, type EndedInDatabase } from "./compare-ends.ts";
 import { type Copied, closeCopy, hasSettings, readSettings, suspendCopy, takeCopy } from "./config-copy.ts";
 import { type CountDecision, countRequest, type RequestToCount } from "./count-request.ts";
-import {
-  type AdmitDecision,
-  type AdmitRequest,
-  type BeginDecision,
-  decide,
-  type RowWanted,
-} from "./decide.ts";
+import type { AdmitDecision, AdmitRequest, BeginDecision, RowWanted } from "./decide.ts";
+import { decide } from "./decide.ts";
 import { type EarlyEnd, endEarly, isEndedEarly } from "./early-ends.ts";
+import { type ErasedTask, eraseState } from "./erase-state.ts";
 import { admitFile, dropFile, type FileDecision, type FileRequest, keepFile } from "./file-admission.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { closedParts, type PartsQuery } from "./ledger-parts.ts";
@@ -153,8 +149,7 @@ export class Tenant extends DurableObject<Env> {
 
   /** Whether a hold has ended, or there never was one of that task. */
   isSettled(holdNumber: number, taskId: string): boolean {
-    const isOpen = "WHERE seq = ? AND task_id = ?";
-    return selectOpenTasks(this.#storage.sql, isOpen, holdNumber, taskId).length === 0;
+    return findOpenTask(this.#storage.sql, holdNumber)?.taskId !== taskId;
   }
 
   /** Tasks whose hold is open, of those admitted before a time. */
@@ -231,6 +226,11 @@ export class Tenant extends DurableObject<Env> {
   /** Closes keys, or all of the tenant's, in the copy that there is. The next copy says for good what is closed. */
   close(keyIds: string[], isSuspended: boolean): void {
     this.#storage.transactionSync(() => closeCopy(this.#storage.sql, keyIds, isSuspended));
+  }
+
+  /** Erases what there is of tasks, or, null, of a deleted tenant. @returns false: a task of that is open. */
+  erase(tasks: ErasedTask[] | null): boolean {
+    return this.#storage.transactionSync(() => eraseState(this.#storage.sql, tasks));
   }
 
   /** Answers, which says that the object and its storage are there. */

@@ -43,7 +43,9 @@ export function findReplay(
   if (replay.by === "key") {
     const [request] = findReplays(sql, replay.value, nowMs - idempotencyLifeMs);
     if (!request) return { kind: "new" };
-    return request.fingerprint === replay.fingerprint ? { kind: "again", request } : { kind: "other_body" };
+    // Of an erased task there is no fingerprint any more: whatever the body is, the answer is that it was deleted.
+    const isOther = request.fingerprint !== null && request.fingerprint !== replay.fingerprint;
+    return isOther ? { kind: "other_body" } : { kind: "again", request };
   }
   if (replay.retries === 0) return { kind: "new" };
   const sinceMs = nowMs - retryLifeMs;

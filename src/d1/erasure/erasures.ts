@@ -1,15 +1,15 @@
 /** Erasing what a tenant made: prompts, metadata, end users and pictures go, figures stay. */
-import { readable, rowCodec, type SkipUnreadable, text, whole } from "../../domain/stored.ts";
+import { readable, rowCodec, type SkipUnreadable } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
 import { eraseReferences } from "../files/files.ts";
 import { hasEnded, taskColumns } from "../tasks/task-row.ts";
-import { nextVersion, retentionDays } from "../tenants/tenant-row.ts";
+import { nextVersion } from "../tenants/tenant-row.ts";
 
 /** The statement that deletes a tenant none of whose tasks goes on; no row changes else. */
 export function deleteTenant(db: D1Database, id: string, nowMs: number): D1PreparedStatement {
   return db
     .prepare(
-      `UPDATE tenants SET status = 'suspended', deleted_ms = ?2, erasure_worked_ms = ?2, turnstile_secret = NULL, webhook_url = NULL,
+      `UPDATE tenants SET status = 'suspended', deleted_ms = ?2, turnstile_secret = NULL, webhook_url = NULL,
          ${nextVersion}
        WHERE id = ?1 AND deleted_ms IS NULL AND NOT EXISTS (
          SELECT 1 FROM tasks INDEXED BY tasks_open WHERE open = 1 AND tenant_id = ?1)`,
@@ -49,29 +49,53 @@ const condition = (which: ErasureScope): [string, ...(string | number)[]] => {
 };
 
 /**
- * Erases the text of up to `limit` tasks and marks their pictures, and the files that they name, to go.
- * @returns their ids.
+ * Erases the text of up to `limit` tasks and marks their pictures, and the files that they name, to go. What is left of
+ * them is the caller's until `leaseUntilMs`.
+ * @returns their rows, oldest first, for {@link erasingTasks}.
  */
 export async function redactTasks(
   db: D1Database,
   tenantId: string,
   which: ErasureScope,
-  limit: number,
-): Promise<string[]> {
+  { limit, leaseUntilMs }: { limit: number; leaseUntilMs: number },
+): Promise<ErasingRow[]> {
   const [where, ...values] = condition(which);
   const chosen = `SELECT id FROM tasks INDEXED BY ${"endUser" in which ? "tasks_of_end_user" : "tasks_of_tenant"}
     WHERE tenant_id = ?1 AND erasure = 'none' AND ${hasEnded()} AND ${where} ORDER BY id LIMIT ${limit}`;
-  const [, erased] = await db.batch<{ id: string }>([
+  const lease = `?${values.length + 2}`;
+  const [, redaction] = await db.batch<ErasingRow>([
     db.prepare(eraseReferences(chosen)).bind(tenantId, ...values),
-    db.prepare(`UPDATE tasks SET ${redacted} WHERE id IN (${chosen}) RETURNING id`).bind(tenantId, ...values),
+    db
+      .prepare(
+        `UPDATE tasks SET ${redacted}, due_ms = ${lease} WHERE id IN (${chosen}) RETURNING ${erasing.columns}`,
+      )
+      .bind(tenantId, ...values, leaseUntilMs),
   ]);
-  return (erased?.results ?? []).map(({ id }) => id).toSorted((a, b) => (a < b ? -1 : 1));
+  return (redaction?.results ?? []).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Takes tasks that are redacted and whose eraser has not come to the end, those that have waited longest. */
+export async function takeErasing(
+  db: D1Database,
+  nowMs: number,
+  { limit, leaseUntilMs }: { limit: number; leaseUntilMs: number },
+): Promise<ErasingRow[]> {
+  const { results } = await db
+    .prepare(
+      `UPDATE tasks SET due_ms = ?2 WHERE id IN (
+         SELECT id FROM tasks INDEXED BY tasks_erasing WHERE erasure = 'pending' AND due_ms <= ?1
+         ORDER BY due_ms LIMIT ${limit})
+       RETURNING ${erasing.columns}`,
+    )
+    .bind(nowMs, leaseUntilMs)
+    .all<ErasingRow>();
+  return results;
 }
 
 /** Of a task that is to be erased: what decides on it. The text of one that goes need not be readable. */
 export type ErasedTask = Pick<Task, "id" | "state" | "erased">;
 
-const { id: taskId, state, erased, origin, images } = taskColumns;
+const { id: taskId, tenantId, state, erased, origin, images, holdNumber } = taskColumns;
 const toErase = rowCodec<ErasedTask>("tasks", { id: taskId, state, erased });
 
 /** @throws StoredDataUnreadable */
@@ -80,145 +104,23 @@ export function taskToErase(result: D1Result | undefined): ErasedTask | undefine
   return row === undefined ? undefined : toErase.read(row);
 }
 
-/** Of a task that is being erased: its pictures, and the origin that it was submitted through. */
-export type TombstoneTarget = Pick<Task, "id" | "origin" | "images">;
+/** Of a redacted task: what is still to go of it, and the origin that it was submitted through. */
+export type ErasingTask = Pick<Task, "id" | "tenantId" | "origin" | "images" | "holdNumber">;
+export type ErasingRow = { id: string } & Record<string, unknown>;
 
-const target = rowCodec<TombstoneTarget>("tasks", { id: taskId, origin, images });
+const erasing = rowCodec<ErasingTask>("tasks", { id: taskId, tenantId, origin, images, holdNumber });
 
-/** The statement that reads the pictures of tasks that are being erased, of these or of any. */
-export function selectPicturesToTombstone(
-  db: D1Database,
-  limit: number,
-  ids: string[] | null = null,
-): D1PreparedStatement {
-  return db
-    .prepare(
-      `SELECT ${target.columns} FROM tasks INDEXED BY tasks_erasing
-       WHERE erasure = 'pending' AND (?1 IS NULL OR id IN (SELECT value FROM json_each(?1))) LIMIT ?2`,
-    )
-    .bind(ids && JSON.stringify(ids), limit);
+/** @throws StoredDataUnreadable unless it may `skip`. */
+export function erasingTasks(rows: ErasingRow[], skip?: SkipUnreadable): ErasingTask[] {
+  return readable(rows, erasing.read, skip);
 }
 
-export function tombstoneTargets(result: D1Result | undefined, skip?: SkipUnreadable): TombstoneTarget[] {
-  return readable(result?.results ?? [], target.read, skip);
-}
-
-/** Reads the pictures of tasks that are being erased. @throws StoredDataUnreadable unless it may `skip`. */
-export async function picturesToTombstone(
-  db: D1Database,
-  limit: number,
-  ids: string[],
-  skip?: SkipUnreadable,
-): Promise<TombstoneTarget[]> {
-  return tombstoneTargets(await selectPicturesToTombstone(db, limit, ids).all(), skip);
-}
-
-/** Notes that the pictures of tasks are gone. */
+/** Notes that nothing is left of redacted tasks. */
 export async function markTombstoned(db: D1Database, ids: string[]): Promise<void> {
   await db
     .prepare(
       "UPDATE tasks SET erasure = 'done' WHERE erasure = 'pending' AND id IN (SELECT value FROM json_each(?1))",
     )
     .bind(JSON.stringify(ids))
-    .run();
-}
-
-export interface Erasure {
-  tenantId: string;
-  endUser: string;
-  atMs: number;
-}
-
-const erasure = rowCodec<Erasure>(
-  "erasures",
-  { tenantId: ["tenant_id", text], endUser: ["end_user", text], atMs: ["at_ms", whole] },
-  "tenant_id",
-);
-
-/**
- * The statement that takes up those that have waited longest, and puts them behind all others: one that takes long, or
- * fails, starves none. Its result goes through {@link erasuresOf}.
- */
-export function takeErasures(db: D1Database, limit: number, nowMs: number): D1PreparedStatement {
-  return db
-    .prepare(
-      `UPDATE erasures SET worked_ms = ?2 WHERE (tenant_id, end_user) IN (
-         SELECT tenant_id, end_user FROM erasures INDEXED BY erasures_in_turn ORDER BY worked_ms LIMIT ?1)
-       RETURNING ${erasure.columns}`,
-    )
-    .bind(limit, nowMs);
-}
-
-/** The same of deleted tenants. */
-export function takeDeleted(db: D1Database, limit: number, nowMs: number): D1PreparedStatement {
-  return db
-    .prepare(
-      `UPDATE tenants SET erasure_worked_ms = ?2 WHERE id IN (
-         SELECT id FROM tenants INDEXED BY tenants_to_erase WHERE deleted_ms IS NOT NULL AND erased_ms IS NULL
-         ORDER BY erasure_worked_ms LIMIT ?1)
-       RETURNING id, deleted_ms AS deletedMs`,
-    )
-    .bind(limit, nowMs);
-}
-
-export function erasuresOf(result: D1Result | undefined, skip?: SkipUnreadable): Erasure[] {
-  return readable(result?.results ?? [], erasure.read, skip);
-}
-
-/** Writes down that an end user's tasks are to be erased, those that still run included. */
-export async function insertErasure(db: D1Database, { tenantId, endUser, atMs }: Erasure): Promise<void> {
-  await db
-    .prepare(
-      `INSERT INTO erasures (tenant_id, end_user, at_ms, worked_ms) VALUES (?1, ?2, ?3, ?3)
-       ON CONFLICT (tenant_id, end_user) DO UPDATE SET at_ms = max(at_ms, ?3)`,
-    )
-    .bind(tenantId, endUser, atMs)
-    .run();
-}
-
-/** Ends an erasure once none of its tasks goes on. */
-export async function endErasure(db: D1Database, { tenantId, endUser, atMs }: Erasure): Promise<void> {
-  await db
-    .prepare(
-      `DELETE FROM erasures WHERE tenant_id = ?1 AND end_user = ?2 AND at_ms = ?3 AND NOT EXISTS (
-         SELECT 1 FROM tasks INDEXED BY tasks_of_end_user
-         WHERE tenant_id = ?1 AND end_user = ?2 AND open = 1 AND created_ms <= ?3)`,
-    )
-    .bind(tenantId, endUser, atMs)
-    .run();
-}
-
-/** A tenant that keeps its tasks for so long only. */
-export interface Retention {
-  id: string;
-  days: number;
-  retentionCursor: string;
-}
-
-const retention = rowCodec<Retention>("tenants", {
-  id: ["id", text],
-  days: ["retention_days", retentionDays],
-  retentionCursor: ["retention_cursor", text],
-});
-
-export async function listRetentions(db: D1Database, skip?: SkipUnreadable): Promise<Retention[]> {
-  const { results } = await db
-    .prepare(
-      `SELECT ${retention.columns} FROM tenants INDEXED BY tenants_with_retention
-       WHERE retention_days IS NOT NULL AND deleted_ms IS NULL`,
-    )
-    .all();
-  return readable(results, retention.read, skip);
-}
-
-export async function moveRetentionCursor(db: D1Database, tenantId: string, id: string): Promise<void> {
-  await db.prepare("UPDATE tenants SET retention_cursor = ?2 WHERE id = ?1").bind(tenantId, id).run();
-}
-
-/** Notes that nothing is left of a tenant. */
-export async function markErased(db: D1Database, id: string, nowMs: number): Promise<void> {
-  await db
-    .prepare("UPDATE tenants SET erased_ms = ?2 WHERE id = ?1 AND deleted_ms IS NOT NULL")
-    .bind(id, nowMs)
     .run();
 }

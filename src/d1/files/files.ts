@@ -90,18 +90,25 @@ export interface FileTombstoneTarget {
   tenantId: string;
 }
 
-/** The statement that reads files whose bytes are about to go, of one tenant or of any. */
-export function selectFilesToTombstone(
+/** Takes files whose bytes are about to go, of one tenant or of any, those that have waited longest. */
+export async function takeFilesToTombstone(
   db: D1Database,
-  limit: number,
+  nowMs: number,
+  { limit, leaseUntilMs }: { limit: number; leaseUntilMs: number },
   tenantId: string | null = null,
-): D1PreparedStatement {
-  return db
+): Promise<FileTombstoneTarget[]> {
+  const [index, own] =
+    tenantId === null ? ["files_erasing_due", ""] : ["files_erasing", "AND tenant_id = ?3"];
+  const { results } = await db
     .prepare(
-      `SELECT id, tenant_id AS tenantId FROM files INDEXED BY files_erasing
-       WHERE erasure = 'pending' AND (?1 IS NULL OR tenant_id = ?1) LIMIT ?2`,
+      `UPDATE files SET due_ms = ?2 WHERE id IN (
+         SELECT id FROM files INDEXED BY ${index} WHERE erasure = 'pending' AND due_ms <= ?1 ${own}
+         ORDER BY due_ms LIMIT ${limit})
+       RETURNING id, tenant_id AS tenantId`,
     )
-    .bind(tenantId, limit);
+    .bind(nowMs, leaseUntilMs, ...(tenantId === null ? [] : [tenantId]))
+    .all<FileTombstoneTarget>();
+  return results;
 }
 
 /** Notes that a file's bytes are gone. The row stays until the file's end, so that a late put is recognised. */

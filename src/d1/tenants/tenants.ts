@@ -213,19 +213,20 @@ export interface LoadedConfig extends Pick<Tenant, "locationHint"> {
   version: number;
   /** The object has acknowledged this version. */
   isAcknowledged: boolean;
+  isDeleted: boolean;
   /** Absent when they cannot be read. */
   settings: Omit<TenantConfig, "keys"> | undefined;
   keys: StoredKey[];
 }
 
-/** Reads the copy for the tenant's object. @throws StoredDataUnreadable */
+/** Reads the copy for the tenant's object; a deleted tenant has none. @throws StoredDataUnreadable */
 export async function loadTenantConfig(
   db: D1Database,
   id: string,
   nowMs: number,
 ): Promise<TenantConfig | undefined> {
   const loaded = await loadReadable(db, id, nowMs);
-  return loaded?.settings && { ...loaded.settings, keys: loaded.keys };
+  return loaded?.settings && !loaded.isDeleted ? { ...loaded.settings, keys: loaded.keys } : undefined;
 }
 
 /**
@@ -254,6 +255,7 @@ export async function loadReadable(
     ...copiedVersion.read(row),
     ...acknowledged.read(row),
     ...location.read(row),
+    isDeleted: (row as { deleted_ms: unknown }).deleted_ms !== null,
     settings,
     keys: readable(keys?.results ?? [], keyFromRow, skip),
   };

@@ -111,13 +111,3 @@ export async function dropDeliveriesOf(db: D1Database, taskIds: string[]): Promi
     .bind(JSON.stringify(ids))
     .run();
 }
-
-/** Deletes up to 500 ended deliveries that are older than `beforeId`. */
-export async function pruneDeliveries(db: D1Database, beforeId: string): Promise<void> {
-  await db
-    .prepare(
-      "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE id < ?1 AND open = 0 ORDER BY id LIMIT 500)",
-    )
-    .bind(beforeId)
-    .run();
-}

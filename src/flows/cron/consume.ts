@@ -9,11 +9,14 @@ import { readWorkMessage, type WorkKind } from "../../domain/work-message.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
+import { eraseDue, roomOfConsumer } from "../erasure/erase-due.ts";
 import { groupSize, pollAll } from "../tasks/poll-many.ts";
 import { laneOf } from "./lanes.ts";
 
 /** A consumer begins polls, or runs a lane, for so long; then it deletes the row, and the next round decides. */
 const worksMs = 20_000;
+/** Erasing is begun once a minute. */
+const erasesMs = 50_000;
 
 /** Does what each message names. One that fails is sent again; a message that names no work item, and a dead letter, end here. */
 export async function consume(invocation: Invocation, batch: MessageBatch): Promise<void> {
@@ -43,13 +46,15 @@ export async function consume(invocation: Invocation, batch: MessageBatch): Prom
 }
 
 async function work(invocation: Invocation, name: string, kind: WorkKind): Promise<void> {
-  const untilMs = invocation.now() + worksMs;
+  const untilMs = invocation.now() + (kind === "erase" ? erasesMs : worksMs);
   // A poll that has begun takes as long as one call may.
   const leaseMs = untilMs + invocation.config.UPSTREAM_TIMEOUT_MS;
   const workItem = await claimWorkItem(invocation.db, name, invocation.now(), leaseMs);
   if (!workItem) return;
   try {
-    await (kind === "poll" ? pollWorkItem(invocation, workItem, untilMs) : laneOf[kind](invocation, untilMs));
+    if (kind === "poll") await pollWorkItem(invocation, workItem, untilMs);
+    else if (kind === "erase") await eraseDue(invocation, { ...roomOfConsumer, untilMs });
+    else await laneOf[kind](invocation, untilMs);
   } finally {
     await deleteWorkItem(invocation.db, workItem);
   }

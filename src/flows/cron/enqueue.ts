@@ -66,14 +66,16 @@ export async function enqueuePolls(
 /** Has consumers work beside the lane that the tick starts. @param waiting How many tasks are due for it. */
 export async function enqueueLane(invocation: Invocation, lane: LaneKind, waiting: number): Promise<void> {
   const places = Math.min(lanesAtMost, Math.floor((waiting - 1) / perLane));
-  await enqueue(
-    invocation,
-    Array.from({ length: Math.max(0, places) }, (_, place) => ({
-      name: laneItemName(lane, place),
-      taskIds: [],
-    })),
-  );
+  await enqueue(invocation, placesOf(lane, Math.max(0, places)));
 }
+
+/** Has consumers erase, each until nothing is due. @returns false: there are none, and the tick has to do it itself. */
+export async function enqueueErasers(invocation: Invocation): Promise<boolean> {
+  return (await enqueue(invocation, placesOf("erase", lanesAtMost))).size === 0;
+}
+
+const placesOf = (kind: Parameters<typeof laneItemName>[0], count: number): WorkItem[] =>
+  Array.from({ length: count }, (_, place) => ({ name: laneItemName(kind, place), taskIds: [] }));
 
 /** @returns the names of those that could not be enqueued. */
 async function enqueue(invocation: Invocation, workItems: WorkItem[]): Promise<Set<string>> {

@@ -33,12 +33,12 @@ import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { archiveSome } from "../archive/archive-tasks.ts";
-import { eraseAged, eraseSome } from "../erasure/erase.ts";
+import { eraseDue, roomOfTick, roomWithoutQueue } from "../erasure/erase-due.ts";
 import { storeLeaseMs } from "../images/store-images.ts";
 import { settleFormer } from "../tasks/finish.ts";
 import { pollAll } from "../tasks/poll-many.ts";
 import { pushLagging } from "../tenants/push-config.ts";
-import { enoughWaiting, enqueueLane, enqueuePolls, pollsAtOnce } from "./enqueue.ts";
+import { enoughWaiting, enqueueErasers, enqueueLane, enqueuePolls, pollsAtOnce } from "./enqueue.ts";
 import { reconcileSome } from "./reconcile.ts";
 
 const minuteMs = 60_000;
@@ -56,7 +56,6 @@ export async function runTick(invocation: Invocation): Promise<void> {
   const tick: Tick = { endMs, taken: false, lanesUntilMs: once ? 0 : endMs, due: 0, enqueued: 0 };
   await doMaintenance(invocation, tick);
   invocation.defer("reconciliation", () => reconcileSome(invocation));
-  invocation.defer("retention", () => eraseAged(invocation));
   invocation.defer("archive", () => archiveSome(invocation));
   // The first round polls all tasks: no pace is slower than a minute.
   let previousMs = startMs - minuteMs;
@@ -90,16 +89,22 @@ export async function runTick(invocation: Invocation): Promise<void> {
 /** Deliveries, settings that a tenant's object lacks, and erasing. Where it fails, tasks go on all the same. */
 async function doMaintenance(invocation: Invocation, tick: Tick): Promise<void> {
   try {
-    const maintenance = await readMaintenance(invocation.db, invocation.now(), skipUnreadable(invocation));
-    const { deliveryDueMs } = maintenance;
+    const maintenance = await readMaintenance(invocation.db, invocation.now());
+    const { deliveryDueMs, isErasingDue, unpushed } = maintenance;
     if (deliveryDueMs !== null && deliveryDueMs < tick.endMs) {
       void invocation.lanes.start("deliver", tick.lanesUntilMs);
     }
-    await pushLagging(invocation, maintenance.unpushed);
-    invocation.defer("erase", () => eraseSome(invocation, maintenance));
+    await pushLagging(invocation, unpushed);
+    if (isErasingDue) invocation.defer("erase", () => eraseOrEnqueue(invocation, tick.endMs));
   } catch (error) {
     invocation.log({ event: "maintenance_failed", level: "error", problem: describe(error) });
   }
+}
+
+/** A little is erased here; where that is not all, consumers go on, or this tick where there are none. */
+async function eraseOrEnqueue(invocation: Invocation, untilMs: number): Promise<void> {
+  if (!(await eraseDue(invocation, { ...roomOfTick, untilMs }))) return;
+  if (!(await enqueueErasers(invocation))) await eraseDue(invocation, { ...roomWithoutQueue, untilMs });
 }
 
 interface Tick {

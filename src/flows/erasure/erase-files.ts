@@ -4,7 +4,7 @@ import {
   deleteFileRows,
   type FileTombstoneTarget,
   markFilesTombstoned,
-  selectFilesToTombstone,
+  takeFilesToTombstone,
 } from "../../d1/files/files.ts";
 import { StoredDataUnreadable } from "../../domain/stored.ts";
 import { fileKey } from "../../domain/uploads.ts";
@@ -13,6 +13,7 @@ import { connections } from "../../platform/connections.ts";
 import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { logUnreadable } from "../../platform/unreadable.ts";
+import { eraserLeaseMs } from "./erase-tasks.ts";
 
 /**
  * Puts tombstones in the places of files that are to be erased, and stops counting them: each by itself. Where the
@@ -58,20 +59,14 @@ async function tombstoneFile(
   }
 }
 
-const filesAtOnce = 100;
-const rounds = 10;
+/** Files that one call erases: a step's share. */
+export const filesAtOnce = 100;
 
 /** Puts tombstones for a tenant's files that are to be erased, as many as one call may; cron does the rest. */
 export async function tombstoneFilesOf(invocation: Invocation, tenantId: string): Promise<void> {
-  for (let round = 0; round < rounds; round++) {
-    const { results } = await selectFilesToTombstone(
-      invocation.db,
-      filesAtOnce,
-      tenantId,
-    ).all<FileTombstoneTarget>();
-    await tombstoneFiles(invocation, results);
-    if (results.length < filesAtOnce) return;
-  }
+  const taking = { limit: filesAtOnce, leaseUntilMs: invocation.now() + eraserLeaseMs };
+  const files = await takeFilesToTombstone(invocation.db, invocation.now(), taking, tenantId);
+  await tombstoneFiles(invocation, files);
 }
 
 /** Deletes expired files; the tenant's object has stopped counting them by itself. */

@@ -1,8 +1,16 @@
-/** Erasures in turns: of more than one tick takes up each comes to its turn, however long those before it take. */
+/** Erasures in turns: each comes to its turn, however long those before it take, and whoever asks again meanwhile. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
-import { readMaintenance } from "../../../src/d1/cron/maintenance.ts";
-import { deleteTenant, endErasure, insertErasure } from "../../../src/d1/erasure/erasures.ts";
+import {
+  type ErasureTurn,
+  endTurn,
+  insertErasure,
+  oldestErasureMs,
+  putBehind,
+  takeTurn,
+  waitUntil,
+} from "../../../src/d1/erasure/erasure-turns.ts";
+import { deleteTenant } from "../../../src/d1/erasure/erasures.ts";
 import { startGateway } from "../../helpers/gateway.ts";
 import { emptyStores } from "../../helpers/setup.ts";
 
@@ -10,63 +18,110 @@ beforeEach(emptyStores);
 
 const t0 = 1_900_000_000_000;
 const minuteMs = 60_000;
-/** More than two ticks take up. */
 const many = 45;
 const names = Array.from({ length: many }, (_, index) => `n-${String(index).padStart(2, "0")}`);
 /** When each was asked for: not in the order of the names. */
 const askedMs = (index: number) => t0 + ((index * 7) % many);
 const inOrder = names.toSorted((a, b) => askedMs(names.indexOf(a)) - askedMs(names.indexOf(b)));
 
-const sorted = (some: string[]) => some.toSorted((a, b) => a.localeCompare(b));
+const fail = (problem: Error) => {
+  throw problem;
+};
+const take = async (nowMs: number): Promise<ErasureTurn | undefined> =>
+  (await takeTurn(env.DB, nowMs, nowMs + minuteMs, fail))?.turn;
 
-/** What each of so many ticks takes up. */
-async function takenBy(
-  ticks: number,
-  named: (work: Awaited<ReturnType<typeof readMaintenance>>) => string[],
-) {
-  const taken: string[][] = [];
-  for (let tick = 1; tick <= ticks; tick++) {
-    taken.push(sorted(named(await readMaintenance(env.DB, t0 + tick * minuteMs))));
+const insertTenant = (id: string, retentionDays: number | null = null) =>
+  env.DB.prepare(
+    "INSERT INTO tenants (id, name, limits, created_ms, retention_days) VALUES (?1, ?1, '{}', 0, ?2)",
+  ).bind(id, retentionDays);
+
+const turnOf = (tenantId: string) =>
+  env.DB.prepare("SELECT since_ms, due_ms, cursor FROM erasure_turns WHERE tenant_id = ?1")
+    .bind(tenantId)
+    .first();
+
+/** Takes so many turns, a second each, of which each goes on. */
+async function takenInTurn(count: number): Promise<string[]> {
+  const taken: string[] = [];
+  for (let second = 1; second <= count; second++) {
+    const nowMs = t0 + second * 1_000;
+    const turn = await take(nowMs);
+    if (!turn) break;
+    taken.push(turn.endUser || turn.tenantId);
+    await putBehind(env.DB, turn, nowMs, "");
   }
   return taken;
 }
 
-describe("erasures that take long", () => {
-  it("of end users are taken up the oldest first, and go behind all others", async () => {
+describe("a turn", () => {
+  it("of a person goes behind all others, those that were asked for first before it", async () => {
     for (const [index, endUser] of names.entries()) {
       await insertErasure(env.DB, { tenantId: "slow", endUser, atMs: askedMs(index) });
     }
-    const taken = await takenBy(3, ({ erasures }) => erasures.map(({ endUser }) => endUser));
-    expect(taken.slice(0, 2)).toEqual([sorted(inOrder.slice(0, 20)), sorted(inOrder.slice(20, 40))]);
-    expect(taken[2]).toHaveLength(20);
-    expect(taken[2]).toEqual(expect.arrayContaining(inOrder.slice(40)));
+    expect(await takenInTurn(2 * many)).toEqual([...inOrder, ...inOrder]);
   });
 
-  it("that go on are not passed by new ones", async () => {
-    const insert = async (kind: string, atMs: number) => {
-      for (const name of names.slice(0, 20))
-        await insertErasure(env.DB, { tenantId: kind, endUser: name, atMs });
-    };
-    const kindsTaken = async (nowMs: number) => [
-      ...new Set((await readMaintenance(env.DB, nowMs)).erasures.map(({ tenantId }) => tenantId)),
-    ];
-    await insert("old", t0);
-    expect(await kindsTaken(t0 + minuteMs)).toEqual(["old"]);
-    await insert("new", t0 + 1.5 * minuteMs);
-    expect(await kindsTaken(t0 + 2 * minuteMs)).toEqual(["old"]);
-    expect(await kindsTaken(t0 + 3 * minuteMs)).toEqual(["new"]);
-    expect(await kindsTaken(t0 + 4 * minuteMs)).toEqual(["old"]);
-  });
-
-  it("of deleted tenants as well", async () => {
-    const insert = env.DB.prepare(
-      "INSERT INTO tenants (id, name, limits, created_ms) VALUES (?1, ?1, '{}', 0)",
-    );
-    await env.DB.batch(names.map((name) => insert.bind(name)));
+  it("of a deleted tenant does so as well", async () => {
+    await env.DB.batch(names.map((name) => insertTenant(name)));
     await env.DB.batch(names.map((name, index) => deleteTenant(env.DB, name, askedMs(index))));
-    const taken = await takenBy(3, ({ deleted }) => deleted.map(({ id }) => id));
-    expect(taken.slice(0, 2)).toEqual([sorted(inOrder.slice(0, 20)), sorted(inOrder.slice(20, 40))]);
-    expect(taken[2]).toEqual(expect.arrayContaining(inOrder.slice(40)));
+    expect(await takenInTurn(2 * many)).toEqual([...inOrder, ...inOrder]);
+  });
+
+  it("that goes on is not passed by new ones", async () => {
+    await insertErasure(env.DB, { tenantId: "a", endUser: "old", atMs: t0 });
+    expect(await takenInTurn(1)).toEqual(["old"]);
+    await insertErasure(env.DB, { tenantId: "a", endUser: "new", atMs: t0 + 1_500 });
+    expect((await take(t0 + 2_000))?.endUser).toBe("old");
+  });
+
+  it("is one eraser's at a time, and another's once its lease has run out", async () => {
+    await insertErasure(env.DB, { tenantId: "a", endUser: "ada", atMs: t0 });
+    const dead = await take(t0);
+    expect(dead?.endUser).toBe("ada");
+    expect(await take(t0 + minuteMs - 1)).toBeUndefined();
+    const next = await take(t0 + minuteMs);
+    if (!dead || !next) throw new Error("not taken");
+    // The one that was slow ends and moves nothing any more.
+    await endTurn(env.DB, dead, t0);
+    await putBehind(env.DB, dead, t0, "task-9");
+    expect(await turnOf("a")).toMatchObject({ due_ms: next.leaseUntilMs, cursor: "" });
+    await endTurn(env.DB, next, t0);
+    expect(await turnOf("a")).toBeNull();
+  });
+
+  it("is a tenant's from the moment that it has a retention, and due at once when that changes", async () => {
+    await env.DB.batch([insertTenant("with", 30), insertTenant("without")]);
+    expect([await turnOf("with"), await turnOf("without")]).toMatchObject([{ due_ms: 0 }, null]);
+    const turn = await take(t0);
+    if (!turn) throw new Error("not taken");
+    await waitUntil(env.DB, turn, t0 + 86_400_000);
+    expect(await take(t0 + minuteMs)).toBeUndefined();
+    await env.DB.prepare("UPDATE tenants SET retention_days = 2, name = 'other'").run();
+    expect([await turnOf("with"), await turnOf("without")]).toMatchObject([{ due_ms: 0 }, { due_ms: 0 }]);
+    await env.DB.prepare("UPDATE erasure_turns SET due_ms = 7").run();
+    await env.DB.prepare("UPDATE tenants SET retention_days = 2, name = 'another'").run();
+    expect(await turnOf("with")).toMatchObject({ due_ms: 7 });
+  });
+
+  it("is also what the version before asks for, in its own table", async () => {
+    const insert = "INSERT INTO erasures (tenant_id, end_user, at_ms, worked_ms) VALUES ('a', 'ada', ?1, ?1)";
+    await env.DB.prepare(`${insert} ON CONFLICT (tenant_id, end_user) DO UPDATE SET at_ms = max(at_ms, ?1)`)
+      .bind(t0)
+      .run();
+    expect(await take(t0)).toMatchObject({ tenantId: "a", endUser: "ada", atMs: t0 });
+    expect(await env.DB.prepare("SELECT * FROM erasures").first()).toBeNull();
+  });
+});
+
+describe("the age of the oldest erasure", () => {
+  it("counts from what was asked for, until nothing is left to erase", async () => {
+    expect(await oldestErasureMs(env.DB, t0)).toBe(0);
+    await insertErasure(env.DB, { tenantId: "a", endUser: "ada", atMs: t0 });
+    const turn = await take(t0 + 5_000);
+    if (!turn) throw new Error("not taken");
+    expect(await oldestErasureMs(env.DB, t0 + 7_000)).toBe(7_000);
+    await waitUntil(env.DB, turn, t0 + minuteMs);
+    expect(await oldestErasureMs(env.DB, t0 + 7_000)).toBe(0);
   });
 });
 
@@ -91,7 +146,6 @@ it("twenty end users whose tasks run on keep no other's task from being erased",
   }
   const row = await env.DB.prepare("SELECT erasure FROM tasks WHERE id = 'task-z-ended'").first();
   expect(row).toEqual({ erasure: "done" });
-  await endErasure(env.DB, { tenantId: "slow", endUser: "n-00", atMs: nowMs });
-  const left = await env.DB.prepare("SELECT count(*) AS n FROM erasures").first();
+  const left = await env.DB.prepare("SELECT count(*) AS n FROM erasure_turns").first();
   expect(left).toEqual({ n: many });
 });

@@ -2,7 +2,8 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
-import { endErasure, insertErasure } from "../../../src/d1/erasure/erasures.ts";
+import { endTurn, insertErasure, takeTurn } from "../../../src/d1/erasure/erasure-turns.ts";
+import { eraserLeaseMs } from "../../../src/flows/erasure/erase-tasks.ts";
 import { draw, fileOf, pathOf, storedFiles, upload } from "../../helpers/files.ts";
 import {
   type Around,
@@ -19,6 +20,9 @@ import { failedEvents, garbage, setColumn, unreadable } from "../../helpers/unre
 
 beforeEach(emptyStores);
 
+const fail = (problem: Error) => {
+  throw problem;
+};
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 
@@ -68,7 +72,7 @@ describe("a task whose input cannot be read", () => {
     expect((await ask(gateway, tenant, "/v1/end-users/ada")).status).toBe(202);
     await gateway.tick();
     expect(await erasures(tenant.taskId, other.id)).toEqual(["done", "done"]);
-    expect((await env.DB.prepare("SELECT * FROM erasures").all()).results).toEqual([]);
+    expect((await env.DB.prepare("SELECT * FROM erasure_turns").all()).results).toEqual([]);
     expect(failedEvents(gateway)).toEqual([]);
   });
 
@@ -114,12 +118,12 @@ describe("an erasure of an end user", () => {
       await withTask(gateway, {}, { end_user: "ada" }),
       await withTask(gateway, {}, { end_user: "bob" }),
     ];
-    const insert = "INSERT INTO erasures (tenant_id, end_user, at_ms) VALUES (?1, ?2, ?3)";
+    const insert = "INSERT INTO erasure_turns (tenant_id, end_user, at_ms) VALUES (?1, ?2, ?3)";
     await env.DB.prepare(insert).bind(broken.id, "ada", garbage).run();
     await env.DB.prepare(insert).bind(other.id, "bob", gateway.now()).run();
     await gateway.tick();
     expect(await erasures(broken.taskId, other.taskId)).toEqual(["none", "done"]);
-    expect(unreadable(gateway)).toEqual([`erasures at_ms ${broken.id}`]);
+    expect(unreadable(gateway)).toEqual([`erasure_turns at_ms ${broken.id}`]);
   });
 
   it("that fails holds up no other tenant's, and is tried again", async () => {
@@ -142,17 +146,21 @@ describe("an erasure of an end user", () => {
     expect(shaken.logs.filter(({ event }) => event === "not_erased")).toMatchObject([
       { level: "error", tenant: failing.id },
     ]);
+    gateway.advance(eraserLeaseMs);
     await gateway.tick();
     await expectError(await gateway.fetch(pathOf(file)), "not_found");
-    expect((await env.DB.prepare("SELECT * FROM erasures").all()).results).toEqual([]);
+    expect((await env.DB.prepare("SELECT * FROM erasure_turns").all()).results).toEqual([]);
   });
 
   it("that is asked for again is not ended by the one before it", async () => {
     const erasure = { tenantId: "acme", endUser: "ada", atMs: 1_000 };
     await insertErasure(env.DB, erasure);
+    const taken = await takeTurn(env.DB, 1_000, 9_000, fail);
     await insertErasure(env.DB, { ...erasure, atMs: 2_000 });
-    await endErasure(env.DB, erasure);
-    expect(await env.DB.prepare("SELECT at_ms FROM erasures").first("at_ms")).toBe(2_000);
+    if (!taken?.turn) throw new Error("not taken");
+    await endTurn(env.DB, taken.turn, 60_000);
+    const left = await env.DB.prepare("SELECT at_ms, since_ms, due_ms FROM erasure_turns").first();
+    expect(left).toEqual({ at_ms: 2_000, since_ms: 2_000, due_ms: 2_000 });
   });
 });
 
@@ -193,6 +201,7 @@ describe("erased files", () => {
       env.DB.prepare("SELECT count(*) AS count FROM files WHERE erasure = 'pending'").first("count");
     await startGateway({ beside: gateway, around }).tick();
     expect(await pending()).toBe(1);
+    gateway.advance(eraserLeaseMs);
     await gateway.tick();
     expect(await pending()).toBe(0);
   });
@@ -220,11 +229,13 @@ describe("a tenant's retention", () => {
   it("goes on from the start where it cannot have come so far", async () => {
     const gateway = startGateway();
     const { id, taskId } = await withTask(gateway, { retention_days: 2 });
-    await setColumn("tenants", "retention_cursor", garbage, id);
+    await env.DB.prepare("UPDATE erasure_turns SET cursor = ?1 WHERE tenant_id = ?2").bind(garbage, id).run();
     gateway.advance(3 * dayMs);
     await toFullHour(gateway);
     expect(await erasures(taskId)).toEqual(["done"]);
-    expect(JSON.stringify(await env.DB.prepare("SELECT * FROM tenants").first())).not.toContain(garbage);
+    expect(JSON.stringify(await env.DB.prepare("SELECT * FROM erasure_turns").first())).not.toContain(
+      garbage,
+    );
   });
 
   it("of two tenants is done for the second where the first one's input cannot be read", async () => {

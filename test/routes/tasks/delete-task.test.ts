@@ -2,6 +2,7 @@
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { imageKey } from "../../../src/domain/task.ts";
+import { eraserLeaseMs } from "../../../src/flows/erasure/erase-tasks.ts";
 import {
   type Around,
   bearer,
@@ -90,6 +91,7 @@ describe("deleting a task", () => {
     const shaken = startGateway({ beside: gateway, around });
     await expectError(await drop(shaken, key, `/v1/tasks/${taskId}`), "unavailable");
     await expectError(await read(gateway, key, taskId), "deleted");
+    gateway.advance(eraserLeaseMs);
     await gateway.tick();
     await expectErased(gateway, key, taskId, pictures);
   });
@@ -102,6 +104,8 @@ describe("deleting a task", () => {
     await finishTask(gateway, key, first.id);
     await drop(gateway, key, `/v1/tasks/${first.id}`);
     await expectError(await gateway.post(generations, goodBody, headers), "deleted");
+    // With another body as well: what would tell the two apart is erased.
+    await expectError(await gateway.post(generations, { ...goodBody, n: 2 }, headers), "deleted");
   });
 });
 
@@ -128,7 +132,7 @@ describe("deleting an end user", () => {
     // What the same person makes later is not meant.
     const later = await finishTask(gateway, key, (await submitTask(gateway, key, secrets)).id);
     expect(later.end_user).toBe(secrets.end_user);
-    expect((await env.DB.prepare("SELECT * FROM erasures").all()).results).toEqual([]);
+    expect((await env.DB.prepare("SELECT * FROM erasure_turns").all()).results).toEqual([]);
   });
 
   it("does not say whether there is one", async () => {

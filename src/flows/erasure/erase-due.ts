@@ -1,0 +1,96 @@
+/**
+ * All that is to be erased or has come to the end of its life, in order of age. A tick does a little of it; where that is not
+ * all, consumers of the Queue go on side by side until nothing is due (`enqueue.ts`). So the rate grows with what waits:
+ * about a thousand tasks a minute, or six consumers' thirty thousand.
+ */
+import { deleteAged } from "../../d1/erasure/aged-rows.ts";
+import { takeErasing } from "../../d1/erasure/erasures.ts";
+import { selectExpiredFiles, takeFilesToTombstone } from "../../d1/files/files.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+import { skipUnreadable } from "../../platform/unreadable.ts";
+import { expireFiles, filesAtOnce, tombstoneFiles } from "./erase-files.ts";
+import { eraseRest, eraserLeaseMs } from "./erase-tasks.ts";
+import { eraseNext } from "./erase-turns.ts";
+import { logNotErased } from "./not-erased.ts";
+
+/**
+ * What one invocation may do. A step makes at most fourteen queries of the 1,000 that an invocation has, and puts some
+ * thousand pictures of its 10,000 subrequests.
+ */
+export interface Room {
+  untilMs: number;
+  steps: number;
+  puts: number;
+}
+
+/** Beside a tick's rounds, which need most of its queries. */
+export const roomOfTick = { steps: 8, puts: 2_000 };
+export const roomWithoutQueue = { steps: 24, puts: 4_000 };
+export const roomOfConsumer = { steps: 60, puts: 6_000 };
+
+/** Does some of its kind. @returns false: nothing more of it is due. */
+type Step = (invocation: Invocation, room: Room) => Promise<boolean>;
+
+const steps: Step[] = [
+  doTurn,
+  eraseLeft,
+  tombstoneDue,
+  expireDue,
+  (invocation) => deleteAged(invocation.db, invocation.now()),
+];
+
+/** Erases what is due, while there is room. @returns whether there may be more. */
+export async function eraseDue(invocation: Invocation, room: Room): Promise<boolean> {
+  for (let kinds = steps; kinds.length > 0; ) {
+    const goOn: Step[] = [];
+    for (const kind of kinds) {
+      if (room.steps-- <= 0 || room.puts <= 0 || invocation.now() >= room.untilMs) return true;
+      try {
+        if (await kind(invocation, room)) goOn.push(kind);
+      } catch (error) {
+        logNotErased(invocation, null, error);
+      }
+    }
+    kinds = goOn;
+  }
+  return false;
+}
+
+async function doTurn(invocation: Invocation, room: Room): Promise<boolean> {
+  const puts = await eraseNext(invocation);
+  room.puts -= puts ?? 0;
+  return puts !== undefined;
+}
+
+/** As many objects may hang, ten seconds each, six at a time. */
+const leftAtOnce = 100;
+
+/** What erasers have left that died or failed. */
+async function eraseLeft(invocation: Invocation, room: Room): Promise<boolean> {
+  const taking = { limit: leftAtOnce, leaseUntilMs: invocation.now() + eraserLeaseMs };
+  const rows = await takeErasing(invocation.db, invocation.now(), taking);
+  const { puts, failures } = await eraseRest(invocation, rows, { skip: skipUnreadable(invocation) });
+  for (const { tenantId, error } of failures) logNotErased(invocation, tenantId, error);
+  room.puts -= puts;
+  return rows.length === leftAtOnce;
+}
+
+async function tombstoneDue(invocation: Invocation): Promise<boolean> {
+  const taking = { limit: filesAtOnce, leaseUntilMs: invocation.now() + eraserLeaseMs };
+  const files = await takeFilesToTombstone(invocation.db, invocation.now(), taking);
+  await tombstoneFiles(invocation, files);
+  return files.length === filesAtOnce;
+}
+
+/** R2 deletes so many objects in one call at the most. */
+const expiredAtOnce = 1_000;
+
+async function expireDue(invocation: Invocation): Promise<boolean> {
+  const { db } = invocation;
+  const { results } = await selectExpiredFiles(db, invocation.now(), expiredAtOnce).all<{ id: string }>();
+  await expireFiles(
+    invocation,
+    results.map(({ id }) => id),
+  );
+  return results.length === expiredAtOnce;
+}
