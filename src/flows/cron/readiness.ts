@@ -1,5 +1,6 @@
 /** Whether all that a request needs answers. */
 
+import { oldestErasureMs } from "../../d1/erasure/erasure-turns.ts";
 import { oldestOverdueMs } from "../../d1/tasks/due-tasks.ts";
 import { withTimeLimit } from "../../domain/time-limit.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -9,6 +10,8 @@ export interface Readiness {
   checks: Record<"database" | "storage" | "limiter", "ok" | "failed">;
   /** Age of the open task that is longest past its deadline; 0 when none is. */
   oldestOverdueSeconds: number;
+  /** Age of what has been to erase for longest; 0 when nothing is. The operator's matter, so no reason not to be ready. */
+  oldestErasureSeconds: number;
   atMs: number;
 }
 
@@ -19,10 +22,13 @@ const limitMs = 5_000;
 /** Asks the database, the bucket and a tenant's object, each for at most five seconds. */
 export async function checkReadiness(invocation: Invocation): Promise<Readiness> {
   const atMs = invocation.now();
-  let overdueMs = 0;
+  let [overdueMs, erasureMs] = [0, 0];
   const [database, storage, limiter] = await Promise.all([
     answers(async () => {
-      overdueMs = await oldestOverdueMs(invocation.db, atMs);
+      [overdueMs, erasureMs] = await Promise.all([
+        oldestOverdueMs(invocation.db, atMs),
+        oldestErasureMs(invocation.db, atMs),
+      ]);
     }),
     answers(() => invocation.bucket.head(probe)),
     answers(() => invocation.tenant(probe).ping()),
@@ -31,6 +37,7 @@ export async function checkReadiness(invocation: Invocation): Promise<Readiness>
     ok: database === "ok" && storage === "ok" && limiter === "ok",
     checks: { database, storage, limiter },
     oldestOverdueSeconds: Math.floor(overdueMs / 1000),
+    oldestErasureSeconds: Math.floor(erasureMs / 1000),
     atMs,
   };
 }

@@ -2,6 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { readOverview } from "../../d1/cron/overview.ts";
+import { oldestErasureMs } from "../../d1/erasure/erasure-turns.ts";
 import { toSeconds } from "../../domain/task.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, json } from "../../http/replies.ts";
@@ -23,6 +24,9 @@ const overviewReply = z
         created: z.int(),
       }),
     ),
+    oldest_overdue_erasure_seconds: z
+      .int()
+      .meta({ description: "Age of what has been to erase for longest; 0: nothing is." }),
     days: z.array(
       z.object({
         date: z.string(),
@@ -63,6 +67,7 @@ const overviewReply = z
             created: 1_757_165_031,
           },
         ],
+        oldest_overdue_erasure_seconds: 0,
         days: [{ date: "2026-01-31", tasks: 3, images: 4, credits: 120, failed: 0 }],
         last_day: {
           tasks: 3,
@@ -93,9 +98,10 @@ export function getOverview(api: Api): void {
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
     const nowMs = invocation.now();
-    const [found, credits] = await Promise.all([
+    const [found, credits, erasureMs] = await Promise.all([
       readOverview(invocation.db, nowMs - c.req.valid("query").days * dayMs, nowMs - dayMs),
       invocation.upstream.credits(),
+      oldestErasureMs(invocation.db, nowMs),
     ]);
     const failed = Object.values(found.failures).reduce((total, count) => total + count, 0);
     const seconds = (ms: number | null) => (ms === null ? null : ms / 1000);
@@ -108,6 +114,7 @@ export function getOverview(api: Api): void {
           ...task,
           created: toSeconds(createdMs),
         })),
+        oldest_overdue_erasure_seconds: toSeconds(erasureMs),
         days: found.days,
         last_day: {
           tasks: found.recentTasks,

@@ -15,6 +15,7 @@ const readiness = z
       .optional()
       .meta({ description: "With the admin key only." }),
     oldest_overdue_seconds: z.int().optional().meta({ description: "With the admin key only." }),
+    oldest_overdue_erasure_seconds: z.int().optional().meta({ description: "With the admin key only." }),
   })
   .meta({ examples: [{ status: "ok" }] });
 
@@ -45,7 +46,11 @@ export function readyz(api: Api): void {
     if (!cached || invocation.now() - cached.atMs >= cacheMs) cached = await checkReadiness(invocation);
     const status = cached.ok ? ("ok" as const) : ("unavailable" as const);
     const details = isOperator
-      ? { checks: cached.checks, oldest_overdue_seconds: cached.oldestOverdueSeconds }
+      ? {
+          checks: cached.checks,
+          oldest_overdue_seconds: cached.oldestOverdueSeconds,
+          oldest_overdue_erasure_seconds: cached.oldestErasureSeconds,
+        }
       : {};
     return c.json({ status, ...details }, cached.ok ? 200 : 503, notStored);
   });

@@ -192,7 +192,7 @@ describe("a tick that finds a row that cannot be read", () => {
     const tasks = [await submitTask(gateway, key), await submitTask(gateway, key)];
     const [broken, other] = tasks.map(({ id }) => id) as [string, string];
     for (const { id } of tasks) await finishTask(gateway, key, id);
-    await env.DB.prepare("UPDATE tasks SET erasure = 'pending'").run();
+    await env.DB.prepare("UPDATE tasks SET erasure = 'pending', due_ms = 0").run();
     await set("tasks", "images", "{unreadable contents", broken);
     await gateway.tick();
     expect(unreadable(gateway)).toContain(`tasks images ${broken}`);

@@ -3,8 +3,16 @@
  * changed, each change once and without a secret, beside what the self-check found.
  */
 import { beforeEach, describe, expect, it } from "vitest";
+import { eraserLeaseMs } from "../../../src/flows/erasure/erase-tasks.ts";
 import { credit } from "../../helpers/credits.ts";
-import { bearer, finishTask, startGateway, submitTask, type TestGateway } from "../../helpers/gateway.ts";
+import {
+  type Around,
+  bearer,
+  finishTask,
+  startGateway,
+  submitTask,
+  type TestGateway,
+} from "../../helpers/gateway.ts";
 import { expectError, makeKey, submit } from "../../helpers/routes.ts";
 import { emptyStores } from "../../helpers/setup.ts";
 
@@ -24,6 +32,12 @@ async function get<T>(path: string): Promise<T> {
   return response.json();
 }
 
+/** A task of a new tenant's: its key and id. */
+async function withTaskOf(tenant: object): Promise<[key: string, id: string]> {
+  const { key } = await gateway.makeTenant(tenant);
+  return [key, (await submitTask(gateway, key)).id];
+}
+
 describe("the overview", () => {
   const overview = (query = "") => get<Record<string, unknown>>(`/overview${query}`);
 
@@ -32,6 +46,7 @@ describe("the overview", () => {
       tasks_by_state: {},
       oldest_unfinished_seconds: null,
       oldest_unfinished: [],
+      oldest_overdue_erasure_seconds: 0,
       days: [],
       last_day: {
         tasks: 0,
@@ -74,6 +89,7 @@ describe("the overview", () => {
         expect.objectContaining({ state: "submitted", attempts: 1 }),
         expect.objectContaining({ state: "queued", attempts: 1 }),
       ],
+      oldest_overdue_erasure_seconds: 0,
       days: [
         { date: firstDay, tasks: 1, images: 2, credits: 20, failed: 0 },
         { date: day(), tasks: 6, images: 2, credits: 20, failed: 2 },
@@ -93,6 +109,28 @@ describe("the overview", () => {
     expect(await overview("?days=1")).toMatchObject({ days: [{ date: day() }] });
     gateway.advance(31_000);
     expect(await overview()).toMatchObject({ upstream: { cools_down_until: null } });
+  });
+
+  it("shows for how long an erasure has been overdue, and readiness shows it too, and is ready", async () => {
+    await finishTask(gateway, ...(await withTaskOf({ retention_days: 1 })));
+    gateway.advance(dayMs + 7 * 3_600_000);
+    const around: Around = (name, call) => {
+      if (name === "object erase") throw new Error("overloaded");
+      return call();
+    };
+    const shaken = startGateway({ beside: gateway, around });
+    await shaken.tick();
+    const { oldest_overdue_erasure_seconds: seconds } = await overview();
+    expect(Number(seconds)).toBeGreaterThan(6 * 3_600);
+    const headers = bearer(gateway.config.ADMIN_API_KEY);
+    const ready = await gateway.fetch("/readyz", { headers });
+    expect([ready.status, await ready.json()]).toEqual([
+      200,
+      expect.objectContaining({ status: "ok", oldest_overdue_erasure_seconds: seconds }),
+    ]);
+    gateway.advance(eraserLeaseMs);
+    await gateway.tick();
+    expect(await overview()).toMatchObject({ oldest_overdue_erasure_seconds: 0 });
   });
 
   it.each(["0", "91", "x", "1.5", ""])("refuses days=%j", async (days) => {

@@ -53,6 +53,7 @@ describe("/readyz", () => {
       status: "ok",
       checks: { database: "ok", storage: "ok", limiter: "ok" },
       oldest_overdue_seconds: 0,
+      oldest_overdue_erasure_seconds: 0,
     });
   });
 

@@ -30,6 +30,8 @@ export const unreachable: Verdict = {
 };
 /** A task past its deadline is ended within two ticks. */
 const overdueSeconds = 180;
+/** What is to be erased is erased within minutes; what is not for hours fails, and the log says why. */
+const overdueErasureSeconds = 6 * 3_600;
 
 export const parts = {
   database: "Database (D1)",
@@ -54,12 +56,13 @@ export function verdictOf(figures: Figures, readiness?: Readiness | null, reconc
 }
 
 function doubts(
-  { oldest_unfinished_seconds: oldest, last_day, upstream }: Figures,
+  { oldest_unfinished_seconds: oldest, oldest_overdue_erasure_seconds: erasure, last_day, upstream }: Figures,
   readiness: Readiness | null | undefined,
 ): string[] {
   const found: string[] = [];
   if (readiness === null) found.push("whether it is ready could not be read");
   if ((readiness?.oldest_overdue_seconds ?? 0) > overdueSeconds) found.push("a task is past its deadline");
+  if (erasure > overdueErasureSeconds) found.push(`an erasure is overdue by ${showSeconds(erasure)}`);
   if (oldest !== null && oldest > oldSeconds)
     found.push(`a task has been under way for ${showSeconds(oldest)}`);
   const rate = ownErrorRate(last_day);
