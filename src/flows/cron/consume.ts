@@ -9,7 +9,7 @@ import { readWorkMessage, type WorkKind } from "../../domain/work-message.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
-import { eraseDue, roomOfConsumer } from "../erasure/erase-due.ts";
+import { eraseUntil } from "../erasure/erase-due.ts";
 import { groupSize, pollAll } from "../tasks/poll-many.ts";
 import { laneOf } from "./lanes.ts";
 
@@ -53,7 +53,7 @@ async function work(invocation: Invocation, name: string, kind: WorkKind): Promi
   if (!workItem) return;
   try {
     if (kind === "poll") await pollWorkItem(invocation, workItem, untilMs);
-    else if (kind === "erase") await eraseDue(invocation, { ...roomOfConsumer, untilMs });
+    else if (kind === "erase") await eraseUntil(invocation, untilMs);
     else await laneOf[kind](invocation, untilMs);
   } finally {
     await deleteWorkItem(invocation.db, workItem);

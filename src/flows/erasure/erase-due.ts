@@ -3,7 +3,7 @@
  * all, consumers of the Queue go on side by side until nothing is due (`enqueue.ts`). So the rate grows with what waits:
  * about a thousand tasks a minute, or six consumers' thirty thousand.
  */
-import { deleteAged } from "../../d1/erasure/aged-rows.ts";
+import { deleteAged, isErasingDue, selectErasingDue } from "../../d1/erasure/aged-rows.ts";
 import { takeErasing } from "../../d1/erasure/erasures.ts";
 import { selectExpiredFiles, takeFilesToTombstone } from "../../d1/files/files.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -24,7 +24,7 @@ export interface Room {
 }
 
 /** Beside a tick's rounds, which need most of its queries. */
-export const roomOfTick = { steps: 8, puts: 2_000 };
+export const roomOfTick = { steps: 6, puts: 2_000 };
 export const roomWithoutQueue = { steps: 24, puts: 4_000 };
 export const roomOfConsumer = { steps: 60, puts: 6_000 };
 
@@ -54,6 +54,23 @@ export async function eraseDue(invocation: Invocation, room: Room): Promise<bool
     kinds = goOn;
   }
   return false;
+}
+
+/** A consumer stays for so many empty rounds: another eraser may have the only turn that there is, for a moment. */
+const idleRounds = 20;
+/** On the average; not all at the same moment. */
+const pauseMs = 200;
+
+/** Erases as a consumer does, until nothing has been due for a while, or there is no more room. */
+export async function eraseUntil(invocation: Invocation, untilMs: number): Promise<void> {
+  const room = { ...roomOfConsumer, untilMs };
+  for (let idle = 0; idle < idleRounds && invocation.now() < untilMs; idle++) {
+    if (isErasingDue(await selectErasingDue(invocation.db, invocation.now()).all())) {
+      if (await eraseDue(invocation, room)) return;
+      idle = 0;
+    }
+    await invocation.sleep(Math.round(pauseMs * (0.5 + invocation.random())));
+  }
 }
 
 async function doTurn(invocation: Invocation, room: Room): Promise<boolean> {
