@@ -5,8 +5,8 @@ import { livesMs } from "../../domain/lives.ts";
 interface AgedRows {
   /** The columns that name a row. */
   key: string;
-  /** Those before the parameter's place, in the order of an index. */
-  from: (bound: string) => string;
+  /** Those up to the bound, which stands as `$`, in the order of an index. */
+  from: string;
   bound: (nowMs: number) => string | number;
 }
 
@@ -17,30 +17,29 @@ const keyEnd = "min(coalesce(revoked_ms, expires_ms), coalesce(expires_ms, revok
 const aged: Record<string, AgedRows> = {
   deliveries: {
     key: "id",
-    from: (bound) => `deliveries WHERE id < ${bound} AND open = 0 ORDER BY id`,
+    from: "deliveries WHERE id < $ AND open = 0 ORDER BY id",
     bound: (nowMs) => idBound("delivery", nowMs - livesMs.deliveries),
   },
   audit_log: {
     key: "id",
-    from: (bound) => `audit_log WHERE id < ${bound} ORDER BY id`,
+    from: "audit_log WHERE id < $ ORDER BY id",
     bound: (nowMs) => idBound("auditEntry", nowMs - livesMs.auditEntries),
   },
   keys: {
     key: "tenant_id, id",
-    from: (bound) => `keys INDEXED BY keys_by_end WHERE ${keyEnd} <= ${bound} ORDER BY ${keyEnd}`,
+    from: `keys INDEXED BY keys_by_end WHERE ${keyEnd} <= $ ORDER BY ${keyEnd}`,
     bound: (nowMs) => nowMs - livesMs.endedKeys,
   },
   endpoints: {
     key: "tenant_id, endpoint",
-    from: (bound) =>
-      `endpoints AS one INDEXED BY endpoints_by_age WHERE backoff_until_ms <= ${bound} AND NOT EXISTS (
+    from: `endpoints AS one INDEXED BY endpoints_by_age WHERE backoff_until_ms <= $ AND NOT EXISTS (
          SELECT 1 FROM deliveries INDEXED BY deliveries_open
          WHERE open = 1 AND tenant_id = one.tenant_id AND endpoint = one.endpoint) ORDER BY backoff_until_ms`,
     bound: (nowMs) => nowMs - livesMs.failingEndpoints,
   },
   gone_urls: {
     key: "tenant_id, url",
-    from: (bound) => `gone_urls INDEXED BY gone_urls_by_age WHERE at_ms <= ${bound} ORDER BY at_ms`,
+    from: "gone_urls INDEXED BY gone_urls_by_age WHERE at_ms <= $ ORDER BY at_ms",
     bound: (nowMs) => nowMs - livesMs.goneUrls,
   },
 };
@@ -54,7 +53,7 @@ export async function deleteAged(db: D1Database, nowMs: number): Promise<boolean
     tables.map(([table, { key, from, bound }]) =>
       db
         .prepare(
-          `DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${from("?1")} LIMIT ${perTable})`,
+          `DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${from.replace("$", "?1")} LIMIT ${perTable})`,
         )
         .bind(bound(nowMs)),
     ),
@@ -72,7 +71,7 @@ export function selectErasingDue(db: D1Database, nowMs: number): D1PreparedState
     "tasks INDEXED BY tasks_erasing WHERE erasure = 'pending' AND due_ms <= ?1",
     "files INDEXED BY files_erasing_due WHERE erasure = 'pending' AND due_ms <= ?1",
     "files INDEXED BY files_expiring WHERE expires_ms <= ?1",
-    ...tables.map(([, { from }], index) => from(`?${index + 2}`)),
+    ...tables.map(([, { from }], index) => from.replace("$", `?${index + 2}`)),
   ];
   return db
     .prepare(`SELECT ${due.map((from) => `EXISTS (SELECT 1 FROM ${from})`).join(" OR ")} AS due`)

@@ -80,14 +80,12 @@ export async function takeTurn(
   skip: SkipUnreadable,
   of: Omit<Erasure, "atMs"> | null = null,
 ): Promise<{ turn: (ErasureTurn & TurnOwner) | undefined } | undefined> {
-  const first =
-    "SELECT tenant_id, end_user FROM erasure_turns INDEXED BY erasure_turns_due WHERE due_ms <= ?1";
-  const chosen = of
-    ? "tenant_id = ?3 AND end_user = ?4 AND due_ms <= ?1"
-    : `(tenant_id, end_user) IN (${first} ORDER BY due_ms LIMIT 1)`;
   const { results } = await db
     .prepare(
-      `UPDATE erasure_turns SET due_ms = ?2, since_ms = coalesce(since_ms, ?1) WHERE ${chosen}
+      `UPDATE erasure_turns SET due_ms = ?2, since_ms = coalesce(since_ms, ?1)
+       WHERE (tenant_id, end_user) IN (
+         SELECT tenant_id, end_user FROM erasure_turns
+         WHERE due_ms <= ?1 ${of ? "AND tenant_id = ?3 AND end_user = ?4" : ""} ORDER BY due_ms LIMIT 1)
        RETURNING ${turn.columns}, ${owner.columns}`,
     )
     .bind(nowMs, leaseUntilMs, ...(of ? [of.tenantId, of.endUser] : []))
@@ -115,18 +113,13 @@ export async function putBehind(
 }
 
 /** The statement that has a turn wait, with nothing to erase until then; at once where more was asked meanwhile. */
-function haveWait(db: D1Database, one: ErasureTurn, untilMs: number): D1PreparedStatement {
+export function waitUntil(db: D1Database, one: ErasureTurn, untilMs: number): D1PreparedStatement {
   return db
     .prepare(
       `UPDATE erasure_turns SET due_ms = iif(at_ms = ?4, ?5, at_ms), since_ms = iif(at_ms = ?4, ?5, at_ms)
        WHERE ${isMine}`,
     )
     .bind(...keyOf(one), one.atMs, untilMs);
-}
-
-/** Has a turn wait, with nothing to erase until `untilMs`. */
-export async function waitUntil(db: D1Database, one: ErasureTurn, untilMs: number): Promise<void> {
-  await haveWait(db, one, untilMs).run();
 }
 
 /** Ends a turn of which nothing is left; a person's waits until `againMs` where a task that it means still runs. */
@@ -139,7 +132,7 @@ export async function endTurn(db: D1Database, one: ErasureTurn, againMs: number)
            WHERE ?2 <> '' AND tenant_id = ?1 AND end_user = ?2 AND open = 1 AND created_ms <= ?4)`,
       )
       .bind(...keyOf(one), one.atMs),
-    haveWait(db, one, againMs),
+    waitUntil(db, one, againMs),
   ]);
 }
 
@@ -177,11 +170,11 @@ export async function endTenant(
   const { results } = await db
     .prepare(
       `SELECT 1 FROM tasks INDEXED BY tasks_erasing WHERE erasure = 'pending' AND tenant_id = ?1
-       UNION ALL SELECT 1 FROM files INDEXED BY files_erasing WHERE erasure = 'pending' AND tenant_id = ?1 LIMIT 1`,
+       UNION ALL SELECT 1 FROM files INDEXED BY files_erasing WHERE erasure = 'pending' AND tenant_id = ?1`,
     )
     .bind(one.tenantId)
     .all();
-  if (results.length > 0) return waitUntil(db, one, againMs);
+  if (results.length > 0) return void (await waitUntil(db, one, againMs).run());
   // Its object admits nothing any more, so nothing comes after this.
   await db.batch([
     ...["keys", "endpoints", "gone_urls", "erasure_turns"].map((table) =>
@@ -198,19 +191,12 @@ export async function endTenant(
 
 /** Age of what has been to erase for longest, and is not erased; 0 when nothing is. Milliseconds. */
 export async function oldestErasureMs(db: D1Database, nowMs: number): Promise<number> {
-  const { results } = await selectOldestErasure(db).all();
-  return erasureAge(results[0], nowMs);
-}
-
-/** The statement that reads since when; its row goes through {@link erasureAge}. */
-export function selectOldestErasure(db: D1Database): D1PreparedStatement {
-  return db.prepare(
-    `SELECT min(since) AS since FROM (
-       SELECT min(since_ms) AS since FROM erasure_turns INDEXED BY erasure_turns_since WHERE since_ms IS NOT NULL
-       UNION ALL SELECT min(due_ms) FROM tasks INDEXED BY tasks_erasing WHERE erasure = 'pending')`,
-  );
-}
-
-export function erasureAge(row: unknown, nowMs: number): number {
-  return Math.max(0, nowMs - Number((row as { since?: number | null } | undefined)?.since ?? nowMs));
+  const { results } = await db
+    .prepare(
+      `SELECT min(since) AS since FROM (
+         SELECT min(since_ms) AS since FROM erasure_turns INDEXED BY erasure_turns_since WHERE since_ms IS NOT NULL
+         UNION ALL SELECT min(due_ms) FROM tasks INDEXED BY tasks_erasing WHERE erasure = 'pending')`,
+    )
+    .all<{ since: number | null }>();
+  return Math.max(0, nowMs - (results[0]?.since ?? nowMs));
 }

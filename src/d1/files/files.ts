@@ -97,16 +97,14 @@ export async function takeFilesToTombstone(
   { limit, leaseUntilMs }: { limit: number; leaseUntilMs: number },
   tenantId: string | null = null,
 ): Promise<FileTombstoneTarget[]> {
-  const [index, own] =
-    tenantId === null ? ["files_erasing_due", ""] : ["files_erasing", "AND tenant_id = ?3"];
   const { results } = await db
     .prepare(
       `UPDATE files SET due_ms = ?2 WHERE id IN (
-         SELECT id FROM files INDEXED BY ${index} WHERE erasure = 'pending' AND due_ms <= ?1 ${own}
+         SELECT id FROM files WHERE erasure = 'pending' AND due_ms <= ?1 AND tenant_id = coalesce(?3, tenant_id)
          ORDER BY due_ms LIMIT ${limit})
        RETURNING id, tenant_id AS tenantId`,
     )
-    .bind(nowMs, leaseUntilMs, ...(tenantId === null ? [] : [tenantId]))
+    .bind(nowMs, leaseUntilMs, tenantId)
     .all<FileTombstoneTarget>();
   return results;
 }
@@ -121,13 +119,15 @@ export async function markFilesTombstoned(db: D1Database, ids: string[]): Promis
     .run();
 }
 
-/** The statement that reads files that have come to their end. */
-export function selectExpiredFiles(db: D1Database, nowMs: number, limit: number): D1PreparedStatement {
-  return db
+/** Ids of files that have come to their end, oldest first. */
+export async function expiredFiles(db: D1Database, nowMs: number, limit: number): Promise<string[]> {
+  const { results } = await db
     .prepare(
       "SELECT id FROM files INDEXED BY files_expiring WHERE expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2",
     )
-    .bind(nowMs, limit);
+    .bind(nowMs, limit)
+    .all<{ id: string }>();
+  return results.map(({ id }) => id);
 }
 
 /** Deletes the rows of files that have come to their end and whose objects are gone. */

@@ -34,6 +34,7 @@ import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { archiveSome } from "../archive/archive-tasks.ts";
 import { eraseDue, roomOfTick, roomWithoutQueue } from "../erasure/erase-due.ts";
+import { eraseDue, roomOfConsumer, roomOfTick } from "../erasure/erase-due.ts";
 import { storeLeaseMs } from "../images/store-images.ts";
 import { settleFormer } from "../tasks/finish.ts";
 import { pollAll } from "../tasks/poll-many.ts";
@@ -104,7 +105,8 @@ async function doMaintenance(invocation: Invocation, tick: Tick): Promise<void> 
 /** A little is erased here; where that is not all, consumers go on, or this tick where there are none. */
 async function eraseOrEnqueue(invocation: Invocation, untilMs: number): Promise<void> {
   if (!(await eraseDue(invocation, { ...roomOfTick, untilMs }))) return;
-  if (!(await enqueueErasers(invocation))) await eraseDue(invocation, { ...roomWithoutQueue, untilMs });
+  if (!(await enqueueErasers(invocation)))
+    await eraseDue(invocation, { ...roomOfConsumer, steps: 30, untilMs });
 }
 
 interface Tick {

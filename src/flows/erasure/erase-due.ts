@@ -5,10 +5,9 @@
  */
 import { deleteAged, isErasingDue, selectErasingDue } from "../../d1/erasure/aged-rows.ts";
 import { takeErasing } from "../../d1/erasure/erasures.ts";
-import { selectExpiredFiles, takeFilesToTombstone } from "../../d1/files/files.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
-import { expireFiles, filesAtOnce, tombstoneFiles } from "./erase-files.ts";
+import { expireFiles, tombstoneFilesOf } from "./erase-files.ts";
 import { eraseRest, eraserLeaseMs } from "./erase-tasks.ts";
 import { eraseNext } from "./erase-turns.ts";
 import { logNotErased } from "./not-erased.ts";
@@ -25,7 +24,6 @@ export interface Room {
 
 /** Beside a tick's rounds, which need most of its queries. */
 export const roomOfTick = { steps: 6, puts: 2_000 };
-export const roomWithoutQueue = { steps: 24, puts: 4_000 };
 export const roomOfConsumer = { steps: 60, puts: 6_000 };
 
 /** Does some of its kind. @returns false: nothing more of it is due. */
@@ -34,8 +32,8 @@ type Step = (invocation: Invocation, room: Room) => Promise<boolean>;
 const steps: Step[] = [
   doTurn,
   eraseLeft,
-  tombstoneDue,
-  expireDue,
+  (invocation) => tombstoneFilesOf(invocation, null),
+  expireFiles,
   (invocation) => deleteAged(invocation.db, invocation.now()),
 ];
 
@@ -90,24 +88,4 @@ async function eraseLeft(invocation: Invocation, room: Room): Promise<boolean> {
   for (const { tenantId, error } of failures) logNotErased(invocation, tenantId, error);
   room.puts -= puts;
   return rows.length === leftAtOnce;
-}
-
-async function tombstoneDue(invocation: Invocation): Promise<boolean> {
-  const taking = { limit: filesAtOnce, leaseUntilMs: invocation.now() + eraserLeaseMs };
-  const files = await takeFilesToTombstone(invocation.db, invocation.now(), taking);
-  await tombstoneFiles(invocation, files);
-  return files.length === filesAtOnce;
-}
-
-/** R2 deletes so many objects in one call at the most. */
-const expiredAtOnce = 1_000;
-
-async function expireDue(invocation: Invocation): Promise<boolean> {
-  const { db } = invocation;
-  const { results } = await selectExpiredFiles(db, invocation.now(), expiredAtOnce).all<{ id: string }>();
-  await expireFiles(
-    invocation,
-    results.map(({ id }) => id),
-  );
-  return results.length === expiredAtOnce;
 }

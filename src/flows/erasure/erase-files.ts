@@ -2,6 +2,7 @@
 
 import {
   deleteFileRows,
+  expiredFiles,
   type FileTombstoneTarget,
   markFilesTombstoned,
   takeFilesToTombstone,
@@ -59,19 +60,28 @@ async function tombstoneFile(
   }
 }
 
-/** Files that one call erases: a step's share. */
-export const filesAtOnce = 100;
+const filesAtOnce = 100;
 
-/** Puts tombstones for a tenant's files that are to be erased, as many as one call may; cron does the rest. */
-export async function tombstoneFilesOf(invocation: Invocation, tenantId: string): Promise<void> {
-  const taking = { limit: filesAtOnce, leaseUntilMs: invocation.now() + eraserLeaseMs };
-  const files = await takeFilesToTombstone(invocation.db, invocation.now(), taking, tenantId);
+/**
+ * Puts tombstones for files that are to be erased, of a tenant or of any, as many as one call may; cron does the rest.
+ * @returns whether there may be more.
+ */
+export async function tombstoneFilesOf(invocation: Invocation, tenantId: string | null): Promise<boolean> {
+  const nowMs = invocation.now();
+  const taking = { limit: filesAtOnce, leaseUntilMs: nowMs + eraserLeaseMs };
+  const files = await takeFilesToTombstone(invocation.db, nowMs, taking, tenantId);
   await tombstoneFiles(invocation, files);
+  return files.length === filesAtOnce;
 }
 
-/** Deletes expired files; the tenant's object has stopped counting them by itself. */
-export async function expireFiles(invocation: Invocation, ids: string[]): Promise<void> {
-  if (ids.length === 0) return;
-  await callBinding("storage", () => invocation.bucket.delete(ids.map(fileKey)));
-  await deleteFileRows(invocation.db, ids, invocation.now());
+/** R2 deletes so many objects in one call at the most. */
+const expiredAtOnce = 1_000;
+
+/** Deletes expired files; the tenant's object has stopped counting them by itself. @returns whether there may be more. */
+export async function expireFiles({ db, bucket, now }: Invocation): Promise<boolean> {
+  const ids = await expiredFiles(db, now(), expiredAtOnce);
+  if (ids.length === 0) return false;
+  await callBinding("storage", () => bucket.delete(ids.map(fileKey)));
+  await deleteFileRows(db, ids, now());
+  return ids.length === expiredAtOnce;
 }

@@ -97,7 +97,7 @@ async function putTombstones(invocation: Invocation, tasks: ErasingTask[]) {
     async ({ task: { id, tenantId }, image }) => {
       const given = image.stored ? { httpMetadata: { contentType: image.stored.contentType } } : {};
       try {
-        if (failed.size >= mostFailures) throw new Error("the bucket is unavailable");
+        if (failed.size >= mostFailures) throw new Error("storage");
         await callBinding("storage", () =>
           invocation.bucket.put(imageKey(image.id), new Uint8Array(), given),
         );

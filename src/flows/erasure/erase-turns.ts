@@ -85,11 +85,10 @@ async function doTurn(invocation: Invocation, turn: Turn): Promise<Erased> {
   const redaction = { limit: tasksAtOnce, leaseUntilMs: turn.leaseUntilMs };
   const rows = await redactTasks(db, turn.tenantId, scope.tasks, redaction);
   const isFull = rows.length === tasksAtOnce;
-  const mayMove = over.isOver && turn.endUser === "";
   const goOn = async () => {
     if (!isFull || over.failures.length > 0) return;
-    const cursor = isDeleted ? (rows.at(-1)?.id ?? "") : pastId(rows.at(-1)?.id ?? "", nowMs);
-    await putBehind(db, turn, nowMs, mayMove ? cursor : turn.cursor);
+    const last = rows.at(-1)?.id ?? "";
+    await putBehind(db, turn, nowMs, over.isOver ? (isDeleted ? last : pastId(last, nowMs)) : turn.cursor);
   };
   const erased = await eraseRest(invocation, rows, { skip: skipUnreadable(invocation), goOn });
   await tombstoneFilesOf(invocation, turn.tenantId);
@@ -136,7 +135,9 @@ async function conclude(invocation: Invocation, turn: Turn, isTenantOver: boolea
   const againMs = nowMs + minuteMs;
   if (turn.endUser !== "") return endTurn(db, turn, againMs);
   if (turn.deletedMs !== null)
-    return isTenantOver ? endTenant(db, turn, nowMs, againMs) : waitUntil(db, turn, againMs);
+    return isTenantOver
+      ? endTenant(db, turn, nowMs, againMs)
+      : void (await waitUntil(db, turn, againMs).run());
   const daysMs = (turn.retentionDays ?? 0) * dayMs;
   const cursor = pastId(idBound("task", nowMs - daysMs), nowMs);
   return waitForNext(db, turn, { nowMs, daysMs, earliestMs: nowMs + hourMs, cursor });

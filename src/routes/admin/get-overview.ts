@@ -24,9 +24,7 @@ const overviewReply = z
         created: z.int(),
       }),
     ),
-    oldest_overdue_erasure_seconds: z
-      .int()
-      .meta({ description: "Age of what has been to erase for longest; 0: nothing is." }),
+    oldest_overdue_erasure_seconds: z.int().meta({ description: "0: none is." }),
     days: z.array(
       z.object({
         date: z.string(),

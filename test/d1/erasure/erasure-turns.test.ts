@@ -94,7 +94,7 @@ describe("a turn", () => {
     expect([await turnOf("with"), await turnOf("without")]).toMatchObject([{ due_ms: 0 }, null]);
     const turn = await take(t0);
     if (!turn) throw new Error("not taken");
-    await waitUntil(env.DB, turn, t0 + 86_400_000);
+    await waitUntil(env.DB, turn, t0 + 86_400_000).run();
     expect(await take(t0 + minuteMs)).toBeUndefined();
     await env.DB.prepare("UPDATE tenants SET retention_days = 2, name = 'other'").run();
     expect([await turnOf("with"), await turnOf("without")]).toMatchObject([{ due_ms: 0 }, { due_ms: 0 }]);
@@ -120,7 +120,7 @@ describe("the age of the oldest erasure", () => {
     const turn = await take(t0 + 5_000);
     if (!turn) throw new Error("not taken");
     expect(await oldestErasureMs(env.DB, t0 + 7_000)).toBe(7_000);
-    await waitUntil(env.DB, turn, t0 + minuteMs);
+    await waitUntil(env.DB, turn, t0 + minuteMs).run();
     expect(await oldestErasureMs(env.DB, t0 + 7_000)).toBe(0);
   });
 });
