@@ -33,7 +33,6 @@ import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { archiveSome } from "../archive/archive-tasks.ts";
-import { eraseDue, roomOfTick, roomWithoutQueue } from "../erasure/erase-due.ts";
 import { eraseDue, roomOfConsumer, roomOfTick } from "../erasure/erase-due.ts";
 import { storeLeaseMs } from "../images/store-images.ts";
 import { settleFormer } from "../tasks/finish.ts";

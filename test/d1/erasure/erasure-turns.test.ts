@@ -1,4 +1,4 @@
-/** Erasures in turns: each comes to its turn, however long those before it take, and whoever asks again meanwhile. */
+/** Erasures in turns: each comes to its turn, however long those before it take, and whatever is asked for meanwhile. */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import {

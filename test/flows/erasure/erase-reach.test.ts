@@ -8,8 +8,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { eraseDue, roomOfConsumer } from "../../../src/flows/erasure/erase-due.ts";
 import { measureDatabase } from "../../../src/platform/d1-usage.ts";
 import type { Invocation } from "../../../src/platform/invocation.ts";
+import { erasedTasks, insertEndedTasks } from "../../helpers/ended-tasks.ts";
 import { finishTask, startGateway, submitTask, type TestGateway } from "../../helpers/gateway.ts";
-import { erasedTasks, insertOldTasks } from "../../helpers/old-tasks.ts";
 import { emptyStores } from "../../helpers/setup.ts";
 import { type VirtualTime, virtualTime, withCron } from "../../helpers/virtual-time.ts";
 
@@ -48,7 +48,7 @@ async function measured(tenants: string[], each: number) {
   const gateway = startGateway({ time, vars: { POLL_ROUND_SECONDS: 2 } });
   await insertTenants(tenants, 2);
   for (const tenantId of tenants) {
-    await insertOldTasks({ tenantId, count: each, fromMs: startMs - 3 * dayMs, hasPicture: true });
+    await insertEndedTasks({ tenantId, count: each, fromMs: startMs - 3 * dayMs, hasPicture: true });
   }
   const total = tenants.length * each;
   const seconds = await withCron(gateway, async () => {
@@ -96,13 +96,13 @@ describe("an hour's or a day's work", () => {
     const tenants = namesOf(400);
     await insertTenants(tenants, 2);
     for (const tenantId of tenants) {
-      await insertOldTasks({ tenantId, count: 2, fromMs: gateway.now() - 3 * dayMs });
+      await insertEndedTasks({ tenantId, count: 2, fromMs: gateway.now() - 3 * dayMs });
     }
     await minutes(gateway, 2);
     expect(await erasedTasks()).toEqual({ done: 800 });
     // And the next of their tasks when they have come of age.
     for (const tenantId of tenants) {
-      await insertOldTasks({ tenantId, count: 1, fromMs: gateway.now() });
+      await insertEndedTasks({ tenantId, count: 1, fromMs: gateway.now() });
     }
     gateway.advance(2 * dayMs - hourMs);
     await gateway.tick();
@@ -117,7 +117,7 @@ describe("an hour's or a day's work", () => {
     await insertTenants(["acme"], 2);
     const aDay = 24_000;
     const everyMs = dayMs / aDay;
-    await insertOldTasks({ tenantId: "acme", count: aDay, fromMs: startMs - 2 * dayMs, everyMs });
+    await insertEndedTasks({ tenantId: "acme", count: aDay, fromMs: startMs - 2 * dayMs, everyMs });
     await env.DB.prepare(
       `INSERT INTO deliveries (id, tenant_id, endpoint, event, task_id, created_ms, due_ms, open, state)
        SELECT 'msg-' || substr(id, 6) || '-w', tenant_id, 'webhook', 'task.completed', id, created_ms, 0, 0, 'delivered' FROM tasks`,
@@ -152,7 +152,7 @@ describe("an hour's or a day's work", () => {
       });
       tenants.push(id);
       if (i % 25 === 0) await finishTask(gateway, key, (await submitTask(gateway, key)).id);
-      await insertOldTasks({ tenantId: id, count: 20, fromMs: gateway.now() - dayMs, hasPicture: true });
+      await insertEndedTasks({ tenantId: id, count: 20, fromMs: gateway.now() - dayMs, hasPicture: true });
     }
     for (const id of tenants) expect((await gateway.admin("DELETE", `/tenants/${id}`)).status).toBe(202);
     await minutes(gateway, 9);
@@ -198,7 +198,7 @@ describe("one tenant's object", () => {
       const tenants = namesOf(30);
       await insertTenants(tenants, 2);
       for (const tenantId of tenants) {
-        await insertOldTasks({
+        await insertEndedTasks({
           tenantId,
           count: 300,
           fromMs: gateway.now() - 3 * dayMs,
@@ -241,7 +241,7 @@ it("a consumer stays within the platform's 1,000 queries and 10,000 calls, howev
   const tenants = namesOf(90);
   await insertTenants(tenants, 2);
   for (const tenantId of tenants)
-    await insertOldTasks({ tenantId, count: 1, fromMs: gateway.now() - 3 * dayMs });
+    await insertEndedTasks({ tenantId, count: 1, fromMs: gateway.now() - 3 * dayMs });
   const made = gateway.invocation();
   let queries = 0;
   const db = measureDatabase(
@@ -255,7 +255,7 @@ it("a consumer stays within the platform's 1,000 queries and 10,000 calls, howev
   expect(queries).toBeLessThanOrEqual(1_000);
   await insertTenants(["large"], 2);
   const large = { tenantId: "large", count: 9_000, hasPicture: true };
-  await insertOldTasks({ ...large, fromMs: gateway.now() - 3 * dayMs });
+  await insertEndedTasks({ ...large, fromMs: gateway.now() - 3 * dayMs });
   let puts = 0;
   const bucket = { put: async () => void puts++ } as unknown as R2Bucket;
   expect(await eraseDue({ ...made, bucket }, { ...roomOfConsumer, untilMs: gateway.now() + minuteMs })).toBe(

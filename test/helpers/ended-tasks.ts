@@ -2,7 +2,7 @@
 import { env } from "cloudflare:workers";
 import { idBound } from "../../src/domain/ids.ts";
 
-interface OldTasks {
+interface EndedTasks {
   tenantId: string;
   count: number;
   /** When the first of them was made; each is made `everyMs` after the one before. */
@@ -15,13 +15,13 @@ interface OldTasks {
 let made = 0;
 
 /** Inserts them; ids sort by age. */
-export async function insertOldTasks({
+export async function insertEndedTasks({
   tenantId,
   count,
   fromMs,
   everyMs = 0,
   hasPicture = false,
-}: OldTasks): Promise<void> {
+}: EndedTasks): Promise<void> {
   const first = made;
   made += count;
   const picture = `json_array(json_object('id', 'img-' || printf('%026d', ${first} + i), 'state', 'stored', 'stored',
