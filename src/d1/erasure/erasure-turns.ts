@@ -10,7 +10,8 @@
  *   eraser                                 caller
  *   1. takes a turn
  *                                          2. asks again, or changes the tenant's retention
- *   3. ends it: only where its lease and what was asked are as it took them; else it goes on
+ *   3. ends a person's: only where its lease and what was asked are as it took them; else it goes on. A tenant's ends by
+ *      itself, with its retention (a trigger), or for good, when it is deleted
  */
 import { orNull, readable, rowCodec, type SkipUnreadable, text, whole } from "../../domain/stored.ts";
 import { retentionDays } from "../tenants/tenant-row.ts";
@@ -122,14 +123,14 @@ export function waitUntil(db: D1Database, one: ErasureTurn, untilMs: number): D1
     .bind(...keyOf(one), one.atMs, untilMs);
 }
 
-/** Ends a turn of which nothing is left; a person's waits until `againMs` where a task that it means still runs. */
+/** Ends a person's turn of which nothing is left; it waits until `againMs` where a task that it means still runs. */
 export async function endTurn(db: D1Database, one: ErasureTurn, againMs: number): Promise<void> {
   await db.batch([
     db
       .prepare(
         `DELETE FROM erasure_turns WHERE ${isMine} AND at_ms = ?4 AND NOT EXISTS (
            SELECT 1 FROM tasks INDEXED BY tasks_of_end_user
-           WHERE ?2 <> '' AND tenant_id = ?1 AND end_user = ?2 AND open = 1 AND created_ms <= ?4)`,
+           WHERE tenant_id = ?1 AND end_user = ?2 AND open = 1 AND created_ms <= ?4)`,
       )
       .bind(...keyOf(one), one.atMs),
     waitUntil(db, one, againMs),

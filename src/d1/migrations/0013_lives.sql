@@ -25,8 +25,11 @@ CREATE TRIGGER tenant_with_retention AFTER INSERT ON tenants WHEN NEW.retention_
 END;
 CREATE TRIGGER tenant_to_erase AFTER UPDATE OF retention_days, deleted_ms ON tenants
 WHEN NEW.retention_days IS NOT OLD.retention_days OR NEW.deleted_ms IS NOT OLD.deleted_ms BEGIN
+  DELETE FROM erasure_turns
+  WHERE tenant_id = NEW.id AND end_user = '' AND NEW.retention_days IS NULL AND NEW.deleted_ms IS NULL;
   INSERT INTO erasure_turns (tenant_id, end_user, since_ms, due_ms)
-  VALUES (NEW.id, '', NEW.deleted_ms, coalesce(NEW.deleted_ms, 0))
+  SELECT NEW.id, '', NEW.deleted_ms, coalesce(NEW.deleted_ms, 0)
+  WHERE NEW.retention_days IS NOT NULL OR NEW.deleted_ms IS NOT NULL
   ON CONFLICT (tenant_id, end_user) DO UPDATE SET due_ms = excluded.due_ms, since_ms = excluded.since_ms;
 END;
 -- Deleted tenants once more, those that are erased too: their objects have something left.

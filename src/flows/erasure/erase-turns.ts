@@ -43,7 +43,7 @@ const longestMs = 2 * dayMs;
 /** Behind every id of a task. */
 const lastId = "task-~";
 
-/** What of a turn's tasks and files is to go; undefined: nothing any more, as its tenant keeps its tasks by now. */
+/** What of a turn's tasks and files is to go; undefined: nothing, as its tenant has come to keep its tasks this moment. */
 interface Scope {
   tasks: ErasureScope;
   files: FileErasureScope;
@@ -75,10 +75,7 @@ async function doTurn(invocation: Invocation, turn: Turn): Promise<Erased> {
   const { db } = invocation;
   const nowMs = invocation.now();
   const scope = scopeOf(turn, nowMs);
-  if (!scope) {
-    await endTurn(db, turn, nowMs);
-    return { puts: 0, failures: [] };
-  }
+  if (!scope) return { puts: 0, failures: [] };
   const isDeleted = turn.endUser === "" && turn.deletedMs !== null;
   const over = isDeleted ? await isOver(invocation, turn.tenantId) : { isOver: true, failures: [] };
   await eraseFiles(db, turn.tenantId, scope.files).run();

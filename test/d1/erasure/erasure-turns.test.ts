@@ -89,7 +89,7 @@ describe("a turn", () => {
     expect(await turnOf("a")).toBeNull();
   });
 
-  it("is a tenant's from the moment that it has a retention, and due at once when that changes", async () => {
+  it("is a tenant's from the moment that it has a retention, and due at once when that changes, until it has none", async () => {
     await env.DB.batch([insertTenant("with", 30), insertTenant("without")]);
     expect([await turnOf("with"), await turnOf("without")]).toMatchObject([{ due_ms: 0 }, null]);
     const turn = await take(t0);
@@ -101,6 +101,8 @@ describe("a turn", () => {
     await env.DB.prepare("UPDATE erasure_turns SET due_ms = 7").run();
     await env.DB.prepare("UPDATE tenants SET retention_days = 2, name = 'another'").run();
     expect(await turnOf("with")).toMatchObject({ due_ms: 7 });
+    await env.DB.prepare("UPDATE tenants SET retention_days = NULL").run();
+    expect([await turnOf("with"), await turnOf("without")]).toEqual([null, null]);
   });
 
   it("is also what the version before asks for, in its own table", async () => {
@@ -111,6 +113,36 @@ describe("a turn", () => {
     expect(await take(t0)).toMatchObject({ tenantId: "a", endUser: "ada", atMs: t0 });
     expect(await env.DB.prepare("SELECT * FROM erasures").first()).toBeNull();
   });
+});
+
+it("statements of the version before run beside this one", async () => {
+  const run = (sql: string, ...values: unknown[]) =>
+    env.DB.prepare(sql)
+      .bind(...values)
+      .all();
+  await run(
+    `UPDATE erasures SET worked_ms = ?2 WHERE (tenant_id, end_user) IN (
+       SELECT tenant_id, end_user FROM erasures INDEXED BY erasures_in_turn ORDER BY worked_ms LIMIT ?1)`,
+    ...[20, t0],
+  );
+  await run(
+    `UPDATE tenants SET erasure_worked_ms = ?2 WHERE id IN (
+       SELECT id FROM tenants INDEXED BY tenants_to_erase WHERE deleted_ms IS NOT NULL AND erased_ms IS NULL
+       ORDER BY erasure_worked_ms LIMIT ?1)`,
+    ...[20, t0],
+  );
+  await run(
+    `SELECT id FROM tasks INDEXED BY tasks_erasing
+     WHERE erasure = 'pending' AND (?1 IS NULL OR id IN (SELECT value FROM json_each(?1))) LIMIT ?2`,
+    ...[null, 20],
+  );
+  await run(
+    `SELECT id FROM files INDEXED BY files_erasing WHERE erasure = 'pending' AND (?1 IS NULL OR tenant_id = ?1) LIMIT ?2`,
+    ...[null, 20],
+  );
+  const retention =
+    "SELECT id FROM tenants INDEXED BY tenants_with_retention WHERE retention_days IS NOT NULL";
+  expect((await run(retention)).results).toEqual([]);
 });
 
 describe("the age of the oldest erasure", () => {
