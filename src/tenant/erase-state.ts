@@ -1,9 +1,10 @@
 /**
  * What erasing takes out of a tenant's object: of an erased task the fingerprint of its request, which a guessed prompt could
  * be held against; of a deleted tenant all but its ledger. A hash of the `Idempotency-Key` stays with a task's entry, so that
- * a replay still answers that the task was deleted.
+ * a replay still answers that the task was deleted. A line that is closed has neither.
  */
 import { hasSettings, isSuspended } from "./config-copy.ts";
+import { entryTables } from "./ledger.ts";
 
 /** A task that is erased, by its hold; null: admitted before there were holds. */
 export interface ErasedTask {
@@ -28,12 +29,13 @@ function eraseRequest(sql: SqlStorage, hold: number, taskId: string): void {
   // An entry that ends a hold comes after it, and before the first one that says that no task up to the hold was open.
   const [end] = sql
     .exec<{ seq: number; hold_seq: number }>(
-      "SELECT seq, hold_seq FROM entries WHERE seq > ?1 AND (hold_seq = ?1 OR oldest_open > ?1) ORDER BY seq LIMIT 1",
+      "SELECT seq, hold_seq FROM ledger_entries WHERE seq > ?1 AND (hold_seq = ?1 OR oldest_open > ?1) ORDER BY seq LIMIT 1",
       hold,
     )
     .toArray();
   if (end?.hold_seq !== hold) return;
-  sql.exec("UPDATE entries SET fingerprint = NULL WHERE seq = ? AND task_id = ?", end.seq, taskId);
+  for (const table of entryTables)
+    sql.exec(`UPDATE ${table} SET fingerprint = NULL WHERE seq = ? AND task_id = ?`, end.seq, taskId);
 }
 
 function eraseTenant(sql: SqlStorage): boolean {
@@ -45,8 +47,8 @@ function eraseTenant(sql: SqlStorage): boolean {
   for (const table of ["config", "keys", "tokens", "files", "early_ends"]) sql.exec(`DELETE FROM ${table}`);
   // Under the empty name is the account of a tenant whose ledger is empty.
   sql.exec("DELETE FROM scopes WHERE scope <> ''");
-  sql.exec(
-    "UPDATE entries SET replay = NULL, fingerprint = NULL WHERE replay IS NOT NULL OR fingerprint IS NOT NULL",
-  );
+  for (const table of entryTables)
+    sql.exec(`UPDATE ${table} SET replay = NULL, fingerprint = NULL
+      WHERE replay IS NOT NULL OR fingerprint IS NOT NULL`);
   return true;
 }
