@@ -58,3 +58,15 @@ export async function erasedTasks(): Promise<Record<string, number>> {
   }>();
   return Object.fromEntries(results.map(({ erasure, n }) => [erasure, n]));
 }
+
+/** Tenants that D1 alone has. */
+export const insertTenants = (ids: string[], retentionDays: number | null) =>
+  env.DB.batch(
+    ids.map((id) =>
+      env.DB.prepare(
+        "INSERT INTO tenants (id, name, limits, created_ms, pushed_version, retention_days) VALUES (?1, ?1, '{}', 0, 1, ?2)",
+      ).bind(id, retentionDays),
+    ),
+  );
+export const namesOf = (count: number) =>
+  Array.from({ length: count }, (_, i) => `t-${String(i).padStart(3, "0")}`);

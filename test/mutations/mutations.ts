@@ -1329,21 +1329,21 @@ export const mutations: Mutation[] = [
     file: "src/flows/erasure/erase-tasks.ts",
     line: "failures.push({ tenantId, error });",
     broken: "throw error;",
-    tests: ["test/flows/cron/unreadable-rows.test.ts", "test/flows/erasure"],
+    tests: ["test/flows/erasure/erase-away.test.ts"],
   },
   {
     breaks: "a task is not erased to the end while its tenant's object keeps its fingerprint",
     file: "src/flows/erasure/erase-tasks.ts",
     line: "const done = tasks.filter(({ id, tenantId }) => !failing.has(id) && !failing.has(tenantId));",
     broken: "const done = tasks.filter(({ id }) => !failing.has(id));",
-    tests: ["test/flows/erasure/erase-reach.test.ts"],
+    tests: ["test/flows/erasure/erase-away.test.ts"],
   },
   {
     breaks: "one tenant's tasks are erased by several erasers side by side",
     file: "src/flows/erasure/erase-tasks.ts",
     line: "if (failures.length === 0) await goOn?.();",
     broken: "",
-    tests: ["test/flows/erasure/erase-reach.test.ts"],
+    tests: ["test/flows/erasure/erase-rate.test.ts"],
   },
   {
     breaks: "a deleted tenant is not gone before its last task is over",
@@ -1378,7 +1378,7 @@ export const mutations: Mutation[] = [
     file: "src/flows/erasure/erase-due.ts",
     line: "if (room.steps-- <= 0 || room.puts <= 0 || invocation.now() >= room.untilMs) return true;",
     broken: "if (invocation.now() >= room.untilMs) return true;",
-    tests: ["test/flows/erasure/erase-reach.test.ts"],
+    tests: ["test/flows/erasure/erase-rate.test.ts"],
   },
   {
     breaks: "the list of an end user reads that one's tasks only",
