@@ -135,9 +135,9 @@ describe("a deleted tenant's object", () => {
 
   it("keeps its ledger and account, and nothing else", async () => {
     id = await configured();
-    const { holdNumber } = await admitOne(id, { taskId: "task-1", replay: byKey("a body") });
     // Not while its keys work, and not while a task is open.
     expect(await erase(id, null)).toBe(false);
+    const { holdNumber } = await admitOne(id, { taskId: "task-1", replay: byKey("a body") });
     await suspended();
     expect(await erase(id, null)).toBe(false);
     await settle(id, holdNumber, { images: 1 });

@@ -38,8 +38,8 @@ const mostFailures = 6;
 export interface Erased {
   /** Pictures that were put, or tried. */
   puts: number;
-  /** What failed, each with its tenant; that task is taken again when its lease has run out. */
-  failures: { tenantId: string; error: unknown }[];
+  /** What failed, each with its tenant, and its task where that is a picture; it is taken again when its lease has run out. */
+  failures: { tenantId: string; taskId?: string; error: unknown }[];
 }
 
 /**
@@ -102,7 +102,7 @@ async function putTombstones(invocation: Invocation, tasks: ErasingTask[]) {
           invocation.bucket.put(imageKey(image.id), new Uint8Array(), given),
         );
       } catch (error) {
-        if (!failed.has(id)) failed.set(id, { tenantId, error });
+        if (!failed.has(id)) failed.set(id, { tenantId, taskId: id, error });
       }
     },
     { concurrency: connections },

@@ -17,6 +17,7 @@ import { pushConfig } from "../tenants/push-config.ts";
 import { tombstoneFilesOf } from "./erase-files.ts";
 import { eraseRest, eraserLeaseMs } from "./erase-tasks.ts";
 import { eraseNext } from "./erase-turns.ts";
+import { logNotErased } from "./not-erased.ts";
 
 export type DropResult = "deleted" | "busy" | "no_tenant";
 
@@ -41,7 +42,10 @@ export async function dropTenant(invocation: Invocation, by: Actor, id: string):
 
 export type EraseResult = "erased" | "not_finished" | "not_found" | "deleted";
 
-/** Erases one task of a tenant that has ended: its text at once, its pictures before this returns. */
+/**
+ * Erases one task of a tenant that has ended: its text at once, its pictures before this returns. What the tenant's object
+ * keeps of the request goes as well, or, where that is unavailable, with cron.
+ */
 export async function eraseTask(
   invocation: Invocation,
   tenantId: string,
@@ -53,7 +57,10 @@ export async function eraseTask(
   const redaction = { limit: 1, leaseUntilMs: invocation.now() + eraserLeaseMs };
   const rows = await redactTasks(invocation.db, tenantId, { task: task.id }, redaction);
   const { failures } = await eraseRest(invocation, rows);
-  if (failures[0]) throw failures[0].error;
+  for (const { taskId, error } of failures) {
+    if (taskId !== undefined) throw error;
+    logNotErased(invocation, tenantId, error);
+  }
   await tombstoneFilesOf(invocation, tenantId);
   return "erased";
 }

@@ -96,6 +96,24 @@ describe("deleting a task", () => {
     await expectErased(gateway, key, taskId, pictures);
   });
 
+  it("erases text and pictures also while the tenant's object is away, and the rest with cron", async () => {
+    const { gateway, key, taskId, pictures } = await finished();
+    const around: Around = async (name, call) => {
+      if (name === "object erase") throw new Error("overloaded");
+      return call();
+    };
+    const shaken = startGateway({ beside: gateway, around });
+    expect((await drop(shaken, key, `/v1/tasks/${taskId}`)).status).toBe(204);
+    expect(shaken.logs).toContainEqual(expect.objectContaining({ event: "not_erased" }));
+    await expectErased(gateway, key, taskId, pictures);
+    const erasure = () =>
+      env.DB.prepare("SELECT erasure FROM tasks WHERE id = ?").bind(taskId).first("erasure");
+    expect(await erasure()).toBe("pending");
+    gateway.advance(eraserLeaseMs);
+    await gateway.tick();
+    expect(await erasure()).toBe("done");
+  });
+
   it("makes a replay of its submission answer that it was deleted", async () => {
     const gateway = startGateway();
     const { key } = await gateway.makeTenant();
