@@ -27,7 +27,7 @@ import { admitFile, dropFile, type FileDecision, type FileRequest, keepFile } fr
 import { GroupCommit } from "./group-commit.ts";
 import { closedParts, type PartsQuery } from "./ledger-parts.ts";
 import { migrate } from "./migrations.ts";
-import { findOpenTask, newestAtMs, takeOpenTask } from "./open-tasks.ts";
+import { findOpenTask, newestAtMs, selectOpenTasks, takeOpenTask } from "./open-tasks.ts";
 import { Outbox } from "./outbox.ts";
 import { readLedger } from "./read-ledger.ts";
 import {
