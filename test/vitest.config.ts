@@ -63,6 +63,7 @@ export default defineConfig({
                 ...(process.env.FUZZ_RUNS && { FUZZ_RUNS: process.env.FUZZ_RUNS }),
                 ...(process.env.UNSURE_TASKS && { UNSURE_TASKS: process.env.UNSURE_TASKS }),
                 ...(process.env.OUTAGE_MINUTES && { OUTAGE_MINUTES: process.env.OUTAGE_MINUTES }),
+                ...(process.env.AGED_TASKS && { AGED_TASKS: process.env.AGED_TASKS }),
                 ...(process.env.DRAIN_TASKS && { DRAIN_TASKS: process.env.DRAIN_TASKS }),
                 ...(process.env.CHAOS_SEED && { CHAOS_SEED: process.env.CHAOS_SEED }),
                 OPENAPI_DOCUMENT: JSON.stringify((await gateway).document),

@@ -8,10 +8,15 @@ export const dayMs = 86_400_000;
 /** Makes tasks that are like one, as of a time each. @returns their ids, oldest first. */
 export async function copyTask(
   like: string,
-  copies: { createdMs: number; endUser?: string | null }[],
+  copies: { createdMs: number; endUser?: string | null; tenantId?: string }[],
 ): Promise<string[]> {
   const made = copies
-    .map(({ createdMs, endUser = null }) => ({ id: newId("task", createdMs), createdMs, endUser }))
+    .map(({ createdMs, endUser = null, ...of }) => ({
+      id: newId("task", createdMs),
+      createdMs,
+      endUser,
+      ...of,
+    }))
     .toSorted((a, b) => (a.id < b.id ? -1 : 1));
   const { results } = await env.DB.prepare("SELECT name FROM pragma_table_info('tasks')").all<{
     name: string;
@@ -21,6 +26,7 @@ export async function copyTask(
     created_ms: "copy.value ->> 'createdMs'",
     finished_ms: "copy.value ->> 'createdMs' + 30000",
     end_user: "copy.value ->> 'endUser'",
+    tenant_id: "coalesce(copy.value ->> 'tenantId', tenant_id)",
     // Their pictures are those of the one that they are like.
     hold_number: "NULL",
   };

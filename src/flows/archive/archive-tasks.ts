@@ -30,19 +30,25 @@ const leftoversATick = 1_000;
 /** Archives some of what is due of a few tenants in turn, and sweeps what writers have left behind. */
 export async function archiveSome(invocation: Invocation): Promise<void> {
   await sweep(invocation);
-  const days = invocation.config.ARCHIVE_TASKS_AFTER_DAYS;
-  if (days === 0) return;
+  if (invocation.config.ARCHIVE_TASKS_AFTER_DAYS === 0) return;
   const turn = Math.floor(invocation.now() / minuteMs);
   let written = 0;
-  for (const tenant of await tenantsToArchive(invocation.db, turn * tenantsATick, tenantsATick)) {
-    try {
-      while (written < partsATick && (await archivePart(invocation, tenant, days * dayMs))) written++;
-    } catch (error) {
-      // The other tenants are archived all the same.
-      invocation.log({ event: "not_archived", level: "error", tenant, problem: describe(error) });
-    }
-  }
+  for (const tenant of await tenantsToArchive(invocation.db, turn * tenantsATick, tenantsATick))
+    written += await archiveTenant(invocation, tenant, partsATick - written);
   if (written > 0) invocation.log({ event: "archived", parts: written });
+}
+
+/** Archives what is due of a tenant, in `most` parts at the most. @returns how many it wrote. */
+export async function archiveTenant(invocation: Invocation, tenant: string, most: number): Promise<number> {
+  const afterMs = invocation.config.ARCHIVE_TASKS_AFTER_DAYS * dayMs;
+  let written = 0;
+  try {
+    while (written < most && (await archivePart(invocation, tenant, afterMs))) written++;
+  } catch (error) {
+    // The other tenants are archived all the same.
+    invocation.log({ event: "not_archived", level: "error", tenant, problem: describe(error) });
+  }
+  return written;
 }
 
 /** Writes one part. @param afterMs The age from which on a task is archived. @returns false when nothing more is due. */
