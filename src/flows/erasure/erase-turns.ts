@@ -24,9 +24,10 @@ import {
 } from "../../d1/erasure/erasure-turns.ts";
 import { type ErasureScope, redactTasks } from "../../d1/erasure/erasures.ts";
 import { eraseFiles, type FileErasureScope } from "../../d1/files/files.ts";
-import { idBound } from "../../domain/ids.ts";
+import { idBound, idTimeMs } from "../../domain/ids.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
+import { eraseArchived } from "../archive/erase-archived.ts";
 import { tombstoneFilesOf } from "./erase-files.ts";
 import { type Erased, eraseRest, eraserLeaseMs } from "./erase-tasks.ts";
 import { logNotErased } from "./not-erased.ts";
@@ -90,8 +91,22 @@ async function doTurn(invocation: Invocation, turn: Turn): Promise<Erased> {
   const erased = await eraseRest(invocation, rows, { skip: skipUnreadable(invocation), goOn });
   await tombstoneFilesOf(invocation, turn.tenantId);
   const failures = [...over.failures, ...erased.failures];
-  if (!isFull && failures.length === 0) await conclude(invocation, turn, over.isOver);
-  return { puts: erased.puts, failures };
+  if (isFull || failures.length > 0) return { puts: erased.puts, failures };
+  const archived = await eraseArchived(
+    invocation,
+    turn.tenantId,
+    isDeleted ? scope.tasks : wholeDays(scope.tasks),
+  );
+  if (archived.goesOn) await putBehind(db, turn, nowMs, turn.cursor);
+  else await conclude(invocation, turn, over.isOver);
+  return { puts: erased.puts + archived.puts, failures };
+}
+
+/** The part of the archive that an age divides is written anew once a day, and not at each turn. */
+function wholeDays(which: ErasureScope): ErasureScope {
+  if (!("beforeId" in which)) return which;
+  const beforeMs = idTimeMs("task", which.beforeId) ?? 0;
+  return { ...which, beforeId: idBound("task", beforeMs - (beforeMs % dayMs)) };
 }
 
 function scopeOf({ tenantId: _, endUser, atMs, cursor, ...owner }: Turn, nowMs: number): Scope | undefined {

@@ -11,7 +11,9 @@ import {
 } from "../../d1/erasure/erasures.ts";
 import { findTenant } from "../../d1/tenants/tenants.ts";
 import { isFinished } from "../../domain/task.ts";
+import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
+import { eraseArchived } from "../archive/erase-archived.ts";
 import { type Actor, auditEntry } from "../tenants/audit-entry.ts";
 import { pushConfig } from "../tenants/push-config.ts";
 import { tombstoneFilesOf } from "./erase-files.ts";
@@ -56,6 +58,7 @@ export async function eraseTask(
   if (!isFinished(task)) return "not_finished";
   const redaction = { limit: 1, leaseUntilMs: invocation.now() + eraserLeaseMs };
   const rows = await redactTasks(invocation.db, tenantId, { task: task.id }, redaction);
+  if (rows.length === 0) await eraseFromArchive(invocation, tenantId, task.id);
   const { failures } = await eraseRest(invocation, rows);
   for (const { taskId, error } of failures) {
     if (taskId !== undefined) throw error;
@@ -63,6 +66,12 @@ export async function eraseTask(
   }
   await tombstoneFilesOf(invocation, tenantId);
   return "erased";
+}
+
+/** @throws BindingUnavailable when others change the task's part each time. */
+async function eraseFromArchive(invocation: Invocation, tenantId: string, task: string): Promise<void> {
+  const { goesOn } = await eraseArchived(invocation, tenantId, { task });
+  if (goesOn) throw new BindingUnavailable("storage: a part of the archive is being written");
 }
 
 /** Has all of an end user's tasks erased; those that still run are erased once they have ended. */
