@@ -261,5 +261,5 @@ describe("a tenant's retention", () => {
     await finishTask(gateway, key, id, 120);
     await toFullHour(gateway);
     expect(await erasures(id)).toEqual(["done"]);
-  });
+  }, 90_000);
 });
