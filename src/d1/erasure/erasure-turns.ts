@@ -16,6 +16,8 @@
 import { orNull, readable, rowCodec, type SkipUnreadable, text, whole } from "../../domain/stored.ts";
 import { retentionDays } from "../tenants/tenant-row.ts";
 
+const dayMs = 86_400_000;
+
 /** All of a person's tasks, made up to a time. */
 export interface Erasure {
   tenantId: string;
@@ -147,9 +149,12 @@ export async function waitForNext(
   one: ErasureTurn,
   next: { nowMs: number; daysMs: number; earliestMs: number; cursor: string },
 ): Promise<void> {
-  const nextMs = `max(?5, ?6 + coalesce((
-    SELECT created_ms FROM tasks INDEXED BY tasks_of_tenant
-    WHERE tenant_id = ?1 AND id > ?4 AND erasure = 'none' ORDER BY id LIMIT 1), ?7))`;
+  // The archive is gone through day by day.
+  const nextDay = `(SELECT ?7 + ${dayMs} FROM task_parts INDEXED BY task_parts_with_text
+    WHERE tenant_id = ?1 AND oldest_text_id IS NOT NULL LIMIT 1)`;
+  const nextTask = `?6 + coalesce((SELECT created_ms FROM tasks INDEXED BY tasks_of_tenant
+    WHERE tenant_id = ?1 AND id > ?4 AND erasure = 'none' ORDER BY id LIMIT 1), ?7)`;
+  const nextMs = `max(?5, min(${nextTask}, coalesce(${nextDay}, ${nextTask})))`;
   await db
     .prepare(
       `UPDATE erasure_turns SET cursor = ?4, (due_ms, since_ms) = (SELECT at, at FROM (SELECT ${nextMs} AS at)) WHERE ${isMine}`,
