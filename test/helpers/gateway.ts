@@ -275,6 +275,7 @@ function faultyEnv(around: Around): Env {
     get: (...args: Parameters<R2Bucket["get"]>) => around("R2 get", () => env.IMAGES.get(...args)),
     head: (key: string) => around("R2 head", () => env.IMAGES.head(key)),
     delete: (keys: string | string[]) => around("R2 delete", () => env.IMAGES.delete(keys)),
+    list: (options?: R2ListOptions) => around("R2 list", () => env.IMAGES.list(options)),
   } as R2Bucket;
   const tenants = {
     getByName(name: string, options?: DurableObjectNamespaceGetDurableObjectOptions) {

@@ -1,5 +1,13 @@
 /** What reconciliation finds: one thing that does not agree. */
-export const discrepancyKinds = ["balance", "settings", "hold", "task", "picture", "overdue"] as const;
+export const discrepancyKinds = [
+  "balance",
+  "settings",
+  "hold",
+  "task",
+  "picture",
+  "erasure",
+  "overdue",
+] as const;
 
 export interface Discrepancy {
   kind: (typeof discrepancyKinds)[number];

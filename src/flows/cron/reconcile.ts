@@ -26,6 +26,7 @@ import type { OpenHold } from "../../tenant/check-state.ts";
 import { close, hasItsCopy, pushConfig } from "../tenants/push-config.ts";
 import { checkAccount } from "./check-ledger.ts";
 import { checkLost } from "./check-lost.ts";
+import { checkRestored } from "./check-restored.ts";
 import type { Discrepancy } from "./discrepancy.ts";
 
 export interface Reconciliation {
@@ -51,9 +52,13 @@ export async function reconcile(
   const overdue = await overdueTasks(invocation.db, beforeMs, overdueShown);
   const tenants = await tenantIds(invocation.db, afterId, limit + 1);
   const checked = tenants.slice(0, limit);
-  const discrepancies = await inParallel(checked, (id) => checkTenant(invocation, id, beforeMs, mends), {
-    concurrency: connections,
-  });
+  const discrepancies = await inParallel(
+    checked,
+    (id) => checkTenant(invocation, id, beforeMs, mends, true),
+    {
+      concurrency: connections,
+    },
+  );
   const lost = afterId === "" ? await checkLostTenants(invocation, mends) : [];
   return {
     discrepancies: [
@@ -108,6 +113,7 @@ async function checkTenant(
   tenant: string,
   beforeMs: number,
   mends: boolean,
+  withUsers = false,
 ): Promise<Discrepancy[]> {
   const { problems, unreadable, openHolds } = await checkAccount(invocation, tenant);
   for (const one of unreadable) logUnreadable(invocation, one);
@@ -119,6 +125,7 @@ async function checkTenant(
     ...(await checkHolds(invocation, tenant, old, beforeMs, mends)),
     ...(await checkOpenTasks(invocation, tenant, openHolds, beforeMs)),
     ...(await checkLost(invocation, tenant, beforeMs)),
+    ...(await checkRestored(invocation, tenant, beforeMs, { mends, withUsers })),
     ...(await checkPictures(invocation, tenant, beforeMs)),
   ];
 }

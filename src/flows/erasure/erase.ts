@@ -20,6 +20,7 @@ import { tombstoneFilesOf } from "./erase-files.ts";
 import { eraseRest, eraserLeaseMs } from "./erase-tasks.ts";
 import { eraseNext } from "./erase-turns.ts";
 import { logNotErased } from "./not-erased.ts";
+import { noteForRestore, userInNote } from "./restore-notes.ts";
 
 export type DropResult = "deleted" | "busy" | "no_tenant";
 
@@ -39,6 +40,7 @@ export async function dropTenant(invocation: Invocation, by: Actor, id: string):
   const what = { action: "tenant.delete", tenantId: id, subject: id, details: {} };
   await auditEntry(invocation, by, what).run();
   await pushConfig(invocation, id);
+  invocation.defer("restore_note", () => noteForRestore(invocation, id, "tenant"));
   return "deleted";
 }
 
@@ -56,6 +58,7 @@ export async function eraseTask(
   if (!task) return "not_found";
   if (task.erased) return "deleted";
   if (!isFinished(task)) return "not_finished";
+  await noteForRestore(invocation, tenantId, task.id);
   const redaction = { limit: 1, leaseUntilMs: invocation.now() + eraserLeaseMs };
   const rows = await redactTasks(invocation.db, tenantId, { task: task.id }, redaction);
   if (rows.length === 0) await eraseFromArchive(invocation, tenantId, task.id);
@@ -74,10 +77,19 @@ async function eraseFromArchive(invocation: Invocation, tenantId: string, task: 
   if (goesOn) throw new BindingUnavailable("storage: a part of the archive is being written");
 }
 
-/** Has all of an end user's tasks erased; those that still run are erased once they have ended. */
-export async function eraseEndUser(invocation: Invocation, tenantId: string, endUser: string): Promise<void> {
+/**
+ * Has all of an end user's tasks erased; those that still run are erased once they have ended.
+ * @param atMs Tasks that were made until then.
+ */
+export async function eraseEndUser(
+  invocation: Invocation,
+  tenantId: string,
+  endUser: string,
+  atMs = invocation.now(),
+): Promise<void> {
+  await noteForRestore(invocation, tenantId, await userInNote(tenantId, endUser), atMs);
   // An erasure is over once D1 has no task of that user that runs: what D1 lacks of them comes first.
   await invocation.tenant(tenantId).flush();
-  await insertErasure(invocation.db, { tenantId, endUser, atMs: invocation.now() });
+  await insertErasure(invocation.db, { tenantId, endUser, atMs });
   invocation.defer("erase", () => eraseNext(invocation, { tenantId, endUser }));
 }

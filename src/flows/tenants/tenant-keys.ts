@@ -15,6 +15,7 @@ import { findTenant } from "../../d1/tenants/tenants.ts";
 import { formatKey, keySecretBytes, type StoredKey } from "../../domain/keys.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import type { Invocation } from "../../platform/invocation.ts";
+import { noteForRestore } from "../erasure/restore-notes.ts";
 import { type Actor, changeWithEntry, keyOfActor } from "./audit-entry.ts";
 import { close, pushConfig } from "./push-config.ts";
 
@@ -131,6 +132,7 @@ export async function dropKey(
   if (!isRevoked && own !== null && (await isUnrevoked(invocation, tenantId, keyId)))
     return (await isGone(invocation, by, tenantId)) ? "key_gone" : "last_manager";
   await close(invocation, tenantId, { keyIds: [keyId] });
+  invocation.defer("restore_note", () => noteForRestore(invocation, tenantId, keyId));
   await pushConfig(invocation, tenantId);
   return true;
 }

@@ -27,6 +27,9 @@ const byVersion = (a: Fixture, b: Fixture) => (a.version < b.version ? -1 : 1);
 export async function restore(fixture: Fixture): Promise<void> {
   await restoreDatabase(fixture);
   for (const object of fixture.objects) await restoreObject(object);
+  // What another fixture was restored over, and deleted, is none of this one's.
+  const notes = await env.IMAGES.list({ prefix: "restore-notes/" });
+  await env.IMAGES.delete(notes.objects.map(({ key }) => key));
   for (const { key, bytes, httpMetadata, customMetadata } of fixture.bucket)
     await env.IMAGES.put(key, Uint8Array.fromBase64(bytes), { httpMetadata, customMetadata });
 }

@@ -68,6 +68,7 @@ const kinds: Record<Discrepancy["kind"], string> = {
   hold: "Hold",
   task: "Task",
   picture: "Picture",
+  erasure: "Erasure",
   overdue: "Overdue",
 };
 

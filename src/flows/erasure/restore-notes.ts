@@ -1,0 +1,59 @@
+/**
+ * Notes, in R2, of what a database that is restored to an earlier time must not bring back: erased tasks and end users,
+ * revoked keys, deleted tenants. A note is an empty object, and all that it says is its key. It is kept for as long as D1 can
+ * be restored to a time before it.
+ */
+import { sha256Hex } from "../../domain/signing.ts";
+import { callBinding } from "../../platform/binding.ts";
+import type { Invocation } from "../../platform/invocation.ts";
+
+export interface RestoreNote {
+  /** When it was erased, revoked or deleted. */
+  atMs: number;
+  /** The id of a task or a key, `user-` and a hash, or `tenant`. */
+  what: string;
+}
+
+/** D1 goes back thirty days. */
+const keptMs = 35 * 86_400_000;
+const prefix = (tenantId: string) => `restore-notes/${tenantId}/`;
+
+/** Names an end user of a tenant in a note: a hash, since the name itself is to be erased. */
+export const userInNote = async (tenantId: string, endUser: string) =>
+  `user-${await sha256Hex(`${tenantId} ${endUser}`)}`;
+
+/** Writes a note; before what it is about, where that can no longer be refused. @throws BindingUnavailable */
+export async function noteForRestore(
+  { bucket, now }: Pick<Invocation, "bucket" | "now">,
+  tenantId: string,
+  what: string,
+  atMs = now(),
+): Promise<void> {
+  const key = `${prefix(tenantId)}${new Date(atMs).toISOString()}/${what}`;
+  await callBinding("storage", () => bucket.put(key, new Uint8Array()));
+}
+
+/**
+ * Reads a tenant's notes, a thousand at a time, oldest first.
+ * @param deletesOld Deletes those that are of no use any more.
+ */
+export async function* readNotes(
+  { bucket, now }: Pick<Invocation, "bucket" | "now">,
+  tenantId: string,
+  deletesOld: boolean,
+): AsyncGenerator<RestoreNote[]> {
+  let cursor: string | undefined;
+  do {
+    const page = await callBinding("storage", () =>
+      bucket.list({ prefix: prefix(tenantId), ...(cursor !== undefined && { cursor }) }),
+    );
+    const notes = page.objects.map(({ key }) => {
+      const [time = "", what = ""] = key.slice(prefix(tenantId).length).split("/");
+      return { key, atMs: Date.parse(time), what };
+    });
+    const old = notes.filter(({ atMs }) => atMs < now() - keptMs).map(({ key }) => key);
+    if (deletesOld && old.length > 0) await callBinding("storage", () => bucket.delete(old));
+    yield notes.slice(old.length);
+    cursor = page.truncated ? page.cursor : undefined;
+  } while (cursor !== undefined);
+}
