@@ -33,6 +33,15 @@ export function statusOfEvent(event: WebhookEvent): TaskStatus | undefined {
   return facts.status;
 }
 
+/** What the tenant's second address is sent, and nothing else is: its webhook, or a callback's origin, was switched off. */
+export const disabledEvent = "webhook.disabled";
+export type DeliveryEvent = WebhookEvent | typeof disabledEvent;
+export const deliveryEvents = [...webhookEvents, disabledEvent] as const;
+
+/** Why an endpoint was switched off: it answered 410, or it took nothing for {@link switchOffAfterMs}. */
+export const offReasons = ["gone", "failing"] as const;
+export type OffReason = (typeof offReasons)[number];
+
 /** The states of a delivery that callers see: one that is being sent is pending. */
 export const deliveryStates = ["pending", "delivered", "failed", "dropped"] as const;
 export type DeliveryState = (typeof deliveryStates)[number];
@@ -54,11 +63,27 @@ export const retryPausesMs = [
   24 * hour,
 ] as const;
 
-/** When what failed `attempts` times is attempted again; undefined: no more. */
-export function nextAttemptMs(attempts: number, nowMs: number): number | undefined {
+/**
+ * How long after its event, or after it was retried by hand, a delivery ends, whatever its attempts: all pauses and attempts
+ * in a row take less, and an endpoint in back-off keeps what waits for it no longer.
+ */
+export const deliveryLifeMs = 77 * hour;
+
+/**
+ * When what failed `attempts` times is attempted again; undefined: no more.
+ * @param endsMs The end of the delivery's life.
+ */
+export function nextAttemptMs(attempts: number, nowMs: number, endsMs: number): number | undefined {
   const pauseMs = retryPausesMs[attempts - 1];
-  return pauseMs === undefined ? undefined : nowMs + pauseMs;
+  return pauseMs === undefined || nowMs + pauseMs >= endsMs ? undefined : nowMs + pauseMs;
 }
+
+/** An endpoint that took nothing for so long, from its first failure in a row on, is switched off. */
+export const switchOffAfterMs = 5 * 24 * hour;
+/** Failures further apart are no longer in a row: nothing was sent in between that could have been taken. */
+export const failureGapMs = 2 * 24 * hour;
+/** Tasks that are submitted so long after their callback's origin was switched off are not sent to it; the next one is. */
+export const originOffMs = 24 * hour;
 
 /**
  * How long an endpoint is sent nothing after so many failures in a row, by their number: a failing endpoint must hold up
@@ -73,8 +98,9 @@ export const endpointBackoffsMs = [
   ...[5, 10, 20, 40, 80, 160, 320, 600].map((seconds) => seconds * second),
 ];
 
-/** How far the log of deliveries goes back. */
+/** How far the log of deliveries goes back, and how many of a tenant's newest it keeps. */
 export const deliveryLogMs = 30 * 24 * hour;
+export const keptDeliveries = 100_000;
 
 /** A secret's bytes: 24 to 64, as the specification says. */
 export const secretBytes = 32;

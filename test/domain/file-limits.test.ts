@@ -34,6 +34,18 @@ describe("an upload", () => {
     expect(new Set(refusals.map(({ code }) => code)).size).toBeLessThanOrEqual(1);
   });
 
+  it("is one of a hundred thousand on a day at the most, whatever its limits are", () => {
+    const day = { date: dateOf(t0), bytes: 0 };
+    const limits = [none, { ...none, files_per_day: 1_000_000_000 }];
+    const refused = [99_999, 100_000].map((files) =>
+      limits.map((own) => checkFileLimits({ ...day, files }, own, 1, t0, false, soon).refusals.length),
+    );
+    expect(refused).toEqual([
+      [0, 0],
+      [1, 1],
+    ]);
+  });
+
   it("counts on the day that it comes, and into the later one when the clock is behind", () => {
     expect(checkFileLimits(used, none, 1, t0 + dayMs, false, soon).after).toEqual({
       date: dateOf(t0 + dayMs),

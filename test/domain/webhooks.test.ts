@@ -2,6 +2,7 @@
 import { Webhook } from "standardwebhooks";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import {
+  deliveryLifeMs,
   deliveryLogMs,
   endpointBackoffsMs,
   eventOfEnd,
@@ -19,6 +20,7 @@ import { allEvents, statusAtEvent } from "../helpers/contract.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
+const never = Number.POSITIVE_INFINITY;
 
 /** A secret of so many bytes, none of which is 0. */
 const secretOf = (bytes: number, first = 1) =>
@@ -29,16 +31,23 @@ describe("the schedule of attempts", () => {
     const pauses = [5_000, 5 * minute, 30 * minute, ...[2, 5, 10, 14, 20, 24].map((hours) => hours * hour)];
     expect(retryPausesMs).toEqual(pauses);
     const now = 1_900_000_000_000;
-    expect(pauses.map((_, at) => (nextAttemptMs(at + 1, now) ?? 0) - now)).toEqual(pauses);
+    expect(pauses.map((_, at) => (nextAttemptMs(at + 1, now, never) ?? 0) - now)).toEqual(pauses);
   });
 
   it("ends after the tenth attempt", () => {
-    expect([9, 10, 11, 100].map((attempts) => nextAttemptMs(attempts, 0))).toEqual([
+    expect([9, 10, 11, 100].map((attempts) => nextAttemptMs(attempts, 0, never))).toEqual([
       24 * hour,
       undefined,
       undefined,
       undefined,
     ]);
+  });
+
+  it("has room for ten attempts of 15 s in a life of 77 hours, and begins none behind its end", () => {
+    const whole = retryPausesMs.reduce((sum, pause) => sum + pause, 0) + 10 * 15_000;
+    expect(deliveryLifeMs).toBe(77 * hour);
+    expect(whole).toBeLessThan(deliveryLifeMs);
+    expect([1, 0].map((less) => nextAttemptMs(9, 0, 24 * hour + 1 - less))).toEqual([undefined, 24 * hour]);
   });
 
   it("lets an endpoint rest after its fifth failure in a row, ten minutes at the most", () => {

@@ -97,7 +97,7 @@ export async function storeTenant(
       retentionDays: null,
       maxKeys: 100,
       locationHint: null,
-      webhook: { url: null, events: null, isOff: false },
+      webhook: { url: null, events: null, notifyUrl: null, off: null },
       createdMs: t0,
       deletedMs: null,
       ...over,

@@ -75,7 +75,7 @@ table.push(
     `${of("picturesLost")} of ${of("picturesStored")}`,
   ],
   ["upstream's end to the webhook", `p50 ${seconds("noticeP50")}, p99 ${seconds("noticeP99")}`],
-  ["ends that no webhook has told", `${of("unnotified")} of ${of("ends")}`],
+  ["ends without their webhook", `${of("unnotified")} of ${of("ends")}`],
   ["cost of 1,000 pictures", `$${(dollars / 1000).toFixed(4)}`],
   ["accounts that drift from their ledgers", `${of("drift")} of ${of("accounts")}`],
 );

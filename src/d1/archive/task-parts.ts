@@ -97,6 +97,16 @@ export async function partWithOldText(
   return partsFrom(found)[0];
 }
 
+/** The statement that finds a row when anything may be due. @param beforeId Tasks before it are archived; empty: none is. */
+export function selectArchiveDue(db: D1Database, nowMs: number, beforeId: string): D1PreparedStatement {
+  return db
+    .prepare(
+      `SELECT 1 FROM (SELECT id FROM tasks ORDER BY id LIMIT 1) WHERE id < ?2
+       UNION ALL SELECT * FROM (SELECT 1 FROM leftovers INDEXED BY leftovers_due WHERE due_ms <= ?1 LIMIT 1)`,
+    )
+    .bind(nowMs, beforeId);
+}
+
 /** Tenants in turn, deleted ones among them: what they made is archived too. */
 export async function tenantsToArchive(db: D1Database, offset: number, limit: number): Promise<string[]> {
   const { results } = await db

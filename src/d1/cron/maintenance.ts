@@ -1,29 +1,41 @@
-/** What cron finds to do beside tasks, in one read at the start of a tick. */
+/** What cron finds to do beside tasks, in one call at the start of a tick, which also ends old deliveries. */
+import { selectArchiveDue } from "../archive/task-parts.ts";
 import { isErasingDue, selectErasingDue } from "../erasure/aged-rows.ts";
 import { nextDeliveryMs, selectNextDelivery } from "../webhooks/deliveries.ts";
+import { endExpired } from "../webhooks/delivery-ends.ts";
 
 export interface MaintenanceWork {
   /** Tenants whose object has not acknowledged the newest copy. */
   unpushed: string[];
   /** Something is to be erased, or has come to the end of its life. */
   isErasingDue: boolean;
+  /** Tasks may go to the archive, or objects of it are to be swept. */
+  isArchiveDue: boolean;
   /** When the next webhook is due; null: none is open. */
   deliveryDueMs: number | null;
 }
 
-const mostTenants = 20;
+const most = { tenants: 20, deliveries: 5_000 };
 
-export async function readMaintenance(db: D1Database, nowMs: number): Promise<MaintenanceWork> {
-  const [unpushed, next, erasing] = await db.batch<Record<string, unknown>>([
+/** @param archiveBeforeId Tasks before it are archived; empty: none is. */
+export async function readMaintenance(
+  db: D1Database,
+  nowMs: number,
+  archiveBeforeId = "",
+): Promise<MaintenanceWork> {
+  const [unpushed, next, erasing, archive] = await db.batch<Record<string, unknown>>([
     db.prepare(
-      `SELECT id FROM tenants INDEXED BY tenants_unpushed WHERE pushed_version < config_version LIMIT ${mostTenants}`,
+      `SELECT id FROM tenants INDEXED BY tenants_unpushed WHERE pushed_version < config_version LIMIT ${most.tenants}`,
     ),
     selectNextDelivery(db),
     selectErasingDue(db, nowMs),
+    selectArchiveDue(db, nowMs, archiveBeforeId),
+    endExpired(db, nowMs, most.deliveries),
   ]);
   return {
     unpushed: ((unpushed?.results ?? []) as { id: string }[]).map(({ id }) => id),
     isErasingDue: isErasingDue(erasing),
+    isArchiveDue: (archive?.results ?? []).length > 0,
     deliveryDueMs: nextDeliveryMs(next),
   };
 }

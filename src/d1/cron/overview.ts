@@ -1,6 +1,7 @@
 /** What the operator sees at a glance, counted from the tasks themselves. */
 import { idBound } from "../../domain/ids.ts";
 import { chargedCredits, chargedImages, hasNotEnded } from "../tasks/task-row.ts";
+import { selectWebhooksOff, type WebhookOff } from "../webhooks/switch-off.ts";
 
 export interface Overview {
   tasksByState: Record<string, number>;
@@ -16,6 +17,8 @@ export interface Overview {
   /** The oldest unfinished tasks. */
   oldest: { id: string; tenant: string; state: string; attempts: number; createdMs: number }[];
   upstream: { lastAcceptedMs: number | null; coolDownUntilMs: number };
+  /** The last webhooks that were switched off, and still are. */
+  webhooksOff: WebhookOff[];
 }
 
 /**
@@ -25,7 +28,7 @@ export interface Overview {
 export async function readOverview(db: D1Database, fromMs: number, recentMs: number): Promise<Overview> {
   const since = idBound("task", fromMs);
   const recent = idBound("task", recentMs);
-  const [open, days, failures, times, leases, last, oldest] = await db.batch<Record<string, unknown>>([
+  const [open, days, failures, times, leases, last, oldest, off] = await db.batch<Record<string, unknown>>([
     db.prepare(
       `SELECT state, count(*) AS count, min(created_ms) AS oldest FROM tasks INDEXED BY tasks_open
        WHERE open = 1 AND ${hasNotEnded()} GROUP BY state`,
@@ -60,6 +63,7 @@ export async function readOverview(db: D1Database, fromMs: number, recentMs: num
       `SELECT id, tenant_id AS tenant, state, attempts, created_ms AS createdMs FROM tasks INDEXED BY tasks_open
        WHERE open = 1 AND ${hasNotEnded()} ORDER BY created_ms LIMIT 10`,
     ),
+    selectWebhooksOff(db),
   ]);
   const states = rows<{ state: string; count: number; oldest: number }>(open);
   const codes = rows<{ code: string; count: number }>(failures);
@@ -78,6 +82,7 @@ export async function readOverview(db: D1Database, fromMs: number, recentMs: num
       lastAcceptedMs: rows<{ last: number | null }>(last)[0]?.last ?? null,
       coolDownUntilMs: rows<{ until: number }>(leases)[0]?.until ?? 0,
     },
+    webhooksOff: rows<WebhookOff>(off),
   };
 }
 

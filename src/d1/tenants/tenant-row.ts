@@ -6,14 +6,16 @@ import {
   type Columns,
   json,
   knownOf,
+  oneOf,
   orNull,
+  record,
   rowCodec,
   text,
   whole,
   wholeFrom,
 } from "../../domain/stored.ts";
 import { type TenantSettings, tenantSettingsFields } from "../../domain/tenant.ts";
-import { type WebhookEvent, webhookEvents } from "../../domain/webhooks.ts";
+import { type OffReason, offReasons, type WebhookEvent, webhookEvents } from "../../domain/webhooks.ts";
 
 export interface Tenant extends TenantSettings {
   id: string;
@@ -38,8 +40,15 @@ export interface TenantWebhook {
   url: string | null;
   /** Null: all. */
   events: WebhookEvent[] | null;
-  /** It answered 410; nothing is sent to it until it is set again. */
-  isOff: boolean;
+  /** Where the tenant is notified that its webhook was switched off; null: nowhere. */
+  notifyUrl: string | null;
+  /** When and why it was switched off; null: it was not. Nothing is sent to it until it is set again. */
+  off: SwitchedOff | null;
+}
+
+export interface SwitchedOff {
+  atMs: number;
+  reason: OffReason;
 }
 
 const settings = {
@@ -79,11 +88,13 @@ const tenant = rowCodec<Omit<Tenant, "webhook">>("tenants", tenantColumns);
 const webhook = rowCodec<TenantWebhook>("tenants", {
   url: ["webhook_url", orNull(text)],
   events: ["webhook_events", orNull(json(knownOf(webhookEvents)))],
-  isOff: [
+  notifyUrl: ["webhook_notify_url", orNull(text)],
+  off: [
     "webhook_off",
-    bit,
-    `EXISTS (SELECT 1 FROM gone_urls
-       WHERE gone_urls.tenant_id = tenants.id AND gone_urls.url = tenants.webhook_url)`,
+    orNull(json(record<SwitchedOff>({ atMs: whole, reason: oneOf(offReasons) }))),
+    `(SELECT json_object('atMs', at_ms, 'reason', reason) FROM gone_urls
+       WHERE gone_urls.tenant_id = tenants.id AND gone_urls.url IN (tenants.webhook_url, 'webhook/*')
+       ORDER BY at_ms DESC LIMIT 1)`,
   ],
 });
 

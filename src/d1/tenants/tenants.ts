@@ -4,8 +4,7 @@ import type { StoredKey } from "../../domain/keys.ts";
 import type { Model } from "../../domain/model-catalog.ts";
 import { readable, type SkipUnreadable } from "../../domain/stored.ts";
 import type { Prices, TenantConfig, TenantStatus } from "../../domain/tenant.ts";
-import { deleteFailures, dropWebhookDeliveries } from "../webhooks/attempts.ts";
-import { webhookEndpoint } from "../webhooks/delivery-row.ts";
+import { afterWebhook } from "../webhooks/switch-off.ts";
 import { type Actor, keyFromRow, mayStill, valuesOf } from "./key-row.ts";
 
 export type { Tenant, TenantWebhook } from "./tenant-row.ts";
@@ -27,8 +26,9 @@ export async function insertTenant(db: D1Database, tenant: Tenant, webhookSecret
   const { meta } = await db
     .prepare(
       `INSERT INTO tenants (id, name, status, limits, prices, models, prepaid, opening_balance, low_balance,
-         turnstile_secret, retention_days, created_ms, webhook_url, webhook_events, webhook_secret, location_hint, max_keys)
-       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) ON CONFLICT (id) DO NOTHING`,
+         turnstile_secret, retention_days, created_ms, webhook_url, webhook_events, webhook_secret, location_hint, max_keys,
+         webhook_notify_url)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) ON CONFLICT (id) DO NOTHING`,
     )
     .bind(
       tenant.id,
@@ -48,6 +48,7 @@ export async function insertTenant(db: D1Database, tenant: Tenant, webhookSecret
       webhookSecret,
       tenant.locationHint,
       tenant.maxKeys,
+      tenant.webhook.notifyUrl,
     )
     .run();
   return meta.changes > 0;
@@ -107,7 +108,8 @@ export interface TenantChange {
   webhook?: WebhookChange | undefined;
 }
 
-export interface WebhookChange extends Partial<Omit<TenantWebhook, "isOff">> {
+export interface WebhookChange extends Partial<Omit<TenantWebhook, "off" | "notifyUrl">> {
+  notifyUrl?: string | null | undefined;
   /** A new one; the one before signs beside it until then. No later than now: it alone signs. */
   secret?: { text: string; beforeUntilMs: number; nowMs: number } | undefined;
 }
@@ -146,7 +148,7 @@ export async function updateTenant(
   change: TenantChange,
   by: Actor | null = null,
 ): Promise<Tenant | undefined> {
-  const { url, events, secret } = change.webhook ?? {};
+  const { url, events, secret, notifyUrl } = change.webhook ?? {};
   const values: Record<string, string | number | null | undefined> = {
     name: change.name,
     status: change.status,
@@ -158,6 +160,7 @@ export async function updateTenant(
     retention_days: change.retentionDays,
     max_keys: change.maxKeys,
     webhook_url: url,
+    webhook_notify_url: notifyUrl,
     webhook_events: events && JSON.stringify(events),
   };
   const bound: Parameters<AddValue>[0][] = [id, ...valuesOf(by)];
@@ -171,7 +174,7 @@ export async function updateTenant(
     ...(secret ? secretSets(secret, add) : []),
   ];
   const results = await db.batch([
-    ...afterWebhook(db, id, url, by),
+    ...afterWebhook(db, id, change.webhook ?? {}, by),
     db
       .prepare(
         `UPDATE tenants SET ${sets.join(", ")} WHERE id = ?1 AND deleted_ms IS NULL AND ${mayStill("?2", "?3")}
@@ -181,23 +184,6 @@ export async function updateTenant(
   ]);
   const row = results.at(-1)?.results[0];
   return row === undefined ? undefined : tenantFromRow(row);
-}
-
-/** A webhook that is set works again, whatever it answered before; open deliveries of one that is removed are dropped. */
-function afterWebhook(
-  db: D1Database,
-  id: string,
-  url: string | null | undefined,
-  by: Actor | null,
-): D1PreparedStatement[] {
-  if (url === undefined) return [];
-  if (url === null) return [dropWebhookDeliveries(db, id, by)];
-  return [
-    db
-      .prepare(`DELETE FROM gone_urls WHERE tenant_id = ?1 AND url = ?2 AND ${mayStill("?3", "?4")}`)
-      .bind(id, url, ...valuesOf(by)),
-    deleteFailures(db, id, webhookEndpoint, by),
-  ];
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Records the attempts of deliveries, and drops deliveries that are no longer wanted. */
-import { endpointBackoffsMs } from "../../domain/webhooks.ts";
+import { endpointBackoffsMs, failureGapMs } from "../../domain/webhooks.ts";
 import { type Actor, mayStill, valuesOf } from "../tenants/key-row.ts";
 import type { Sending } from "./deliveries.ts";
 import { endSuffixes, webhookEndpoint } from "./delivery-row.ts";
@@ -8,25 +8,32 @@ import { endSuffixes, webhookEndpoint } from "./delivery-row.ts";
 export interface AttemptResult {
   status: number | null;
   problem: string | null;
-  /** `againMs`: when it is attempted next; undefined: no more. */
+  /** `expired`: it was not attempted, and is no more. `againMs`: when it is attempted next; undefined: no more. */
   outcome:
     | { kind: "delivered" }
     | { kind: "dropped" }
+    | { kind: "expired" }
     | { kind: "gone" }
     | { kind: "failed"; againMs: number | undefined };
 }
 
-/** Records how an attempt ended, by the holder of the lease only. */
+const endStates = { delivered: "delivered", dropped: "dropped", expired: "failed", gone: "dropped" } as const;
+
+/**
+ * Records how an attempt ended, by the holder of the lease only.
+ * @returns since when its endpoint fails; undefined: it does not.
+ */
 export async function recordAttempt(
   db: D1Database,
   one: Sending,
   attempted: AttemptResult,
   nowMs: number,
-): Promise<void> {
+): Promise<number | undefined> {
   const { outcome } = attempted;
   const againMs = outcome.kind === "failed" ? outcome.againMs : undefined;
-  const state = outcome.kind === "gone" ? "dropped" : againMs === undefined ? outcome.kind : "pending";
-  await db.batch([
+  const state =
+    outcome.kind === "failed" ? (againMs === undefined ? "failed" : "pending") : endStates[outcome.kind];
+  const results = await db.batch<{ failingSinceMs?: number }>([
     db
       .prepare(
         `UPDATE deliveries SET state = ?3, open = ?3 = 'pending', due_ms = coalesce(?4, due_ms), last_ms = ?5,
@@ -36,34 +43,28 @@ export async function recordAttempt(
       .bind(one.id, one.leaseUntilMs, state, againMs ?? null, nowMs, attempted.status, attempted.problem),
     ...afterAttempt(db, one, outcome.kind, nowMs),
   ]);
+  return results.at(-1)?.results[0]?.failingSinceMs;
 }
 
-/** What an attempt says of its endpoint. */
 function afterAttempt(
   db: D1Database,
-  { tenantId, endpoint, url }: Sending,
+  { tenantId, endpoint }: Sending,
   kind: AttemptResult["outcome"]["kind"],
   nowMs: number,
 ): D1PreparedStatement[] {
   const works = deleteFailures(db, tenantId, endpoint);
-  if (kind === "dropped") return [];
-  if (kind === "delivered") return [works];
-  if (kind === "gone") {
-    const gone = db
-      .prepare(
-        `INSERT INTO gone_urls (tenant_id, url, at_ms) VALUES (?1, ?2, ?3)
-         ON CONFLICT (tenant_id, url) DO UPDATE SET at_ms = max(at_ms, ?3)`,
-      )
-      .bind(tenantId, url, nowMs);
-    return [works, gone];
-  }
+  if (kind === "dropped" || kind === "expired") return [];
+  if (kind !== "failed") return [works];
   const backoffMs = (failures: string) =>
     `json_extract(?4, '$[' || min(${failures}, ${endpointBackoffsMs.length - 1}) || ']')`;
   const fails = db
     .prepare(
-      `INSERT INTO endpoints (tenant_id, endpoint, failures, backoff_until_ms) VALUES (?1, ?2, 1, ?3 + ${backoffMs("1")})
+      `INSERT INTO endpoints (tenant_id, endpoint, failures, backoff_until_ms, failing_since_ms)
+       VALUES (?1, ?2, 1, ?3 + ${backoffMs("1")}, ?3)
        ON CONFLICT (tenant_id, endpoint) DO UPDATE SET failures = failures + 1,
-         backoff_until_ms = ?3 + ${backoffMs("failures + 1")}`,
+         backoff_until_ms = ?3 + ${backoffMs("failures + 1")},
+         failing_since_ms = iif(backoff_until_ms < ?3 - ${failureGapMs}, ?3, coalesce(failing_since_ms, ?3))
+       RETURNING failing_since_ms AS failingSinceMs`,
     )
     .bind(tenantId, endpoint, nowMs, JSON.stringify(endpointBackoffsMs));
   return [fails];

@@ -5,16 +5,33 @@
 import { maxUrlCharacters } from "../../domain/address.ts";
 import { readable, type SkipUnreadable } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
-import { eventOfEnd, type WebhookEvent } from "../../domain/webhooks.ts";
+import { deliveryLifeMs, eventOfEnd, originOffMs, type WebhookEvent } from "../../domain/webhooks.ts";
 import { sqlCase } from "../sql-words.ts";
 import { hasEnded, taskFromRow } from "../tasks/task-row.ts";
-import { type ClaimedRow, callback, claimed, endSuffixes, webhookEndpoint } from "./delivery-row.ts";
+import {
+  type ClaimedRow,
+  callback,
+  claimed,
+  endSuffixes,
+  notifyEndpoint,
+  webhookEndpoint,
+} from "./delivery-row.ts";
 
 const ofWebhook = `kind.suffix = '${endSuffixes.webhook}'`;
 const endEvent = sqlCase("task.state", eventOfEnd);
 const lowEvent: WebhookEvent = "balance.low";
 /** Of a URL whose host has at least two characters. */
 const callbackOrigin = `substr(${callback}, 1, 8 + iif(instr(substr(${callback}, 9), '/') = 0, ${maxUrlCharacters}, instr(substr(${callback}, 9), '/') - 1))`;
+
+const endpoint = `iif(${ofWebhook}, '${webhookEndpoint}', ${callbackOrigin})`;
+
+/**
+ * SQL: whether the row `gone` says that a URL or all of its endpoint was switched off. Of a callback of the row `task`: its URL
+ * before the task was submitted anew with it, its whole origin for a day longer. Named so that the row is found by its key.
+ */
+const isOff = (url: string, endpoint: string, isOwn: string) => `gone.tenant_id = tenant.id
+  AND gone.url IN (${url}, ${endpoint} || '/*')
+  AND (${isOwn} OR gone.at_ms + iif(gone.reason = 'failing', ${originOffMs}, 0) >= task.created_ms)`;
 
 /**
  * The statement that puts ends of tasks into the outbox: for the tenant's webhook and for the task's own callback, where
@@ -27,15 +44,17 @@ export function insertEnds(db: D1Database, taskIds: string[], endedMs: number | 
     .prepare(
       `INSERT INTO deliveries (id, tenant_id, endpoint, event, task_id, created_ms, due_ms)
        SELECT 'msg-' || substr(task.id, 6) || kind.suffix, task.tenant_id,
-         iif(${ofWebhook}, '${webhookEndpoint}', ${callbackOrigin}), ${endEvent}, task.id, task.finished_ms, task.finished_ms
+         ${endpoint}, ${endEvent}, task.id, task.finished_ms, task.finished_ms
        FROM tasks AS task JOIN tenants AS tenant ON tenant.id = task.tenant_id
          JOIN (SELECT '${endSuffixes.webhook}' AS suffix UNION ALL SELECT '${endSuffixes.callback}') AS kind
        WHERE task.id IN (SELECT value FROM json_each(?1)) AND (?2 IS NULL OR task.finished_ms = ?2) AND task.hidden = 0
          AND ${hasEnded("task")}
          AND iif(${ofWebhook}, tenant.webhook_url IS NOT NULL AND ${wants(endEvent)}, ${callback} IS NOT NULL)
-         AND NOT EXISTS (SELECT 1 FROM gone_urls AS gone WHERE gone.tenant_id = task.tenant_id
-           AND gone.url = iif(${ofWebhook}, tenant.webhook_url, ${callback})
-           AND (${ofWebhook} OR gone.at_ms >= task.created_ms))
+         AND NOT EXISTS (SELECT 1 FROM gone_urls AS gone WHERE ${isOff(
+           `iif(${ofWebhook}, tenant.webhook_url, ${callback})`,
+           endpoint,
+           ofWebhook,
+         )})
        ON CONFLICT (id) DO NOTHING`,
     )
     .bind(JSON.stringify(taskIds), endedMs);
@@ -63,7 +82,8 @@ export function insertBalanceLow(
        SELECT ?1, tenant.id, '${webhookEndpoint}', '${lowEvent}', ?4, ?5, ?5 FROM tenants AS tenant
        WHERE tenant.id = ?2 AND tenant.webhook_url IS NOT NULL AND ${wants(`'${lowEvent}'`)}
          AND EXISTS (SELECT 1 FROM tasks WHERE id = ?3)
-         AND NOT EXISTS (SELECT 1 FROM gone_urls WHERE tenant_id = ?2 AND url = tenant.webhook_url)
+         AND NOT EXISTS (SELECT 1 FROM gone_urls
+           WHERE tenant_id = ?2 AND url IN (tenant.webhook_url, '${webhookEndpoint}/*'))
        ON CONFLICT (id) DO NOTHING`,
     )
     .bind(low.id, low.tenantId, low.taskId, JSON.stringify(low.data), nowMs);
@@ -74,9 +94,14 @@ const perTenant = 2;
 
 /** A delivery that is being attempted, with all that it takes. `attempts` includes this one. */
 export interface Sending
-  extends Omit<ClaimedRow, "taskId" | "webhookUrl" | "events" | "secret" | "secretsBefore" | "isGone"> {
-  /** Null: the receiver is gone, or its task is erased. */
+  extends Omit<
+    ClaimedRow,
+    "taskId" | "webhookUrl" | "notifyUrl" | "retriedMs" | "events" | "secret" | "secretsBefore" | "isGone"
+  > {
+  /** Null: the receiver is switched off or removed, or its task is erased. */
   url: string | null;
+  /** The end of its life: it is attempted no more from then on. */
+  endsMs: number;
   secrets: string[];
   /** Null for an event of no task. */
   task: Task | null;
@@ -153,13 +178,16 @@ async function readSending(
   const [deliveries, tasks] = await db.batch<Record<string, unknown>>([
     db
       .prepare(
-        `SELECT one.*, tenant.webhook_url, tenant.webhook_secret, tenant.webhook_secrets_before,
+        `SELECT one.*, tenant.webhook_url, tenant.webhook_notify_url, tenant.webhook_secret, tenant.webhook_secrets_before,
            iif(${isWebhook}, tenant.webhook_events, NULL) AS webhook_events,
            tenant.deleted_ms IS NOT NULL OR EXISTS (
-             SELECT 1 FROM gone_urls AS gone JOIN tasks AS task ON task.id = one.task_id
-             WHERE gone.tenant_id = one.tenant_id AND gone.url = iif(${isWebhook}, tenant.webhook_url, ${callback})
-               AND (${isWebhook} OR gone.at_ms >= task.created_ms)) AS gone
+             SELECT 1 FROM gone_urls AS gone WHERE ${isOff(
+               `iif(${isWebhook}, tenant.webhook_url, ${callback})`,
+               "one.endpoint",
+               `one.endpoint IN ('${webhookEndpoint}', '${notifyEndpoint}')`,
+             )}) AS gone
          FROM deliveries AS one JOIN tenants AS tenant ON tenant.id = one.tenant_id
+           LEFT JOIN tasks AS task ON task.id = one.task_id
          WHERE one.id IN (SELECT value FROM json_each(?1))`,
       )
       .bind(JSON.stringify(ids)),
@@ -185,13 +213,16 @@ async function readSending(
 const secretsBefore = 3;
 
 function sendingOf(row: ClaimedRow, task: Task | null, nowMs: number): Sending {
-  const { taskId, webhookUrl, events: _read, secret, secretsBefore: before, isGone, ...rest } = row;
-  const url = row.endpoint === webhookEndpoint ? webhookUrl : (task?.input.callback_url ?? null);
+  const { taskId, webhookUrl, notifyUrl, retriedMs, events: _read, secret, ...others } = row;
+  const { secretsBefore: before, isGone, ...rest } = others;
+  const own: Record<string, string | null> = { [webhookEndpoint]: webhookUrl, [notifyEndpoint]: notifyUrl };
+  const url = row.endpoint in own ? (own[row.endpoint] ?? null) : (task?.input.callback_url ?? null);
   const isUnwanted = isGone || (taskId !== null && (task === null || task.erased));
   const signing = before.filter(({ untilMs }) => untilMs > nowMs).slice(-secretsBefore);
   return {
     ...rest,
     task,
+    endsMs: (retriedMs ?? row.createdMs) + deliveryLifeMs,
     url: isUnwanted ? null : url,
     secrets: [secret, ...signing.map(({ text }) => text)],
   };

@@ -3,7 +3,8 @@ import { idBound, idTimeMs } from "../../domain/ids.ts";
 import type { DeliveryState } from "../../domain/webhooks.ts";
 import { mostWalked, type Walked, walk } from "../walk.ts";
 import { deleteFailures } from "./attempts.ts";
-import { callback, type Delivery, deliveryFromRow, storedAs, webhookEndpoint } from "./delivery-row.ts";
+import { type Delivery, deliveryFromRow, storedAs } from "./delivery-row.ts";
+import { dropOfSwitchedOff, switchOn } from "./switch-off.ts";
 
 export type { Delivery } from "./delivery-row.ts";
 
@@ -49,8 +50,8 @@ export async function listDeliveries(
 }
 
 /**
- * Makes a delivery due now, with all its attempts before it, and its endpoint one that works. One that is being sent right
- * now is left alone.
+ * Makes a delivery due now, with all its attempts and a whole life before it, and its endpoint one that works and is switched
+ * on. Nothing else that an endpoint which was switched off has left is sent. One that is being sent right now is left alone.
  * @param tenantId Null: of any tenant.
  * @returns undefined when there is none.
  */
@@ -66,21 +67,16 @@ export async function retryDelivery(
     .all();
   if (!results[0]) return undefined;
   const found = deliveryFromRow(results[0]);
-  const [after] = await db.batch([
+  const [, after] = await db.batch([
+    dropOfSwitchedOff(db, found.tenantId, found.endpoint, -1),
     db
       .prepare(
-        `UPDATE deliveries SET state = 'pending', open = 1, attempts = 0, due_ms = ?2
+        `UPDATE deliveries SET state = 'pending', open = 1, attempts = 0, due_ms = ?2, retried_ms = ?2
          WHERE id = ?1 AND (state <> 'sending' OR due_ms <= ?2) RETURNING *`,
       )
       .bind(id, nowMs),
     deleteFailures(db, found.tenantId, found.endpoint),
-    db
-      .prepare(
-        `DELETE FROM gone_urls WHERE tenant_id = ?1 AND url = iif(?2 = '${webhookEndpoint}',
-           (SELECT webhook_url FROM tenants WHERE id = ?1),
-           (SELECT ${callback} FROM tasks AS task WHERE id = ?3))`,
-      )
-      .bind(found.tenantId, found.endpoint, found.taskId),
+    switchOn(db, found),
   ]);
   const [row] = after?.results ?? [];
   return row === undefined ? found : deliveryFromRow(row);

@@ -13,7 +13,7 @@ import {
   whole,
   word,
 } from "../../domain/stored.ts";
-import { type DeliveryState, deliveryStates, type WebhookEvent } from "../../domain/webhooks.ts";
+import { type DeliveryEvent, type DeliveryState, deliveryStates } from "../../domain/webhooks.ts";
 
 const storedStates = [...deliveryStates, "sending"] as const;
 type StoredState = (typeof storedStates)[number];
@@ -24,6 +24,12 @@ export const storedAs = (state: DeliveryState): readonly StoredState[] =>
 
 /** The endpoint of a tenant's own webhook. */
 export const webhookEndpoint = "webhook";
+/** The endpoint of a tenant's second address, which is notified that an endpoint was switched off. */
+export const notifyEndpoint = "notify";
+
+/** Whether an endpoint is an address of the tenant's own, and no origin of callbacks. */
+export const isOwnEndpoint = (endpoint: string) =>
+  endpoint === webhookEndpoint || endpoint === notifyEndpoint;
 
 /** What the two deliveries of a task's end are called: its id behind `msg-`, and one of these. */
 export const endSuffixes = { webhook: "-w", callback: "-c" } as const;
@@ -38,7 +44,7 @@ const columns = {
   id: ["id", text],
   tenantId: ["tenant_id", text],
   endpoint: ["endpoint", text],
-  event: ["event", word<WebhookEvent>()],
+  event: ["event", word<DeliveryEvent>()],
   taskId: ["task_id", orNull(text)],
   createdMs: ["created_ms", whole],
   attempts: ["attempts", whole],
@@ -47,9 +53,9 @@ const columns = {
 export interface Delivery {
   id: string;
   tenantId: string;
-  /** {@link webhookEndpoint}, or the origin of a task's `callback_url`. */
+  /** {@link webhookEndpoint}, {@link notifyEndpoint}, or the origin of a task's `callback_url`. */
   endpoint: string;
-  event: WebhookEvent;
+  event: DeliveryEvent;
   taskId: string | null;
   state: DeliveryState;
   createdMs: number;
@@ -83,9 +89,12 @@ export function deliveryFromRow(row: unknown): Delivery {
 /** A delivery as its sender has claimed it, beside the columns of its tenant that say where it goes. */
 export interface ClaimedRow
   extends Pick<Delivery, "id" | "tenantId" | "endpoint" | "event" | "taskId" | "createdMs" | "attempts"> {
+  /** When its tenant or the operator last retried it; null: never. */
+  retriedMs: number | null;
   leaseUntilMs: number;
   data: object | null;
   webhookUrl: string | null;
+  notifyUrl: string | null;
   /** Those that the tenant wants, null for all: of an event for its webhook, which is not sent before they can be read. */
   events: string[] | null;
   secret: string;
@@ -103,9 +112,11 @@ const anyObject: Decode<object> = record({});
 
 export const claimed = rowCodec<ClaimedRow>("deliveries", {
   ...columns,
+  retriedMs: ["retried_ms", orNull(whole)],
   leaseUntilMs: ["due_ms", whole],
   data: ["data", orNull(json(anyObject))],
   webhookUrl: ["webhook_url", orNull(text)],
+  notifyUrl: ["webhook_notify_url", orNull(text)],
   events: ["webhook_events", orNull(json(list(text)))],
   secret: ["webhook_secret", text],
   secretsBefore: ["webhook_secrets_before", json(list(record<SecretBefore>({ text, untilMs: whole })))],

@@ -27,6 +27,12 @@ const tenantsATick = 20;
 const partsATick = 30;
 const leftoversATick = 1_000;
 
+/** Tasks before this id are archived; empty: none is. */
+export function archiveBeforeId(invocation: Invocation): string {
+  const days = invocation.config.ARCHIVE_TASKS_AFTER_DAYS;
+  return days === 0 ? "" : idBound("task", invocation.now() - days * dayMs);
+}
+
 /** Archives some of what is due of a few tenants in turn, and sweeps what writers have left behind. */
 export async function archiveSome(invocation: Invocation): Promise<void> {
   await sweep(invocation);

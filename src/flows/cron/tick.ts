@@ -32,12 +32,13 @@ import { type LaneKind, laneKinds } from "../../domain/work-message.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
-import { archiveSome } from "../archive/archive-tasks.ts";
+import { archiveBeforeId, archiveSome } from "../archive/archive-tasks.ts";
 import { eraseDue, roomOfConsumer, roomOfTick } from "../erasure/erase-due.ts";
 import { storeLeaseMs } from "../images/store-images.ts";
 import { settleFormer } from "../tasks/finish.ts";
 import { pollAll } from "../tasks/poll-many.ts";
 import { pushLagging } from "../tenants/push-config.ts";
+import { boundLogs } from "../webhooks/give-up.ts";
 import { enoughWaiting, enqueueErasers, enqueueLane, enqueuePolls, pollsAtOnce } from "./enqueue.ts";
 import { reconcileSome } from "./reconcile.ts";
 
@@ -56,7 +57,7 @@ export async function runTick(invocation: Invocation): Promise<void> {
   const tick: Tick = { endMs, taken: false, lanesUntilMs: once ? 0 : endMs, due: 0, enqueued: 0 };
   await doMaintenance(invocation, tick);
   invocation.defer("reconciliation", () => reconcileSome(invocation));
-  invocation.defer("archive", () => archiveSome(invocation));
+  invocation.defer("delivery_logs", () => boundLogs(invocation));
   // The first round polls all tasks: no pace is slower than a minute.
   let previousMs = startMs - minuteMs;
   let rounds = 0;
@@ -89,12 +90,14 @@ export async function runTick(invocation: Invocation): Promise<void> {
 /** Deliveries, settings that a tenant's object lacks, and erasing. Where it fails, tasks go on all the same. */
 async function doMaintenance(invocation: Invocation, tick: Tick): Promise<void> {
   try {
-    const maintenance = await readMaintenance(invocation.db, invocation.now());
-    const { deliveryDueMs, isErasingDue, unpushed } = maintenance;
+    const beforeId = archiveBeforeId(invocation);
+    const maintenance = await readMaintenance(invocation.db, invocation.now(), beforeId);
+    const { deliveryDueMs, isErasingDue, isArchiveDue, unpushed } = maintenance;
     if (deliveryDueMs !== null && deliveryDueMs < tick.endMs) {
       void invocation.lanes.start("deliver", tick.lanesUntilMs);
     }
     await pushLagging(invocation, unpushed);
+    if (isArchiveDue) invocation.defer("archive", () => archiveSome(invocation));
     if (isErasingDue) invocation.defer("erase", () => eraseOrEnqueue(invocation, tick.endMs));
   } catch (error) {
     invocation.log({ event: "maintenance_failed", level: "error", problem: describe(error) });

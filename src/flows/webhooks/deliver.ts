@@ -18,6 +18,7 @@ import {
   type Sending,
   selectNextDelivery,
 } from "../../d1/webhooks/deliveries.ts";
+import { isOwnEndpoint } from "../../d1/webhooks/delivery-row.ts";
 import { checkAddress } from "../../domain/address.ts";
 import { viewTask } from "../../domain/task.ts";
 import { isTimeout, stoppedAfter } from "../../domain/time-limit.ts";
@@ -28,6 +29,7 @@ import { linkBases } from "../../platform/link-bases.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { userAgent } from "../../upstream/evolink.ts";
+import { giveUpEndpoint } from "./give-up.ts";
 
 const attemptLimitMs = 15_000;
 /** One attempt, and time to record its outcome. */
@@ -112,7 +114,8 @@ async function deliver(invocation: Invocation, one: Sending): Promise<void> {
       problem,
       outcome: outcome.kind,
     });
-    await recordAttempt(invocation.db, one, attempted, invocation.now());
+    const failingSinceMs = await recordAttempt(invocation.db, one, attempted, invocation.now());
+    await giveUpEndpoint(invocation, one, attempted, failingSinceMs);
   } catch (error) {
     // The lease runs out, and the next sender attempts it again.
     invocation.log({ event: "delivery_not_recorded", level: "error", id: one.id, problem: describe(error) });
@@ -123,10 +126,12 @@ async function attemptOnce(invocation: Invocation, one: Sending): Promise<Attemp
   const failed = (status: number | null, problem: string): AttemptResult => ({
     status,
     problem,
-    outcome: { kind: "failed", againMs: nextAttemptMs(one.attempts, invocation.now()) },
+    outcome: { kind: "failed", againMs: nextAttemptMs(one.attempts, invocation.now(), one.endsMs) },
   });
   if (one.url === null)
     return { status: null, problem: "nobody wants it any more", outcome: { kind: "dropped" } };
+  if (invocation.now() >= one.endsMs)
+    return { status: null, problem: "its time is over", outcome: { kind: "expired" } };
   // Checked at each attempt: the operator may have changed what is allowed since the tenant set it.
   const checked = checkAddress(one.url, {
     allowPrivate: invocation.config.ALLOW_PRIVATE_NETWORK,
@@ -163,11 +168,11 @@ async function post(invocation: Invocation, url: string, one: Sending): Promise<
   });
 }
 
-/** An event for the tenant's webhook; the bare task for a task's callback. */
+/** An event for one of the tenant's own addresses; the bare task for a task's callback. */
 function bodyOf(invocation: Invocation, { task, data, event, createdMs, endpoint }: Sending): string {
   const notified = task
     ? notifiedTask(viewTask(task, linkBases(invocation.config, task.origin), true))
     : data;
-  if (endpoint !== "webhook") return JSON.stringify(notified);
+  if (!isOwnEndpoint(endpoint)) return JSON.stringify(notified);
   return JSON.stringify({ type: event, timestamp: new Date(createdMs).toISOString(), data: notified });
 }

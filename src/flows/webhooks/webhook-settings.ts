@@ -11,19 +11,22 @@ export interface WantedWebhook {
   url: string | null;
   events: WebhookEvent[] | null;
   secret?: string | undefined;
+  /** Left out: as it is. */
+  notifyUrl?: string | null | undefined;
 }
 
 /** The change that makes a tenant's webhook the wanted one. */
 export function webhookChange(
   invocation: Invocation,
   before: Tenant,
-  { url, events, secret }: WantedWebhook,
+  { url, events, secret, notifyUrl }: WantedWebhook,
 ): WebhookChange {
   const text =
     secret ?? (url !== null && before.webhook.url === null ? newWebhookSecret(invocation) : undefined);
   return {
     url,
     events,
+    notifyUrl,
     secret: text === undefined ? undefined : newSecret(invocation, text, secretOverlapMs),
   };
 }

@@ -70,7 +70,7 @@ async function changeOfWebhook(
   given: z.output<ReturnType<typeof givenWebhook>> | null | undefined,
 ): Promise<WebhookChange | undefined> {
   if (given === undefined) return undefined;
-  if (given === null) return { url: null, events: null };
+  if (given === null) return { url: null, events: null, notifyUrl: null };
   const wanted = wantedWebhook(c, config, given, ["webhook", "url"]);
   const before = await findTenant(c.get("invocation").db, id);
   if (!before) throw noSuchTenant();

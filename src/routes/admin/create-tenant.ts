@@ -69,7 +69,12 @@ function tenantOf(
     retentionDays: body.retention_days ?? null,
     maxKeys: body.max_keys ?? keyCounts.usual,
     locationHint: body.location_hint ?? null,
-    webhook: { url: webhook?.url ?? null, events: webhook?.events ?? null, isOff: false },
+    webhook: {
+      url: webhook?.url ?? null,
+      events: webhook?.events ?? null,
+      notifyUrl: webhook?.notifyUrl ?? null,
+      off: null,
+    },
     createdMs: invocation.now(),
     deletedMs: null,
   };

@@ -4,6 +4,7 @@ import * as z from "zod";
 import { readOverview } from "../../d1/cron/overview.ts";
 import { oldestErasureMs } from "../../d1/erasure/erasure-turns.ts";
 import { toSeconds } from "../../domain/task.ts";
+import { offReasons } from "../../domain/webhooks.ts";
 import type { Api } from "../../http/context.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { exampleTask } from "../tasks/task-reply.ts";
@@ -50,6 +51,9 @@ const overviewReply = z
         .nullable()
         .meta({ description: "It asked for a pause of the whole account." }),
     }),
+    webhooks_off: z
+      .array(z.object({ tenant: z.string(), at: z.int(), reason: z.enum(offReasons) }))
+      .meta({ description: "Switched off last, 20 at the most." }),
   })
   .meta({
     examples: [
@@ -74,6 +78,7 @@ const overviewReply = z
           time_to_picture_seconds: { p50: 31.2, p95: 48 },
         },
         upstream: { last_accepted_at: 1_757_165_031, credits_left: null, cools_down_until: null },
+        webhooks_off: [{ tenant: "acme", at: 1_757_165_031, reason: "failing" }],
       },
     ],
   });
@@ -125,6 +130,7 @@ export function getOverview(api: Api): void {
           credits_left: credits,
           cools_down_until: upstream.coolDownUntilMs > nowMs ? toSeconds(upstream.coolDownUntilMs) : null,
         },
+        webhooks_off: found.webhooksOff,
       },
       200,
     );

@@ -18,7 +18,7 @@ const contract = (config: Config) =>
     tags: ["Webhooks"],
     security: [{ key: [] }],
     summary: "Change the tenant's webhook",
-    description: "What is left out stays as it is.",
+    description: "What is left out stays as it is. A webhook that was switched off works again.",
     middleware: [jsonBody] as const,
     request: { body: { required: true, ...json(changedWebhook(config), "What to change.") } },
     responses: { 200: json(webhookReply, "Changed."), ...errorReplies(...keyErrors, ...bodyErrors) },

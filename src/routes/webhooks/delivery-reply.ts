@@ -2,7 +2,7 @@
 import * as z from "zod";
 import type { Delivery } from "../../d1/webhooks/delivery-log.ts";
 import { toSeconds } from "../../domain/task.ts";
-import { deliveryStates, webhookEvents } from "../../domain/webhooks.ts";
+import { deliveryEvents, deliveryStates } from "../../domain/webhooks.ts";
 import { ApiError } from "../../errors.ts";
 import { pageQuery } from "../../http/paging.ts";
 
@@ -20,11 +20,14 @@ export const deliveryReply = z
     id: z.string().meta({ description: "The `webhook-id` of every attempt." }),
     object: z.literal("webhook.delivery"),
     tenant: z.string(),
-    event: z.enum(webhookEvents),
+    event: z.enum(deliveryEvents),
     task: z.string().nullable(),
-    target: z.string().meta({ description: "`webhook`, or the origin of the task's `callback_url`." }),
+    target: z.string().meta({
+      description: "`webhook`, `notify` for its second address, or the origin of the task's `callback_url`.",
+    }),
     status: z.enum(deliveryStates).meta({
-      description: "`dropped`: it is no longer wanted, by a 410, an erased task or a webhook removed.",
+      description:
+        "`dropped`: it is no longer wanted, by an endpoint switched off, an erased task or a webhook removed.",
     }),
     attempts: z.int(),
     created: z.int(),

@@ -17,7 +17,7 @@ const contract = createRoute({
 
 export function removeOwnWebhook(api: Api): void {
   api.openapi(contract, async (c) => {
-    await changeOwnWebhook(c, () => ({ url: null, events: null }));
+    await changeOwnWebhook(c, () => ({ url: null, events: null, notifyUrl: null }));
     return c.body(null, 204);
   });
 }

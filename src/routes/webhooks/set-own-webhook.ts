@@ -18,7 +18,8 @@ const contract = (config: Config) =>
     tags: ["Webhooks"],
     security: [{ key: [] }],
     summary: "Set the tenant's webhook",
-    description: "One that answered 410 works again from then on. `events` that are left out are all.",
+    description:
+      "One that was switched off works again from then on, and what ended meanwhile is not sent. `events` that are left out are all.",
     middleware: [jsonBody] as const,
     request: { body: { required: true, ...json(givenWebhook(config), "The webhook.") } },
     responses: { 200: json(webhookReply, "Set."), ...errorReplies(...keyErrors, ...bodyErrors) },

@@ -2,7 +2,14 @@
 import * as z from "zod";
 import { taskFailures } from "../../domain/failures.ts";
 import type { TaskStatus } from "../../domain/task.ts";
-import { eventFacts, retryPausesMs, statusOfEvent, webhookEvents } from "../../domain/webhooks.ts";
+import {
+  disabledEvent,
+  eventFacts,
+  offReasons,
+  retryPausesMs,
+  statusOfEvent,
+  webhookEvents,
+} from "../../domain/webhooks.ts";
 import type { Api } from "../../http/context.ts";
 import { json } from "../../http/replies.ts";
 import { exampleTask, taskReply } from "../tasks/task-reply.ts";
@@ -30,6 +37,17 @@ const lowBalance = z
     id: "LowBalance",
     examples: [exampleLow],
   });
+
+const exampleOff = { object: "webhook", target: "webhook", reason: "failing", at: 1_757_165_031 };
+
+const switchedOff = z
+  .object({
+    object: z.literal("webhook"),
+    target: z.string().meta({ description: "`webhook`, or the origin of `callback_url`s." }),
+    reason: z.enum(offReasons),
+    at: z.int(),
+  })
+  .meta({ id: "SwitchedOff", examples: [exampleOff] });
 
 /** The task of the example, as an event of this status sends it. */
 function exampleOf(status: TaskStatus) {
@@ -75,26 +93,24 @@ const shared = {
 };
 
 export function registerWebhooks(api: Api): void {
-  for (const type of webhookEvents) {
-    const status = statusOfEvent(type);
-    const data = status ? notifiedTask : lowBalance;
+  const register = (type: string, summary: string, data: z.ZodType, example: object) => {
     const event = z.object({ type: z.literal(type), timestamp: z.iso.datetime(), data }).meta({
-      examples: [
-        {
-          type,
-          timestamp: "2026-01-31T09:30:00.000Z",
-          data: status ? exampleOf(status) : exampleLow,
-        },
-      ],
+      examples: [{ type, timestamp: "2026-01-31T09:30:00.000Z", data: example }],
     });
     api.openAPIRegistry.registerWebhook({
       ...shared,
       path: type,
       operationId: type.replace(".", "-"),
-      summary: eventFacts[type].summary,
+      summary,
       request: { headers: signed, body: { required: true, ...json(event, "The event.") } },
     });
+  };
+  for (const type of webhookEvents) {
+    const status = statusOfEvent(type);
+    const data = status ? notifiedTask : lowBalance;
+    register(type, eventFacts[type].summary, data, status ? exampleOf(status) : exampleLow);
   }
+  register(disabledEvent, "To `notify_url`: a webhook was switched off", switchedOff, exampleOff);
   api.openAPIRegistry.registerWebhook({
     ...shared,
     path: "callback_url",

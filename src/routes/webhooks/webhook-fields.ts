@@ -3,7 +3,14 @@ import * as z from "zod";
 import type { Config } from "../../config.ts";
 import type { TenantWebhook } from "../../d1/tenants/tenants.ts";
 import { checkAddress, maxUrlCharacters } from "../../domain/address.ts";
-import { secretBounds, secretCharacters, secretProblem, webhookEvents } from "../../domain/webhooks.ts";
+import { toSeconds } from "../../domain/task.ts";
+import {
+  offReasons,
+  secretBounds,
+  secretCharacters,
+  secretProblem,
+  webhookEvents,
+} from "../../domain/webhooks.ts";
 import { secretOverlapMs, type WantedWebhook } from "../../flows/webhooks/webhook-settings.ts";
 import type { AppContext } from "../../http/context.ts";
 import { invalidRequest } from "../../http/validation.ts";
@@ -11,18 +18,22 @@ import { isOwnAddress, ownAddress } from "../tasks/generation-checks.ts";
 
 const events = z.array(z.enum(webhookEvents)).min(1).max(webhookEvents.length);
 
+const address = (config: Config) =>
+  z.string().superRefine((text, context) => {
+    const policy = { allowPrivate: config.ALLOW_PRIVATE_NETWORK, schemes: ["https:"] as const };
+    const checked = checkAddress(text, policy);
+    if ("problem" in checked) context.addIssue({ code: "custom", message: checked.problem });
+  });
+
 /** The fields of a webhook. @param config Says whether private addresses are allowed. */
 export function givenWebhook(config: Config) {
   return z
     .strictObject({
-      url: z
-        .string()
-        .superRefine((text, context) => {
-          const policy = { allowPrivate: config.ALLOW_PRIVATE_NETWORK, schemes: ["https:"] as const };
-          const checked = checkAddress(text, policy);
-          if ("problem" in checked) context.addIssue({ code: "custom", message: checked.problem });
-        })
-        .meta({ format: "iri", maxLength: maxUrlCharacters, description: "`https`, on a public address." }),
+      url: address(config).meta({
+        format: "iri",
+        maxLength: maxUrlCharacters,
+        description: "`https`, on a public address.",
+      }),
       secret: z
         .string()
         .superRefine((text, context) => {
@@ -39,6 +50,11 @@ export function givenWebhook(config: Config) {
             `The one before signs beside it for ${secretOverlapMs / 3_600_000} hours.`,
         }),
       events: events.optional().meta({ description: "Default: all." }),
+      notify_url: address(config).nullable().optional().meta({
+        format: "iri",
+        maxLength: maxUrlCharacters,
+        description: "Is notified when the webhook is switched off. Null: none. Left out: as it is.",
+      }),
     })
     .meta({
       examples: [{ url: "https://shop.example/webhooks", events: ["task.completed", "task.failed"] }],
@@ -63,8 +79,13 @@ export function wantedWebhook(
   body: z.output<ReturnType<typeof givenWebhook>>,
   path: string[],
 ): WantedWebhook {
-  if (isOwnAddress(c, config, new URL(body.url))) throw invalidRequest([{ path, message: ownAddress }]);
-  return { url: body.url, events: body.events ?? null, secret: body.secret };
+  const { url, events, secret, notify_url: notifyUrl } = body;
+  const own = [url, notifyUrl].findIndex((given) => given && isOwnAddress(c, config, new URL(given)));
+  if (own >= 0)
+    throw invalidRequest([
+      { path: own === 0 ? path : [...path.slice(0, -1), "notify_url"], message: ownAddress },
+    ]);
+  return { url, events: events ?? null, secret, notifyUrl };
 }
 
 export const webhookReply = z
@@ -74,13 +95,30 @@ export const webhookReply = z
     events: z.array(z.enum(webhookEvents)),
     status: z
       .enum(["on", "off"])
-      .meta({ description: "`off`: none is set, or it answered 410 and waits to be set again." }),
+      .meta({ description: "`off`: none is set, or it was switched off and waits to be set again." }),
+    disabled: z
+      .object({
+        at: z.int(),
+        reason: z
+          .enum(offReasons)
+          .meta({ description: "`gone`: it answered 410. `failing`: it took nothing for five days." }),
+      })
+      .nullable()
+      .meta({ description: "Null: it was not switched off." }),
+    notify_url: z.string().nullable(),
     secret: z.string().optional().meta({ description: "A new one is shown this once." }),
   })
   .meta({
     id: "Webhook",
     examples: [
-      { object: "webhook", url: "https://shop.example/webhooks", events: [...webhookEvents], status: "on" },
+      {
+        object: "webhook",
+        url: "https://shop.example/webhooks",
+        events: [...webhookEvents],
+        status: "on",
+        disabled: null,
+        notify_url: null,
+      },
     ],
   });
 
@@ -90,7 +128,9 @@ export function viewWebhook(webhook: TenantWebhook, secret?: string): z.output<t
     object: "webhook",
     url: webhook.url,
     events: webhook.events ?? [...webhookEvents],
-    status: webhook.url === null || webhook.isOff ? "off" : "on",
+    status: webhook.url === null || webhook.off ? "off" : "on",
+    disabled: webhook.off && { at: toSeconds(webhook.off.atMs), reason: webhook.off.reason },
+    notify_url: webhook.notifyUrl,
     ...(secret !== undefined && { secret }),
   };
 }

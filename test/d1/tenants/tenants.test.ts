@@ -46,7 +46,7 @@ function tenantOf(id: string, over: Partial<Tenant> = {}): Tenant {
     retentionDays: null,
     maxKeys: 100,
     locationHint: null,
-    webhook: { url: null, events: null, isOff: false },
+    webhook: { url: null, events: null, notifyUrl: null, off: null },
     createdMs: t0,
     deletedMs: null,
     ...over,

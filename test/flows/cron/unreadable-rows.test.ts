@@ -215,9 +215,9 @@ describe("a tick that finds a row that cannot be read", () => {
     for (const [id, data] of Object.entries(deliveries)) {
       await env.DB.prepare(
         `INSERT INTO deliveries (id, tenant_id, endpoint, event, data, created_ms, due_ms)
-         VALUES (?1, ?2, 'webhook', 'balance.low', ?3, 0, 0)`,
+         VALUES (?1, ?2, 'webhook', 'balance.low', ?3, ?4, ?4)`,
       )
-        .bind(id, tenantId, data)
+        .bind(id, tenantId, data, gateway.now())
         .run();
     }
     await gateway.tick();

@@ -115,7 +115,7 @@ describe("an endpoint that fails again and again", () => {
     await env.DB.batch([
       insert.bind("dead", now, 5_000),
       insert.bind("well", now, 3),
-      env.DB.prepare("INSERT INTO endpoints VALUES ('dead', 'webhook', 9, ?1)").bind(now + 60_000),
+      env.DB.prepare("INSERT INTO endpoints VALUES ('dead', 'webhook', 9, ?1, NULL)").bind(now + 60_000),
     ]);
     let rows = 0;
     const metered = measureDatabase(

@@ -157,8 +157,10 @@ describe.each([
     const actor = await made(await make());
     const other = await made(await make());
     await env.DB.batch([
-      env.DB.prepare("INSERT INTO endpoints VALUES (?1, 'webhook', 9, 0)").bind(tenant.id),
-      env.DB.prepare("INSERT INTO gone_urls VALUES (?1, 'https://shop.example/hook', 0)").bind(tenant.id),
+      env.DB.prepare("INSERT INTO endpoints VALUES (?1, 'webhook', 9, 0, NULL)").bind(tenant.id),
+      env.DB.prepare(
+        "INSERT INTO gone_urls (tenant_id, url, at_ms) VALUES (?1, 'https://shop.example/hook', 0)",
+      ).bind(tenant.id),
       env.DB.prepare(
         `INSERT INTO deliveries (id, tenant_id, endpoint, event, data, created_ms, due_ms)
          VALUES ('msg-' || ?1, ?1, 'webhook', 'balance.low', '{}', 0, 0)`,

@@ -55,6 +55,7 @@ describe("the overview", () => {
         time_to_picture_seconds: { p50: null, p95: null },
       },
       upstream: { last_accepted_at: null, credits_left: 9_876.54, cools_down_until: null },
+      webhooks_off: [],
     });
   });
 
@@ -105,6 +106,7 @@ describe("the overview", () => {
         credits_left: 9_876.54,
         cools_down_until: nowSeconds() + 30,
       },
+      webhooks_off: [],
     });
     expect(await overview("?days=1")).toMatchObject({ days: [{ date: day() }] });
     gateway.advance(31_000);

@@ -118,6 +118,8 @@ describe("changing a webhook", () => {
       url: other.url,
       events: allEvents,
       status: "on",
+      disabled: null,
+      notify_url: null,
     });
     const sent = await nextSent(key);
     expect(sent?.url).toBe(other.url);

@@ -92,6 +92,8 @@ describe("making a tenant", () => {
         url: null,
         events: allEvents,
         status: "off",
+        disabled: null,
+        notify_url: null,
         secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/),
       },
       created: Math.floor(gateway.now() / 1000),

@@ -132,7 +132,7 @@ describe("the rest of the document", () => {
   });
 
   it("has the requests that the gateway sends, with their signature", () => {
-    expect(Object.keys(document.webhooks)).toEqual([...allEvents, "callback_url"]);
+    expect(Object.keys(document.webhooks)).toEqual([...allEvents, "webhook.disabled", "callback_url"]);
     for (const methods of Object.values(document.webhooks)) {
       const names = methods.post?.parameters?.map((one) => `${one.in} ${one.name}`);
       expect(names).toEqual(["header webhook-id", "header webhook-timestamp", "header webhook-signature"]);

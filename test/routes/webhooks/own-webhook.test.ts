@@ -20,6 +20,7 @@ const receiver = startReceiver();
 const gateway = startGateway({ hosts: receiver.hosts });
 
 interface Hook {
+  notify_url: string | null;
   object: string;
   url: string | null;
   events: string[];
@@ -54,13 +55,21 @@ async function nextSent(key: string) {
   return receiver.received.find(({ headers }) => headers["webhook-id"] === toWebhook(taskId));
 }
 
+const notDisabled = { disabled: null, notify_url: null };
+
 describe("a tenant's webhook", () => {
   it("is off until it is set, which shows its secret this once", async () => {
     const { key } = await gateway.makeTenant();
-    expect(await readHook(key)).toEqual({ object: "webhook", url: null, events, status: "off" });
+    expect(await readHook(key)).toEqual({
+      object: "webhook",
+      url: null,
+      events,
+      status: "off",
+      ...notDisabled,
+    });
     const { secret = "", ...hook } = await set(key, { url: receiver.url });
     expect(secret).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
-    expect(hook).toEqual({ object: "webhook", url: receiver.url, events, status: "on" });
+    expect(hook).toEqual({ object: "webhook", url: receiver.url, events, status: "on", ...notDisabled });
     expect(await readHook(key)).toEqual(hook);
     const sent = await nextSent(key);
     expect(sent && verifies(sent, secret)).toBe(true);
@@ -72,7 +81,12 @@ describe("a tenant's webhook", () => {
     const { key } = await gateway.makeTenant();
     const secret = formatSecret(new Uint8Array(24).fill(9));
     const wanted = { url: receiver.url, events: ["task.failed"], secret };
-    expect(await set(key, wanted, method)).toEqual({ object: "webhook", ...wanted, status: "on" });
+    expect(await set(key, wanted, method)).toEqual({
+      object: "webhook",
+      ...wanted,
+      status: "on",
+      ...notDisabled,
+    });
     const sent = await nextSent(key);
     expect(sent && verifies(sent, secret)).toBe(true);
   });
@@ -104,6 +118,18 @@ describe("a tenant's webhook", () => {
     expect(await set(key, { url: receiver.url }, "PUT")).toMatchObject({ events });
   });
 
+  it("keeps its second address until that is changed, removed, or the webhook is", async () => {
+    const { key } = await gateway.makeTenant();
+    const url = receiver.url;
+    const notify_url = "https://notify.example/in";
+    const sets = [{ url, notify_url }, { url }, { url, notify_url: null }, { url, notify_url }];
+    const found = [];
+    for (const body of sets) found.push((await set(key, body)).notify_url);
+    expect(found).toEqual([notify_url, notify_url, null, notify_url]);
+    await ask(key, "DELETE");
+    expect((await readHook(key)).notify_url).toBeNull();
+  });
+
   it("that is removed leaves nothing that waits for the next one", async () => {
     const { key } = await gateway.makeTenant();
     await set(key, { url: "https://unused.example/in" });
@@ -121,7 +147,13 @@ describe("a tenant's webhook", () => {
       const removed = await ask(key, "DELETE");
       expect([removed.status, await removed.text()]).toEqual([204, ""]);
     }
-    expect(await readHook(key)).toEqual({ object: "webhook", url: null, events, status: "off" });
+    expect(await readHook(key)).toEqual({
+      object: "webhook",
+      url: null,
+      events,
+      status: "off",
+      ...notDisabled,
+    });
     expect(await nextSent(key)).toBeUndefined();
     const { secret: second = "" } = await set(key, { url: receiver.url });
     expect(second).toMatch(/^whsec_/);
@@ -139,6 +171,8 @@ describe("a tenant's webhook", () => {
     ["events", { url: receiver.url, events: ["task.done"] }],
     ["secret", { url: receiver.url, secret: "whsec_short" }],
     ["status", { url: receiver.url, status: "on" }],
+    ["notify_url", { url: receiver.url, notify_url: "http://notify.example/in" }],
+    ["notify_url", { url: receiver.url, notify_url: `${origin}/in` }],
   ])("is refused, and stays as it was, for a bad %s: %j", async (field, body) => {
     const { key } = await gateway.makeTenant({ webhook: { url: receiver.url, events: ["balance.low"] } });
     const before = [await readHook(key), await readAuditLog(gateway)];
@@ -171,7 +205,7 @@ describe("rotating the secret", () => {
     const { secret: old = "" } = await set(key, { url: receiver.url });
     const rotated = await set(key, { overlap_seconds: 600 }, "POST", "/rotate");
     const { secret: fresh = "" } = rotated;
-    expect(rotated).toMatchObject({ url: receiver.url, events, status: "on" });
+    expect(rotated).toMatchObject({ url: receiver.url, events, status: "on", ...notDisabled });
     expect(fresh).not.toBe(old);
     gateway.advance(599_999);
     const during = await nextSent(key);

@@ -38,7 +38,7 @@ export function warningsOf(tenant: Tenant): Warning[] {
     warnings.push({
       tone: "busy",
       short: "webhook off",
-      long: "Its webhook is switched off: it answered 410. Set it again to switch it on.",
+      long: `Its webhook is switched off: it ${webhook.disabled?.reason === "failing" ? "took nothing for days" : "answered 410"}. Set it again to switch it on.`,
     });
   }
   return warnings;
