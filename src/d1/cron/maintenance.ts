@@ -3,6 +3,7 @@ import { selectArchiveDue } from "../archive/task-parts.ts";
 import { isErasingDue, selectErasingDue } from "../erasure/aged-rows.ts";
 import { nextDeliveryMs, selectNextDelivery } from "../webhooks/deliveries.ts";
 import { endExpired } from "../webhooks/delivery-ends.ts";
+import { areSumsDue, selectSumsDue } from "./sums.ts";
 
 export interface MaintenanceWork {
   /** Tenants whose object has not acknowledged the newest copy. */
@@ -13,6 +14,8 @@ export interface MaintenanceWork {
   isArchiveDue: boolean;
   /** When the next webhook is due; null: none is open. */
   deliveryDueMs: number | null;
+  /** There are tasks to add up. */
+  areSumsDue: boolean;
 }
 
 const most = { tenants: 20, deliveries: 5_000 };
@@ -23,13 +26,14 @@ export async function readMaintenance(
   nowMs: number,
   archiveBeforeId = "",
 ): Promise<MaintenanceWork> {
-  const [unpushed, next, erasing, archive] = await db.batch<Record<string, unknown>>([
+  const [unpushed, next, erasing, archive, sums] = await db.batch<Record<string, unknown>>([
     db.prepare(
       `SELECT id FROM tenants INDEXED BY tenants_unpushed WHERE pushed_version < config_version LIMIT ${most.tenants}`,
     ),
     selectNextDelivery(db),
     selectErasingDue(db, nowMs),
     selectArchiveDue(db, nowMs, archiveBeforeId),
+    selectSumsDue(db, nowMs),
     endExpired(db, nowMs, most.deliveries),
   ]);
   return {
@@ -37,5 +41,6 @@ export async function readMaintenance(
     isErasingDue: isErasingDue(erasing),
     isArchiveDue: (archive?.results ?? []).length > 0,
     deliveryDueMs: nextDeliveryMs(next),
+    areSumsDue: areSumsDue(sums),
   };
 }

@@ -1,91 +1,168 @@
-/** What the operator sees at a glance, counted from the tasks themselves. */
+/**
+ * What the operator sees at a glance: of what has ended the sums, of what is open or younger the tasks themselves. How many
+ * rows that is follows from what is open and from the last hour, not from how many tasks or tenants there are.
+ */
 import { idBound } from "../../domain/ids.ts";
-import { chargedCredits, chargedImages, hasNotEnded } from "../tasks/task-row.ts";
+import { endStates, openStates } from "../../domain/task.ts";
+import { hasNotEnded } from "../tasks/task-row.ts";
+import {
+  bucketOf,
+  creditsOfAll,
+  dayOf,
+  imagesOfAll,
+  outcomeOf,
+  summedTo,
+  timeToPictureOf,
+  unsummedTasks,
+} from "./sums.ts";
 import { selectWebhooksOff, type WebhookOff } from "../webhooks/switch-off.ts";
 
 export interface Overview {
+  /** Of the oldest {@link mostOpenCounted}. */
   tasksByState: Record<string, number>;
   /** When the oldest unfinished task was made; null: there is none. */
   oldestUnfinishedMs: number | null;
   /** UTC days with tasks. */
-  days: { date: string; tasks: number; images: number; credits: number; failed: number }[];
-  /** Of tasks made since `recentMs`: how many failed, by code. */
+  days: OverviewDay[];
+  /** Of tasks made in the last day: how many failed, by code. */
   failures: Record<string, number>;
   recentTasks: number;
-  /** Of tasks that were completed: from submission to the stored picture. */
+  /** Of tasks that were completed: from submission to the stored picture, within a tenth. */
   timeToPictureMs: { p50: number | null; p95: number | null };
   /** The oldest unfinished tasks. */
   oldest: { id: string; tenant: string; state: string; attempts: number; createdMs: number }[];
-  upstream: { lastAcceptedMs: number | null; coolDownUntilMs: number };
+  /** When the upstream last took a task of the last day; null: none. */
+  lastAcceptedMs: number | null;
+  coolDownUntilMs: number;
   /** The last webhooks that were switched off, and still are. */
   webhooksOff: WebhookOff[];
 }
 
-/**
- * @param fromMs Where the days begin.
- * @param recentMs Where failures and times to picture begin.
- */
-export async function readOverview(db: D1Database, fromMs: number, recentMs: number): Promise<Overview> {
+interface OverviewDay {
+  date: string;
+  tasks: number;
+  images: number;
+  credits: number;
+  failed: number;
+}
+
+/** Tasks of one outcome whose times to picture are about the same. */
+interface Outcome {
+  outcome: string;
+  bucket: number;
+  tasks: number;
+  /** Of all of them together. */
+  ms: number;
+  submitted: number;
+}
+
+export const mostOpenCounted = 5_000;
+
+const dayMs = 86_400_000;
+const hourMs = 3_600_000;
+
+/** @param days So many UTC days before today, and today. What is of the last day is of 24 hours, from the start of an hour on. */
+export async function readOverview(db: D1Database, nowMs: number, days: number): Promise<Overview> {
+  const fromMs = Math.floor(nowMs / dayMs - days) * dayMs;
+  const recentMs = Math.floor(nowMs / hourMs - 24) * hourMs;
   const since = idBound("task", fromMs);
-  const recent = idBound("task", recentMs);
-  const [open, days, failures, times, leases, last, oldest, off] = await db.batch<Record<string, unknown>>([
+  const [open, oldest, totals, hours, unsummed, leases, off] = await db.batch<Record<string, unknown>>([
     db.prepare(
-      `SELECT state, count(*) AS count, min(created_ms) AS oldest FROM tasks INDEXED BY tasks_open
-       WHERE open = 1 AND ${hasNotEnded()} GROUP BY state`,
+      `SELECT state, count(*) AS count FROM (
+         SELECT state FROM tasks INDEXED BY tasks_open WHERE open = 1 AND ${hasNotEnded()}
+         ORDER BY created_ms LIMIT ${mostOpenCounted}) GROUP BY state`,
     ),
-    db
-      .prepare(
-        `SELECT date(created_ms / 1000, 'unixepoch') AS date, count(*) AS tasks,
-           coalesce(sum(${chargedImages}), 0) AS images,
-           coalesce(sum(${chargedCredits}), 0) AS credits,
-           sum(state = 'failed') AS failed
-         FROM tasks WHERE id >= ?1 GROUP BY 1 ORDER BY 1`,
-      )
-      .bind(since),
-    db
-      .prepare(
-        `SELECT coalesce(error_code, '') AS code, count(*) AS count FROM tasks WHERE id >= ?1 GROUP BY 1`,
-      )
-      .bind(recent),
-    db
-      .prepare(
-        `WITH times AS (
-           SELECT finished_ms - created_ms AS ms, row_number() OVER (ORDER BY finished_ms - created_ms) AS place,
-             count(*) OVER () AS total
-           FROM tasks WHERE id >= ?1 AND state = 'completed')
-         SELECT min(iif(place >= total * 0.5, ms, NULL)) AS p50, min(iif(place >= total * 0.95, ms, NULL)) AS p95
-         FROM times`,
-      )
-      .bind(recent),
-    db.prepare("SELECT until_ms AS until FROM leases WHERE name = 'cool_down'"),
-    db.prepare("SELECT max(submitted_ms) AS last FROM tasks WHERE id >= ?1").bind(recent),
     db.prepare(
       `SELECT id, tenant_id AS tenant, state, attempts, created_ms AS createdMs FROM tasks INDEXED BY tasks_open
        WHERE open = 1 AND ${hasNotEnded()} ORDER BY created_ms LIMIT 10`,
     ),
+    db
+      .prepare(
+        "SELECT day AS date, tasks, images, credits, failed FROM daily_totals WHERE day >= date(?1, 'unixepoch')",
+      )
+      .bind(fromMs / 1000),
+    db
+      .prepare(
+        `SELECT outcome, bucket, sum(tasks) AS tasks, sum(ms) AS ms, max(submitted_ms) AS submitted
+         FROM hourly_outcomes WHERE hour >= ?1 GROUP BY 1, 2`,
+      )
+      .bind(recentMs / hourMs),
+    db
+      .prepare(
+        `WITH unsummed AS (
+           SELECT * FROM tasks WHERE id > max(?1, ${summedTo}) UNION ALL
+           SELECT tasks.* FROM ${unsummedTasks} WHERE id > ?1)
+         SELECT ${dayOf} AS date, created_ms >= ?2 AS isRecent, ${outcomeOf} AS outcome, ${bucketOf} AS bucket,
+           count(*) AS tasks, ${imagesOfAll} AS images, ${creditsOfAll} AS credits, sum(state = 'failed') AS failed,
+           sum(${timeToPictureOf}) AS ms, max(coalesce(submitted_ms, 0)) AS submitted
+         FROM unsummed GROUP BY 1, 2, 3, 4`,
+      )
+      .bind(since, recentMs),
+    db.prepare("SELECT until_ms AS until FROM leases WHERE name = 'cool_down'"),
     selectWebhooksOff(db),
   ]);
-  const states = rows<{ state: string; count: number; oldest: number }>(open);
-  const codes = rows<{ code: string; count: number }>(failures);
-  const [time] = rows<{ p50: number | null; p95: number | null }>(times);
+  const young = rows<OverviewDay & Outcome & { isRecent: number }>(unsummed);
+  const oldestOpen = rows<Overview["oldest"][number]>(oldest);
   return {
-    tasksByState: Object.fromEntries(states.map(({ state, count }) => [state, count])),
-    oldestUnfinishedMs: states.length > 0 ? Math.min(...states.map(({ oldest }) => oldest)) : null,
-    days: rows<Overview["days"][number]>(days),
-    failures: Object.fromEntries(
-      codes.filter(({ code }) => code !== "").map(({ code, count }) => [code, count]),
+    tasksByState: Object.fromEntries(
+      rows<{ state: string; count: number }>(open).map(({ state, count }) => [state, count]),
     ),
-    recentTasks: codes.reduce((total, { count }) => total + count, 0),
-    timeToPictureMs: { p50: time?.p50 ?? null, p95: time?.p95 ?? null },
-    oldest: rows<Overview["oldest"][number]>(oldest),
-    upstream: {
-      lastAcceptedMs: rows<{ last: number | null }>(last)[0]?.last ?? null,
-      coolDownUntilMs: rows<{ until: number }>(leases)[0]?.until ?? 0,
-    },
+    oldestUnfinishedMs: oldestOpen[0]?.createdMs ?? null,
+    days: addDays([...rows<OverviewDay>(totals), ...young]),
+    ...outcomesOf([...rows<Outcome>(hours), ...young.filter(({ isRecent }) => isRecent === 1)]),
+    oldest: oldestOpen,
+    coolDownUntilMs: rows<{ until: number }>(leases)[0]?.until ?? 0,
     webhooksOff: rows<WebhookOff>(off),
   };
 }
 
 function rows<Row>(result: D1Result | undefined): Row[] {
   return (result?.results ?? []) as Row[];
+}
+
+function addDays(parts: OverviewDay[]): OverviewDay[] {
+  const days = new Map<string, OverviewDay>();
+  for (const { date, tasks, images, credits, failed } of parts) {
+    const day = days.get(date) ?? { date, tasks: 0, images: 0, credits: 0, failed: 0 };
+    day.tasks += tasks;
+    day.images += images;
+    day.credits += credits;
+    day.failed += failed;
+    days.set(date, day);
+  }
+  return [...days.values()].toSorted((a, b) => (a.date < b.date ? -1 : 1));
+}
+
+const states: readonly string[] = [...openStates, ...endStates];
+
+function outcomesOf(outcomes: Outcome[]) {
+  const failures: Record<string, number> = {};
+  const times = new Map<number, { tasks: number; ms: number }>();
+  let recentTasks = 0;
+  let lastAcceptedMs = 0;
+  for (const { outcome, bucket, tasks, ms, submitted } of outcomes) {
+    recentTasks += tasks;
+    lastAcceptedMs = Math.max(lastAcceptedMs, submitted);
+    if (!states.includes(outcome)) failures[outcome] = (failures[outcome] ?? 0) + tasks;
+    if (outcome !== "completed") continue;
+    const known = times.get(bucket) ?? { tasks: 0, ms: 0 };
+    times.set(bucket, { tasks: known.tasks + tasks, ms: known.ms + ms });
+  }
+  const buckets = [...times.entries()].toSorted(([a], [b]) => a - b).map(([, time]) => time);
+  const completed = buckets.reduce((sum, { tasks }) => sum + tasks, 0);
+  /** The mean of the bucket that so large a share of all is within; of one time it is that time. */
+  const within = (share: number) => {
+    let counted = 0;
+    const found = buckets.find(({ tasks }) => {
+      counted += tasks;
+      return counted >= completed * share;
+    });
+    return found ? found.ms / found.tasks : null;
+  };
+  return {
+    failures,
+    recentTasks,
+    lastAcceptedMs: lastAcceptedMs || null,
+    timeToPictureMs: { p50: within(0.5), p95: within(0.95) },
+  };
 }

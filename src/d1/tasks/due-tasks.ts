@@ -214,11 +214,16 @@ export async function claimSends(
   return readable(results, taskFromRow, skip);
 }
 
-/** How long the open task that is longest past its deadline has been so, in milliseconds; 0 when none is. */
+/** Of all open tasks the oldest are examined for one that is past its deadline. */
+const mostExamined = 1_000;
+
+/** How long the open task that is longest past its deadline has been so, in milliseconds; 0 when none of the oldest is. */
 export async function oldestOverdueMs(db: D1Database, nowMs: number): Promise<number> {
   const { results } = await db
     .prepare(
-      `SELECT min(deadline_ms) AS oldest FROM tasks INDEXED BY tasks_open WHERE open = 1 AND ${isBeforeStoring}`,
+      `SELECT min(deadline_ms) AS oldest FROM (
+         SELECT deadline_ms, state FROM tasks INDEXED BY tasks_open WHERE open = 1 ORDER BY created_ms LIMIT ${mostExamined})
+       WHERE ${isBeforeStoring}`,
     )
     .all<{ oldest: number | null }>();
   return Math.max(0, nowMs - (results[0]?.oldest ?? nowMs));

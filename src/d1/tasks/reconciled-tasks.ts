@@ -61,7 +61,14 @@ export async function readEnds(
   return new Map(readable(results, end.read, skip).map(({ id, ...rest }) => [id, rest]));
 }
 
-/** The latest tasks of a tenant that had a hold, were made before `beforeMs` and have ended. */
+/** Of a tenant's newest tasks so many are examined: whatever they are, no more is read. */
+const latestExamined = 200;
+/** SQL: those before an id, newest first. It is read as far as the statement around it asks. */
+const latest = (columns: string) =>
+  `(SELECT ${columns} FROM tasks INDEXED BY tasks_of_tenant WHERE tenant_id = ?1 AND id < ?2
+    ORDER BY id DESC LIMIT ${latestExamined})`;
+
+/** Of a tenant's latest tasks those that had a hold, were made before `beforeMs` and have ended. */
 export async function latestEnded(
   db: D1Database,
   tenantId: string,
@@ -70,8 +77,8 @@ export async function latestEnded(
 ): Promise<{ id: string; holdNumber: number }[]> {
   const { results } = await db
     .prepare(
-      `SELECT id, hold_number AS holdNumber FROM tasks INDEXED BY tasks_of_tenant
-       WHERE tenant_id = ?1 AND id < ?2 AND finished_ms < ?3 AND hold_number IS NOT NULL ORDER BY id DESC LIMIT ?4`,
+      `SELECT id, hold_number AS holdNumber FROM ${latest("id, hold_number, finished_ms")}
+       WHERE finished_ms < ?3 AND hold_number IS NOT NULL LIMIT ?4`,
     )
     .bind(tenantId, idBound("task", beforeMs), beforeMs, limit)
     .all<{ id: string; holdNumber: number }>();
@@ -125,7 +132,7 @@ export async function tenantsOfNoRow(db: D1Database): Promise<string[]> {
 type Pictures = Pick<Task, "id" | "images">;
 const pictures = rowCodec<Pictures>("tasks", { id, images });
 
-/** Pictures of the tenant's latest completed tasks that are older than `beforeId`. */
+/** Pictures of the completed ones of a tenant's latest tasks that are older than `beforeId`. */
 export async function latestPictures(
   db: D1Database,
   tenantId: string,
@@ -135,8 +142,8 @@ export async function latestPictures(
 ): Promise<Pictures[]> {
   const { results } = await db
     .prepare(
-      `SELECT ${pictures.columns} FROM tasks WHERE tenant_id = ?1 AND id < ?2 AND state = 'completed' AND erasure = 'none'
-       ORDER BY id DESC LIMIT ?3`,
+      `SELECT ${pictures.columns} FROM ${latest("id, images, state, erasure")}
+       WHERE state = 'completed' AND erasure = 'none' LIMIT ?3`,
     )
     .bind(tenantId, beforeId, limit)
     .all();

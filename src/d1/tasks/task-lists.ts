@@ -8,7 +8,7 @@ import {
   taskStatus,
   taskStatuses,
 } from "../../domain/task.ts";
-import { mostWalked, type Walked, walk } from "../walk.ts";
+import { earlier, mostWalked, type Walked, walk } from "../walk.ts";
 import { taskFromRow } from "./task-row.ts";
 
 /** The states that callers see as one status. */
@@ -50,20 +50,22 @@ export async function listTasks(
   beforeId: string,
   limit: number,
 ): Promise<Walked<Task>> {
+  const { tenant, createdAfterMs, createdBeforeMs } = filter;
+  // One of two upper bounds is what SQLite seeks by: the other one would be walked to.
+  const before =
+    createdBeforeMs === undefined ? beforeId : earlier(beforeId, idBound("task", createdBeforeMs));
   const sought = ["id < ?"];
   const fits: string[] = [];
-  const values: (string | number)[] = [beforeId];
+  const values: (string | number)[] = [before];
   const seek = (condition: string, value: string | undefined) => {
     if (value === undefined) return;
     sought.push(condition);
     values.push(value);
   };
-  const { tenant, createdAfterMs, createdBeforeMs } = filter;
   seek("tenant_id = ?", tenant);
   if (tenant !== undefined) seek("end_user = ?", filter.end_user);
   // Ids sort by time, so that a range of time is one of ids.
   seek("id >= ?", createdAfterMs === undefined ? undefined : idBound("task", createdAfterMs));
-  seek("id < ?", createdBeforeMs === undefined ? undefined : idBound("task", createdBeforeMs));
   for (const name of ["model", "end_user", "request_id"] as const) {
     const value = filter[name];
     if (value === undefined || sought.includes(`${name} = ?`)) continue;

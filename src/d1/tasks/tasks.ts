@@ -4,7 +4,7 @@
  */
 import type { Submitted } from "../../domain/new-task.ts";
 import { rowCodec } from "../../domain/stored.ts";
-import type { EndState, OpenState, Task, TaskImage } from "../../domain/task.ts";
+import type { EndState, OpenState, Task, TaskImage, TaskState } from "../../domain/task.ts";
 import { hasEnded, isBeforeStoring, taskColumns, taskFromRow } from "./task-row.ts";
 
 /** The statement that reads a task of a tenant; its result goes through {@link firstTask}. */
@@ -12,30 +12,52 @@ export function selectTask(db: D1Database, tenantId: string, id: string): D1Prep
   return db.prepare("SELECT * FROM tasks WHERE id = ?1 AND tenant_id = ?2 AND hidden = 0").bind(id, tenantId);
 }
 
+/** Of all open tasks the oldest are read for a position in the queue. */
+const mostInQueue = 100;
+
 /**
- * The statement that counts the tasks that are sent before a queued one, and itself, by the order in which they are
- * claimed; null for any other. Its result goes through {@link queuePosition}.
+ * The statement that reads what is sent before a queued task, of the oldest open ones; nothing for any other. Its result goes
+ * through {@link queuePosition}.
  */
 export function selectQueuePosition(db: D1Database, id: string): D1PreparedStatement {
   return db
     .prepare(
-      // CASE: the read of a task that is not queued does not scan the open tasks.
-      `SELECT CASE WHEN (SELECT state FROM tasks WHERE id = ?1) = 'queued' THEN (
-         WITH turns AS (
-           SELECT id, state, created_ms, row_number() OVER (
-             PARTITION BY tenant_id ORDER BY state = 'queued', created_ms, id) AS turn
-           FROM tasks INDEXED BY tasks_open
-           WHERE open = 1 AND ${isBeforeStoring})
-         SELECT count(*) FROM turns JOIN turns AS own ON own.id = ?1
-         WHERE turns.state = 'queued'
-           AND (turns.turn, turns.created_ms, turns.id) <= (own.turn, own.created_ms, own.id)) END AS position`,
+      `SELECT id, tenant_id, state FROM tasks WHERE id = ?1 AND state = 'queued'
+       UNION ALL SELECT id, tenant_id, state FROM (
+         SELECT id, tenant_id, state FROM tasks INDEXED BY tasks_open WHERE open = 1 ORDER BY created_ms, id
+         LIMIT iif((SELECT state FROM tasks WHERE id = ?1) = 'queued', ${mostInQueue}, 0))
+       WHERE ${isBeforeStoring}`,
     )
     .bind(id);
 }
 
+/**
+ * How many tasks are sent before a queued one, and itself, by the order in which they are claimed; null for any other. With
+ * more open tasks than are read it is the least that it can be, as far as older tasks go.
+ */
 export function queuePosition(result: D1Result | undefined): number | null {
-  const [row] = (result?.results ?? []) as { position: number | null }[];
-  return row?.position ?? null;
+  type Row = { id: string; tenant_id: string; state: TaskState };
+  const [own, ...open] = (result?.results ?? []) as unknown as Row[];
+  if (!own) return null;
+  // What the upstream has of a tenant are turns taken.
+  const turns = new Map<string, number>();
+  const taken = (tenant: string) => turns.get(tenant) ?? 0;
+  for (const { tenant_id: tenant, state } of open)
+    if (state !== "queued") turns.set(tenant, taken(tenant) + 1);
+  const queued = open
+    .filter(({ state }) => state === "queued")
+    .map((task, place) => {
+      turns.set(task.tenant_id, taken(task.tenant_id) + 1);
+      return { ...task, place, turn: taken(task.tenant_id) };
+    });
+  const self = queued.find(({ id }) => id === own.id) ?? {
+    place: queued.length,
+    turn: taken(own.tenant_id) + 1,
+  };
+  return (
+    1 +
+    queued.filter(({ place, turn }) => turn < self.turn || (turn === self.turn && place < self.place)).length
+  );
 }
 
 export function firstTask(result: D1Result | undefined): Task | undefined {

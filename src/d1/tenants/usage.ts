@@ -1,16 +1,13 @@
-/** What was made and charged, counted from the tasks themselves. Task ids sort by time, so a range of time is one of ids. */
+/**
+ * What was made and charged: sums of whole UTC days, and tasks that are in no sum yet. Task ids sort by time, so a range of
+ * time is one of ids. All of it is one statement, so that nothing is counted twice or left out while cron adds up.
+ */
 import { idBound } from "../../domain/ids.ts";
+import { dayOf, summedTo, unsummedTasks } from "../cron/sums.ts";
 import { chargedCredits, chargedImages } from "../tasks/task-row.ts";
 
 export const usageGroups = ["tenant", "key", "model", "day"] as const;
 export type UsageGroup = (typeof usageGroups)[number];
-
-const columns: Record<UsageGroup, string> = {
-  tenant: "tenant_id",
-  key: "key_id",
-  model: "model",
-  day: "date(created_ms / 1000, 'unixepoch')",
-};
 
 /** What is not grouped by is absent. */
 export interface UsageRow extends Partial<Record<UsageGroup, string>> {
@@ -24,12 +21,39 @@ export interface UsageRow extends Partial<Record<UsageGroup, string>> {
 
 /** A tenant's days fit by far. */
 export const maxUsageRows = 50_000;
+/** Sums that are added up for one reply. */
+export const maxSums = 100_000;
+/** Tasks of days that the period cuts. Their sums are of the whole day, so they are counted one by one. */
+export const maxCutTasks = 50_000;
+/** For so long the rows of tasks are in D1 for certain. Days before that cannot be cut. */
+export const cutWithinDays = 28;
+
+/** Nothing is shown rather than a part: it would look like all. */
+export class UsageTooLarge extends Error {
+  readonly of: "rows" | "sums" | "cut";
+
+  constructor(of: UsageTooLarge["of"]) {
+    super(of);
+    this.of = of;
+  }
+}
+
+const dayMs = 86_400_000;
+const startOfDay = (ms: number) => ms - (ms % dayMs);
+const dateOf = (ms: number) => new Date(ms).toISOString().slice(0, 10);
+
+/** SQL: tasks, each as a sum of its own. @param cut 1: they are of a day that the period cuts. */
+const counted = (from: string, where: string, cut = 0) =>
+  `SELECT tenant_id, ${dayOf}, key_id, model, 1, ${chargedImages}, ${chargedCredits}, 0, ${cut}
+   FROM ${from} WHERE ${where} AND hidden = 0`;
 
 /**
- * Sums are of days of submission, UTC.
+ * Sums are of days of submission, UTC. Reads the sums of the period, {@link maxSums} at the most; tasks that are in none yet,
+ * of the last hour or so; and where the period begins or ends within a day that is added up, the tasks of that day,
+ * {@link maxCutTasks} at the most. Of a tenant it reads no other tenant's.
  * @param tenantId Null: all tenants.
  * @param fromMs Inclusive; `toMs`: exclusive.
- * @returns one row more than {@link maxUsageRows} at the most, where there are more.
+ * @throws UsageTooLarge
  */
 export async function readUsage(
   db: D1Database,
@@ -37,19 +61,50 @@ export async function readUsage(
   fromMs: number,
   toMs: number,
   groups: readonly UsageGroup[],
+  nowMs = toMs,
 ): Promise<UsageRow[]> {
-  const names = groups.map((group) => `${columns[group]} AS ${group}`);
-  const ofTenant = tenantId === null ? "WHERE" : "INDEXED BY tasks_of_tenant WHERE tenant_id = ?3 AND";
-  const by = groups.map((group) => columns[group]).join(", ");
-  const { results } = await db
+  const [firstMs, endMs] = [startOfDay(fromMs + dayMs - 1), startOfDay(toMs)];
+  const ofTenant = tenantId === null ? "" : "tenant_id = ?7 AND";
+  const tasks = `tasks ${tenantId === null ? "" : "INDEXED BY tasks_of_tenant"}`;
+  // Of days alone all tenants have one sum.
+  const sums = (where: string, most: number, cut: number) =>
+    tenantId === null && groups.every((group) => group === "day")
+      ? `SELECT * FROM (SELECT '' AS tenant, day, '' AS key, '' AS model, tasks - hidden AS tasks, images, credits, 1 AS sums, ${cut} AS cut
+           FROM daily_totals WHERE ${where} LIMIT ${most})`
+      : `SELECT * FROM (SELECT tenant_id AS tenant, day, key_id AS key, model, tasks, images, credits, 1 AS sums, ${cut} AS cut
+           FROM usage_days ${tenantId === null ? "INDEXED BY usage_days_by_day" : ""} WHERE ${ofTenant} ${where} LIMIT ${most})`;
+  // Where the rows may be gone one sum of that day is as much as too many tasks.
+  const cut = (atMs: number, from: string, to: string) =>
+    atMs < nowMs - cutWithinDays * dayMs
+      ? sums(`day = '${dateOf(atMs)}'`, 1, maxCutTasks + 1)
+      : `SELECT * FROM (${counted(tasks, `${ofTenant} id > ${from} AND id <= min(${to}, ${summedTo})`, 1)}
+           LIMIT ${maxCutTasks + 1})`;
+  const parts = [
+    // Where the period ends beyond the cursor, all that is in the sums is before its end.
+    sums(`day >= ?3 AND day < iif(?2 > ${summedTo}, '~', ?4)`, maxSums + 1, 0),
+    // No id equals a bound, which is shorter.
+    counted(tasks, `${ofTenant} id > max(?1, ${summedTo}) AND id < ?2`),
+    counted(unsummedTasks, `${ofTenant} id > ?5 AND id < iif(?2 > ${summedTo}, ?2, ?6)`),
+    ...(firstMs > fromMs ? [cut(fromMs, "?1", "?2, ?5")] : []),
+    // Of a period within one day the first cut is all of it.
+    ...(toMs > endMs && endMs >= firstMs ? [cut(toMs, "?6", `iif(?2 > ${summedTo}, '', ?2)`)] : []),
+  ];
+  const by = groups.join(", ");
+  const { results: rows } = await db
     .prepare(
-      `SELECT ${[...names, ""].join(", ")} count(*) AS tasks,
-         coalesce(sum(${chargedImages}), 0) AS images,
-         coalesce(sum(${chargedCredits}), 0) AS credits
-       FROM tasks ${ofTenant} id >= ?1 AND id < ?2 AND hidden = 0
-       ${by ? `GROUP BY ${by} ORDER BY ${by}` : ""} LIMIT ${maxUsageRows + 1}`,
+      `SELECT ${by && `${by},`} coalesce(sum(tasks), 0) AS tasks, coalesce(sum(images), 0) AS images,
+         coalesce(sum(credits), 0) AS credits, sum(sums) AS sums, sum(cut) AS cut
+       FROM (${parts.join(" UNION ALL ")})
+       ${by && `GROUP BY ${by} ORDER BY ${by}`} LIMIT ${maxUsageRows + 1}`,
     )
-    .bind(idBound("task", fromMs), idBound("task", toMs), ...(tenantId === null ? [] : [tenantId]))
-    .all<UsageRow>();
-  return results;
+    .bind(
+      ...[idBound("task", fromMs), idBound("task", toMs), dateOf(firstMs), dateOf(endMs)],
+      ...[idBound("task", firstMs), idBound("task", endMs), ...(tenantId === null ? [] : [tenantId])],
+    )
+    .all<UsageRow & { sums: number; cut: number }>();
+  const total = (name: "sums" | "cut") => rows.reduce((sum, row) => sum + row[name], 0);
+  if (total("cut") > maxCutTasks) throw new UsageTooLarge("cut");
+  if (rows.length > maxUsageRows) throw new UsageTooLarge("rows");
+  if (total("sums") > maxSums) throw new UsageTooLarge("sums");
+  return rows.map(({ sums: _sums, cut: _cut, ...row }) => row);
 }

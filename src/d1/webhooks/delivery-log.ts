@@ -1,7 +1,7 @@
 /** The outbox read as a log, and deliveries that the operator or the tenant retries. */
 import { idBound, idTimeMs } from "../../domain/ids.ts";
 import type { DeliveryState } from "../../domain/webhooks.ts";
-import { mostWalked, type Walked, walk } from "../walk.ts";
+import { earlier, mostWalked, type Walked, walk } from "../walk.ts";
 import { deleteFailures } from "./attempts.ts";
 import { type Delivery, deliveryFromRow, storedAs } from "./delivery-row.ts";
 import { dropOfSwitchedOff, switchOn } from "./switch-off.ts";
@@ -34,8 +34,9 @@ export async function listDeliveries(
   if (task !== undefined) {
     const madeMs = idTimeMs("task", task);
     if (madeMs === undefined) return { rows: [], walkedTo: null };
-    sought.push("id >= ?", "id < ?");
-    values.push(idBound("delivery", madeMs), idBound("delivery", madeMs + madeWithinMs));
+    sought.push("id >= ?");
+    values[0] = earlier(beforeId, idBound("delivery", madeMs + madeWithinMs));
+    values.push(idBound("delivery", madeMs));
     fits.push("task_id = ?");
     values.push(task);
   }

@@ -29,6 +29,7 @@ import { type DuePage, selectDue } from "../../d1/tasks/due-tasks.ts";
 import type { PollTarget } from "../../domain/poll.ts";
 import { isFinished } from "../../domain/task.ts";
 import { type LaneKind, laneKinds } from "../../domain/work-message.ts";
+import type { D1Usage } from "../../platform/d1-usage.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
@@ -41,6 +42,7 @@ import { pushLagging } from "../tenants/push-config.ts";
 import { boundLogs } from "../webhooks/give-up.ts";
 import { enoughWaiting, enqueueErasers, enqueueLane, enqueuePolls, pollsAtOnce } from "./enqueue.ts";
 import { reconcileSome } from "./reconcile.ts";
+import { sumUp } from "./sum-up.ts";
 
 const minuteMs = 60_000;
 /** The tick ends this long before the next one starts. */
@@ -54,7 +56,14 @@ export async function runTick(invocation: Invocation): Promise<void> {
   const pauseMs = invocation.config.POLL_ROUND_SECONDS * 1000;
   const once = pauseMs === 0;
   const endMs = once ? startMs + minuteMs : (Math.floor(startMs / minuteMs) + 1) * minuteMs - marginMs;
-  const tick: Tick = { endMs, taken: false, lanesUntilMs: once ? 0 : endMs, due: 0, enqueued: 0 };
+  const tick: Tick = {
+    endMs,
+    taken: false,
+    lanesUntilMs: once ? 0 : endMs,
+    due: 0,
+    enqueued: 0,
+    sums: { rowsRead: 0, rowsWritten: 0 },
+  };
   await doMaintenance(invocation, tick);
   invocation.defer("reconciliation", () => reconcileSome(invocation));
   invocation.defer("delivery_logs", () => boundLogs(invocation));
@@ -73,7 +82,7 @@ export async function runTick(invocation: Invocation): Promise<void> {
   }
   await invocation.lanes.ended();
   if (tick.taken && once) await releaseTick(invocation.db, invocation.now(), endMs);
-  const { rowsRead, rowsWritten } = invocation.spent;
+  const { spent } = invocation;
   const ms = invocation.now() - startMs;
   invocation.log({
     event: "tick",
@@ -82,8 +91,9 @@ export async function runTick(invocation: Invocation): Promise<void> {
     due: tick.due,
     enqueued: tick.enqueued,
     ms,
-    rows_read: rowsRead,
-    rows_written: rowsWritten,
+    // Sums have a line of their own.
+    rows_read: spent.rowsRead - tick.sums.rowsRead,
+    rows_written: spent.rowsWritten - tick.sums.rowsWritten,
   });
 }
 
@@ -92,13 +102,14 @@ async function doMaintenance(invocation: Invocation, tick: Tick): Promise<void> 
   try {
     const beforeId = archiveBeforeId(invocation);
     const maintenance = await readMaintenance(invocation.db, invocation.now(), beforeId);
-    const { deliveryDueMs, isErasingDue, isArchiveDue, unpushed } = maintenance;
+    const { deliveryDueMs, isErasingDue, isArchiveDue, unpushed, areSumsDue } = maintenance;
     if (deliveryDueMs !== null && deliveryDueMs < tick.endMs) {
       void invocation.lanes.start("deliver", tick.lanesUntilMs);
     }
     await pushLagging(invocation, unpushed);
     if (isArchiveDue) invocation.defer("archive", () => archiveSome(invocation));
     if (isErasingDue) invocation.defer("erase", () => eraseOrEnqueue(invocation, tick.endMs));
+    if (areSumsDue) invocation.defer("sums", () => sumUp(invocation, tick.sums));
   } catch (error) {
     invocation.log({ event: "maintenance_failed", level: "error", problem: describe(error) });
   }
@@ -119,6 +130,8 @@ interface Tick {
   /** Of all its rounds: what they found to do, and the polls of it that they enqueued. */
   due: number;
   enqueued: number;
+  /** Rows of the sums, of all that its invocation has spent. */
+  sums: D1Usage;
 }
 
 /** The tick's time and a storer's. No other tick has the same lease, and no other storer while this tick lasts. */

@@ -1,7 +1,16 @@
 /** `GET /v1/usage`: a tenant's balance, holds, limits and use, by its key of scope `manage`. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { maxUsageRows, readUsage, type UsageRow } from "../../d1/tenants/usage.ts";
+import {
+  cutWithinDays,
+  maxCutTasks,
+  maxSums,
+  maxUsageRows,
+  readUsage,
+  type UsageGroup,
+  type UsageRow,
+  UsageTooLarge,
+} from "../../d1/tenants/usage.ts";
 import { defaultLimits } from "../../domain/admission.ts";
 import { defaultModel, models } from "../../domain/model-catalog.ts";
 import type { Api } from "../../http/context.ts";
@@ -11,6 +20,7 @@ import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
+import type { Invocation } from "../../platform/invocation.ts";
 import { shownLimits, shownRemaining } from "./limit-fields.ts";
 import { authorizeManager } from "./managing-key.ts";
 
@@ -60,11 +70,34 @@ const contract = createRoute({
   },
 });
 
-/** @throws ApiError `invalid_request` for sums that are too many for one reply: cut off, they would look like all. */
-export function wholeUsage(rows: UsageRow[]): UsageRow[] {
-  if (rows.length <= maxUsageRows) return rows;
-  const message = `must leave no more than ${maxUsageRows} lines, which a reply holds: ask for less time, one tenant, or fewer groups`;
-  throw invalidRequest([{ path: ["from"], message }]);
+const dayMs = 86_400_000;
+
+/** What to ask for instead. */
+const refusals: Record<UsageTooLarge["of"], string> = {
+  rows: `must leave no more than ${maxUsageRows} lines, which a reply holds: ask for less time, one tenant, or fewer groups`,
+  sums: `must leave no more than ${maxSums} sums to add up: ask for less time, one tenant, or days alone`,
+  cut: `must be a UTC day such as 2026-01-31, and so must to: a day that is ${cutWithinDays} days old, or has ${maxCutTasks} tasks, is not divided`,
+};
+
+/**
+ * Use of the period that a query asks for; without `from` it begins with a whole day.
+ * @param tenantId Null: all tenants.
+ * @throws ApiError `invalid_request` for what is too much for one reply: cut off, it would look like all.
+ */
+export async function usageOf(
+  invocation: Invocation,
+  tenantId: string | null,
+  query: { from?: string | undefined; to?: string | undefined },
+  groups: readonly UsageGroup[],
+): Promise<UsageRow[]> {
+  const { fromMs, toMs } = periodOf(invocation, query);
+  const beginsMs = query.from === undefined ? fromMs - (fromMs % dayMs) : fromMs;
+  try {
+    return await readUsage(invocation.db, tenantId, beginsMs, toMs, groups, invocation.now());
+  } catch (error) {
+    if (!(error instanceof UsageTooLarge)) throw error;
+    throw invalidRequest([{ path: ["from"], message: refusals[error.of] }]);
+  }
 }
 
 export function getUsage(api: Api): void {
@@ -72,8 +105,7 @@ export function getUsage(api: Api): void {
     const { tenantId } = await authorizeManager(c);
     const invocation = c.get("invocation");
     const query = c.req.valid("query");
-    const { fromMs, toMs } = periodOf(invocation, query);
-    const rows = wholeUsage(await readUsage(invocation.db, tenantId, fromMs, toMs, ["day", "model"]));
+    const rows = await usageOf(invocation, tenantId, query, ["day", "model"]);
     const days = rows.map(({ day, ...row }) => ({ date: day, ...row })) as z.output<typeof usageDay>[];
     if (query.format === "csv") return csvReply(c, "usage-utc", Object.keys(usageDay.shape), onePage(days));
     const summary = await invocation.tenant(tenantId).summary(tenantId, invocation.now());

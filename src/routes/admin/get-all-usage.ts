@@ -1,12 +1,12 @@
 /** `GET /admin/api/usage`: use over all tenants. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { readUsage, type UsageGroup, usageGroups } from "../../d1/tenants/usage.ts";
+import { type UsageGroup, usageGroups } from "../../d1/tenants/usage.ts";
 import type { Api } from "../../http/context.ts";
 import { csvReply, formatQuery, onePage, orCsv } from "../../http/csv.ts";
-import { periodOf, periodQuery } from "../../http/period.ts";
+import { periodQuery } from "../../http/period.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
-import { wholeUsage } from "../account/get-usage.ts";
+import { usageOf } from "../account/get-usage.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
 
 const groups = z
@@ -62,8 +62,7 @@ export function getAllUsage(api: Api): void {
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
     const query = c.req.valid("query");
-    const { fromMs, toMs } = periodOf(invocation, query);
-    const rows = wholeUsage(await readUsage(invocation.db, query.tenant ?? null, fromMs, toMs, query.group));
+    const rows = await usageOf(invocation, query.tenant ?? null, query, query.group);
     if (query.format === "csv") {
       return csvReply(c, "usage-utc", [...query.group, "tasks", "images", "credits"], onePage(rows));
     }

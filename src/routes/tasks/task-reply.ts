@@ -69,7 +69,7 @@ export const taskReply = z
     task_info: z.object({
       can_cancel: z.boolean(),
       estimated_time: z.number().nullable().meta({ description: "Seconds, as the model guesses." }),
-      queue_position: z.int().nullable(),
+      queue_position: z.int().nullable().meta({ description: "An estimate where many wait." }),
     } satisfies FieldsOf<TaskView["task_info"]>),
     usage: z
       .object({
