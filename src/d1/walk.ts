@@ -24,9 +24,6 @@ export interface Walked<Row> {
   walkedTo: string | null;
 }
 
-/** Of two ids or bounds that a walk begins before, the one that sorts first. */
-export const earlier = (a: string, b: string) => (a < b ? a : b);
-
 /** @param limit Rows at the most. */
 export async function walk(
   db: D1Database,

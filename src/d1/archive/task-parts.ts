@@ -1,6 +1,7 @@
 /** Parts of the archive, as D1 knows them, and the codec of `task_parts`. */
 import { orNull, rowCodec, text, whole } from "../../domain/stored.ts";
 import type { ArchivedRow, TaskPart } from "../../domain/task-part.ts";
+import { summedTo } from "../cron/sums.ts";
 
 const taskPart = rowCodec<TaskPart>(
   "task_parts",
@@ -119,9 +120,10 @@ export async function tenantsToArchive(db: D1Database, offset: number, limit: nu
   return results.map(({ id }) => id);
 }
 
-/** What may go to the archive: it has ended, and its pictures are there or gone. */
+/** What may go to the archive: it has ended, its figures are in the sums, and its pictures are there or gone. */
 const candidates = `SELECT * FROM tasks INDEXED BY tasks_of_tenant
-  WHERE tenant_id = ?1 AND id >= ?2 AND id < ?3 AND open = 0 AND erasure <> 'pending'
+  WHERE tenant_id = ?1 AND id >= ?2 AND id < min(?3, ${summedTo} || '~') AND open = 0 AND erasure <> 'pending'
+    AND NOT EXISTS (SELECT 1 FROM unsummed_tasks WHERE tenant_id = ?1 AND id = tasks.id)
     AND id NOT IN (SELECT value FROM json_each(?4)) ORDER BY id`;
 
 /** Texts of one part: what one call may well read and write. */
@@ -280,8 +282,15 @@ export async function restorePart(
       )
       .bind(tenantId, lastId, key, JSON.stringify(rows.slice(i * mostRowsAtOnce, (i + 1) * mostRowsAtOnce))),
   );
+  const ids = JSON.stringify(rows.map(({ id }) => id));
   const results = await db.batch([
     ...inserts,
+    // The sums have had them since before they were a part.
+    db
+      .prepare(
+        `DELETE FROM unsummed_tasks WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?4)) AND ${isPart}`,
+      )
+      .bind(tenantId, lastId, key, ids),
     db
       .prepare(`INSERT OR IGNORE INTO leftovers (key, due_ms) SELECT ?3, ?4 WHERE ${isPart}`)
       .bind(tenantId, lastId, key, nowMs),

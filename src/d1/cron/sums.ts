@@ -29,10 +29,6 @@ export const summedTo = "coalesce((SELECT task_id FROM usage_cursor), '')";
 /** SQL: tasks up to the cursor that are in no sum. Read in this order, or their join would read all tasks. */
 export const unsummedTasks = "unsummed_tasks CROSS JOIN tasks USING (tenant_id, id)";
 
-/** SQL: a task's figures are in the sums, so that nothing is lost when its row goes. */
-export const isSummed = `tasks.id <= ${summedTo}
-  AND NOT EXISTS (SELECT 1 FROM unsummed_tasks WHERE tenant_id = tasks.tenant_id AND id = tasks.id)`;
-
 /** SQL: of a task, the UTC day of its submission. */
 export const dayOf = "date(created_ms / 1000, 'unixepoch')";
 

@@ -1,5 +1,5 @@
 /** Lists of tasks, newest first: a tenant's own, and the operator's over all tenants. */
-import { idBound } from "../../domain/ids.ts";
+import { earlier, idBound } from "../../domain/ids.ts";
 import {
   endStates,
   openStates,
@@ -8,7 +8,7 @@ import {
   taskStatus,
   taskStatuses,
 } from "../../domain/task.ts";
-import { earlier, mostWalked, type Walked, walk } from "../walk.ts";
+import { mostWalked, type Walked, walk } from "../walk.ts";
 import { taskFromRow } from "./task-row.ts";
 
 /** The states that callers see as one status. */

@@ -3,6 +3,7 @@
  * time is one of ids. All of it is one statement, so that nothing is counted twice or left out while cron adds up.
  */
 import { idBound } from "../../domain/ids.ts";
+import { longestPartMs } from "../../domain/task-part.ts";
 import { dayOf, summedTo, unsummedTasks } from "../cron/sums.ts";
 import { chargedCredits, chargedImages } from "../tasks/task-row.ts";
 
@@ -25,9 +26,6 @@ export const maxUsageRows = 50_000;
 export const maxSums = 100_000;
 /** Tasks of days that the period cuts. Their sums are of the whole day, so they are counted one by one. */
 export const maxCutTasks = 50_000;
-/** For so long the rows of tasks are in D1 for certain. Days before that cannot be cut. */
-export const cutWithinDays = 28;
-
 /** Nothing is shown rather than a part: it would look like all. */
 export class UsageTooLarge extends Error {
   readonly of: "rows" | "sums" | "cut";
@@ -61,33 +59,33 @@ export async function readUsage(
   fromMs: number,
   toMs: number,
   groups: readonly UsageGroup[],
-  nowMs = toMs,
 ): Promise<UsageRow[]> {
   const [firstMs, endMs] = [startOfDay(fromMs + dayMs - 1), startOfDay(toMs)];
   const ofTenant = tenantId === null ? "" : "tenant_id = ?7 AND";
   const tasks = `tasks ${tenantId === null ? "" : "INDEXED BY tasks_of_tenant"}`;
   // Of days alone all tenants have one sum.
-  const sums = (where: string, most: number, cut: number) =>
+  const sums =
     tenantId === null && groups.every((group) => group === "day")
-      ? `SELECT * FROM (SELECT '' AS tenant, day, '' AS key, '' AS model, tasks - hidden AS tasks, images, credits, 1 AS sums, ${cut} AS cut
-           FROM daily_totals WHERE ${where} LIMIT ${most})`
-      : `SELECT * FROM (SELECT tenant_id AS tenant, day, key_id AS key, model, tasks, images, credits, 1 AS sums, ${cut} AS cut
-           FROM usage_days ${tenantId === null ? "INDEXED BY usage_days_by_day" : ""} WHERE ${ofTenant} ${where} LIMIT ${most})`;
-  // Where the rows may be gone one sum of that day is as much as too many tasks.
+      ? `SELECT * FROM (SELECT '' AS tenant, day, '' AS key, '' AS model, tasks - hidden AS tasks, images, credits, 1 AS sums, 0 AS cut
+           FROM daily_totals WHERE`
+      : `SELECT * FROM (SELECT tenant_id AS tenant, day, key_id AS key, model, tasks, images, credits, 1 AS sums, 0 AS cut
+           FROM usage_days ${tenantId === null ? "INDEXED BY usage_days_by_day" : ""} WHERE ${ofTenant}`;
+  // Tasks that are archived are not counted: a part of the archive is as much as too many.
   const cut = (atMs: number, from: string, to: string) =>
-    atMs < nowMs - cutWithinDays * dayMs
-      ? sums(`day = '${dateOf(atMs)}'`, 1, maxCutTasks + 1)
-      : `SELECT * FROM (${counted(tasks, `${ofTenant} id > ${from} AND id <= min(${to}, ${summedTo})`, 1)}
-           LIMIT ${maxCutTasks + 1})`;
+    // D1 takes five parts of a compound at the most.
+    `SELECT * FROM (SELECT * FROM (${counted(tasks, `${ofTenant} id > ${from} AND id <= min(${to}, ${summedTo})`, 1)}
+       LIMIT ${maxCutTasks + 1})
+     UNION ALL SELECT * FROM (SELECT '', '', '', '', 0, 0, 0, 0, ${maxCutTasks + 1} FROM task_parts
+       WHERE ${ofTenant || `first_id > '${idBound("task", atMs - longestPartMs)}' AND`} last_id > ${from} AND first_id <= min(${to}) LIMIT 1))`;
   const parts = [
     // Where the period ends beyond the cursor, all that is in the sums is before its end.
-    sums(`day >= ?3 AND day < iif(?2 > ${summedTo}, '~', ?4)`, maxSums + 1, 0),
+    `${sums} day >= ?3 AND day < iif(?2 > ${summedTo}, '~', ?4) LIMIT ${maxSums + 1})`,
     // No id equals a bound, which is shorter.
     counted(tasks, `${ofTenant} id > max(?1, ${summedTo}) AND id < ?2`),
     counted(unsummedTasks, `${ofTenant} id > ?5 AND id < iif(?2 > ${summedTo}, ?2, ?6)`),
     ...(firstMs > fromMs ? [cut(fromMs, "?1", "?2, ?5")] : []),
     // Of a period within one day the first cut is all of it.
-    ...(toMs > endMs && endMs >= firstMs ? [cut(toMs, "?6", `iif(?2 > ${summedTo}, '', ?2)`)] : []),
+    ...(toMs > endMs && endMs >= firstMs ? [cut(endMs, "?6", `?2, iif(?2 > ${summedTo}, '', ?2)`)] : []),
   ];
   const by = groups.join(", ");
   const { results: rows } = await db

@@ -1,7 +1,7 @@
 /** The outbox read as a log, and deliveries that the operator or the tenant retries. */
-import { idBound, idTimeMs } from "../../domain/ids.ts";
+import { earlier, idBound, idTimeMs } from "../../domain/ids.ts";
 import type { DeliveryState } from "../../domain/webhooks.ts";
-import { earlier, mostWalked, type Walked, walk } from "../walk.ts";
+import { mostWalked, type Walked, walk } from "../walk.ts";
 import { deleteFailures } from "./attempts.ts";
 import { type Delivery, deliveryFromRow, storedAs } from "./delivery-row.ts";
 import { dropOfSwitchedOff, switchOn } from "./switch-off.ts";

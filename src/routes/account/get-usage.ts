@@ -2,7 +2,6 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import {
-  cutWithinDays,
   maxCutTasks,
   maxSums,
   maxUsageRows,
@@ -76,7 +75,7 @@ const dayMs = 86_400_000;
 const refusals: Record<UsageTooLarge["of"], string> = {
   rows: `must leave no more than ${maxUsageRows} lines, which a reply holds: ask for less time, one tenant, or fewer groups`,
   sums: `must leave no more than ${maxSums} sums to add up: ask for less time, one tenant, or days alone`,
-  cut: `must be a UTC day such as 2026-01-31, and so must to: a day that is ${cutWithinDays} days old, or has ${maxCutTasks} tasks, is not divided`,
+  cut: `must be a UTC day such as 2026-01-31, and so must to: a day whose tasks are archived, or more than ${maxCutTasks}, is not divided`,
 };
 
 /**
@@ -93,7 +92,7 @@ export async function usageOf(
   const { fromMs, toMs } = periodOf(invocation, query);
   const beginsMs = query.from === undefined ? fromMs - (fromMs % dayMs) : fromMs;
   try {
-    return await readUsage(invocation.db, tenantId, beginsMs, toMs, groups, invocation.now());
+    return await readUsage(invocation.db, tenantId, beginsMs, toMs, groups);
   } catch (error) {
     if (!(error instanceof UsageTooLarge)) throw error;
     throw invalidRequest([{ path: ["from"], message: refusals[error.of] }]);

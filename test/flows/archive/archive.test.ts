@@ -5,6 +5,7 @@
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readCandidates, selectPartOf } from "../../../src/d1/archive/task-parts.ts";
+import { addUp } from "../../../src/d1/cron/sums.ts";
 import { archiveSome } from "../../../src/flows/archive/archive-tasks.ts";
 import { archivedRow } from "../../../src/flows/archive/read-archived.ts";
 import { writePart } from "../../../src/flows/archive/write-part.ts";
@@ -191,6 +192,7 @@ describe("the archive", () => {
     gateway.advance(29 * dayMs);
     const bound = gateway.now() - 30 * dayMs;
     expect(await stubOf(tenant.id).openBefore(bound)).toEqual([held, open]);
+    await addUp(env.DB, gateway.now());
     await archiveSome(gateway.invocation());
     const { results } = await env.DB.prepare("SELECT id FROM tasks WHERE tenant_id = ?1 ORDER BY id")
       .bind(tenant.id)
@@ -239,6 +241,7 @@ describe("a part that is written", () => {
     await finishTask(gateway, tenant.key, id);
     const ids = [id, ...(await copyTask(id, [{ createdMs: gateway.now() }, { createdMs: gateway.now() }]))];
     gateway.advance(70 * dayMs);
+    await addUp(env.DB, gateway.now());
     const range = { fromId: "", beforeId: "task-~", besides: [] };
     const { rows } = await readCandidates(env.DB, tenant.id, range);
     expect(rows).toHaveLength(3);

@@ -1,6 +1,7 @@
 /** Ticks add up what has ended; a caller's use and the operator's overview say the same before and after. */
 import { env } from "cloudflare:workers";
 import { beforeEach, expect, it } from "vitest";
+import { restoreArchive } from "../../../src/flows/archive/restore-archive.ts";
 import { getAs } from "../../helpers/credits.ts";
 import { finishTask, startGateway, submitTask, type TestGateway } from "../../helpers/gateway.ts";
 import { emptyStores } from "../../helpers/setup.ts";
@@ -79,13 +80,16 @@ it("tabs share an overview for five seconds, those of other days do not", async 
   expect(await tasks("")).toBe(1);
 });
 
-it("a period that cuts an old day is refused by the name of its field, with the way out", async () => {
+it("a period that cuts an archived day is refused by the name of its field, with the way out", async () => {
   const { key } = await gateway.makeTenant();
   await finishTask(gateway, key, (await submitTask(gateway, key)).id);
   const second = Math.floor(gateway.now() / 1000) - 60;
   gateway.advance(29 * 24 * hourMs);
-  expect((await getAs(gateway, key, `/v1/usage?from=${second}`)).status).toBe(200);
   await gateway.tick();
+  expect((await getAs(gateway, key, `/v1/usage?from=${second}`)).status).toBe(200);
+  gateway.advance(40 * 24 * hourMs);
+  await gateway.tick();
+  expect((await env.DB.prepare("SELECT 1 FROM tasks").all()).results).toEqual([]);
   const refused = await getAs(gateway, key, `/v1/usage?from=${second}`);
   expect(await json(refused)).toMatchObject({
     error: {
@@ -95,6 +99,12 @@ it("a period that cuts an old day is refused by the name of its field, with the 
     },
   });
   const day = new Date(second * 1000).toISOString().slice(0, 10);
-  const { days } = await json(await getAs(gateway, key, `/v1/usage?from=${day}`));
-  expect(days).toMatchObject([{ date: day, tasks: 1 }]);
+  const use = async () => (await json(await getAs(gateway, key, `/v1/usage?from=${day}`))).days;
+  const before = await use();
+  expect(before).toMatchObject([{ date: day, tasks: 1 }]);
+  // In D1 again it is counted as it was.
+  const [{ id = "" } = {}] = (await json(await gateway.admin("GET", "/tenants"))).data as { id?: string }[];
+  await restoreArchive(gateway.invocation(), id, { fromMs: second * 1000, toMs: gateway.now() });
+  expect((await env.DB.prepare("SELECT 1 FROM tasks").all()).results).toHaveLength(1);
+  expect(await use()).toEqual(before);
 });
