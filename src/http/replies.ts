@@ -10,24 +10,27 @@ import {
   saysWhenToRetry,
 } from "../errors.ts";
 import type { AppContext } from "./context.ts";
+import { documented } from "./documented.ts";
 import { headers, type ReplyHeader } from "./reply-headers.ts";
 
-export const errorEnvelope = z
-  .object({
-    error: z.object({
-      code: z.enum(errorCodes),
-      message: z.string(),
-      type: z.string(),
-      param: z.string().nullable().meta({ description: "The first field that breaks its rule." }),
-      retryable: z.boolean(),
-      charged: z.enum(chargedWords).meta({
-        description:
-          "`unknown`: there may be a task, whose id is in `x-task-id`. Look there before you try again.",
+export const errorEnvelope = documented(() =>
+  z
+    .object({
+      error: z.object({
+        code: z.enum(errorCodes),
+        message: z.string(),
+        type: z.string(),
+        param: z.string().nullable().meta({ description: "The first field that breaks its rule." }),
+        retryable: z.boolean(),
+        charged: z.enum(chargedWords).meta({
+          description:
+            "`unknown`: there may be a task, whose id is in `x-task-id`. Look there before you try again.",
+        }),
       }),
-    }),
-    request_id: z.string(),
-  })
-  .meta({ id: "Error", description: "The one envelope of all errors." });
+      request_id: z.string(),
+    })
+    .meta({ id: "Error", description: "The one envelope of all errors." }),
+);
 
 /** A page of a list. */
 export const listReply = <Item extends z.ZodType>(item: Item) =>

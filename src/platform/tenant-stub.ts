@@ -26,7 +26,7 @@ const tenantMethods = [
   "credit",
   "setBalance",
   "summary",
-  "ledger",
+  "ledgerPage",
   "closedParts",
   "closeBooks",
   "check",

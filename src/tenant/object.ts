@@ -25,7 +25,7 @@ import { type EarlyEnd, endEarly, isEndedEarly } from "./early-ends.ts";
 import { type ErasedTask, eraseState } from "./erase-state.ts";
 import { admitFile, dropFile, type FileDecision, type FileRequest, keepFile } from "./file-admission.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { closedParts, type PartsQuery } from "./ledger-parts.ts";
+import { closedParts, closedSeq, type PartsQuery } from "./ledger-parts.ts";
 import { migrate } from "./migrations.ts";
 import { findOpenTask, newestAtMs, selectOpenTasks, takeOpenTask } from "./open-tasks.ts";
 import { Outbox } from "./outbox.ts";
@@ -202,9 +202,9 @@ export class Tenant extends DurableObject<Env> {
     return this.#storage.transactionSync(() => summarize(this.#storage.sql, nowMs));
   }
 
-  /** Reads the ledger, newest first; a charge and its release are never torn apart. */
-  ledger(query: LedgerQuery): LedgerLine[] {
-    return readLedger(this.#storage.sql, query);
+  /** Reads what the object has of the ledger, newest first; a charge and its release are never torn apart. */
+  ledgerPage(query: LedgerQuery): { lines: LedgerLine[]; isClosed: boolean } {
+    return { lines: readLedger(this.#storage.sql, query), isClosed: closedSeq(this.#storage.sql) > 0 };
   }
 
   /** Takes a copy of the tenant, if it is newer than the one that the object has. */

@@ -140,7 +140,7 @@ async function settle({ gateway, id }: World, others: number, show: (text: strin
 }
 
 async function foldedTo(): Promise<string> {
-  const { results } = await env.DB.prepare("SELECT * FROM sums_cursor").all();
+  const { results } = await env.DB.prepare("SELECT * FROM usage_cursor").all();
   return JSON.stringify(results);
 }
 

@@ -16,7 +16,7 @@ export const t0 = 1_900_000_000_000;
 
 type Method =
   | ("begin" | "noteOutcome" | "writeRow" | "endEarly" | "giveUp" | "takeOver" | "readYoung" | "flush")
-  | ("settle" | "credit" | "setBalance" | "summary" | "ledger" | "takeConfig" | "ping" | "check")
+  | ("settle" | "credit" | "setBalance" | "summary" | "ledgerPage" | "takeConfig" | "ping" | "check")
   | ("closedParts" | "closeBooks" | "openBefore");
 
 /** The object's methods, which over RPC are all asynchronous. */
@@ -196,8 +196,8 @@ export async function summaryOf(tenantId: string, nowMs = t0): Promise<Summary> 
 }
 
 /** The tenant's ledger, newest first; all of it unless given otherwise. */
-export const ledgerOf = (tenantId: string, over: Partial<LedgerQuery> = {}) =>
-  stubOf(tenantId).ledger({
+export async function ledgerOf(tenantId: string, over: Partial<LedgerQuery> = {}): Promise<LedgerLine[]> {
+  const { lines } = await stubOf(tenantId).ledgerPage({
     fromMs: 0,
     toMs: Number.MAX_SAFE_INTEGER,
     taskId: null,
@@ -205,6 +205,8 @@ export const ledgerOf = (tenantId: string, over: Partial<LedgerQuery> = {}) =>
     limit: 10_000,
     ...over,
   });
+  return lines;
+}
 
 const allParts = {
   fromMs: 0,

@@ -5,6 +5,7 @@
 import { idBound } from "../../domain/ids.ts";
 import { endStates, openStates } from "../../domain/task.ts";
 import { hasNotEnded } from "../tasks/task-row.ts";
+import { selectWebhooksOff, type WebhookOff } from "../webhooks/switch-off.ts";
 import {
   bucketOf,
   creditsOfAll,
@@ -15,7 +16,6 @@ import {
   timeToPictureOf,
   unsummedTasks,
 } from "./sums.ts";
-import { selectWebhooksOff, type WebhookOff } from "../webhooks/switch-off.ts";
 
 export interface Overview {
   /** Of the oldest {@link mostOpenCounted}. */

@@ -75,15 +75,19 @@ async function* ledgerChunks(
     yield { lines, before, isOfPart: false };
     return;
   }
+  let isClosed = false;
   for (let more = true; more; ) {
     // One row more, since the first one may have been shown already, and another to know whether there is more.
     const asked = { fromMs, toMs, taskId, beforeSeq: rowsBefore(before), limit: rows + 2 };
-    const found = (await invocation.tenant(tenantId).ledger(asked)).filter((line) => isBefore(line, before));
+    const page = await invocation.tenant(tenantId).ledgerPage(asked);
+    const found = page.lines.filter((line) => isBefore(line, before));
+    isClosed = page.isClosed;
     more = found.length > rows;
     const last = found.at(-1);
     before = last ? lineNumber(last) : before;
     yield { lines: found, before, isOfPart: false };
   }
+  if (!isClosed) return;
   for await (const part of partsOf(invocation, tenantId, query, () => before)) {
     const lines = (await linesOf(invocation, part)).filter(isAsked).toReversed();
     before = lineNumber({ seq: part.afterSeq + 1, type: "hold" });
@@ -133,10 +137,10 @@ async function linesOfTask(invocation: Invocation, tenantId: string, taskId: str
   const fromMs = madeMs - clocksDifferMs;
   const toMs = Number.MAX_SAFE_INTEGER;
   const asked = { fromMs, toMs, taskId, beforeSeq: Number.MAX_SAFE_INTEGER, limit: 10 };
-  const own = await invocation.tenant(tenantId).ledger(asked);
-  const lines = new Map(own.map((line) => [lineNumber(line), line]));
+  const own = await invocation.tenant(tenantId).ledgerPage(asked);
+  const lines = new Map(own.lines.map((line) => [lineNumber(line), line]));
   const has = (isHold: boolean) => [...lines.values()].some(({ type }) => (type === "hold") === isHold);
-  for (let afterSeq = 0; !(has(true) && has(false)); ) {
+  for (let afterSeq = 0; own.isClosed && !(has(true) && has(false)); ) {
     const [part] = await invocation.tenant(tenantId).closedParts({
       fromMs,
       toMs,

@@ -8,6 +8,7 @@ import { ApiError } from "../../errors.ts";
 import { type Minted, mintByTurnstile, mintToken } from "../../flows/tenants/mint-token.ts";
 import { networkAddress } from "../../http/call-limits.ts";
 import type { Api, AppContext } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { type Issue, invalidRequest, jsonBody } from "../../http/validation.ts";
@@ -42,20 +43,22 @@ const contract = createRoute({
   method: "post",
   path: "/v1/client-tokens",
   operationId: "create-client-token",
-  tags: ["Client tokens"],
-  summary: "Mint a client token",
   security: [{ key: [] }],
   middleware: [jsonBody] as const,
   request: { body: { required: true, ...json(newToken, "What the token is limited to.") } },
-  responses: {
-    201: json(
-      z
-        .object({ token: z.string(), expires_at: z.int() })
-        .meta({ examples: [{ token: "wct_…", expires_at: 1_757_165_931 }] }),
-      "Minted. It is verified without a database.",
-    ),
-    ...errorReplies(...bodyErrors, ...keyErrors, "model_not_allowed"),
-  },
+  ...documented(() => ({
+    tags: ["Client tokens"],
+    summary: "Mint a client token",
+    responses: {
+      201: json(
+        z
+          .object({ token: z.string(), expires_at: z.int() })
+          .meta({ examples: [{ token: "wct_…", expires_at: 1_757_165_931 }] }),
+        "Minted. It is verified without a database.",
+      ),
+      ...errorReplies(...bodyErrors, ...keyErrors, "model_not_allowed"),
+    },
+  })),
 });
 
 export function createClientToken(api: Api): void {

@@ -3,6 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import { keyProblem } from "../../domain/keys.ts";
 import { createKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { invalidRequest, jsonBody } from "../../http/validation.ts";
@@ -13,13 +14,18 @@ const contract = createRoute({
   method: "post",
   path: "/v1/keys",
   operationId: "create-own-key",
-  tags: ["Keys"],
   security: [{ key: [] }],
-  summary: "Make a key",
-  description: "It can do no more than the key that makes it.",
   middleware: [jsonBody] as const,
   request: { body: { required: true, ...json(newKey, "The key.") } },
-  responses: { 201: json(madeKeyReply, "Made."), ...errorReplies(...keyErrors, ...bodyErrors, "key_limit") },
+  ...documented(() => ({
+    tags: ["Keys"],
+    summary: "Make a key",
+    description: "It can do no more than the key that makes it.",
+    responses: {
+      201: json(madeKeyReply, "Made."),
+      ...errorReplies(...keyErrors, ...bodyErrors, "key_limit"),
+    },
+  })),
 });
 
 export function createOwnKey(api: Api): void {

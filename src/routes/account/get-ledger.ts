@@ -1,6 +1,7 @@
 /** `GET /v1/ledger`: a tenant's own ledger, by its key of scope `manage`. */
 import { createRoute } from "@hono/zod-openapi";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { ledgerQuery, ledgerReply, replyWithLedger } from "./ledger-reply.ts";
 import { authorizeManager } from "./managing-key.ts";
@@ -9,11 +10,13 @@ const contract = createRoute({
   method: "get",
   path: "/v1/ledger",
   operationId: "get-ledger",
-  tags: ["Account"],
   security: [{ key: [] }],
-  summary: "Read the tenant's ledger",
   request: { query: ledgerQuery },
-  responses: { 200: ledgerReply, ...errorReplies(...keyErrors) },
+  ...documented(() => ({
+    tags: ["Account"],
+    summary: "Read the tenant's ledger",
+    responses: { 200: ledgerReply, ...errorReplies(...keyErrors) },
+  })),
 });
 
 export function getLedger(api: Api): void {

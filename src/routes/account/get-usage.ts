@@ -14,6 +14,7 @@ import { defaultLimits } from "../../domain/admission.ts";
 import { defaultModel, models } from "../../domain/model-catalog.ts";
 import type { Api } from "../../http/context.ts";
 import { csvReply, formatQuery, onePage, orCsv } from "../../http/csv.ts";
+import { documented } from "../../http/documented.ts";
 import { periodOf, periodQuery } from "../../http/period.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
@@ -30,43 +31,47 @@ const usageDay = z.object({
   images: z.int(),
   credits: z.int(),
 });
-const usageReply = json(
-  z
-    .object({
-      balance: z.int().nullable().meta({ description: "Topped up − charged. Null: not prepaid." }),
-      held: z.int(),
-      available: z.int().nullable().meta({ description: "balance − held." }),
-      limits: shownLimits,
-      remaining: shownRemaining,
-      days: z.array(usageDay),
-    })
-    .meta({
-      examples: [
-        {
-          balance: 8_000,
-          held: 30,
-          available: 7_970,
-          limits: defaultLimits,
-          remaining: { ...defaultLimits, requests_per_minute: 599, concurrent_tasks: 19 },
-          days: [{ date: "2026-01-31", model: defaultModel, tasks: 3, images: 4, credits: 120 }],
-        },
-      ],
-    }),
-  "What the tenant has and has used; with `format=csv` the days.",
+const usageReply = documented(() =>
+  json(
+    z
+      .object({
+        balance: z.int().nullable().meta({ description: "Topped up − charged. Null: not prepaid." }),
+        held: z.int(),
+        available: z.int().nullable().meta({ description: "balance − held." }),
+        limits: shownLimits,
+        remaining: shownRemaining,
+        days: z.array(usageDay),
+      })
+      .meta({
+        examples: [
+          {
+            balance: 8_000,
+            held: 30,
+            available: 7_970,
+            limits: defaultLimits,
+            remaining: { ...defaultLimits, requests_per_minute: 599, concurrent_tasks: 19 },
+            days: [{ date: "2026-01-31", model: defaultModel, tasks: 3, images: 4, credits: 120 }],
+          },
+        ],
+      }),
+    "What the tenant has and has used; with `format=csv` the days.",
+  ),
 );
 
 const contract = createRoute({
   method: "get",
   path: "/v1/usage",
   operationId: "get-usage",
-  tags: ["Account"],
   security: [{ key: [] }],
-  summary: "Balance, limits and use by day and model",
   request: { query: z.object({ ...periodQuery, ...formatQuery }) },
-  responses: {
-    200: orCsv(usageReply),
-    ...errorReplies(...keyErrors),
-  },
+  ...documented(() => ({
+    tags: ["Account"],
+    summary: "Balance, limits and use by day and model",
+    responses: {
+      200: orCsv(usageReply),
+      ...errorReplies(...keyErrors),
+    },
+  })),
 });
 
 const dayMs = 86_400_000;

@@ -12,6 +12,7 @@ import {
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import type { WantedKey } from "../../flows/tenants/tenant-keys.ts";
+import { documented } from "../../http/documented.ts";
 import { type Issue, invalidRequest } from "../../http/validation.ts";
 import { allowedOrigins, givenKeyLimits, modelList, unixSeconds } from "./limit-fields.ts";
 
@@ -83,26 +84,30 @@ const exampleKey = {
   revoked_at: null,
 };
 
-export const keyReply = z
-  .object({
-    id: z.string(),
-    object: z.literal("key"),
-    name: z.string(),
-    kind: z.enum(keyKinds),
-    scopes: z.array(z.enum(keyScopes)),
-    allowed_origins: z.array(z.string()),
-    models: modelList.nullable(),
-    limits: givenKeyLimits,
-    token: tokenSettings.nullable(),
-    created: z.int(),
-    expires_at: z.int().nullable(),
-    revoked_at: z.int().nullable(),
-  })
-  .meta({ id: "Key", examples: [exampleKey] });
+export const keyReply = documented(() =>
+  z
+    .object({
+      id: z.string(),
+      object: z.literal("key"),
+      name: z.string(),
+      kind: z.enum(keyKinds),
+      scopes: z.array(z.enum(keyScopes)),
+      allowed_origins: z.array(z.string()),
+      models: modelList.nullable(),
+      limits: givenKeyLimits,
+      token: tokenSettings.nullable(),
+      created: z.int(),
+      expires_at: z.int().nullable(),
+      revoked_at: z.int().nullable(),
+    })
+    .meta({ id: "Key", examples: [exampleKey] }),
+);
 
-export const madeKeyReply = keyReply
-  .extend({ key: z.string().meta({ description: "Shown this once." }) })
-  .meta({ id: "NewKey", examples: [{ ...exampleKey, key: "wsk_…" }] });
+export const madeKeyReply = documented(() =>
+  keyReply
+    .extend({ key: z.string().meta({ description: "Shown this once." }) })
+    .meta({ id: "NewKey", examples: [{ ...exampleKey, key: "wsk_…" }] }),
+);
 
 /**
  * The key that is asked for.

@@ -11,6 +11,7 @@ import { toSeconds } from "../../domain/task.ts";
 import { ledgerPages, listLedger } from "../../flows/tenants/ledger-listing.ts";
 import type { AppContext } from "../../http/context.ts";
 import { csvReply, formatQuery, orCsv } from "../../http/csv.ts";
+import { documented } from "../../http/documented.ts";
 import { pageLimit, walkedPages } from "../../http/paging.ts";
 import { periodOf, periodQuery } from "../../http/period.ts";
 import { json, listReply } from "../../http/replies.ts";
@@ -53,11 +54,13 @@ export const ledgerLine = z
     ],
   });
 
-const page = json(
-  listReply(ledgerLine),
-  `Entries, newest first; with \`format=csv\` all of the period at once. ${walkedPages}`,
+const page = documented(() =>
+  json(
+    listReply(ledgerLine),
+    `Entries, newest first; with \`format=csv\` all of the period at once. ${walkedPages}`,
+  ),
 );
-export const ledgerReply = orCsv(page);
+export const ledgerReply = documented(() => orCsv(page));
 
 export function viewLine(line: LedgerLine): z.output<typeof ledgerLine> {
   const { atMs, type, amount, taskId: task, reference, note, balance, held } = line;

@@ -4,6 +4,7 @@ import { defaultLimits, type LimitName, type Limits, limitNames } from "../../do
 import { maxPrice, models } from "../../domain/model-catalog.ts";
 import { maxOriginCharacters, originProblem } from "../../domain/origins.ts";
 import { maxLimit } from "../../domain/rate-bucket.ts";
+import { documented } from "../../http/documented.ts";
 
 /** The default of `file_bytes` is above the usual bound, and a limit that is shown can be given back. */
 const limit = (name: LimitName) =>
@@ -35,10 +36,10 @@ export const givenKeyLimits = z.strictObject(limitFields((name) => limit(name).o
   Partial<Limits>
 >;
 
-export const shownLimits = z.object(limitFields(limit));
+export const shownLimits = documented(() => z.object(limitFields(limit)));
 
 /** What is left of each. */
-export const shownRemaining = z.object(limitFields(() => z.int().min(0).nullable()));
+export const shownRemaining = documented(() => z.object(limitFields(() => z.int().min(0).nullable())));
 
 export const prices = z.partialRecord(z.enum(models), z.int().min(0).max(maxPrice)).meta({
   description: "Credits per image, by model; over the gateway's own prices.",

@@ -6,41 +6,46 @@ import { allowedModels } from "../../domain/access.ts";
 import { defaultModel, imagePrice, modelCatalog, models } from "../../domain/model-catalog.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { keyRefused } from "../tasks/refusals.ts";
 
-const modelReply = z
-  .object({
-    id: z.enum(models),
-    object: z.literal("model"),
-    created: z.int(),
-    owned_by: z.string(),
-    price: z.int().meta({ description: "Credits per image, for this tenant." }),
-  })
-  .meta({
-    examples: [
-      {
-        id: defaultModel,
-        object: "model",
-        created: 1_767_225_600,
-        owned_by: "wan-gateway",
-        price: modelCatalog[defaultModel].defaultPrice,
-      },
-    ],
-  });
+const modelReply = documented(() =>
+  z
+    .object({
+      id: z.enum(models),
+      object: z.literal("model"),
+      created: z.int(),
+      owned_by: z.string(),
+      price: z.int().meta({ description: "Credits per image, for this tenant." }),
+    })
+    .meta({
+      examples: [
+        {
+          id: defaultModel,
+          object: "model",
+          created: 1_767_225_600,
+          owned_by: "wan-gateway",
+          price: modelCatalog[defaultModel].defaultPrice,
+        },
+      ],
+    }),
+);
 
 export const modelsContract = (path: string, operationId: string, tag: string) =>
   createRoute({
     method: "get",
     path,
     operationId,
-    tags: [tag],
-    summary: "List the models that this key may use",
     security: [{ key: [] }],
-    responses: {
-      200: json(z.object({ object: z.literal("list"), data: z.array(modelReply) }), "The models."),
-      ...errorReplies(...keyErrors),
-    },
+    ...documented(() => ({
+      tags: [tag],
+      summary: "List the models that this key may use",
+      responses: {
+        200: json(z.object({ object: z.literal("list"), data: z.array(modelReply) }), "The models."),
+        ...errorReplies(...keyErrors),
+      },
+    })),
   });
 
 /** The models do not come and go, and OpenAI's clients want a date. */

@@ -2,6 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import { listKeys } from "../../d1/tenants/keys.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { pageQuery, toPage } from "../../http/paging.ts";
 import { errorReplies, json, keyErrors, listReply } from "../../http/replies.ts";
 import { keyReply, viewKey } from "./key-fields.ts";
@@ -11,14 +12,16 @@ const contract = createRoute({
   method: "get",
   path: "/v1/keys",
   operationId: "list-own-keys",
-  tags: ["Keys"],
   security: [{ key: [] }],
-  summary: "List the tenant's keys, by id",
   request: { query: pageQuery },
-  responses: {
-    200: json(listReply(keyReply), "A page of keys, without the keys themselves."),
-    ...errorReplies(...keyErrors),
-  },
+  ...documented(() => ({
+    tags: ["Keys"],
+    summary: "List the tenant's keys, by id",
+    responses: {
+      200: json(listReply(keyReply), "A page of keys, without the keys themselves."),
+      ...errorReplies(...keyErrors),
+    },
+  })),
 });
 
 export function listOwnKeys(api: Api): void {

@@ -5,6 +5,7 @@ import type { Config } from "../../config.ts";
 import { imagePrice } from "../../domain/model-catalog.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { jsonBody } from "../../http/validation.ts";
 import { checkGeneration, refuseToPublic } from "../tasks/generation-checks.ts";
@@ -16,9 +17,6 @@ const contract = (config: Config) =>
     method: "post",
     path: "/v1/quote",
     operationId: "quote",
-    tags: ["Models"],
-    summary: "What a submission would cost at the most",
-    description: "Takes the body of a generation. Holds nothing and counts as nothing.",
     security: [{ key: [] }],
     middleware: [jsonBody] as const,
     request: {
@@ -27,13 +25,18 @@ const contract = (config: Config) =>
         ...json(generationBody({ allowPrivate: config.ALLOW_PRIVATE_NETWORK }), "What would be made."),
       },
     },
-    responses: {
-      200: json(
-        z.object({ credits: z.int(), images: z.int() }).meta({ examples: [{ credits: 60, images: 2 }] }),
-        "What is held at submission; only stored images are charged.",
-      ),
-      ...errorReplies(...bodyErrors, ...keyErrors, "model_not_allowed"),
-    },
+    ...documented(() => ({
+      tags: ["Models"],
+      summary: "What a submission would cost at the most",
+      description: "Takes the body of a generation. Holds nothing and counts as nothing.",
+      responses: {
+        200: json(
+          z.object({ credits: z.int(), images: z.int() }).meta({ examples: [{ credits: 60, images: 2 }] }),
+          "What is held at submission; only stored images are charged.",
+        ),
+        ...errorReplies(...bodyErrors, ...keyErrors, "model_not_allowed"),
+      },
+    })),
   });
 
 export function quote(api: Api, config: Config): void {

@@ -6,6 +6,7 @@ import { mayDoMore } from "../../domain/keys.ts";
 import { ApiError } from "../../errors.ts";
 import { dropKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { noSuchKey } from "./key-fields.ts";
 import { authorizeManager, refuseStopped } from "./managing-key.ts";
@@ -14,11 +15,16 @@ const contract = createRoute({
   method: "delete",
   path: "/v1/keys/{key}",
   operationId: "revoke-own-key",
-  tags: ["Keys"],
   security: [{ key: [] }],
-  summary: "Revoke a key",
   request: { params: z.object({ key: z.string() }) },
-  responses: { 204: { description: "Revoked." }, ...errorReplies(...keyErrors, "not_found") },
+  ...documented(() => ({
+    tags: ["Keys"],
+    summary: "Revoke a key",
+    responses: {
+      204: { description: "Revoked." },
+      ...errorReplies(...keyErrors, "not_found"),
+    },
+  })),
 });
 
 const lastManager =

@@ -6,6 +6,7 @@ import { mayDoMore } from "../../domain/keys.ts";
 import { ApiError } from "../../errors.ts";
 import { rotateKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
@@ -16,18 +17,20 @@ const contract = createRoute({
   method: "post",
   path: "/v1/keys/{key}/rotate",
   operationId: "rotate-own-key",
-  tags: ["Keys"],
   security: [{ key: [] }],
-  summary: "Replace a key by a new one",
   middleware: [jsonBody] as const,
   request: {
     params: z.object({ key: z.string() }),
     body: { required: true, ...json(rotation, "The overlap.") },
   },
-  responses: {
-    201: json(madeKeyReply, "The new key."),
-    ...errorReplies(...keyErrors, ...bodyErrors, "not_found", "already_exists", "key_limit"),
-  },
+  ...documented(() => ({
+    tags: ["Keys"],
+    summary: "Replace a key by a new one",
+    responses: {
+      201: json(madeKeyReply, "The new key."),
+      ...errorReplies(...keyErrors, ...bodyErrors, "not_found", "already_exists", "key_limit"),
+    },
+  })),
 });
 
 export function rotateOwnKey(api: Api): void {

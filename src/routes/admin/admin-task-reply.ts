@@ -5,66 +5,69 @@ import { type Task, toSeconds, viewTask } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import { isSettled } from "../../flows/tasks/operator.ts";
 import type { AppContext } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { linkBases } from "../../platform/link-bases.ts";
 import { taskInput } from "../tasks/generation-request.ts";
 import { exampleTask, taskReply } from "../tasks/task-reply.ts";
 import { adminErrors } from "./admin-route.ts";
 
-export const adminTask = taskReply
-  .extend({
-    input: taskInput
-      .extend({ prompt: z.string().meta({ description: "Empty once the task is erased." }) })
-      .meta({ description: "What was asked, given defaults included." })
-      .optional(),
-    tenant: z.string(),
-    key: z.string(),
-    request_id: z.string().meta({ description: "Of the request that submitted it." }),
-    state: z.string().meta({ description: "The state that the gateway keeps." }),
-    upstream_id: z.string().nullable(),
-    attempts: z
-      .int()
-      .meta({ description: "Sends to the upstream so far; while storing, attempts to store." }),
-    submitted_at: z.int().nullable().meta({ description: "When the upstream took it." }),
-    storing_at: z.int().nullable().meta({
-      description: "When the upstream was seen to have finished it, so that its pictures are stored.",
+export const adminTask = documented(() =>
+  taskReply
+    .extend({
+      input: taskInput
+        .extend({ prompt: z.string().meta({ description: "Empty once the task is erased." }) })
+        .meta({ description: "What was asked, given defaults included." })
+        .optional(),
+      tenant: z.string(),
+      key: z.string(),
+      request_id: z.string().meta({ description: "Of the request that submitted it." }),
+      state: z.string().meta({ description: "The state that the gateway keeps." }),
+      upstream_id: z.string().nullable(),
+      attempts: z
+        .int()
+        .meta({ description: "Sends to the upstream so far; while storing, attempts to store." }),
+      submitted_at: z.int().nullable().meta({ description: "When the upstream took it." }),
+      storing_at: z.int().nullable().meta({
+        description: "When the upstream was seen to have finished it, so that its pictures are stored.",
+      }),
+      settled: z.boolean().nullable().optional().meta({
+        description:
+          "It has ended, and its hold is charged or released. Null where its tenant's object does not answer; absent from lists.",
+      }),
+      due_at: z.int().meta({ description: "When it is worked on next: until then it is leased, or waits." }),
+      deadline_at: z.int(),
+      hidden: z.boolean().meta({ description: "It was refused while the caller waited." }),
+    })
+    .meta({
+      id: "AdminTask",
+      examples: [
+        {
+          ...exampleTask,
+          links: { self: exampleTask.links.self },
+          tenant: "acme",
+          key: "key-3w7c1m9x5q2t8k4p",
+          request_id: "req-7k2n9c4w8x1m5p3t6r0q",
+          state: "completed",
+          upstream_id: "task-unified-1757165031-p3t6r0q7",
+          attempts: 1,
+          submitted_at: 1_757_165_032,
+          storing_at: 1_757_165_075,
+          settled: true,
+          due_at: 1_757_165_078,
+          deadline_at: 1_757_168_631,
+          hidden: false,
+        },
+      ],
     }),
-    settled: z.boolean().nullable().optional().meta({
-      description:
-        "It has ended, and its hold is charged or released. Null where its tenant's object does not answer; absent from lists.",
-    }),
-    due_at: z.int().meta({ description: "When it is worked on next: until then it is leased, or waits." }),
-    deadline_at: z.int(),
-    hidden: z.boolean().meta({ description: "It was refused while the caller waited." }),
-  })
-  .meta({
-    id: "AdminTask",
-    examples: [
-      {
-        ...exampleTask,
-        links: { self: exampleTask.links.self },
-        tenant: "acme",
-        key: "key-3w7c1m9x5q2t8k4p",
-        request_id: "req-7k2n9c4w8x1m5p3t6r0q",
-        state: "completed",
-        upstream_id: "task-unified-1757165031-p3t6r0q7",
-        attempts: 1,
-        submitted_at: 1_757_165_032,
-        storing_at: 1_757_165_075,
-        settled: true,
-        due_at: 1_757_165_078,
-        deadline_at: 1_757_168_631,
-        hidden: false,
-      },
-    ],
-  });
+);
 
 /** The path's parameter, and the replies, of every operation on one task. */
 export const adminTaskParams = z.object({ id: z.string() });
-export const adminTaskReplies = {
+export const adminTaskReplies = documented(() => ({
   200: json(adminTask, "The task."),
   ...errorReplies(...adminErrors, "task_not_found"),
-};
+}));
 
 /** Replies with one task, and names it in the request's log line. */
 export async function replyWithTask(c: AppContext, task: Task | undefined) {

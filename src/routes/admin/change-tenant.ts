@@ -6,6 +6,7 @@ import { findTenant, type WebhookChange } from "../../d1/tenants/tenants.ts";
 import { changeTenant } from "../../flows/tenants/tenant-settings.ts";
 import { webhookChange } from "../../flows/webhooks/webhook-settings.ts";
 import type { Api, AppContext } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
@@ -19,20 +20,22 @@ const contract = (config: Config) =>
     method: "patch",
     path: "/admin/api/tenants/{id}",
     operationId: "change-tenant",
-    tags: ["Admin: tenants"],
     security: adminSecurity,
-    summary: "Change a tenant",
-    description:
-      "What is left out stays as it is. A suspended tenant's keys are refused from the next request on.",
     middleware: [jsonBody] as const,
     request: {
       params: z.object({ id: z.string() }),
       body: { required: true, ...json(tenantChange(config), "What to change.") },
     },
-    responses: {
-      200: json(tenantReply, "Changed."),
-      ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "balance_held"),
-    },
+    ...documented(() => ({
+      tags: ["Admin: tenants"],
+      summary: "Change a tenant",
+      description:
+        "What is left out stays as it is. A suspended tenant's keys are refused from the next request on.",
+      responses: {
+        200: json(tenantReply, "Changed."),
+        ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "balance_held"),
+      },
+    })),
   });
 
 export function changeTenantRoute(api: Api, config: Config): void {

@@ -3,6 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { createKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
@@ -14,15 +15,17 @@ const contract = createRoute({
   method: "post",
   path: "/admin/api/tenants/{id}/keys",
   operationId: "create-key",
-  tags: ["Admin: keys"],
   security: adminSecurity,
-  summary: "Make a key",
   middleware: [jsonBody] as const,
   request: { params: z.object({ id: z.string() }), body: { required: true, ...json(newKey, "The key.") } },
-  responses: {
-    201: json(madeKeyReply, "Made. `key` is shown this once; only its hash is stored."),
-    ...errorReplies(...adminErrors, ...bodyErrors, "key_limit", "not_found"),
-  },
+  ...documented(() => ({
+    tags: ["Admin: keys"],
+    summary: "Make a key",
+    responses: {
+      201: json(madeKeyReply, "Made. `key` is shown this once; only its hash is stored."),
+      ...errorReplies(...adminErrors, ...bodyErrors, "key_limit", "not_found"),
+    },
+  })),
 });
 
 export function createKeyRoute(api: Api): void {

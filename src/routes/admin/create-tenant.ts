@@ -10,6 +10,7 @@ import { ApiError } from "../../errors.ts";
 import { createTenant } from "../../flows/tenants/tenant-settings.ts";
 import { newWebhookSecret, type WantedWebhook } from "../../flows/webhooks/webhook-settings.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
@@ -24,15 +25,17 @@ const contract = (config: Config) =>
     method: "post",
     path: "/admin/api/tenants",
     operationId: "create-tenant",
-    tags: ["Admin: tenants"],
     security: adminSecurity,
-    summary: "Make a tenant",
     middleware: [jsonBody] as const,
     request: { body: { required: true, ...json(newTenant(config), "The tenant.") } },
-    responses: {
-      201: json(tenantReply, "Made."),
-      ...errorReplies(...adminErrors, ...bodyErrors, "already_exists"),
-    },
+    ...documented(() => ({
+      tags: ["Admin: tenants"],
+      summary: "Make a tenant",
+      responses: {
+        201: json(tenantReply, "Made."),
+        ...errorReplies(...adminErrors, ...bodyErrors, "already_exists"),
+      },
+    })),
   });
 
 export function createTenantRoute(api: Api, config: Config): void {

@@ -4,6 +4,7 @@ import * as z from "zod";
 import { ApiError } from "../../errors.ts";
 import { dropTenant } from "../../flows/erasure/erase.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies } from "../../http/replies.ts";
 import { adminActor, adminErrors, adminSecurity } from "./admin-route.ts";
 import { noSuchTenant } from "./tenant-reply.ts";
@@ -12,17 +13,19 @@ const contract = createRoute({
   method: "delete",
   path: "/admin/api/tenants/{id}",
   operationId: "delete-tenant",
-  tags: ["Admin: tenants"],
   security: adminSecurity,
-  summary: "Delete a tenant",
-  description:
-    "Its keys stop at once; prompts and images are erased within the next minutes. Its ledger stays, and its id is " +
-    "never used again.",
   request: { params: z.object({ id: z.string() }) },
-  responses: {
-    202: { description: "It is being erased." },
-    ...errorReplies(...adminErrors, "not_found", "tenant_busy"),
-  },
+  ...documented(() => ({
+    tags: ["Admin: tenants"],
+    summary: "Delete a tenant",
+    description:
+      "Its keys stop at once; prompts and images are erased within the next minutes. Its ledger stays, and its id is " +
+      "never used again.",
+    responses: {
+      202: { description: "It is being erased." },
+      ...errorReplies(...adminErrors, "not_found", "tenant_busy"),
+    },
+  })),
 });
 
 export function deleteTenant(api: Api): void {

@@ -2,6 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import { failTask } from "../../flows/tasks/operator.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { adminActor, adminSecurity } from "./admin-route.ts";
 import { adminTaskParams, adminTaskReplies, replyWithTask } from "./admin-task-reply.ts";
 
@@ -9,12 +10,14 @@ const contract = createRoute({
   method: "post",
   path: "/admin/api/tasks/{id}/fail",
   operationId: "fail-task",
-  tags: ["Admin: tasks"],
   security: adminSecurity,
-  summary: "Fail a task and release its hold",
-  description: "One that has ended stays as it is.",
   request: { params: adminTaskParams },
-  responses: adminTaskReplies,
+  ...documented(() => ({
+    tags: ["Admin: tasks"],
+    summary: "Fail a task and release its hold",
+    description: "One that has ended stays as it is.",
+    responses: adminTaskReplies,
+  })),
 });
 
 export function failTaskRoute(api: Api): void {

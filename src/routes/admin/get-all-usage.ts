@@ -4,6 +4,7 @@ import * as z from "zod";
 import { type UsageGroup, usageGroups } from "../../d1/tenants/usage.ts";
 import type { Api } from "../../http/context.ts";
 import { csvReply, formatQuery, onePage, orCsv } from "../../http/csv.ts";
+import { documented } from "../../http/documented.ts";
 import { periodQuery } from "../../http/period.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { usageOf } from "../account/get-usage.ts";
@@ -21,26 +22,26 @@ const groups = z
     return known;
   });
 
-const usageRow = z
-  .object({
-    tenant: z.string().optional(),
-    key: z.string().optional(),
-    model: z.string().optional(),
-    day: z.string().optional(),
-    tasks: z.int(),
-    images: z.int(),
-    credits: z.int(),
-  })
-  .meta({ examples: [{ tenant: "acme", day: "2026-01-31", tasks: 3, images: 4, credits: 120 }] });
-const usageReply = json(listReply(usageRow), "Sums by what it is grouped by.");
+const usageRow = documented(() =>
+  z
+    .object({
+      tenant: z.string().optional(),
+      key: z.string().optional(),
+      model: z.string().optional(),
+      day: z.string().optional(),
+      tasks: z.int(),
+      images: z.int(),
+      credits: z.int(),
+    })
+    .meta({ examples: [{ tenant: "acme", day: "2026-01-31", tasks: 3, images: 4, credits: 120 }] }),
+);
+const usageReply = documented(() => json(listReply(usageRow), "Sums by what it is grouped by."));
 
 const contract = createRoute({
   method: "get",
   path: "/admin/api/usage",
   operationId: "get-all-usage",
-  tags: ["Admin: money"],
   security: adminSecurity,
-  summary: "Use over all tenants",
   request: {
     query: z.object({
       ...periodQuery,
@@ -52,10 +53,14 @@ const contract = createRoute({
       }),
     }),
   },
-  responses: {
-    200: orCsv(usageReply),
-    ...errorReplies(...adminErrors),
-  },
+  ...documented(() => ({
+    tags: ["Admin: money"],
+    summary: "Use over all tenants",
+    responses: {
+      200: orCsv(usageReply),
+      ...errorReplies(...adminErrors),
+    },
+  })),
 });
 
 export function getAllUsage(api: Api): void {

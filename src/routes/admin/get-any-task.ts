@@ -2,6 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import { findAnyTask } from "../../flows/tasks/operator.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { adminSecurity } from "./admin-route.ts";
 import { adminTaskParams, adminTaskReplies, replyWithTask } from "./admin-task-reply.ts";
 
@@ -9,11 +10,13 @@ const contract = createRoute({
   method: "get",
   path: "/admin/api/tasks/{id}",
   operationId: "get-any-task",
-  tags: ["Admin: tasks"],
   security: adminSecurity,
-  summary: "Read a task",
   request: { params: adminTaskParams },
-  responses: adminTaskReplies,
+  ...documented(() => ({
+    tags: ["Admin: tasks"],
+    summary: "Read a task",
+    responses: adminTaskReplies,
+  })),
 });
 
 export function getAnyTask(api: Api): void {

@@ -1,15 +1,18 @@
 /** `GET /admin/api/audit`: reconciles a few tenants and changes nothing, and lists the audit log. */
 import { createRoute } from "@hono/zod-openapi";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { audit, auditContract } from "./audit-reply.ts";
 
 const contract = createRoute({
   ...auditContract,
   method: "get",
   operationId: "get-audit",
-  summary: "What must always hold, and whether it does",
-  description:
-    "Checks a number of tenants after `cursor`, whose problems are the list's data; what is younger than five minutes is left out.",
+  ...documented(() => ({
+    summary: "What must always hold, and whether it does",
+    description:
+      "Checks a number of tenants after `cursor`, whose problems are the list's data; what is younger than five minutes is left out.",
+  })),
 });
 
 export function getAudit(api: Api): void {

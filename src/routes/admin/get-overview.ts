@@ -6,95 +6,101 @@ import { oldestErasureMs } from "../../d1/erasure/erasure-turns.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { offReasons } from "../../domain/webhooks.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { exampleTask } from "../tasks/task-reply.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
 
-const overviewReply = z
-  .object({
-    tasks_by_state: z
-      .record(z.string(), z.int())
-      .meta({ description: `Unfinished, the oldest ${mostOpenCounted}.` }),
-    oldest_unfinished_seconds: z.int().nullable(),
-    oldest_unfinished: z.array(
-      z.object({
-        id: z.string(),
-        tenant: z.string(),
-        state: z.string(),
-        attempts: z.int(),
-        created: z.int(),
-      }),
-    ),
-    oldest_overdue_erasure_seconds: z.int().meta({ description: "0: none is." }),
-    days: z.array(
-      z.object({
-        date: z.string(),
-        tasks: z.int(),
-        images: z.int(),
-        credits: z.int(),
-        failed: z.int(),
-      }),
-    ),
-    last_day: z
-      .object({
-        tasks: z.int(),
-        failures: z.record(z.string(), z.int()).meta({ description: "By code." }),
-        error_rate: z.number(),
-        time_to_picture_seconds: z.object({ p50: z.number().nullable(), p95: z.number().nullable() }),
-      })
-      .meta({ description: "The last 24 hours, and the hour they began in." }),
-    upstream: z.object({
-      last_accepted_at: z.int().nullable(),
-      credits_left: z.number().nullable().meta({ description: "Null: it did not say." }),
-      cools_down_until: z
-        .int()
-        .nullable()
-        .meta({ description: "It asked for a pause of the whole account." }),
-    }),
-    webhooks_off: z
-      .array(z.object({ tenant: z.string(), at: z.int(), reason: z.enum(offReasons) }))
-      .meta({ description: "Switched off last, 20 at the most." }),
-  })
-  .meta({
-    examples: [
-      {
-        tasks_by_state: { submitted: 3 },
-        oldest_unfinished_seconds: 41,
-        oldest_unfinished: [
-          {
-            id: exampleTask.id,
-            tenant: "acme",
-            state: "submitted",
-            attempts: 1,
-            created: 1_757_165_031,
+const upstreamReply = documented(() =>
+  z.object({
+    last_accepted_at: z.int().nullable(),
+    credits_left: z.number().nullable().meta({ description: "Null: it did not say." }),
+    cools_down_until: z.int().nullable().meta({ description: "It asked for a pause of the whole account." }),
+  }),
+);
+
+const overviewReply = documented(() =>
+  z
+    .object({
+      tasks_by_state: z
+        .record(z.string(), z.int())
+        .meta({ description: `Unfinished, the oldest ${mostOpenCounted}.` }),
+      oldest_unfinished_seconds: z.int().nullable(),
+      oldest_unfinished: z.array(
+        z.object({
+          id: z.string(),
+          tenant: z.string(),
+          state: z.string(),
+          attempts: z.int(),
+          created: z.int(),
+        }),
+      ),
+      oldest_overdue_erasure_seconds: z.int().meta({ description: "0: none is." }),
+      days: z.array(
+        z.object({
+          date: z.string(),
+          tasks: z.int(),
+          images: z.int(),
+          credits: z.int(),
+          failed: z.int(),
+        }),
+      ),
+      last_day: z
+        .object({
+          tasks: z.int(),
+          failures: z.record(z.string(), z.int()).meta({ description: "By code." }),
+          error_rate: z.number(),
+          time_to_picture_seconds: z.object({ p50: z.number().nullable(), p95: z.number().nullable() }),
+        })
+        .meta({ description: "The last 24 hours, and the hour they began in." }),
+      upstream: upstreamReply,
+      webhooks_off: z
+        .array(z.object({ tenant: z.string(), at: z.int(), reason: z.enum(offReasons) }))
+        .meta({ description: "Switched off last, 20 at the most." }),
+    })
+    .meta({
+      examples: [
+        {
+          tasks_by_state: { submitted: 3 },
+          oldest_unfinished_seconds: 41,
+          oldest_unfinished: [
+            {
+              id: exampleTask.id,
+              tenant: "acme",
+              state: "submitted",
+              attempts: 1,
+              created: 1_757_165_031,
+            },
+          ],
+          oldest_overdue_erasure_seconds: 0,
+          days: [{ date: "2026-01-31", tasks: 3, images: 4, credits: 120, failed: 0 }],
+          last_day: {
+            tasks: 3,
+            failures: {},
+            error_rate: 0,
+            time_to_picture_seconds: { p50: 31.2, p95: 48 },
           },
-        ],
-        oldest_overdue_erasure_seconds: 0,
-        days: [{ date: "2026-01-31", tasks: 3, images: 4, credits: 120, failed: 0 }],
-        last_day: {
-          tasks: 3,
-          failures: {},
-          error_rate: 0,
-          time_to_picture_seconds: { p50: 31.2, p95: 48 },
+          upstream: { last_accepted_at: 1_757_165_031, credits_left: null, cools_down_until: null },
+          webhooks_off: [{ tenant: "acme", at: 1_757_165_031, reason: "failing" }],
         },
-        upstream: { last_accepted_at: 1_757_165_031, credits_left: null, cools_down_until: null },
-        webhooks_off: [{ tenant: "acme", at: 1_757_165_031, reason: "failing" }],
-      },
-    ],
-  });
+      ],
+    }),
+);
 
 const contract = createRoute({
   method: "get",
   path: "/admin/api/overview",
   operationId: "get-overview",
-  tags: ["Admin: overview"],
   security: adminSecurity,
-  summary: "How the business is",
   request: { query: z.object({ days: z.coerce.number().int().min(1).max(366).default(30) }) },
-  responses: {
-    200: json(overviewReply, "At most 5 s old."),
-    ...errorReplies(...adminErrors),
-  },
+  ...documented(() => ({
+    tags: ["Admin: overview"],
+    summary: "How the business is",
+    responses: {
+      200: json(overviewReply, "At most 5 s old."),
+      ...errorReplies(...adminErrors),
+    },
+  })),
 });
 
 const keptMs = 5_000;

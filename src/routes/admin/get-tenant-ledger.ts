@@ -3,6 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { findTenant } from "../../d1/tenants/tenants.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies } from "../../http/replies.ts";
 import { ledgerQuery, ledgerReply, replyWithLedger } from "../account/ledger-reply.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
@@ -12,11 +13,13 @@ const contract = createRoute({
   method: "get",
   path: "/admin/api/tenants/{id}/ledger",
   operationId: "get-tenant-ledger",
-  tags: ["Admin: money"],
   security: adminSecurity,
-  summary: "Read a tenant's ledger",
   request: { params: z.object({ id: z.string() }), query: ledgerQuery },
-  responses: { 200: ledgerReply, ...errorReplies(...adminErrors, "not_found") },
+  ...documented(() => ({
+    tags: ["Admin: money"],
+    summary: "Read a tenant's ledger",
+    responses: { 200: ledgerReply, ...errorReplies(...adminErrors, "not_found") },
+  })),
 });
 
 export function getTenantLedger(api: Api): void {

@@ -3,6 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { findTenant } from "../../d1/tenants/tenants.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
 import { noSuchTenant, tenantDeleted, tenantReply, viewTenant } from "./tenant-reply.ts";
@@ -11,14 +12,16 @@ const contract = createRoute({
   method: "get",
   path: "/admin/api/tenants/{id}",
   operationId: "get-tenant",
-  tags: ["Admin: tenants"],
   security: adminSecurity,
-  summary: "Read a tenant",
   request: { params: z.object({ id: z.string() }) },
-  responses: {
-    200: json(tenantReply, "The tenant."),
-    ...errorReplies(...adminErrors, "not_found", "deleted"),
-  },
+  ...documented(() => ({
+    tags: ["Admin: tenants"],
+    summary: "Read a tenant",
+    responses: {
+      200: json(tenantReply, "The tenant."),
+      ...errorReplies(...adminErrors, "not_found", "deleted"),
+    },
+  })),
 });
 
 export function getTenant(api: Api): void {

@@ -7,6 +7,7 @@ import { type CreditType, creditTypes } from "../../domain/ledger-lines.ts";
 import { ApiError } from "../../errors.ts";
 import { giveCredits } from "../../flows/tenants/credits.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json } from "../../http/replies.ts";
 import { jsonBody } from "../../http/validation.ts";
 import { ledgerLine, viewLine } from "../account/ledger-reply.ts";
@@ -36,18 +37,27 @@ const contract = createRoute({
   method: "post",
   path: "/admin/api/tenants/{id}/credits",
   operationId: "give-credits",
-  tags: ["Admin: money"],
   security: adminSecurity,
-  summary: "Top up, refund or adjust",
   middleware: [jsonBody] as const,
   request: {
     params: z.object({ id: z.string() }),
     body: { required: true, ...json(newCredit, "The entry.") },
   },
-  responses: {
-    200: json(ledgerLine, "The entry: the first one of this reference."),
-    ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "deleted", "balance_held", "already_exists"),
-  },
+  ...documented(() => ({
+    tags: ["Admin: money"],
+    summary: "Top up, refund or adjust",
+    responses: {
+      200: json(ledgerLine, "The entry: the first one of this reference."),
+      ...errorReplies(
+        ...adminErrors,
+        ...bodyErrors,
+        "not_found",
+        "deleted",
+        "balance_held",
+        "already_exists",
+      ),
+    },
+  })),
 });
 
 export function giveCreditsRoute(api: Api): void {

@@ -5,6 +5,7 @@ import { endUser } from "../../domain/generation-fields.ts";
 import { taskStatuses } from "../../domain/task.ts";
 import { endsAtArchive, listTasks } from "../../flows/tasks/list-tasks.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { pageQuery, toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
@@ -26,10 +27,7 @@ const contract = createRoute({
   method: "get",
   path: "/admin/api/tasks",
   operationId: "list-all-tasks",
-  tags: ["Admin: tasks"],
   security: adminSecurity,
-  summary: "List tasks of all tenants, newest first",
-  description: `${walkedPages} Archived tasks are listed with \`tenant\` alone: a list of all tenants says so behind its last task.`,
   request: {
     query: z.object({
       tenant: z.string().max(32).optional(),
@@ -40,10 +38,15 @@ const contract = createRoute({
       ...pageQuery.shape,
     }),
   },
-  responses: {
-    200: json(listReply(adminTask), "A page of tasks."),
-    ...errorReplies(...adminErrors),
-  },
+  ...documented(() => ({
+    tags: ["Admin: tasks"],
+    summary: "List tasks of all tenants, newest first",
+    description: `${walkedPages} Archived tasks are listed with \`tenant\` alone: a list of all tenants says so behind its last task.`,
+    responses: {
+      200: json(listReply(adminTask), "A page of tasks."),
+      ...errorReplies(...adminErrors),
+    },
+  })),
 });
 
 export function listAllTasks(api: Api): void {

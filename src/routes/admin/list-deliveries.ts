@@ -3,6 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { listDeliveries } from "../../d1/webhooks/delivery-log.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import {
@@ -17,15 +18,17 @@ const contract = createRoute({
   method: "get",
   path: "/admin/api/webhooks",
   operationId: "list-deliveries",
-  tags: ["Admin: webhooks"],
   security: adminSecurity,
-  summary: "List the deliveries to all tenants, newest first",
-  description: `Goes back for thirty days. ${walkedPages}`,
   request: { query: deliveryQuery.extend({ tenant: z.string().max(32).optional() }) },
-  responses: {
-    200: json(listReply(deliveryReply), "A page of deliveries."),
-    ...errorReplies(...adminErrors),
-  },
+  ...documented(() => ({
+    tags: ["Admin: webhooks"],
+    summary: "List the deliveries to all tenants, newest first",
+    description: `Goes back for thirty days. ${walkedPages}`,
+    responses: {
+      200: json(listReply(deliveryReply), "A page of deliveries."),
+      ...errorReplies(...adminErrors),
+    },
+  })),
 });
 
 export function listDeliveriesRoute(api: Api): void {

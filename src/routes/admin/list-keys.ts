@@ -4,6 +4,7 @@ import * as z from "zod";
 import { listKeys } from "../../d1/tenants/keys.ts";
 import { findTenant } from "../../d1/tenants/tenants.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { pageQuery, toPage } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { keyReply, viewKey } from "../account/key-fields.ts";
@@ -14,14 +15,16 @@ const contract = createRoute({
   method: "get",
   path: "/admin/api/tenants/{id}/keys",
   operationId: "list-keys",
-  tags: ["Admin: keys"],
   security: adminSecurity,
-  summary: "List a tenant's keys, by id",
   request: { params: z.object({ id: z.string() }), query: pageQuery },
-  responses: {
-    200: json(listReply(keyReply), "A page of keys, without the keys themselves."),
-    ...errorReplies(...adminErrors, "not_found"),
-  },
+  ...documented(() => ({
+    tags: ["Admin: keys"],
+    summary: "List a tenant's keys, by id",
+    responses: {
+      200: json(listReply(keyReply), "A page of keys, without the keys themselves."),
+      ...errorReplies(...adminErrors, "not_found"),
+    },
+  })),
 });
 
 export function listKeysRoute(api: Api): void {

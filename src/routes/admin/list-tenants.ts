@@ -2,6 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import { listTenants } from "../../d1/tenants/tenants.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { pageQuery, toPage } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
@@ -11,14 +12,16 @@ const contract = createRoute({
   method: "get",
   path: "/admin/api/tenants",
   operationId: "list-tenants",
-  tags: ["Admin: tenants"],
   security: adminSecurity,
-  summary: "List tenants, by id",
   request: { query: pageQuery },
-  responses: {
-    200: json(listReply(tenantReply), "A page of tenants."),
-    ...errorReplies(...adminErrors),
-  },
+  ...documented(() => ({
+    tags: ["Admin: tenants"],
+    summary: "List tenants, by id",
+    responses: {
+      200: json(listReply(tenantReply), "A page of tenants."),
+      ...errorReplies(...adminErrors),
+    },
+  })),
 });
 
 export function listTenantsRoute(api: Api): void {

@@ -2,6 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import { refreshTask } from "../../flows/tasks/operator.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { adminActor, adminSecurity } from "./admin-route.ts";
 import { adminTaskParams, adminTaskReplies, replyWithTask } from "./admin-task-reply.ts";
 
@@ -9,11 +10,13 @@ const contract = createRoute({
   method: "post",
   path: "/admin/api/tasks/{id}/refresh",
   operationId: "refresh-task",
-  tags: ["Admin: tasks"],
   security: adminSecurity,
-  summary: "Poll a task now",
   request: { params: adminTaskParams },
-  responses: adminTaskReplies,
+  ...documented(() => ({
+    tags: ["Admin: tasks"],
+    summary: "Poll a task now",
+    responses: adminTaskReplies,
+  })),
 });
 
 export function refreshTaskRoute(api: Api): void {

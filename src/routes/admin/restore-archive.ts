@@ -4,31 +4,39 @@ import * as z from "zod";
 import { findTenant } from "../../d1/tenants/tenants.ts";
 import { restoreArchive } from "../../flows/archive/restore-archive.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { periodOf, periodQuery } from "../../http/period.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
 import { noSuchTenant } from "./tenant-reply.ts";
 
-const reply = z
-  .object({
-    tasks: z.int().meta({ description: "Written, or there already." }),
-    parts: z.int(),
-    goes_on: z.boolean().meta({ description: "There is more of the period: call again." }),
-  })
-  .meta({ examples: [{ tasks: 1_000, parts: 1, goes_on: false }] });
+const reply = documented(() =>
+  z
+    .object({
+      tasks: z.int().meta({ description: "Written, or there already." }),
+      parts: z.int(),
+      goes_on: z.boolean().meta({ description: "There is more of the period: call again." }),
+    })
+    .meta({ examples: [{ tasks: 1_000, parts: 1, goes_on: false }] }),
+);
 
 const contract = createRoute({
   method: "post",
   path: "/admin/api/tenants/{id}/archive/restore",
   operationId: "restore-archive",
-  tags: ["Admin: tasks"],
   security: adminSecurity,
-  summary: "Have archived tasks in the database again",
-  description:
-    "A few parts of the archive at a time, whole. `ARCHIVE_TASKS_AFTER_DAYS` has to leave them there: set it first.",
   request: { params: z.object({ id: z.string() }), query: z.object(periodQuery) },
-  responses: { 200: json(reply, "What was restored."), ...errorReplies(...adminErrors, "not_found") },
+  ...documented(() => ({
+    tags: ["Admin: tasks"],
+    summary: "Have archived tasks in the database again",
+    description:
+      "A few parts of the archive at a time, whole. `ARCHIVE_TASKS_AFTER_DAYS` has to leave them there: set it first.",
+    responses: {
+      200: json(reply, "What was restored."),
+      ...errorReplies(...adminErrors, "not_found"),
+    },
+  })),
 });
 
 const dayMs = 86_400_000;

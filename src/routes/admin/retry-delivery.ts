@@ -3,6 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { retryNow } from "../../flows/webhooks/retry-delivery.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { deliveryReply, noSuchDelivery, viewDelivery } from "../webhooks/delivery-reply.ts";
 import { adminActor, adminErrors, adminSecurity } from "./admin-route.ts";
@@ -11,14 +12,16 @@ const contract = createRoute({
   method: "post",
   path: "/admin/api/webhooks/{id}/retry",
   operationId: "retry-delivery",
-  tags: ["Admin: webhooks"],
   security: adminSecurity,
-  summary: "Attempt a delivery again now",
   request: { params: z.object({ id: z.string() }) },
-  responses: {
-    202: json(deliveryReply, "It is attempted at once."),
-    ...errorReplies(...adminErrors, "not_found"),
-  },
+  ...documented(() => ({
+    tags: ["Admin: webhooks"],
+    summary: "Attempt a delivery again now",
+    responses: {
+      202: json(deliveryReply, "It is attempted at once."),
+      ...errorReplies(...adminErrors, "not_found"),
+    },
+  })),
 });
 
 export function retryDelivery(api: Api): void {

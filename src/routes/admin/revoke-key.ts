@@ -3,6 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { dropKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies } from "../../http/replies.ts";
 import { noSuchKey } from "../account/key-fields.ts";
 import { adminActor, adminErrors, adminSecurity } from "./admin-route.ts";
@@ -11,12 +12,17 @@ const contract = createRoute({
   method: "delete",
   path: "/admin/api/tenants/{id}/keys/{key}",
   operationId: "revoke-key",
-  tags: ["Admin: keys"],
   security: adminSecurity,
-  summary: "Revoke a key",
-  description: "It is refused from the next request on. Revoking it again does nothing.",
   request: { params: z.object({ id: z.string(), key: z.string() }) },
-  responses: { 204: { description: "Revoked." }, ...errorReplies(...adminErrors, "not_found") },
+  ...documented(() => ({
+    tags: ["Admin: keys"],
+    summary: "Revoke a key",
+    description: "It is refused from the next request on. Revoking it again does nothing.",
+    responses: {
+      204: { description: "Revoked." },
+      ...errorReplies(...adminErrors, "not_found"),
+    },
+  })),
 });
 
 export function revokeKey(api: Api): void {

@@ -3,6 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { rotateKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
@@ -20,19 +21,21 @@ const contract = createRoute({
   method: "post",
   path: "/admin/api/tenants/{id}/keys/{key}/rotate",
   operationId: "rotate-key",
-  tags: ["Admin: keys"],
   security: adminSecurity,
-  summary: "Replace a key by a new one",
-  description: "The old one works on for `overlap_seconds`.",
   middleware: [jsonBody] as const,
   request: {
     params: z.object({ id: z.string(), key: z.string() }),
     body: { required: true, ...json(rotation, "The overlap.") },
   },
-  responses: {
-    201: json(madeKeyReply, "The new key."),
-    ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "already_exists", "key_limit"),
-  },
+  ...documented(() => ({
+    tags: ["Admin: keys"],
+    summary: "Replace a key by a new one",
+    description: "The old one works on for `overlap_seconds`.",
+    responses: {
+      201: json(madeKeyReply, "The new key."),
+      ...errorReplies(...adminErrors, ...bodyErrors, "not_found", "already_exists", "key_limit"),
+    },
+  })),
 });
 
 export function rotateKeyRoute(api: Api): void {

@@ -1,15 +1,18 @@
 /** `POST /admin/api/audit`: reconciles a few tenants, and repairs what it can, as cron does in turn. */
 import { createRoute } from "@hono/zod-openapi";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { audit, auditContract } from "./audit-reply.ts";
 
 const contract = createRoute({
   ...auditContract,
   method: "post",
   operationId: "run-audit",
-  summary: "Check, and repair what can be",
-  description:
-    "As `GET`, and holds that leaked are settled, tasks that the database lacks are written, settings are pushed again.",
+  ...documented(() => ({
+    summary: "Check, and repair what can be",
+    description:
+      "As `GET`, and holds that leaked are settled, tasks that the database lacks are written, settings are pushed again.",
+  })),
 });
 
 export function runAudit(api: Api): void {

@@ -3,22 +3,25 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { type AuditPlace, auditFully } from "../../flows/cron/audit-fully.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
 import { discrepancyReply } from "./audit-reply.ts";
 
-const reply = z
-  .object({
-    ...listReply(discrepancyReply).shape,
-    ok: z.boolean(),
-    tenants_checked: z.int(),
-    parts_verified: z.int().meta({ description: "Closed parts of ledgers." }),
-  })
-  .meta({
-    examples: [
-      { object: "list", ok: true, data: [], next_cursor: null, tenants_checked: 1, parts_verified: 12 },
-    ],
-  });
+const reply = documented(() =>
+  z
+    .object({
+      ...listReply(discrepancyReply).shape,
+      ok: z.boolean(),
+      tenants_checked: z.int(),
+      parts_verified: z.int().meta({ description: "Closed parts of ledgers." }),
+    })
+    .meta({
+      examples: [
+        { object: "list", ok: true, data: [], next_cursor: null, tenants_checked: 1, parts_verified: 12 },
+      ],
+    }),
+);
 
 /** A tenant, and the number that its parts go on before. */
 const cursorPattern = /^([a-z0-9-]{3,32}(:\d{1,16})?)?$/;
@@ -27,18 +30,20 @@ const contract = createRoute({
   method: "post",
   path: "/admin/api/audit/full",
   operationId: "run-full-audit",
-  tags: ["Admin: overview"],
   security: adminSecurity,
-  summary: "Verify all ledgers, down to the first line",
-  description:
-    "Changes nothing. Each call checks some tenants and verifies some parts: go on with `next_cursor` until it is null.",
   request: {
     query: z.object({
       tenant: z.string().max(32).optional().meta({ description: "One tenant alone." }),
       cursor: z.string().regex(cursorPattern, "must be a next_cursor").default(""),
     }),
   },
-  responses: { 200: json(reply, "What was verified."), ...errorReplies(...adminErrors) },
+  ...documented(() => ({
+    tags: ["Admin: overview"],
+    summary: "Verify all ledgers, down to the first line",
+    description:
+      "Changes nothing. Each call checks some tenants and verifies some parts: go on with `next_cursor` until it is null.",
+    responses: { 200: json(reply, "What was verified."), ...errorReplies(...adminErrors) },
+  })),
 });
 
 function readCursor(cursor: string): AuditPlace | null {

@@ -9,61 +9,64 @@ import { defaultModel } from "../../domain/model-catalog.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import type { AppContext } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { modelList, prices, shownLimits } from "../account/limit-fields.ts";
 import { viewWebhook, webhookReply } from "../webhooks/webhook-fields.ts";
 import { tenantStatus } from "./tenant-fields.ts";
 
-export const tenantReply = z
-  .object({
-    id: z.string(),
-    object: z.literal("tenant"),
-    name: z.string(),
-    status: tenantStatus,
-    limits: shownLimits,
-    prices,
-    models: modelList.nullable(),
-    balance: z.int().nullable().meta({ description: "Topped up − charged. Null: not prepaid." }),
-    held: z.int(),
-    available: z.int().nullable(),
-    low_balance: z.int().nullable(),
-    retention_days: z.int().nullable(),
-    max_keys: z.int(),
-    location_hint: z.enum(locationHints).nullable(),
-    turnstile: z.boolean().meta({ description: "Whether a `turnstile_secret` is set." }),
-    webhook: webhookReply,
-    created: z.int(),
-  })
-  .meta({
-    id: "Tenant",
-    examples: [
-      {
-        id: "acme",
-        object: "tenant",
-        name: "Acme Inc.",
-        status: "active",
-        limits: { ...defaultLimits, images_per_day: 500 },
-        prices: { [defaultModel]: 40 },
-        models: null,
-        balance: 3_000,
-        held: 0,
-        available: 3_000,
-        low_balance: null,
-        retention_days: null,
-        max_keys: keyCounts.usual,
-        location_hint: null,
-        turnstile: false,
-        webhook: {
-          object: "webhook",
-          url: null,
-          events: ["task.completed"],
-          status: "off",
-          disabled: null,
-          notify_url: null,
+export const tenantReply = documented(() =>
+  z
+    .object({
+      id: z.string(),
+      object: z.literal("tenant"),
+      name: z.string(),
+      status: tenantStatus,
+      limits: shownLimits,
+      prices,
+      models: modelList.nullable(),
+      balance: z.int().nullable().meta({ description: "Topped up − charged. Null: not prepaid." }),
+      held: z.int(),
+      available: z.int().nullable(),
+      low_balance: z.int().nullable(),
+      retention_days: z.int().nullable(),
+      max_keys: z.int(),
+      location_hint: z.enum(locationHints).nullable(),
+      turnstile: z.boolean().meta({ description: "Whether a `turnstile_secret` is set." }),
+      webhook: webhookReply,
+      created: z.int(),
+    })
+    .meta({
+      id: "Tenant",
+      examples: [
+        {
+          id: "acme",
+          object: "tenant",
+          name: "Acme Inc.",
+          status: "active",
+          limits: { ...defaultLimits, images_per_day: 500 },
+          prices: { [defaultModel]: 40 },
+          models: null,
+          balance: 3_000,
+          held: 0,
+          available: 3_000,
+          low_balance: null,
+          retention_days: null,
+          max_keys: keyCounts.usual,
+          location_hint: null,
+          turnstile: false,
+          webhook: {
+            object: "webhook",
+            url: null,
+            events: ["task.completed"],
+            status: "off",
+            disabled: null,
+            notify_url: null,
+          },
+          created: 1_757_165_031,
         },
-        created: 1_757_165_031,
-      },
-    ],
-  });
+      ],
+    }),
+);
 
 /** @param webhookSecret A new one, which is shown this once. */
 export async function viewTenant(

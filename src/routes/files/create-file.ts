@@ -13,6 +13,7 @@ import { admitFile, releaseFileHold } from "../../flows/files/admit-file.ts";
 import { keepFile } from "../../flows/files/keep-file.ts";
 import { countCall } from "../../http/call-limits.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json, keyErrors, setLimitHeaders } from "../../http/replies.ts";
 import { headers, limitFields, notStored, withHeaders } from "../../http/reply-headers.ts";
 import { linkBases } from "../../platform/link-bases.ts";
@@ -27,12 +28,6 @@ const contract = createRoute({
   method: "post",
   path: "/v1/files",
   operationId: "create-file",
-  tags: ["Files"],
-  summary: "Upload a reference image",
-  description:
-    "As a form's field `file`, or as the body itself. A PNG, JPEG or WebP by its bytes, with sides of " +
-    `${referenceSides.least} to ${referenceSides.most} pixels. ` +
-    `Its URL goes into \`image_urls\`, needs no key and lives for ${fileLifeHours} hours.`,
   security: [{ key: [] }],
   // A body under `request` would be parsed before its caller is authorized.
   requestBody: {
@@ -50,44 +45,58 @@ const contract = createRoute({
       ...Object.fromEntries(types.map((type) => [type, { schema: binary }])),
     },
   },
-  responses: {
-    201: {
-      headers: headers(...limitFields, "cache-control"),
-      ...json(
-        z
-          .object({
-            id: z.string(),
-            object: z.literal("file"),
-            url: z.url(),
-            bytes: z.int(),
-            content_type: z.enum(types),
-            width: z.int(),
-            height: z.int(),
-            expires_at: z.int().meta({ description: "Unix seconds." }),
-          })
-          .meta({
-            id: "File",
-            examples: [
-              {
-                id: "file-0123456789abcdefghjkmnpqrs",
-                object: "file",
-                url: "https://gateway.example/files/file-0123456789abcdefghjkmnpqrs.png",
-                bytes: 482_113,
-                content_type: "image/png",
-                width: 1024,
-                height: 768,
-                expires_at: 1_757_424_231,
-              },
-            ],
-          }),
-        "Stored, as it came.",
+  ...documented(() => ({
+    tags: ["Files"],
+    summary: "Upload a reference image",
+    description:
+      "As a form's field `file`, or as the body itself. A PNG, JPEG or WebP by its bytes, with sides of " +
+      `${referenceSides.least} to ${referenceSides.most} pixels. ` +
+      `Its URL goes into \`image_urls\`, needs no key and lives for ${fileLifeHours} hours.`,
+    responses: {
+      201: {
+        headers: headers(...limitFields, "cache-control"),
+        ...json(
+          z
+            .object({
+              id: z.string(),
+              object: z.literal("file"),
+              url: z.url(),
+              bytes: z.int(),
+              content_type: z.enum(types),
+              width: z.int(),
+              height: z.int(),
+              expires_at: z.int().meta({ description: "Unix seconds." }),
+            })
+            .meta({
+              id: "File",
+              examples: [
+                {
+                  id: "file-0123456789abcdefghjkmnpqrs",
+                  object: "file",
+                  url: "https://gateway.example/files/file-0123456789abcdefghjkmnpqrs.png",
+                  bytes: 482_113,
+                  content_type: "image/png",
+                  width: 1024,
+                  height: 768,
+                  expires_at: 1_757_424_231,
+                },
+              ],
+            }),
+          "Stored, as it came.",
+        ),
+      },
+      ...withHeaders(
+        errorReplies(
+          ...keyErrors,
+          "token_spent",
+          "quota_exceeded",
+          "body_too_large",
+          "unsupported_media_type",
+        ),
+        ...limitFields,
       ),
     },
-    ...withHeaders(
-      errorReplies(...keyErrors, "token_spent", "quota_exceeded", "body_too_large", "unsupported_media_type"),
-      ...limitFields,
-    ),
-  },
+  })),
 });
 
 export function createFile(api: Api): void {

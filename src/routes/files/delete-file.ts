@@ -4,6 +4,7 @@ import * as z from "zod";
 import { ApiError } from "../../errors.ts";
 import { deleteFile } from "../../flows/files/delete-file.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { unlessKeyRefused } from "../tasks/refusals.ts";
 
@@ -11,13 +12,18 @@ const contract = createRoute({
   method: "delete",
   path: "/v1/files/{id}",
   operationId: "delete-file",
-  tags: ["Files"],
-  summary: "Erase an uploaded file",
-  description:
-    "Its URL answers 404 from now on, and its bytes count no more. A client token erases its own uploads.",
   security: [{ key: [] }],
   request: { params: z.object({ id: z.string() }) },
-  responses: { 204: { description: "Erased." }, ...errorReplies(...keyErrors, "not_found") },
+  ...documented(() => ({
+    tags: ["Files"],
+    summary: "Erase an uploaded file",
+    description:
+      "Its URL answers 404 from now on, and its bytes count no more. A client token erases its own uploads.",
+    responses: {
+      204: { description: "Erased." },
+      ...errorReplies(...keyErrors, "not_found"),
+    },
+  })),
 });
 
 export function deleteFileRoute(api: Api): void {

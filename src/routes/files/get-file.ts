@@ -6,6 +6,7 @@ import { ApiError } from "../../errors.ts";
 import { readFile } from "../../flows/files/read-file.ts";
 import { missed } from "../../http/call-limits.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies } from "../../http/replies.ts";
 import { headers, notStored } from "../../http/reply-headers.ts";
 
@@ -13,22 +14,24 @@ const contract = createRoute({
   method: "get",
   path: "/files/{file}",
   operationId: "get-file",
-  tags: ["Files"],
-  summary: "Fetch an uploaded file",
-  description:
-    `Public for ${fileLifeHours} hours: the id's 130 random bits are the lock. ` +
-    "To be saved, never shown. `HEAD` works.",
   request: {
     params: z.object({ file: z.string().meta({ examples: ["file-0123456789abcdefghjkmnpqrs.png"] }) }),
   },
-  responses: {
-    200: {
-      headers: headers("content-length", "content-disposition", "cache-control"),
-      description: "The file.",
-      content: { "image/png": {}, "image/jpeg": {}, "image/webp": {} },
+  ...documented(() => ({
+    tags: ["Files"],
+    summary: "Fetch an uploaded file",
+    description:
+      `Public for ${fileLifeHours} hours: the id's 130 random bits are the lock. ` +
+      "To be saved, never shown. `HEAD` works.",
+    responses: {
+      200: {
+        headers: headers("content-length", "content-disposition", "cache-control"),
+        description: "The file.",
+        content: { "image/png": {}, "image/jpeg": {}, "image/webp": {} },
+      },
+      ...errorReplies("not_found", "rate_limited", "unavailable"),
     },
-    ...errorReplies("not_found", "rate_limited", "unavailable"),
-  },
+  })),
 });
 
 export function getFile(api: Api): void {

@@ -11,6 +11,7 @@ import { readPicture } from "../../flows/images/read-picture.ts";
 import { hasMissedTooMuch, missed, tooManyOf } from "../../http/call-limits.ts";
 import { entityTags, ifNoneMatch, matchesEtag } from "../../http/conditional.ts";
 import { type Api, originOf } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies } from "../../http/replies.ts";
 import { headers, type ReplyHeader } from "../../http/reply-headers.ts";
 
@@ -27,11 +28,6 @@ const contract = createRoute({
   method: "get",
   path: "/images/{file}",
   operationId: "get-image",
-  tags: ["Images"],
-  summary: "Fetch a picture",
-  description:
-    "Permanent and public: the id's 130 random bits are the lock. `HEAD`, one `Range` and `If-None-Match` work. " +
-    "Copies are kept at the edge for up to an hour.",
   request: {
     params: z.object({ file: z.string().meta({ examples: ["img-0123456789abcdefghjkmnpqrs.png"] }) }),
     query: z.object({
@@ -49,23 +45,30 @@ const contract = createRoute({
         .meta({ description: "An `ETag`: the range counts for that picture alone." }),
     }),
   },
-  responses: {
-    200: { description: "The picture.", content: pictures, headers: headers(...pictureFields) },
-    206: {
-      description: "The part that `Range` asked for.",
-      content: pictures,
-      headers: headers(...pictureFields, "content-range"),
+  ...documented(() => ({
+    tags: ["Images"],
+    summary: "Fetch a picture",
+    description:
+      "Permanent and public: the id's 130 random bits are the lock. `HEAD`, one `Range` and `If-None-Match` work. " +
+      "Copies are kept at the edge for up to an hour.",
+    responses: {
+      200: { description: "The picture.", content: pictures, headers: headers(...pictureFields) },
+      206: {
+        description: "The part that `Range` asked for.",
+        content: pictures,
+        headers: headers(...pictureFields, "content-range"),
+      },
+      304: { description: "It is as `If-None-Match` has it.", headers: headers(...pictureFields) },
+      ...errorReplies(
+        "not_found",
+        "deleted",
+        "invalid_request",
+        "range_not_satisfiable",
+        "rate_limited",
+        "unavailable",
+      ),
     },
-    304: { description: "It is as `If-None-Match` has it.", headers: headers(...pictureFields) },
-    ...errorReplies(
-      "not_found",
-      "deleted",
-      "invalid_request",
-      "range_not_satisfiable",
-      "rate_limited",
-      "unavailable",
-    ),
-  },
+  })),
 });
 
 export function getImage(api: Api): void {

@@ -2,6 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { json } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 
@@ -9,11 +10,13 @@ const contract = createRoute({
   method: "get",
   path: "/healthz",
   operationId: "healthz",
-  tags: ["Health"],
-  summary: "Whether the Worker runs",
-  responses: {
-    200: json(z.object({ status: z.literal("ok") }).meta({ examples: [{ status: "ok" }] }), "It does."),
-  },
+  ...documented(() => ({
+    tags: ["Health"],
+    summary: "Whether the Worker runs",
+    responses: {
+      200: json(z.object({ status: z.literal("ok") }).meta({ examples: [{ status: "ok" }] }), "It does."),
+    },
+  })),
 });
 
 export function healthz(api: Api): void {

@@ -6,18 +6,26 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { ApiError } from "../../errors.ts";
 import { type Api, originOf } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { callBinding } from "../../platform/binding.ts";
 
-const documentReply = z.looseObject({ openapi: z.string() }).meta({ examples: [{ openapi: "3.1.1" }] });
+const documentReply = documented(() =>
+  z.looseObject({ openapi: z.string() }).meta({ examples: [{ openapi: "3.1.1" }] }),
+);
 
 const contract = createRoute({
   method: "get",
   path: "/openapi.json",
   operationId: "openapi",
-  tags: ["Health"],
-  summary: "This document",
-  responses: { 200: json(documentReply, "OpenAPI 3.1."), ...errorReplies("not_found", "unavailable") },
+  ...documented(() => ({
+    tags: ["Health"],
+    summary: "This document",
+    responses: {
+      200: json(documentReply, "OpenAPI 3.1."),
+      ...errorReplies("not_found", "unavailable"),
+    },
+  })),
 });
 
 export function openApiDocument(api: Api): void {

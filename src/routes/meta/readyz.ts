@@ -4,35 +4,40 @@ import * as z from "zod";
 import { checkReadiness, type Readiness } from "../../flows/cron/readiness.ts";
 import { isOperators } from "../../http/authenticate.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 
-const readiness = z
-  .object({
-    status: z.enum(["ok", "unavailable"]),
-    checks: z
-      .record(z.string(), z.enum(["ok", "failed"]))
-      .optional()
-      .meta({ description: "With the admin key only." }),
-    oldest_overdue_seconds: z.int().optional().meta({ description: "With the admin key only." }),
-    oldest_overdue_erasure_seconds: z.int().optional().meta({ description: "With the admin key only." }),
-  })
-  .meta({ examples: [{ status: "ok" }] });
+const readiness = documented(() =>
+  z
+    .object({
+      status: z.enum(["ok", "unavailable"]),
+      checks: z
+        .record(z.string(), z.enum(["ok", "failed"]))
+        .optional()
+        .meta({ description: "With the admin key only." }),
+      oldest_overdue_seconds: z.int().optional().meta({ description: "With the admin key only." }),
+      oldest_overdue_erasure_seconds: z.int().optional().meta({ description: "With the admin key only." }),
+    })
+    .meta({ examples: [{ status: "ok" }] }),
+);
 
 const contract = createRoute({
   method: "get",
   path: "/readyz",
   operationId: "readyz",
-  tags: ["Health"],
-  summary: "Whether database, storage and limiter answer",
-  description:
-    "An answer is kept for 10 s. Without a key it is the status alone; the admin key reads the checks too.",
   security: [{}, { admin: [] }],
-  responses: {
-    200: json(readiness, "They do."),
-    503: json(readiness, "One of them does not."),
-    ...errorReplies("rate_limited"),
-  },
+  ...documented(() => ({
+    tags: ["Health"],
+    summary: "Whether database, storage and limiter answer",
+    description:
+      "An answer is kept for 10 s. Without a key it is the status alone; the admin key reads the checks too.",
+    responses: {
+      200: json(readiness, "They do."),
+      503: json(readiness, "One of them does not."),
+      ...errorReplies("rate_limited"),
+    },
+  })),
 });
 
 const cacheMs = 10_000;

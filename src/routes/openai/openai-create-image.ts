@@ -3,6 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { json } from "../../http/replies.ts";
 import { jsonBody } from "../../http/validation.ts";
 import { checkGeneration } from "../tasks/generation-checks.ts";
@@ -16,18 +17,20 @@ const contract = (config: Config) =>
     method: "post",
     path: "/openai/v1/images/generations",
     operationId: "openai-create-image",
-    tags: ["OpenAI"],
-    summary: "Make images, in OpenAI's words",
-    description:
-      "Answers when the task has ended, ten minutes later at the most. For 55 s nothing is sent; after that white " +
-      "space keeps the connection, and a failure breaks it.",
     security: [{ key: [] }],
     middleware: [jsonBody] as const,
     request: {
       headers: z.object(idempotencyHeader),
       body: { required: true, ...json(openAiGeneration(config), "What to make.") },
     },
-    responses: { 200: imagesReply("image_generation.completed"), ...openAiErrors },
+    ...documented(() => ({
+      tags: ["OpenAI"],
+      summary: "Make images, in OpenAI's words",
+      description:
+        "Answers when the task has ended, ten minutes later at the most. For 55 s nothing is sent; after that white " +
+        "space keeps the connection, and a failure breaks it.",
+      responses: { 200: imagesReply("image_generation.completed"), ...openAiErrors },
+    })),
   });
 
 export function openAiCreateImage(api: Api, config: Config): void {

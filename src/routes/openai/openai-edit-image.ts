@@ -9,6 +9,7 @@ import { dropReferences, keepReferences } from "../../flows/files/keep-reference
 import { countSubmission } from "../../flows/tasks/count-submission.ts";
 import { countCall, networkAddress } from "../../http/call-limits.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { setLimitHeaders } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { linkBases } from "../../platform/link-bases.ts";
@@ -26,12 +27,14 @@ const contract = () =>
     method: "post",
     path: "/openai/v1/images/edits",
     operationId: "openai-edit-image",
-    tags: ["OpenAI"],
-    summary: "Edit images, in OpenAI's words",
-    description: `The images are kept for ${fileLifeHours} hours and counted, as uploads are.`,
     security: [{ key: [] }],
     request: { headers: z.object(idempotencyHeader) },
-    responses: { 200: imagesReply(event), ...openAiErrors },
+    ...documented(() => ({
+      tags: ["OpenAI"],
+      summary: "Edit images, in OpenAI's words",
+      description: `The images are kept for ${fileLifeHours} hours and counted, as uploads are.`,
+      responses: { 200: imagesReply(event), ...openAiErrors },
+    })),
   });
 
 export function openAiEditImage(api: Api, config: Config): void {

@@ -4,6 +4,7 @@ import * as z from "zod";
 import { ApiError } from "../../errors.ts";
 import { cancelTask } from "../../flows/tasks/cancel.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { unlessTaskRefused } from "./refusals.ts";
 import { showTask } from "./show-task.ts";
@@ -13,15 +14,17 @@ const contract = createRoute({
   method: "post",
   path: "/v1/tasks/{id}/cancel",
   operationId: "cancel-task",
-  tags: ["Tasks"],
-  summary: "Cancel a task that was not sent yet",
-  description: "Its hold is released.",
   security: [{ key: [] }],
   request: { params: z.object({ id: z.string() }) },
-  responses: {
-    200: json(taskReply, "The task, cancelled."),
-    ...errorReplies(...keyErrors, "task_not_found", "task_not_cancellable", "deleted"),
-  },
+  ...documented(() => ({
+    tags: ["Tasks"],
+    summary: "Cancel a task that was not sent yet",
+    description: "Its hold is released.",
+    responses: {
+      200: json(taskReply, "The task, cancelled."),
+      ...errorReplies(...keyErrors, "task_not_found", "task_not_cancellable", "deleted"),
+    },
+  })),
 });
 
 export function cancelTaskRoute(api: Api): void {

@@ -3,6 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { headers, limitFields, withHeaders } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
@@ -18,8 +19,6 @@ const contract = (config: Config) =>
     method: "post",
     path: "/v1/images/generations",
     operationId: "create-image",
-    tags: ["Images"],
-    summary: "Submit an image task",
     security: [{ key: [] }],
     middleware: [jsonBody] as const,
     request: {
@@ -29,20 +28,24 @@ const contract = (config: Config) =>
         ...json(generationBody({ allowPrivate: config.ALLOW_PRIVATE_NETWORK }), "What to make."),
       },
     },
-    responses: {
-      200: {
-        ...json(taskReply, "The task, written down: whatever crashes next, it ends."),
-        headers: headers(
-          ...limitFields,
-          "location",
-          "retry-after",
-          "idempotency-replayed",
-          "preference-applied",
-          "cache-control",
-        ),
+    ...documented(() => ({
+      tags: ["Images"],
+      summary: "Submit an image task",
+      responses: {
+        200: {
+          ...json(taskReply, "The task, written down: whatever crashes next, it ends."),
+          headers: headers(
+            ...limitFields,
+            "location",
+            "retry-after",
+            "idempotency-replayed",
+            "preference-applied",
+            "cache-control",
+          ),
+        },
+        ...withHeaders(errorReplies(...submissionErrors), ...limitFields),
       },
-      ...withHeaders(errorReplies(...submissionErrors), ...limitFields),
-    },
+    })),
   });
 
 export function createImage(api: Api, config: Config): void {

@@ -4,6 +4,7 @@ import * as z from "zod";
 import { endUser } from "../../domain/generation-fields.ts";
 import { deleteEndUser } from "../../flows/erasure/delete-task.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { keyRefused } from "./refusals.ts";
 
@@ -11,16 +12,18 @@ const contract = createRoute({
   method: "delete",
   path: "/v1/end-users/{id}",
   operationId: "delete-end-user",
-  tags: ["Tasks"],
-  summary: "Erase an end user's tasks",
-  description:
-    "What that person uploaded goes too. Those that still run are erased once they have ended. Whether there are any is not said.",
   security: [{ key: [] }],
   request: { params: z.object({ id: endUser }) },
-  responses: {
-    202: { description: "They are being erased." },
-    ...errorReplies(...keyErrors),
-  },
+  ...documented(() => ({
+    tags: ["Tasks"],
+    summary: "Erase an end user's tasks",
+    description:
+      "What that person uploaded goes too. Those that still run are erased once they have ended. Whether there are any is not said.",
+    responses: {
+      202: { description: "They are being erased." },
+      ...errorReplies(...keyErrors),
+    },
+  })),
 });
 
 export function deleteEndUserRoute(api: Api): void {

@@ -4,6 +4,7 @@ import * as z from "zod";
 import { ApiError } from "../../errors.ts";
 import { deleteTask } from "../../flows/erasure/delete-task.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { unlessTaskRefused } from "./refusals.ts";
 
@@ -11,21 +12,23 @@ const contract = createRoute({
   method: "delete",
   path: "/v1/tasks/{id}",
   operationId: "delete-task",
-  tags: ["Tasks"],
-  summary: "Erase a task",
-  description:
-    "Prompt, metadata, end user and images are gone, and the uploads that it was made from, unless they are another end " +
-    "user's or an unfinished task needs them; the ledger's figures stay. Copies at the edge may live for up to an " +
-    "hour, copies in browsers live on.",
   security: [{ key: [] }],
   request: { params: z.object({ id: z.string() }) },
-  responses: {
-    204: {
-      description:
-        "Erased. The task and its images answer 410 from now on; copies at the edge may live for up to an hour.",
+  ...documented(() => ({
+    tags: ["Tasks"],
+    summary: "Erase a task",
+    description:
+      "Prompt, metadata, end user and images are gone, and the uploads that it was made from, unless they are another end " +
+      "user's or an unfinished task needs them; the ledger's figures stay. Copies at the edge may live for up to an " +
+      "hour, copies in browsers live on.",
+    responses: {
+      204: {
+        description:
+          "Erased. The task and its images answer 410 from now on; copies at the edge may live for up to an hour.",
+      },
+      ...errorReplies(...keyErrors, "task_not_found", "task_not_finished", "deleted"),
     },
-    ...errorReplies(...keyErrors, "task_not_found", "task_not_finished", "deleted"),
-  },
+  })),
 });
 
 export function deleteTaskRoute(api: Api): void {

@@ -6,6 +6,7 @@ import { isFinished } from "../../domain/task.ts";
 import { readTask } from "../../flows/tasks/read-task.ts";
 import { ifNoneMatch, matchesEtag } from "../../http/conditional.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { headers } from "../../http/reply-headers.ts";
 import { unlessTaskRefused } from "./refusals.ts";
@@ -17,28 +18,30 @@ const contract = createRoute({
   method: "get",
   path: "/v1/tasks/{id}",
   operationId: "get-task",
-  tags: ["Tasks"],
-  summary: "Read a task",
-  description:
-    `Reading an unfinished task also has the gateway poll it, every ${refreshIntervalMs(0) / 1_000} s at the most; ` +
-    "the next read shows it.",
   security: [{ key: [] }],
   request: {
     params: z.object({ id: z.string() }),
     query: waitQuery,
     headers: z.object({ ...preferHeader, ...ifNoneMatch }),
   },
-  responses: {
-    200: {
-      ...json(taskReply, "The task."),
-      headers: headers("etag", "retry-after", "preference-applied", "cache-control"),
+  ...documented(() => ({
+    tags: ["Tasks"],
+    summary: "Read a task",
+    description:
+      `Reading an unfinished task also has the gateway poll it, every ${refreshIntervalMs(0) / 1_000} s at the most; ` +
+      "the next read shows it.",
+    responses: {
+      200: {
+        ...json(taskReply, "The task."),
+        headers: headers("etag", "retry-after", "preference-applied", "cache-control"),
+      },
+      304: {
+        description: "It is as `If-None-Match` has it.",
+        headers: headers("etag", "retry-after", "preference-applied", "cache-control"),
+      },
+      ...errorReplies(...keyErrors, "task_not_found", "deleted"),
     },
-    304: {
-      description: "It is as `If-None-Match` has it.",
-      headers: headers("etag", "retry-after", "preference-applied", "cache-control"),
-    },
-    ...errorReplies(...keyErrors, "task_not_found", "deleted"),
-  },
+  })),
 });
 
 export function getTask(api: Api): void {

@@ -7,6 +7,7 @@ import { taskStatuses } from "../../domain/task.ts";
 import { listTasks as readTasks } from "../../flows/tasks/list-tasks.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { pageLimit, toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, keyErrors, listReply } from "../../http/replies.ts";
 import { keyRefused } from "./refusals.ts";
@@ -30,9 +31,6 @@ const contract = createRoute({
   method: "get",
   path: "/v1/tasks",
   operationId: "list-tasks",
-  tags: ["Tasks"],
-  summary: "List tasks, newest first",
-  description: `A client token for an end user lists that person's tasks. ${walkedPages}`,
   security: [{ key: [] }],
   request: {
     query: z.object({
@@ -45,10 +43,15 @@ const contract = createRoute({
       cursor: z.string().max(100).optional().meta({ description: "`next_cursor` of the page before." }),
     }),
   },
-  responses: {
-    200: json(listReply(taskReply), "A page of tasks."),
-    ...errorReplies(...keyErrors),
-  },
+  ...documented(() => ({
+    tags: ["Tasks"],
+    summary: "List tasks, newest first",
+    description: `A client token for an end user lists that person's tasks. ${walkedPages}`,
+    responses: {
+      200: json(listReply(taskReply), "A page of tasks."),
+      ...errorReplies(...keyErrors),
+    },
+  })),
 });
 
 /** Behind every task's id. */

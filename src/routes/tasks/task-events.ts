@@ -5,6 +5,7 @@ import { isFinished, type Task } from "../../domain/task.ts";
 import { readTask } from "../../flows/tasks/read-task.ts";
 import { type StreamEvent, streamTask } from "../../flows/tasks/stream.ts";
 import type { Api, AppContext } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { requirePlace } from "../../http/following.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { encode, streamOf } from "../../http/streams.ts";
@@ -19,12 +20,6 @@ const contract = createRoute({
   method: "get",
   path: "/v1/tasks/{id}/events",
   operationId: "task-events",
-  tags: ["Tasks"],
-  summary: "Stream a task by server-sent events",
-  description:
-    "`event: task`, `id:` its version, `data:` the task, at the start and on each change. The stream ends after the " +
-    "task has, and after two minutes at the latest, for the client to come back. Takes a key, or the `token` of the " +
-    "task's `links.events`.",
   security: [{ key: [] }, { link: [] }],
   request: {
     params: z.object({ id: z.string() }),
@@ -35,14 +30,22 @@ const contract = createRoute({
         .meta({ description: "What the client has seen; it goes on from there." }),
     }),
   },
-  responses: {
-    200: {
-      description: "The stream.",
-      content: { "text/event-stream": { schema: z.string().meta({ examples: [exampleStream] }) } },
+  ...documented(() => ({
+    tags: ["Tasks"],
+    summary: "Stream a task by server-sent events",
+    description:
+      "`event: task`, `id:` its version, `data:` the task, at the start and on each change. The stream ends after the " +
+      "task has, and after two minutes at the latest, for the client to come back. Takes a key, or the `token` of the " +
+      "task's `links.events`.",
+    responses: {
+      200: {
+        description: "The stream.",
+        content: { "text/event-stream": { schema: z.string().meta({ examples: [exampleStream] }) } },
+      },
+      204: { description: "The client has seen the task's end: nothing more will come." },
+      ...errorReplies(...keyErrors, "task_not_found", "deleted"),
     },
-    204: { description: "The client has seen the task's end: nothing more will come." },
-    ...errorReplies(...keyErrors, "task_not_found", "deleted"),
-  },
+  })),
 });
 
 export function taskEvents(api: Api): void {

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { taskFailureCodes } from "../../domain/failures.ts";
 import { defaultModel, models } from "../../domain/model-catalog.ts";
 import { imageExtensions, type TaskView, taskStatuses } from "../../domain/task.ts";
+import { documented } from "../../http/documented.ts";
 import { taskInput } from "./generation-request.ts";
 
 const unixSeconds = z.int().meta({ description: "Unix seconds." });
@@ -46,53 +47,55 @@ type ShownLinks = TaskView["links"] & { events: string };
 /** A field that is shown and not documented, or documented and not shown, does not compile. */
 type FieldsOf<View> = Record<keyof View, z.ZodType>;
 
-export const taskReply = z
-  .object({
-    id: z.string(),
-    object: z.literal("image.generation.task"),
-    type: z.literal("image"),
-    model: z.enum(models),
-    created: unixSeconds,
-    finished: unixSeconds.nullable(),
-    status: z.enum(taskStatuses),
-    progress: z.int().min(0).max(100),
-    results: z.array(z.url()).meta({ description: "The images' permanent URLs." }),
-    images: z.array(
-      z.object({
-        url: z.url(),
-        width: z.int(),
-        height: z.int(),
-        bytes: z.int(),
-        content_type: z.enum(Object.keys(imageExtensions) as [keyof typeof imageExtensions]),
-      } satisfies FieldsOf<TaskView["images"][number]>),
-    ),
-    task_info: z.object({
-      can_cancel: z.boolean(),
-      estimated_time: z.number().nullable().meta({ description: "Seconds, as the model guesses." }),
-      queue_position: z.int().nullable().meta({ description: "An estimate where many wait." }),
-    } satisfies FieldsOf<TaskView["task_info"]>),
-    usage: z
-      .object({
-        images: z.int(),
-        credits_held: z.int().optional(),
-        credits_charged: z.int().optional(),
-      } satisfies FieldsOf<TaskView["usage"]>)
-      .meta({ description: "Browser keys and tokens see no credits." }),
-    input: taskInput.meta({ description: "What was asked, given defaults included." }).optional(),
-    metadata: z.record(z.string(), z.string()),
-    end_user: z.string().nullable(),
-    error: z
-      .object({
-        code: z.enum(taskFailureCodes),
-        message: z.string(),
-        type: z.literal("task_error"),
-        retryable: z.boolean(),
-        charged: z.literal("no"),
-      } satisfies FieldsOf<NonNullable<TaskView["error"]>>)
-      .nullable(),
-    links: z.object({
-      self: z.url(),
-      events: z.url().optional().meta({ description: "Streams the task without a key, for an hour." }),
-    } satisfies FieldsOf<ShownLinks>),
-  } satisfies FieldsOf<TaskView>)
-  .meta({ id: "Task", examples: [exampleTask] });
+export const taskReply = documented(() =>
+  z
+    .object({
+      id: z.string(),
+      object: z.literal("image.generation.task"),
+      type: z.literal("image"),
+      model: z.enum(models),
+      created: unixSeconds,
+      finished: unixSeconds.nullable(),
+      status: z.enum(taskStatuses),
+      progress: z.int().min(0).max(100),
+      results: z.array(z.url()).meta({ description: "The images' permanent URLs." }),
+      images: z.array(
+        z.object({
+          url: z.url(),
+          width: z.int(),
+          height: z.int(),
+          bytes: z.int(),
+          content_type: z.enum(Object.keys(imageExtensions) as [keyof typeof imageExtensions]),
+        } satisfies FieldsOf<TaskView["images"][number]>),
+      ),
+      task_info: z.object({
+        can_cancel: z.boolean(),
+        estimated_time: z.number().nullable().meta({ description: "Seconds, as the model guesses." }),
+        queue_position: z.int().nullable().meta({ description: "An estimate where many wait." }),
+      } satisfies FieldsOf<TaskView["task_info"]>),
+      usage: z
+        .object({
+          images: z.int(),
+          credits_held: z.int().optional(),
+          credits_charged: z.int().optional(),
+        } satisfies FieldsOf<TaskView["usage"]>)
+        .meta({ description: "Browser keys and tokens see no credits." }),
+      input: taskInput.meta({ description: "What was asked, given defaults included." }).optional(),
+      metadata: z.record(z.string(), z.string()),
+      end_user: z.string().nullable(),
+      error: z
+        .object({
+          code: z.enum(taskFailureCodes),
+          message: z.string(),
+          type: z.literal("task_error"),
+          retryable: z.boolean(),
+          charged: z.literal("no"),
+        } satisfies FieldsOf<NonNullable<TaskView["error"]>>)
+        .nullable(),
+      links: z.object({
+        self: z.url(),
+        events: z.url().optional().meta({ description: "Streams the task without a key, for an hour." }),
+      } satisfies FieldsOf<ShownLinks>),
+    } satisfies FieldsOf<TaskView>)
+    .meta({ id: "Task", examples: [exampleTask] }),
+);

@@ -4,6 +4,7 @@ import type { Config } from "../../config.ts";
 import type { Tenant } from "../../d1/tenants/tenants.ts";
 import { webhookChange } from "../../flows/webhooks/webhook-settings.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { invalidRequest, jsonBody } from "../../http/validation.ts";
@@ -15,13 +16,18 @@ const contract = (config: Config) =>
     method: "patch",
     path: "/v1/webhook",
     operationId: "change-own-webhook",
-    tags: ["Webhooks"],
     security: [{ key: [] }],
-    summary: "Change the tenant's webhook",
-    description: "What is left out stays as it is. A webhook that was switched off works again.",
     middleware: [jsonBody] as const,
     request: { body: { required: true, ...json(changedWebhook(config), "What to change.") } },
-    responses: { 200: json(webhookReply, "Changed."), ...errorReplies(...keyErrors, ...bodyErrors) },
+    ...documented(() => ({
+      tags: ["Webhooks"],
+      summary: "Change the tenant's webhook",
+      description: "What is left out stays as it is. A webhook that was switched off works again.",
+      responses: {
+        200: json(webhookReply, "Changed."),
+        ...errorReplies(...keyErrors, ...bodyErrors),
+      },
+    })),
   });
 
 export function changeOwnWebhookRoute(api: Api, config: Config): void {

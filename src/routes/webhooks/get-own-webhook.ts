@@ -1,6 +1,7 @@
 /** `GET /v1/webhook`: reads the tenant's webhook. */
 import { createRoute } from "@hono/zod-openapi";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { ownTenant } from "./own-webhook.ts";
 import { viewWebhook, webhookReply } from "./webhook-fields.ts";
@@ -9,10 +10,12 @@ const contract = createRoute({
   method: "get",
   path: "/v1/webhook",
   operationId: "get-own-webhook",
-  tags: ["Webhooks"],
   security: [{ key: [] }],
-  summary: "Read the tenant's webhook",
-  responses: { 200: json(webhookReply, "The webhook."), ...errorReplies(...keyErrors) },
+  ...documented(() => ({
+    tags: ["Webhooks"],
+    summary: "Read the tenant's webhook",
+    responses: { 200: json(webhookReply, "The webhook."), ...errorReplies(...keyErrors) },
+  })),
 });
 
 export function getOwnWebhook(api: Api): void {

@@ -2,6 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import { listDeliveries } from "../../d1/webhooks/delivery-log.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, keyErrors, listReply } from "../../http/replies.ts";
 import { authorizeManager } from "../account/managing-key.ts";
@@ -11,15 +12,17 @@ const contract = createRoute({
   method: "get",
   path: "/v1/webhook/deliveries",
   operationId: "list-own-deliveries",
-  tags: ["Webhooks"],
   security: [{ key: [] }],
-  summary: "List the deliveries to the webhook and to callbacks, newest first",
-  description: `Goes back for thirty days. ${walkedPages}`,
   request: { query: deliveryQuery },
-  responses: {
-    200: json(listReply(deliveryReply), "A page of deliveries."),
-    ...errorReplies(...keyErrors),
-  },
+  ...documented(() => ({
+    tags: ["Webhooks"],
+    summary: "List the deliveries to the webhook and to callbacks, newest first",
+    description: `Goes back for thirty days. ${walkedPages}`,
+    responses: {
+      200: json(listReply(deliveryReply), "A page of deliveries."),
+      ...errorReplies(...keyErrors),
+    },
+  })),
 });
 
 export function listOwnDeliveries(api: Api): void {

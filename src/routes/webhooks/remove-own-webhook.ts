@@ -1,6 +1,7 @@
 /** `DELETE /v1/webhook`: removes the tenant's webhook. */
 import { createRoute } from "@hono/zod-openapi";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { changeOwnWebhook } from "./own-webhook.ts";
 
@@ -8,11 +9,13 @@ const contract = createRoute({
   method: "delete",
   path: "/v1/webhook",
   operationId: "remove-own-webhook",
-  tags: ["Webhooks"],
   security: [{ key: [] }],
-  summary: "Remove the tenant's webhook",
-  description: "Deliveries that are still due to it are dropped. Callbacks of tasks go on.",
-  responses: { 204: { description: "Removed." }, ...errorReplies(...keyErrors) },
+  ...documented(() => ({
+    tags: ["Webhooks"],
+    summary: "Remove the tenant's webhook",
+    description: "Deliveries that are still due to it are dropped. Callbacks of tasks go on.",
+    responses: { 204: { description: "Removed." }, ...errorReplies(...keyErrors) },
+  })),
 });
 
 export function removeOwnWebhook(api: Api): void {

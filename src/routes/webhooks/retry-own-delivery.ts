@@ -3,6 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { retryNow } from "../../flows/webhooks/retry-delivery.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { authorizeManager } from "../account/managing-key.ts";
 import { deliveryReply, noSuchDelivery, viewDelivery } from "./delivery-reply.ts";
@@ -11,14 +12,16 @@ const contract = createRoute({
   method: "post",
   path: "/v1/webhook/deliveries/{id}/retry",
   operationId: "retry-own-delivery",
-  tags: ["Webhooks"],
   security: [{ key: [] }],
-  summary: "Attempt a delivery again now",
   request: { params: z.object({ id: z.string() }) },
-  responses: {
-    202: json(deliveryReply, "It is attempted at once."),
-    ...errorReplies(...keyErrors, "not_found"),
-  },
+  ...documented(() => ({
+    tags: ["Webhooks"],
+    summary: "Attempt a delivery again now",
+    responses: {
+      202: json(deliveryReply, "It is attempted at once."),
+      ...errorReplies(...keyErrors, "not_found"),
+    },
+  })),
 });
 
 export function retryOwnDelivery(api: Api): void {

@@ -3,6 +3,7 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { newSecret, newWebhookSecret, secretOverlapMs } from "../../flows/webhooks/webhook-settings.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
@@ -22,9 +23,7 @@ const contract = createRoute({
   method: "post",
   path: "/v1/webhook/rotate",
   operationId: "rotate-own-webhook",
-  tags: ["Webhooks"],
   security: [{ key: [] }],
-  summary: "Replace the secret that signs webhooks and callbacks",
   middleware: [jsonBody] as const,
   request: {
     body: {
@@ -32,7 +31,14 @@ const contract = createRoute({
       ...json(rotation, "The overlap."),
     },
   },
-  responses: { 200: json(webhookReply, "The new secret."), ...errorReplies(...keyErrors, ...bodyErrors) },
+  ...documented(() => ({
+    tags: ["Webhooks"],
+    summary: "Replace the secret that signs webhooks and callbacks",
+    responses: {
+      200: json(webhookReply, "The new secret."),
+      ...errorReplies(...keyErrors, ...bodyErrors),
+    },
+  })),
 });
 
 export function rotateOwnWebhook(api: Api): void {

@@ -4,6 +4,7 @@ import type { Config } from "../../config.ts";
 import type { Tenant } from "../../d1/tenants/tenants.ts";
 import { webhookChange } from "../../flows/webhooks/webhook-settings.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";
@@ -15,14 +16,19 @@ const contract = (config: Config) =>
     method: "put",
     path: "/v1/webhook",
     operationId: "set-own-webhook",
-    tags: ["Webhooks"],
     security: [{ key: [] }],
-    summary: "Set the tenant's webhook",
-    description:
-      "One that was switched off works again from then on, and what ended meanwhile is not sent. `events` that are left out are all.",
     middleware: [jsonBody] as const,
     request: { body: { required: true, ...json(givenWebhook(config), "The webhook.") } },
-    responses: { 200: json(webhookReply, "Set."), ...errorReplies(...keyErrors, ...bodyErrors) },
+    ...documented(() => ({
+      tags: ["Webhooks"],
+      summary: "Set the tenant's webhook",
+      description:
+        "One that was switched off works again from then on, and what ended meanwhile is not sent. `events` that are left out are all.",
+      responses: {
+        200: json(webhookReply, "Set."),
+        ...errorReplies(...keyErrors, ...bodyErrors),
+      },
+    })),
   });
 
 export function setOwnWebhook(api: Api, config: Config): void {

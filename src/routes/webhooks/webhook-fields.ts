@@ -13,6 +13,7 @@ import {
 } from "../../domain/webhooks.ts";
 import { secretOverlapMs, type WantedWebhook } from "../../flows/webhooks/webhook-settings.ts";
 import type { AppContext } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { isOwnAddress, ownAddress } from "../tasks/generation-checks.ts";
 
@@ -88,39 +89,41 @@ export function wantedWebhook(
   return { url, events: events ?? null, secret, notifyUrl };
 }
 
-export const webhookReply = z
-  .object({
-    object: z.literal("webhook"),
-    url: z.string().nullable().meta({ description: "Null: none is set." }),
-    events: z.array(z.enum(webhookEvents)),
-    status: z
-      .enum(["on", "off"])
-      .meta({ description: "`off`: none is set, or it was switched off and waits to be set again." }),
-    disabled: z
-      .object({
-        at: z.int(),
-        reason: z
-          .enum(offReasons)
-          .meta({ description: "`gone`: it answered 410. `failing`: it took nothing for five days." }),
-      })
-      .nullable()
-      .meta({ description: "Null: it was not switched off." }),
-    notify_url: z.string().nullable(),
-    secret: z.string().optional().meta({ description: "A new one is shown this once." }),
-  })
-  .meta({
-    id: "Webhook",
-    examples: [
-      {
-        object: "webhook",
-        url: "https://shop.example/webhooks",
-        events: [...webhookEvents],
-        status: "on",
-        disabled: null,
-        notify_url: null,
-      },
-    ],
-  });
+export const webhookReply = documented(() =>
+  z
+    .object({
+      object: z.literal("webhook"),
+      url: z.string().nullable().meta({ description: "Null: none is set." }),
+      events: z.array(z.enum(webhookEvents)),
+      status: z
+        .enum(["on", "off"])
+        .meta({ description: "`off`: none is set, or it was switched off and waits to be set again." }),
+      disabled: z
+        .object({
+          at: z.int(),
+          reason: z
+            .enum(offReasons)
+            .meta({ description: "`gone`: it answered 410. `failing`: it took nothing for five days." }),
+        })
+        .nullable()
+        .meta({ description: "Null: it was not switched off." }),
+      notify_url: z.string().nullable(),
+      secret: z.string().optional().meta({ description: "A new one is shown this once." }),
+    })
+    .meta({
+      id: "Webhook",
+      examples: [
+        {
+          object: "webhook",
+          url: "https://shop.example/webhooks",
+          events: [...webhookEvents],
+          status: "on",
+          disabled: null,
+          notify_url: null,
+        },
+      ],
+    }),
+);
 
 /** @param secret A new one, which is shown this once. */
 export function viewWebhook(webhook: TenantWebhook, secret?: string): z.output<typeof webhookReply> {

@@ -9,7 +9,7 @@ import {
   partsInDatabase,
   rowsInDatabase,
 } from "../../helpers/archived.ts";
-import { bearer, finishTask, startGateway, submitTask } from "../../helpers/gateway.ts";
+import { type Around, bearer, finishTask, startGateway, submitTask } from "../../helpers/gateway.ts";
 import { expectError } from "../../helpers/routes.ts";
 
 const gateway = startGateway();
@@ -108,12 +108,10 @@ describe("an archived task", () => {
 
   it("keeps its text while the bucket takes no tombstone, and is erased when it does", async () => {
     const { key, task } = await archived();
-    const bucket = { isOut: true };
-    const shaken = startGateway({
-      beside: gateway,
-      around: (name, call) =>
-        bucket.isOut && /put/i.test(name) ? Promise.reject(new Error("R2 is out")) : call(),
-    });
+    const bucket: { isOut: boolean } = { isOut: true };
+    const around: Around = (name, call) =>
+      bucket.isOut && /put/i.test(name) ? Promise.reject(new Error("R2 is out")) : call();
+    const shaken = startGateway({ beside: gateway, around });
     const remove = () => shaken.fetch(`/v1/tasks/${task}`, { method: "DELETE", headers: bearer(key) });
     await expectError(await remove(), "unavailable");
     expect((await read(key, task)).status).toBe(200);

@@ -241,7 +241,7 @@ describe("the table of the ledger", () => {
     const failing = startGateway({
       beside: gateway,
       around: async (name, call) => {
-        if (name.endsWith("ledger") && ++reads > 1) throw new Error("the object is gone");
+        if (name.endsWith("ledgerPage") && ++reads > 1) throw new Error("the object is gone");
         return call();
       },
     });
