@@ -123,6 +123,13 @@ async function ageLedger(
 
 /** What cron has done by now, in a year of minutes. */
 async function settle({ gateway, id }: World, others: number, show: (text: string) => void): Promise<void> {
+  for (let before = "", now = await foldedTo(); now !== before; ) {
+    gateway.advance(60_000);
+    await gateway.tick();
+    before = now;
+    now = await foldedTo();
+    show(`  added up to ${now}`);
+  }
   const invocation = gateway.invocation();
   let parts = 0;
   for (let written = -1; written !== 0; parts += written) {
@@ -130,13 +137,9 @@ async function settle({ gateway, id }: World, others: number, show: (text: strin
     if (written > 0) show(`  ${parts + written} parts archived`);
   }
   for (let i = 0; i < others; i++) while ((await archiveTenant(invocation, otherId(i), 50)) > 0);
-  // Sums, and what is swept.
-  for (let before = "", now = await foldedTo(); now !== before; ) {
-    gateway.advance(60_000);
-    await gateway.tick();
-    before = now;
-    now = await foldedTo();
-  }
+  // What is left behind is swept.
+  gateway.advance(60_000);
+  await gateway.tick();
 }
 
 async function foldedTo(): Promise<string> {

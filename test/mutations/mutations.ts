@@ -1551,7 +1551,7 @@ export const mutations: Mutation[] = [
   {
     breaks: "a delivery ends 77 hours after its event, whatever it waits for",
     file: "src/d1/cron/maintenance.ts",
-    line: "    endExpired(db, nowMs, limits.deliveries),\n",
+    line: "    endExpired(db, nowMs, most.deliveries),\n",
     broken: "",
     tests: ["test/flows/webhooks/give-up.test.ts"],
   },

@@ -152,7 +152,7 @@ it.each<[string, number, () => Promise<Response>]>([
   ["all use of a tenant", 200, operators("/usage?tenant=big")],
   ["overview", 2_000, operators("/overview")],
   ["overview of a year", 2_000, operators("/overview?days=366")],
-  ["tenants", page, operators("/tenants")],
+  ["tenants", 2 * page, operators("/tenants")],
   ["a tenant", page, operators("/tenants/big")],
   ["a tenant's keys", page, operators("/tenants/big/keys")],
   ["a tenant's ledger", page, operators("/tenants/big/ledger")],
@@ -316,6 +316,7 @@ const mayBeScanned: [RegExp, string][] = [
   [/ INDEX (tasks_open|tasks_erasing|files_erasing|deliveries_sending)$/, "open work alone"],
   [/ INDEX (tenants_to_erase|tenants_unpushed|erasures_in_turn)$/, "open work alone"],
   [/ INDEX tenants_with_retention$/, "tenants, once an hour"],
+  [/ INDEX webhooks_switched_off$/, "has a limit"],
   [/^unsummed_tasks$/, "tasks that are open, and those that came late"],
 ];
 const mayScan: [string, RegExp, string][] = [
@@ -324,6 +325,7 @@ const mayScan: [string, RegExp, string][] = [
     /^SELECT DISTINCT tenant_id AS id FROM \(SELECT tenant_id FROM tasks ORDER BY id DESC LIMIT 1000\)/,
     "has a limit",
   ],
+
   [
     "tenants",
     /^SELECT id FROM tenants (WHERE deleted_ms IS NULL )?ORDER BY id LIMIT/,

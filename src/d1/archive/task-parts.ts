@@ -1,7 +1,6 @@
 /** Parts of the archive, as D1 knows them, and the codec of `task_parts`. */
 import { orNull, rowCodec, text, whole } from "../../domain/stored.ts";
 import type { ArchivedRow, TaskPart } from "../../domain/task-part.ts";
-import { summedTo } from "../cron/sums.ts";
 
 const taskPart = rowCodec<TaskPart>(
   "task_parts",
@@ -96,84 +95,6 @@ export async function partWithOldText(
     .bind(tenantId, beforeId)
     .all();
   return partsFrom(found)[0];
-}
-
-/** The statement that finds a row when anything may be due. @param beforeId Tasks before it are archived; empty: none is. */
-export function selectArchiveDue(db: D1Database, nowMs: number, beforeId: string): D1PreparedStatement {
-  return db
-    .prepare(
-      `SELECT 1 FROM (SELECT id FROM tasks ORDER BY id LIMIT 1) WHERE id < ?2
-       UNION ALL SELECT * FROM (SELECT 1 FROM leftovers INDEXED BY leftovers_due WHERE due_ms <= ?1 LIMIT 1)`,
-    )
-    .bind(nowMs, beforeId);
-}
-
-/** Tenants in turn, deleted ones among them: what they made is archived too. */
-export async function tenantsToArchive(db: D1Database, offset: number, limit: number): Promise<string[]> {
-  const { results } = await db
-    .prepare(
-      `SELECT id FROM tenants ORDER BY id LIMIT ?2
-       OFFSET CAST(?1 AS INTEGER) % max(1, (SELECT count(*) FROM tenants))`,
-    )
-    .bind(offset, limit)
-    .all<{ id: string }>();
-  return results.map(({ id }) => id);
-}
-
-/** What may go to the archive: it has ended, its figures are in the sums, and its pictures are there or gone. */
-const candidates = `SELECT * FROM tasks INDEXED BY tasks_of_tenant
-  WHERE tenant_id = ?1 AND id >= ?2 AND id < min(?3, ${summedTo} || '~') AND open = 0 AND erasure <> 'pending'
-    AND NOT EXISTS (SELECT 1 FROM unsummed_tasks WHERE tenant_id = ?1 AND id = tasks.id)
-    AND id NOT IN (SELECT value FROM json_each(?4)) ORDER BY id`;
-
-/** Texts of one part: what one call may well read and write. */
-const mostBytes = 4_000_000;
-export const partSize = 1_000;
-
-/** A tenant's oldest task that may be archived. @param besides Ids that may not. */
-export async function oldestCandidate(
-  db: D1Database,
-  tenantId: string,
-  beforeId: string,
-  besides: string[],
-): Promise<string | undefined> {
-  const { results } = await db
-    .prepare(`SELECT id FROM (${candidates} LIMIT 1)`)
-    .bind(tenantId, "", beforeId, JSON.stringify(besides))
-    .all<{ id: string }>();
-  return results[0]?.id;
-}
-
-/** Where a tenant's next part begins behind a task; undefined: there is none. */
-export async function nextPartId(db: D1Database, tenantId: string, id: string): Promise<string | undefined> {
-  const { results } = await db
-    .prepare("SELECT first_id FROM task_parts WHERE tenant_id = ?1 AND last_id > ?2 ORDER BY last_id LIMIT 1")
-    .bind(tenantId, id)
-    .all<{ first_id: string }>();
-  return results[0]?.first_id;
-}
-
-/**
- * Reads rows for one part, oldest first.
- * @returns those that one part takes, and whether it is full by them.
- */
-export async function readCandidates(
-  db: D1Database,
-  tenantId: string,
-  { fromId, beforeId, besides }: { fromId: string; beforeId: string; besides: string[] },
-): Promise<{ rows: ArchivedRow[]; isFull: boolean }> {
-  const { results } = await db
-    .prepare(
-      `SELECT * FROM (
-         SELECT *, count(*) OVER () AS found, sum(length(input) + length(metadata) + length(images)) OVER (ORDER BY id) AS bytes
-         FROM (${candidates} LIMIT ${partSize}))
-       WHERE bytes <= ${mostBytes} OR id = ?2`,
-    )
-    .bind(tenantId, fromId, beforeId, JSON.stringify(besides))
-    .all<ArchivedRow & { found: number; bytes: number }>();
-  const rows = results.map(({ found: _found, bytes: _bytes, ...row }) => row as ArchivedRow);
-  const found = results[0]?.found ?? 0;
-  return { rows, isFull: found === partSize || rows.length < found };
 }
 
 /** Whether anything is archived, of a tenant or of any. */

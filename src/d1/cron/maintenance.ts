@@ -1,5 +1,5 @@
 /** What cron finds to do beside tasks, in one call at the start of a tick, which also ends old deliveries. */
-import { selectArchiveDue } from "../archive/task-parts.ts";
+import { selectArchiveDue } from "../archive/due-for-archive.ts";
 import { isErasingDue, selectErasingDue } from "../erasure/aged-rows.ts";
 import { nextDeliveryMs, selectNextDelivery } from "../webhooks/deliveries.ts";
 import { endExpired } from "../webhooks/delivery-ends.ts";
@@ -10,7 +10,7 @@ export interface MaintenanceWork {
   unpushed: string[];
   /** Something is to be erased, or has come to the end of its life. */
   isErasingDue: boolean;
-  /** Tasks may go to the archive, or objects of it are to be swept. */
+  /** The archive comes to a tenant, or objects of it are to be swept. */
   isArchiveDue: boolean;
   /** When the next webhook is due; null: none is open. */
   deliveryDueMs: number | null;
@@ -20,11 +20,11 @@ export interface MaintenanceWork {
 
 const most = { tenants: 20, deliveries: 5_000 };
 
-/** @param archiveBeforeId Tasks before it are archived; empty: none is. */
+/** @param archives Tasks are archived. */
 export async function readMaintenance(
   db: D1Database,
   nowMs: number,
-  archiveBeforeId = "",
+  archives = false,
 ): Promise<MaintenanceWork> {
   const [unpushed, next, erasing, archive, sums] = await db.batch<Record<string, unknown>>([
     db.prepare(
@@ -32,7 +32,7 @@ export async function readMaintenance(
     ),
     selectNextDelivery(db),
     selectErasingDue(db, nowMs),
-    selectArchiveDue(db, nowMs, archiveBeforeId),
+    selectArchiveDue(db, nowMs, archives),
     selectSumsDue(db, nowMs),
     endExpired(db, nowMs, most.deliveries),
   ]);

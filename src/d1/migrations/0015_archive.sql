@@ -20,6 +20,10 @@ CREATE INDEX task_parts_by_time ON task_parts (first_id);
 -- What is to be erased for its age.
 CREATE INDEX task_parts_with_text ON task_parts (tenant_id, oldest_text_id) WHERE oldest_text_id IS NOT NULL;
 
+-- When the archive comes to a tenant next.
+ALTER TABLE tenants ADD COLUMN archive_due_ms INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tenants_archive_due ON tenants (archive_due_ms);
+
 -- Objects in R2 that are to go: those that a part no longer is, and those that a writer left behind before it was one.
 CREATE TABLE leftovers (
   key TEXT PRIMARY KEY,

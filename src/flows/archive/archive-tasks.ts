@@ -3,15 +3,13 @@
  * task that comes late, as one that D1 has again after a restore, goes into the part that it belongs to.
  */
 import {
-  deleteLeftovers,
-  dueLeftovers,
   nextPartId,
   oldestCandidate,
-  partsFrom,
   readCandidates,
-  selectPartOf,
+  setArchiveDue,
   tenantsToArchive,
-} from "../../d1/archive/task-parts.ts";
+} from "../../d1/archive/due-for-archive.ts";
+import { deleteLeftovers, dueLeftovers, partsFrom, selectPartOf } from "../../d1/archive/task-parts.ts";
 import { earlier, idBound, idTimeMs } from "../../domain/ids.ts";
 import { type ArchivedRow, longestPartMs, partWaitsMs, type TaskPart } from "../../domain/task-part.ts";
 import { BindingUnavailable, callBinding } from "../../platform/binding.ts";
@@ -20,39 +18,40 @@ import { describe } from "../../platform/log.ts";
 import { rowsOf } from "./read-archived.ts";
 import { writePart } from "./write-part.ts";
 
-const minuteMs = 60_000;
 const dayMs = 86_400_000;
+/** From one turn of a tenant to its next. */
+const turnMs = dayMs / 4;
+const againMs = 600_000;
 /** Of one tick, each in some ten calls to D1 and R2. */
 const tenantsATick = 20;
 const partsATick = 30;
 const leftoversATick = 1_000;
 
-/** Tasks before this id are archived; empty: none is. */
-export function archiveBeforeId(invocation: Invocation): string {
-  const days = invocation.config.ARCHIVE_TASKS_AFTER_DAYS;
-  return days === 0 ? "" : idBound("task", invocation.now() - days * dayMs);
-}
-
-/** Archives some of what is due of a few tenants in turn, and sweeps what writers have left behind. */
+/** Archives some of what is due of the tenants that have waited longest, and sweeps what writers have left behind. */
 export async function archiveSome(invocation: Invocation): Promise<void> {
   await sweep(invocation);
   if (invocation.config.ARCHIVE_TASKS_AFTER_DAYS === 0) return;
-  const turn = Math.floor(invocation.now() / minuteMs);
   let written = 0;
-  for (const tenant of await tenantsToArchive(invocation.db, turn * tenantsATick, tenantsATick))
+  for (const tenant of await tenantsToArchive(invocation.db, invocation.now(), tenantsATick)) {
+    if (written >= partsATick) break;
     written += await archiveTenant(invocation, tenant, partsATick - written);
+  }
   if (written > 0) invocation.log({ event: "archived", parts: written });
 }
 
 /** Archives what is due of a tenant, in `most` parts at the most. @returns how many it wrote. */
 export async function archiveTenant(invocation: Invocation, tenant: string, most: number): Promise<number> {
-  const afterMs = invocation.config.ARCHIVE_TASKS_AFTER_DAYS * dayMs;
+  const { db, config } = invocation;
+  const afterMs = config.ARCHIVE_TASKS_AFTER_DAYS * dayMs;
   let written = 0;
   try {
     while (written < most && (await archivePart(invocation, tenant, afterMs))) written++;
+    // One of which more is due comes again with the next tick.
+    if (written < most) await setArchiveDue(db, tenant, invocation.now() + turnMs);
   } catch (error) {
     // The other tenants are archived all the same.
     invocation.log({ event: "not_archived", level: "error", tenant, problem: describe(error) });
+    await setArchiveDue(db, tenant, invocation.now() + againMs);
   }
   return written;
 }

@@ -33,7 +33,7 @@ import type { D1Usage } from "../../platform/d1-usage.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
-import { archiveBeforeId, archiveSome } from "../archive/archive-tasks.ts";
+import { archiveSome } from "../archive/archive-tasks.ts";
 import { eraseDue, roomOfConsumer, roomOfTick } from "../erasure/erase-due.ts";
 import { storeLeaseMs } from "../images/store-images.ts";
 import { settleFormer } from "../tasks/finish.ts";
@@ -100,8 +100,8 @@ export async function runTick(invocation: Invocation): Promise<void> {
 /** Deliveries, settings that a tenant's object lacks, and erasing. Where it fails, tasks go on all the same. */
 async function doMaintenance(invocation: Invocation, tick: Tick): Promise<void> {
   try {
-    const beforeId = archiveBeforeId(invocation);
-    const maintenance = await readMaintenance(invocation.db, invocation.now(), beforeId);
+    const archives = invocation.config.ARCHIVE_TASKS_AFTER_DAYS > 0;
+    const maintenance = await readMaintenance(invocation.db, invocation.now(), archives);
     const { deliveryDueMs, isErasingDue, isArchiveDue, unpushed, areSumsDue } = maintenance;
     if (deliveryDueMs !== null && deliveryDueMs < tick.endMs) {
       void invocation.lanes.start("deliver", tick.lanesUntilMs);

@@ -4,7 +4,8 @@
  */
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { readCandidates, selectPartOf } from "../../../src/d1/archive/task-parts.ts";
+import { readCandidates } from "../../../src/d1/archive/due-for-archive.ts";
+import { selectPartOf } from "../../../src/d1/archive/task-parts.ts";
 import { addUp } from "../../../src/d1/cron/sums.ts";
 import { archiveSome } from "../../../src/flows/archive/archive-tasks.ts";
 import { archivedRow } from "../../../src/flows/archive/read-archived.ts";

