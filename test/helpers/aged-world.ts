@@ -142,9 +142,12 @@ async function settle({ gateway, id }: World, others: number, show: (text: strin
   await gateway.tick();
 }
 
+/** How far the sums go, and how many tasks before that are in none. */
 async function foldedTo(): Promise<string> {
-  const { results } = await env.DB.prepare("SELECT * FROM usage_cursor").all();
-  return JSON.stringify(results);
+  const { results } = await env.DB.prepare(
+    "SELECT (SELECT task_id FROM usage_cursor) AS upTo, (SELECT count(*) FROM unsummed_tasks) AS besides",
+  ).all<{ upTo: string; besides: number }>();
+  return `${results[0]?.upTo}, but for ${results[0]?.besides}`;
 }
 
 export interface Cost {

@@ -29,7 +29,7 @@ it.each([30, 3_000])(
     // Until the pages of open tasks are as full as they stay.
     for (let i = 0; i < inFlight; i++) await replaceOne(i);
     const before = await sizeOf(id);
-    const settled = 1_500;
+    const settled = 900;
     for (let i = 0; i < settled; i++) await replaceOne(i);
     expect(((await sizeOf(id)) - before) / settled).toBeLessThanOrEqual(600);
   },

@@ -30,23 +30,23 @@ describe("an hour's or a day's work", () => {
     await minutes(gateway, 2);
     expect(await erasedTasks()).toEqual({ done: 800 });
     // And the next of their tasks when they have come of age.
-    for (const tenantId of tenants) {
+    for (const tenantId of tenants.slice(0, 50)) {
       await insertEndedTasks({ tenantId, count: 1, fromMs: gateway.now() });
     }
     gateway.advance(2 * dayMs - hourMs);
     await gateway.tick();
-    expect(await erasedTasks()).toEqual({ done: 800, none: 400 });
+    expect(await erasedTasks()).toEqual({ done: 800, none: 50 });
     gateway.advance(2 * hourMs);
     await minutes(gateway, 2);
-    expect(await erasedTasks()).toEqual({ done: 1_200 });
+    expect(await erasedTasks()).toEqual({ done: 850 });
   }, 120_000);
 
-  it("of 24,000 tasks and deliveries a day leaves none behind at the day's end", async () => {
+  it("of 24,000 tasks and deliveries a day leaves none behind, of a quarter of a day at its end", async () => {
     const gateway = startGateway({ startMs });
     await insertTenants(["acme"], 2);
-    const aDay = 24_000;
-    const everyMs = dayMs / aDay;
-    await insertEndedTasks({ tenantId: "acme", count: aDay, fromMs: startMs - 2 * dayMs, everyMs });
+    const everyMs = dayMs / 24_000;
+    const quarter = { count: 6_000, everyMs };
+    await insertEndedTasks({ tenantId: "acme", ...quarter, fromMs: startMs - 2 * dayMs });
     await env.DB.prepare(
       `INSERT INTO deliveries (id, tenant_id, endpoint, event, task_id, created_ms, due_ms, open, state)
        SELECT 'msg-' || substr(id, 6) || '-w', tenant_id, 'webhook', 'task.completed', id, created_ms, 0, 0, 'delivered' FROM tasks`,
@@ -57,13 +57,10 @@ describe("an hour's or a day's work", () => {
           .bind(before)
           .first("n"),
       );
-    const runADay = async (often: number) => {
-      for (let time = 0; time < often; time++) {
-        gateway.advance(dayMs / often);
-        await gateway.tick();
-      }
-    };
-    await runADay(48);
+    for (let time = 0; time < 12; time++) {
+      gateway.advance(hourMs / 2);
+      await gateway.tick();
+    }
     // What is of the last hour is the next turn's.
     expect(await left("tasks", gateway.now() - 2 * dayMs - hourMs, "erasure <> 'done'")).toBe(0);
     gateway.advance(28 * dayMs);
@@ -81,11 +78,11 @@ describe("an hour's or a day's work", () => {
       });
       tenants.push(id);
       if (i % 25 === 0) await finishTask(gateway, key, (await submitTask(gateway, key)).id);
-      await insertEndedTasks({ tenantId: id, count: 20, fromMs: gateway.now() - dayMs, hasPicture: true });
+      await insertEndedTasks({ tenantId: id, count: 5, fromMs: gateway.now() - dayMs, hasPicture: true });
     }
     for (const id of tenants) expect((await gateway.admin("DELETE", `/tenants/${id}`)).status).toBe(202);
     await minutes(gateway, 9);
-    expect(await erasedTasks()).toEqual({ done: 2_004 });
+    expect(await erasedTasks()).toEqual({ done: 504 });
     const { results } = await env.DB.prepare("SELECT * FROM tenants").all();
     expect(results.filter(({ erased_ms }) => erased_ms === null)).toEqual([]);
     expect(results[0]).toMatchObject({ webhook_url: null, webhook_secret: "", webhook_secrets_before: "[]" });
