@@ -102,6 +102,13 @@ async function ageLedger(
   const weeks = Math.ceil(days / stepDays);
   const perWeek = Math.floor(tasks / weeks);
   const everyMs = Math.floor((stepDays * dayMs) / Math.max(1, perWeek));
+  // What there is by now was the beginning.
+  await runInDurableObject(objectOf(id), (_object, { storage }) => {
+    storage.sql.exec(
+      "UPDATE entries SET at_ms = ?1, hold_at_ms = iif(hold_at_ms IS NULL, NULL, ?1)",
+      startMs,
+    );
+  });
   for (let week = 0; week < weeks; week++) {
     const weekMs = startMs + week * stepDays * dayMs;
     await runInDurableObject(objectOf(id), (_object, { storage: { sql } }) => {
