@@ -1,6 +1,6 @@
 /**
  * `npm run aged`: what calls cost a gateway with a year of tasks behind it, beside a young one. `AGED_TASKS=… npm run aged` for
- * another number than a million, which takes half an hour.
+ * another number than a million, which takes some five minutes.
  */
 import { spawnSync } from "node:child_process";
 

@@ -1,6 +1,6 @@
 /**
  * `npm run evidence`: what the gateway promises, as figures, each measured by a test or by counting. `CHAOS_TASKS=…` and
- * `CHAOS_SEED=…` choose size and seed. It takes some ten minutes.
+ * `CHAOS_SEED=…` choose size and seed. It takes some five minutes.
  */
 import { spawn } from "node:child_process";
 import { randomInt } from "node:crypto";
