@@ -36,7 +36,7 @@ export async function endUsers(
       `WITH RECURSIVE person (name) AS (
          ${first("end_user", "IS NOT NULL")} UNION ALL SELECT (${first("end_user", "> name")}) FROM person WHERE name IS NOT NULL)
        SELECT name, (${first("id", "= name")}) AS oldest FROM person WHERE name IS NOT NULL AND NOT EXISTS (
-         SELECT 1 FROM erasures WHERE tenant_id = ?1 AND end_user = name)`,
+         SELECT 1 FROM erasure_turns WHERE tenant_id = ?1 AND end_user = name)`,
     )
     .bind(tenantId)
     .all<{ name: string; oldest: string }>();

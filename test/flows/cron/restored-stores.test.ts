@@ -74,6 +74,15 @@ const charged = async () =>
   (await ledgerOf(gateway, tenant.id)).filter(({ type }) => type === "charge").map(({ task }) => task);
 
 describe("D1, restored to an hour before,", () => {
+  it("is not taken for restored while an end user's last task still runs, whose erasure waits for it", async () => {
+    await ended({ end_user: "ada" });
+    await submitTask(gateway, tenant.key, { prompt: `${prompt} [sim:seconds=3000]`, end_user: "ada" });
+    gateway.advance(minute);
+    await erase("/v1/end-users/ada");
+    await minutes(6);
+    expect(await audit("GET")).toEqual([]);
+  });
+
   it("has the text that was erased since erased again, with pictures or without, of a task or of an end user", async () => {
     const whole = await ended();
     const failed = await ended({ prompt: `${prompt} [sim:fail=generation_failed]` });
