@@ -75,6 +75,9 @@ export function idBound(kind: "task" | "auditEntry" | "delivery", nowMs: number)
   return idPrefixes[kind] + base32Time(Math.max(0, nowMs));
 }
 
+/** Behind every id of a task. */
+export const behindAllTasks = "task-~";
+
 /** Of two sortable ids of a kind, or bounds of them, the one that stands before the other. */
 export function earlier(a: string, b: string): string {
   if (a < b) return a;

@@ -42,6 +42,9 @@ export function rowsBefore(before: number | null): number {
   return before === null ? Number.MAX_SAFE_INTEGER : Math.floor(before / 2) + 1;
 }
 
+/** Workers' clocks differ by less: a line so much older than another one's time may stand behind it. */
+export const clocksDifferMs = 60_000;
+
 export interface LedgerQuery {
   /** Inclusive, unix milliseconds. */
   fromMs: number;

@@ -3,17 +3,22 @@
  * is kept as it is, whether or not this version can read it.
  */
 import { gunzip, gzip } from "./gzip.ts";
+import { idTimeMs } from "./ids.ts";
 import { sha256Hex } from "./signing.ts";
 
 /** A row of `tasks`: the columns that there were when it was archived. */
 export type ArchivedRow = Record<string, string | number | null> & { id: string };
 
-/** What D1 keeps of a part. */
+/** A part, as it is found. Versions of it have the same oldest and newest task, and each an object of its own. */
 export interface TaskPart {
   tenantId: string;
   firstId: string;
   lastId: string;
   key: string;
+}
+
+/** And what it is found by. */
+export interface MadePart extends TaskPart {
   tasks: number;
   oldestTextId: string | null;
   idTags: string;
@@ -24,6 +29,16 @@ export interface TaskPart {
 export const partWaitsMs = 30 * 86_400_000;
 /** A part's tasks are of so long a time at the most. */
 export const longestPartMs = 40 * 86_400_000;
+
+/**
+ * What the keys of all versions of a part begin with. Behind it come random characters, so that none can be guessed: a bucket may
+ * have a domain.
+ */
+export function keyPrefix(tenantId: string, lastId: string): string {
+  const month = new Date(idTimeMs("task", lastId) ?? 0).toISOString().slice(0, 7);
+  return `archive/${tenantId}/${month}/${lastId}-`;
+}
+export const keyEnd = ".ndjson.gz";
 
 const tagCharacters = 4;
 
@@ -43,7 +58,7 @@ export async function makeTaskPart(
   tenantId: string,
   key: string,
   rows: ArchivedRow[],
-): Promise<{ part: TaskPart; bytes: ArrayBuffer }> {
+): Promise<{ part: MadePart; bytes: ArrayBuffer }> {
   const sorted = rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
   const withText = sorted.filter(({ erasure }) => erasure === "none");
   const endUsers = new Set(sorted.flatMap(({ end_user: one }) => (typeof one === "string" ? [one] : [])));

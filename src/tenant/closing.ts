@@ -34,12 +34,12 @@ const dayMs = 86_400_000;
 /** Lines so old go. */
 const keptMs = 35 * dayMs;
 /** Younger ones go where so many numbers follow, of which a task takes two; */
-export const keptNumbers = 40_000;
+const keptNumbers = 40_000;
 /** but not before no replay is found by them any more. */
 const replayableMs = 25 * 3_600_000;
 
 /** Numbers of a part: some megabytes of text. */
-export const partNumbers = 10_000;
+const partNumbers = 10_000;
 /** Parts that one call writes. */
 const partsAtOnce = 20;
 const callLimitMs = 10_000;

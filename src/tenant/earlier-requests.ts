@@ -1,12 +1,6 @@
 /** Finding the requests that a replay may be of, among open tasks and those that the ledger has settled. */
-import {
-  clocksDifferMs,
-  entryTables,
-  numbersAt,
-  type SettledHold,
-  selectSettledHolds,
-  settleType,
-} from "./ledger.ts";
+import { clocksDifferMs } from "../domain/ledger-lines.ts";
+import { entryTables, numbersAt, type SettledHold, selectSettledHolds, settleType } from "./ledger.ts";
 import { selectOpenTasks } from "./open-tasks.ts";
 
 /** A request that was admitted before. */

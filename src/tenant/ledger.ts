@@ -197,6 +197,3 @@ function newestEntry(sql: SqlStorage): number {
     .toArray();
   return row?.seq ?? 0;
 }
-
-/** Workers' clocks differ by less: an entry so much older than another one's time may stand behind it. */
-export const clocksDifferMs = 60_000;

@@ -7,10 +7,9 @@
  *   9        an entry that ends 7       charge, release
  */
 import { priceOf } from "../domain/account.ts";
-import type { LedgerLine, LedgerQuery } from "../domain/ledger-lines.ts";
+import { clocksDifferMs, type LedgerLine, type LedgerQuery } from "../domain/ledger-lines.ts";
 import {
   type CreditEntry,
-  clocksDifferMs,
   creditEntry,
   numbersAt,
   type SettledHold,

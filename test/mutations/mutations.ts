@@ -1012,9 +1012,23 @@ export const mutations: Mutation[] = [
   {
     breaks: "a part of the archive that was written anew meanwhile is read as it is then",
     file: "src/flows/archive/read-archived.ts",
-    line: "[part] = partsFrom(await selectPartOf(invocation.db, tenantId, id).all());",
+    line: "[part] = partsFrom(await selectPartOf(db, part.tenantId, part.lastId).all());",
     broken: "part = undefined;",
-    tests: ["test/flows/archive"],
+    tests: ["test/flows/archive/archive.test.ts"],
+  },
+  {
+    breaks: "a part of the archive that D1 has forgotten is found again",
+    file: "src/flows/archive/read-archived.ts",
+    line: "const newest = await newestVersion(invocation, part);",
+    broken: "const newest = undefined as Awaited<ReturnType<typeof newestVersion>>;",
+    tests: ["test/flows/archive/archive.test.ts"],
+  },
+  {
+    breaks: "a row that cannot be restored keeps its part",
+    file: "src/d1/archive/task-parts.ts",
+    line: "`INSERT INTO tasks (${columns})",
+    broken: "`INSERT OR IGNORE INTO tasks (${columns})",
+    tests: ["test/flows/archive/archive.test.ts"],
   },
   {
     breaks: "a submission that is repeated is held once",

@@ -36,7 +36,7 @@ const candidates = `SELECT * FROM tasks INDEXED BY tasks_of_tenant
 
 /** Texts of one part: what one call may well read and write. */
 const mostBytes = 4_000_000;
-export const partSize = 1_000;
+const partSize = 1_000;
 
 /** A tenant's oldest task that may be archived. @param besides Ids that may not. */
 export async function oldestCandidate(

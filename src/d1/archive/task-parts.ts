@@ -1,6 +1,6 @@
 /** Parts of the archive, as D1 knows them, and the codec of `task_parts`. */
-import { orNull, rowCodec, text, whole } from "../../domain/stored.ts";
-import type { ArchivedRow, TaskPart } from "../../domain/task-part.ts";
+import { rowCodec, text } from "../../domain/stored.ts";
+import type { ArchivedRow, MadePart, TaskPart } from "../../domain/task-part.ts";
 
 const taskPart = rowCodec<TaskPart>(
   "task_parts",
@@ -9,10 +9,6 @@ const taskPart = rowCodec<TaskPart>(
     firstId: ["first_id", text],
     lastId: ["last_id", text],
     key: ["key", text],
-    tasks: ["tasks", whole],
-    oldestTextId: ["oldest_text_id", orNull(text)],
-    idTags: ["id_tags", text],
-    endUserTags: ["end_user_tags", text],
   },
   "last_id",
 );
@@ -97,13 +93,25 @@ export async function partWithOldText(
   return partsFrom(found)[0];
 }
 
-/** Whether anything is archived, of a tenant or of any. */
-export async function isAnyArchived(db: D1Database, tenantId: string | null): Promise<boolean> {
-  const { results } = await db
-    .prepare("SELECT 1 FROM task_parts WHERE ?1 IS NULL OR tenant_id = ?1 LIMIT 1")
-    .bind(tenantId)
-    .all();
-  return results.length > 0;
+/** Whether anything is archived. */
+export async function isAnyArchived(db: D1Database): Promise<boolean> {
+  return (await db.prepare("SELECT 1 FROM task_parts LIMIT 1").all()).results.length > 0;
+}
+
+/** Has a part be another object: the one that it was is lost. Changes nothing where the part has changed meanwhile. */
+export async function replaceObject(
+  db: D1Database,
+  { tenantId, lastId, key }: TaskPart,
+  by: string,
+): Promise<void> {
+  const isPart = "tenant_id = ?1 AND last_id = ?2 AND key = ?3";
+  await db.batch([
+    // A writer that died may have noted it.
+    db
+      .prepare(`DELETE FROM leftovers WHERE key = ?4 AND EXISTS (SELECT 1 FROM task_parts WHERE ${isPart})`)
+      .bind(tenantId, lastId, key, by),
+    db.prepare(`UPDATE task_parts SET key = ?4 WHERE ${isPart}`).bind(tenantId, lastId, key, by),
+  ]);
 }
 
 const taskIds = "SELECT value ->> 'id' FROM json_each(?1)";
@@ -126,7 +134,7 @@ export interface Replaced {
  */
 export async function putPart(
   db: D1Database,
-  made: TaskPart,
+  made: MadePart,
   { part, rows }: Replaced,
   nowMs: number,
 ): Promise<boolean> {
@@ -186,6 +194,8 @@ export async function deleteLeftovers(db: D1Database, keys: string[]): Promise<v
 /** What one value may hold in D1, with room for what is around it. */
 const mostRowsAtOnce = 50;
 
+const isColumn = (name: string) => /^\w+$/.test(name);
+
 /** Writes a part's rows to D1 again, those that it lacks, and ends the part. @returns false when the part has changed. */
 export async function restorePart(
   db: D1Database,
@@ -193,15 +203,21 @@ export async function restorePart(
   rows: ArchivedRow[],
   nowMs: number,
 ): Promise<boolean> {
-  const columns = Object.keys(rows[0] ?? {});
   const isPart = "EXISTS (SELECT 1 FROM task_parts WHERE tenant_id = ?1 AND last_id = ?2 AND key = ?3)";
-  const values = columns.map((column) => `value ->> '${column}'`).join(", ");
-  const inserts = Array.from({ length: Math.ceil(rows.length / mostRowsAtOnce) }, (_, i) =>
-    db
-      .prepare(
-        `INSERT OR IGNORE INTO tasks (${columns.join(", ")}) SELECT ${values} FROM json_each(?4) WHERE ${isPart}`,
-      )
-      .bind(tenantId, lastId, key, JSON.stringify(rows.slice(i * mostRowsAtOnce, (i + 1) * mostRowsAtOnce))),
+  // Rows of several versions of the table have several sets of columns; what one lacks gets the table's default.
+  const alike = Map.groupBy(rows, (row) => Object.keys(row).filter(isColumn).join(", "));
+  const inserts = [...alike].flatMap(([columns, group]) =>
+    Array.from({ length: Math.ceil(group.length / mostRowsAtOnce) }, (_, i) =>
+      db
+        .prepare(
+          `INSERT INTO tasks (${columns}) SELECT ${columns.replace(/\w+/g, "value ->> '$&'")} FROM json_each(?4)
+           WHERE ${isPart} ON CONFLICT (id) DO NOTHING`,
+        )
+        .bind(
+          ...[tenantId, lastId, key],
+          JSON.stringify(group.slice(i * mostRowsAtOnce, (i + 1) * mostRowsAtOnce)),
+        ),
+    ),
   );
   const ids = JSON.stringify(rows.map(({ id }) => id));
   const results = await db.batch([

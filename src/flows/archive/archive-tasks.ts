@@ -12,10 +12,10 @@ import {
 import { deleteLeftovers, dueLeftovers, partsFrom, selectPartOf } from "../../d1/archive/task-parts.ts";
 import { earlier, idBound, idTimeMs } from "../../domain/ids.ts";
 import { type ArchivedRow, longestPartMs, partWaitsMs, type TaskPart } from "../../domain/task-part.ts";
-import { BindingUnavailable, callBinding } from "../../platform/binding.ts";
+import { callBinding } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
-import { rowsOf } from "./read-archived.ts";
+import { currentRows } from "./read-archived.ts";
 import { writePart } from "./write-part.ts";
 
 const dayMs = 86_400_000;
@@ -84,8 +84,7 @@ async function addTo(
   range: Parameters<typeof readCandidates>[2],
 ): Promise<boolean> {
   const { rows } = await readCandidates(invocation.db, part.tenantId, range);
-  const before = await rowsOf(invocation, part);
-  if (!before) throw new BindingUnavailable("storage: a part of the archive is not in R2");
+  const before = await currentRows(invocation, part);
   // What D1 has is the newer one.
   const all = new Map<string, ArchivedRow>([...before, ...rows].map((row) => [row.id, row]));
   return writePart(invocation, part.tenantId, [...all.values()], { part, rows });

@@ -5,6 +5,7 @@
  */
 import { listParts, partsFrom, partWithOldText, selectPartOf } from "../../d1/archive/task-parts.ts";
 import type { ErasureScope } from "../../d1/erasure/erasures.ts";
+import { behindAllTasks } from "../../domain/ids.ts";
 import { type ArchivedRow, endUserTag, redactedRow, type TaskPart } from "../../domain/task-part.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
@@ -21,8 +22,6 @@ export interface ErasedArchived {
 
 /** Parts that one call erases in: each is read and written, with a thousand tasks' pictures. */
 const partsAtOnce = 2;
-/** Behind every id of a task. */
-const lastId = "task-~";
 
 /** Erases what is archived of a tenant, a few parts of it. @throws what the bucket or the tenant's object fails with. */
 export async function eraseArchived(
@@ -32,7 +31,7 @@ export async function eraseArchived(
 ): Promise<ErasedArchived> {
   const erased: ErasedArchived = { puts: 0, goesOn: true };
   const tag = "endUser" in which ? await endUserTag(which.endUser) : null;
-  let beforeId = lastId;
+  let beforeId = behindAllTasks;
   for (let done = 0; done < partsAtOnce; done++) {
     const part = await nextPart(invocation, tenantId, which, tag, beforeId);
     if (!part) return { ...erased, goesOn: false };
@@ -55,7 +54,9 @@ async function nextPart(
   if ("beforeId" in which) return partWithOldText(db, tenantId, which.beforeId);
   if ("endUser" in which) return (await listParts(db, tenantId, beforeId, tag, 1))[0];
   // One that is erased already is in no part with its text.
-  return beforeId === lastId ? partsFrom(await selectPartOf(db, tenantId, which.task).all())[0] : undefined;
+  return beforeId === behindAllTasks
+    ? partsFrom(await selectPartOf(db, tenantId, which.task).all())[0]
+    : undefined;
 }
 
 function isOf(which: ErasureScope): (row: ArchivedRow) => boolean {

@@ -1,12 +1,14 @@
 /** Reading tasks that are archived, as rows: what reads rows of D1 reads them. */
-import { listParts, partsFrom, partsWith, selectPartOf } from "../../d1/archive/task-parts.ts";
+import { listParts, partsFrom, partsWith, replaceObject, selectPartOf } from "../../d1/archive/task-parts.ts";
+import type { TaskFilter } from "../../d1/tasks/task-lists.ts";
 import { taskFromRow } from "../../d1/tasks/task-row.ts";
 import { earlier, idBound, idTimeMs, taskIdPattern } from "../../domain/ids.ts";
-import { type Task, type TaskStatus, taskStatus } from "../../domain/task.ts";
+import { type Task, taskStatus } from "../../domain/task.ts";
 import {
   type ArchivedRow,
   endUserTag,
   idTag,
+  keyPrefix,
   longestPartMs,
   readTaskPart,
   type TaskPart,
@@ -27,61 +29,69 @@ export async function rowsOf(invocation: Invocation, part: TaskPart): Promise<Ar
     (await invocation.bucket.get(part.key))?.arrayBuffer(),
   );
   const rows = bytes && (await readTaskPart(bytes));
-  if (bytes && !rows) throw missing(invocation, part, "is not what was written");
+  if (bytes && !rows) throw lost(invocation, part, "is not what was written");
   return rows;
 }
 
-function missing(invocation: Invocation, { tenantId, key }: TaskPart, problem: string): BindingUnavailable {
+function lost(invocation: Invocation, { tenantId, key }: TaskPart, problem: string): BindingUnavailable {
   invocation.log({ event: "archive_part_lost", level: "error", tenant: tenantId, key, problem });
   return new BindingUnavailable(`storage: a part of the archive ${problem}`);
 }
 
-/** The row of a tenant's task, out of the part that it is in. @param found The result of {@link selectPartOf}. */
-export async function archivedRow(
-  invocation: Invocation,
-  tenantId: string,
-  id: string,
-  found: D1Result | undefined,
-): Promise<{ row: ArchivedRow; part: TaskPart } | undefined> {
-  let [part] = partsFrom(found);
+/**
+ * Rows of a part, as it is by now:
+ *
+ *   the reader                      what else
+ *   1. finds the part in D1
+ *                                   2. it is written anew, and the object that it was is swept
+ *   3. finds no object; reads D1    (or D1 was restored to a time before 2: it names the former object for good)
+ *      again
+ *   4. another object: reads that   4. the same: the newest version that is in R2 is the part
+ *
+ * A part that is none any more has its tasks in D1. @throws BindingUnavailable when there is no version of it
+ */
+export async function currentRows(invocation: Invocation, found: TaskPart): Promise<ArchivedRow[]> {
+  const { db } = invocation;
+  let part: TaskPart | undefined = found;
   for (let formerKey = ""; part && part.key !== formerKey; ) {
     const rows = await rowsOf(invocation, part);
-    const row = rows?.find((one) => one.id === id);
-    if (rows) return row && { row, part };
+    if (rows) return rows;
     formerKey = part.key;
-    [part] = partsFrom(await selectPartOf(invocation.db, tenantId, id).all());
+    [part] = partsFrom(await selectPartOf(db, part.tenantId, part.lastId).all());
   }
-  if (part) throw missing(invocation, part, "is not in R2");
-  return undefined;
+  if (!part) return [];
+  const newest = await newestVersion(invocation, part);
+  const rows = newest === undefined ? undefined : await rowsOf(invocation, { ...part, key: newest });
+  if (newest === undefined || !rows) throw lost(invocation, part, "is not in R2");
+  await replaceObject(db, part, newest);
+  return rows;
+}
+
+async function newestVersion(invocation: Invocation, part: TaskPart): Promise<string | undefined> {
+  const prefix = keyPrefix(part.tenantId, part.lastId);
+  const { objects } = await callBinding("storage", () => invocation.bucket.list({ prefix }));
+  return objects.toSorted((a, b) => b.uploaded.getTime() - a.uploaded.getTime())[0]?.key;
+}
+
+/** The row of a task, out of the part that it is in. @param found The result of {@link selectPartOf}. */
+export async function archivedRow(
+  invocation: Invocation,
+  id: string,
+  found: D1Result | undefined,
+): Promise<ArchivedRow | undefined> {
+  const [part] = partsFrom(found);
+  return part && (await currentRows(invocation, part)).find((one) => one.id === id);
 }
 
 /** An archived task of any tenant. */
 export async function findArchived(invocation: Invocation, id: string): Promise<Task | undefined> {
   if (!mayBeArchived(invocation, id)) return undefined;
   const fromId = idBound("task", (idTimeMs("task", id) ?? 0) - longestPartMs);
-  for (const { tenantId } of await partsWith(invocation.db, id, fromId, idTag(id))) {
-    const found = await archivedRow(
-      invocation,
-      tenantId,
-      id,
-      await selectPartOf(invocation.db, tenantId, id).all(),
-    );
-    if (found) return taskFromRow(found.row);
+  for (const part of await partsWith(invocation.db, id, fromId, idTag(id))) {
+    const row = (await currentRows(invocation, part)).find((one) => one.id === id);
+    if (row) return taskFromRow(row);
   }
   return undefined;
-}
-
-/** What is absent does not matter. */
-export interface ArchiveFilter {
-  status?: TaskStatus | undefined;
-  model?: string | undefined;
-  end_user?: string | undefined;
-  request_id?: string | undefined;
-  /** Unix milliseconds; after: inclusive, before: exclusive. */
-  createdAfterMs?: number | undefined;
-  createdBeforeMs?: number | undefined;
-  /** Leaves out what was refused while the caller waited, and what is erased. */
-  visible?: boolean;
 }
 
 /** Parts that one page is read of. */
@@ -94,7 +104,7 @@ const partsAPage = 3;
 export async function listArchived(
   invocation: Invocation,
   tenantId: string,
-  filter: ArchiveFilter,
+  filter: TaskFilter,
   { beforeId, fromId }: { beforeId: string; fromId: string },
   limit: number,
 ): Promise<{ rows: Task[]; walkedTo: string | null }> {
@@ -108,9 +118,7 @@ export async function listArchived(
   const asked = parts.filter(({ lastId }) => lastId >= afterId);
   const tasks: Task[] = [];
   for (const part of asked.slice(0, partsAPage)) {
-    const rows = await rowsOf(invocation, part);
-    if (!rows) throw missing(invocation, part, "is not in R2");
-    const fitting = rows
+    const fitting = (await currentRows(invocation, part))
       .filter(({ id }) => id < before && id >= afterId)
       .map(taskFromRow)
       .filter(fits(filter));
@@ -121,7 +129,7 @@ export async function listArchived(
   return { rows: tasks, walkedTo: last?.firstId ?? null };
 }
 
-function fits({ status, model, end_user: endUser, request_id: requestId, visible }: ArchiveFilter) {
+function fits({ status, model, end_user: endUser, request_id: requestId, visible }: TaskFilter) {
   return (task: Task): boolean =>
     (status === undefined || taskStatus(task) === status) &&
     (model === undefined || task.model === model) &&

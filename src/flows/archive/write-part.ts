@@ -13,8 +13,8 @@
  * one part anew, one finds it changed.
  */
 import { insertLeftover, putPart, type Replaced } from "../../d1/archive/task-parts.ts";
-import { base32, idTimeMs, randomBytesFor } from "../../domain/ids.ts";
-import { type ArchivedRow, makeTaskPart } from "../../domain/task-part.ts";
+import { base32, earlier, randomBytesFor } from "../../domain/ids.ts";
+import { type ArchivedRow, keyEnd, keyPrefix, makeTaskPart } from "../../domain/task-part.ts";
 import { BindingUnavailable, callBinding } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 
@@ -28,7 +28,8 @@ export async function writePart(
   rows: ArchivedRow[],
   replaced: Replaced,
 ): Promise<boolean> {
-  const key = keyOf(invocation, tenantId, rows[0]?.id ?? "");
+  const lastId = rows.reduce((last, { id }) => (earlier(last, id) === last ? id : last), "");
+  const key = keyPrefix(tenantId, lastId) + base32(invocation.randomBytes(randomBytesFor("file"))) + keyEnd;
   const { part, bytes } = await makeTaskPart(tenantId, key, rows);
   await insertLeftover(invocation.db, key, invocation.now() + leftoverAfterMs);
   const written = await callBinding("storage", () => invocation.bucket.put(key, bytes));
@@ -36,13 +37,6 @@ export async function writePart(
   if (!written || !stored || !isSame(stored, bytes))
     throw new BindingUnavailable("storage: a part of the archive is not what was put");
   return putPart(invocation.db, part, replaced, invocation.now());
-}
-
-/** It cannot be guessed: a bucket may have a domain. */
-function keyOf(invocation: Invocation, tenantId: string, firstId: string): string {
-  const month = new Date(idTimeMs("task", firstId) ?? 0).toISOString().slice(0, 7);
-  const random = base32(invocation.randomBytes(randomBytesFor("file")));
-  return `archive/${tenantId}/${month}/${random}.ndjson.gz`;
 }
 
 function isSame(a: ArrayBuffer, b: ArrayBuffer): boolean {

@@ -24,7 +24,7 @@ import {
 } from "../../d1/erasure/erasure-turns.ts";
 import { type ErasureScope, redactTasks } from "../../d1/erasure/erasures.ts";
 import { eraseFiles, type FileErasureScope } from "../../d1/files/files.ts";
-import { idBound, idTimeMs } from "../../domain/ids.ts";
+import { behindAllTasks, idBound, idTimeMs } from "../../domain/ids.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { eraseArchived } from "../archive/erase-archived.ts";
@@ -41,8 +41,6 @@ const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 /** A task lives for a day and a few hours at the most, so nothing that old still runs. */
 const longestMs = 2 * dayMs;
-/** Behind every id of a task. */
-const lastId = "task-~";
 
 /** What of a turn's tasks and files is to go; undefined: nothing, as its tenant has come to keep its tasks this moment. */
 interface Scope {
@@ -115,7 +113,7 @@ function scopeOf({ tenantId: _, endUser, atMs, cursor, ...owner }: Turn, nowMs: 
     return { tasks: ofUser, files: ofUser };
   }
   if (owner.deletedMs !== null)
-    return { tasks: { beforeId: lastId, afterId: cursor }, files: { upToMs: nowMs } };
+    return { tasks: { beforeId: behindAllTasks, afterId: cursor }, files: { upToMs: nowMs } };
   if (owner.retentionDays === null) return undefined;
   const upToMs = nowMs - owner.retentionDays * dayMs;
   const beforeId = idBound("task", upToMs);

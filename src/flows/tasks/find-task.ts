@@ -15,7 +15,6 @@ import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
 import type { Action, Caller, KeyRefusal } from "../../domain/access.ts";
 import { idBound, taskIdPattern } from "../../domain/ids.ts";
 import type { Task } from "../../domain/task.ts";
-import type { TaskPart } from "../../domain/task-part.ts";
 import { isTimeout, withTimeLimit } from "../../domain/time-limit.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -26,9 +25,6 @@ export type FoundTask =
   | { kind: "key_refused"; refusal: KeyRefusal }
   /** `more`: what was read along with the task; nothing of one that D1 lacks. */
   | { kind: "in"; task: Task | undefined; more: D1Result[] };
-
-/** `part`: of the archive, where the row is of it. */
-export type FoundRow = Authorized & { part?: TaskPart };
 
 /** D1 follows within minutes once it answers; it has been out for an hour. */
 const youngMs = 2 * 3_600_000;
@@ -78,7 +74,7 @@ export async function findRow(
   caller: Caller,
   id: string,
   action: Action,
-): Promise<FoundRow> {
+): Promise<Authorized> {
   const read = await readRow(invocation, caller, id, action);
   if (!isYoung(invocation, id) || !isLacking(read)) return read;
   await invocation.tenant(caller.tenantId).flush();
@@ -92,7 +88,7 @@ async function readRow(
   id: string,
   action: Action,
   more: D1PreparedStatement[] = [],
-): Promise<FoundRow> {
+): Promise<Authorized> {
   const { db } = invocation;
   const { tenantId } = caller;
   const isOld = mayBeArchived(invocation, id);
@@ -100,10 +96,10 @@ async function readRow(
   const statements = [selectTask(db, tenantId, id), ...more, ...parts];
   const read = await authorize(invocation, caller, { action }, statements);
   if (!isOld || read.kind === "key_refused" || !isLacking(read)) return read;
-  const found = await archivedRow(invocation, tenantId, id, read.results.at(-1));
+  const row = await archivedRow(invocation, id, read.results.at(-1));
   const [task, ...rest] = read.results;
-  if (!task || !found || found.row.hidden !== 0) return read;
-  return { ...read, results: [{ ...task, results: [found.row] }, ...rest], part: found.part };
+  if (!task || row?.hidden !== 0) return read;
+  return { ...read, results: [{ ...task, results: [row] }, ...rest] };
 }
 
 function foundOf(read: Authorized): FoundTask {

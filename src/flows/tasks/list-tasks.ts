@@ -38,5 +38,5 @@ export async function endsAtArchive(
   limit: number,
 ): Promise<boolean> {
   const isLast = tenant === undefined && rows.length < limit && walkedTo === null;
-  return isLast && isAnyArchived(invocation.db, null);
+  return isLast && isAnyArchived(invocation.db);
 }

@@ -3,7 +3,7 @@
  * ledger is closed in between, lines are in both for a reader, who goes on below the last number that it has.
  */
 import { idTimeMs } from "../../domain/ids.ts";
-import { type LedgerLine, lineNumber, rowsBefore } from "../../domain/ledger-lines.ts";
+import { clocksDifferMs, type LedgerLine, lineNumber, rowsBefore } from "../../domain/ledger-lines.ts";
 import { type LedgerPart, readPart } from "../../domain/ledger-part.ts";
 import { BindingUnavailable, callBinding } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -126,9 +126,6 @@ export async function linesOf(invocation: Invocation, part: LedgerPart): Promise
   invocation.log({ event: "ledger_part_missing", level: "error", part: part.number });
   throw new BindingUnavailable("storage: a part of a ledger is missing");
 }
-
-/** Workers' clocks differ by less: a task's hold is so near the time in its id. */
-const clocksDifferMs = 60_000;
 
 /** The lines of one task, newest first: its hold, and its end some time after it. */
 async function linesOfTask(invocation: Invocation, tenantId: string, taskId: string): Promise<LedgerLine[]> {

@@ -2,6 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { endUser } from "../../domain/generation-fields.ts";
+import { behindAllTasks } from "../../domain/ids.ts";
 import { taskStatuses } from "../../domain/task.ts";
 import { endsAtArchive, listTasks } from "../../flows/tasks/list-tasks.ts";
 import type { Api } from "../../http/context.ts";
@@ -11,9 +12,6 @@ import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
 import { adminTask, viewAdminTask } from "./admin-task-reply.ts";
-
-/** Sorts after every task's id. */
-const afterAll = "task-~";
 
 /** The cursor behind the last task that is not archived. */
 const archive = "archive";
@@ -54,7 +52,7 @@ export function listAllTasks(api: Api): void {
     const invocation = c.get("invocation");
     const { limit, cursor, ...filter } = c.req.valid("query");
     if (cursor === archive && filter.tenant === undefined) throw invalidRequest([ofOneTenant]);
-    const found = await listTasks(invocation, filter, cursor || afterAll, limit + 1);
+    const found = await listTasks(invocation, filter, cursor || behindAllTasks, limit + 1);
     const page = toWalkedPage(found, limit, (task) => viewAdminTask(c, task));
     const goesOn = await endsAtArchive(invocation, filter, found, limit + 1);
     return c.json({ ...page, next_cursor: goesOn ? archive : page.next_cursor }, 200);

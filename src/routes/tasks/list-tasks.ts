@@ -2,6 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { endUser } from "../../domain/generation-fields.ts";
+import { behindAllTasks } from "../../domain/ids.ts";
 import { models } from "../../domain/model-catalog.ts";
 import { taskStatuses } from "../../domain/task.ts";
 import { listTasks as readTasks } from "../../flows/tasks/list-tasks.ts";
@@ -54,9 +55,6 @@ const contract = createRoute({
   })),
 });
 
-/** Behind every task's id. */
-const newest = "task-~";
-
 export function listTasks(api: Api): void {
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
@@ -75,7 +73,7 @@ export function listTasks(api: Api): void {
         createdBeforeMs: before === undefined ? undefined : before * 1000,
         visible: true,
       },
-      cursor || newest,
+      cursor || behindAllTasks,
       limit + 1,
     );
     const page = toWalkedPage(found, limit, (task) => task);

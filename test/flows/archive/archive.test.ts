@@ -9,6 +9,7 @@ import { selectPartOf } from "../../../src/d1/archive/task-parts.ts";
 import { addUp } from "../../../src/d1/cron/sums.ts";
 import { archiveSome } from "../../../src/flows/archive/archive-tasks.ts";
 import { archivedRow } from "../../../src/flows/archive/read-archived.ts";
+import { restoreArchive } from "../../../src/flows/archive/restore-archive.ts";
 import { writePart } from "../../../src/flows/archive/write-part.ts";
 import {
   archiveAll,
@@ -102,7 +103,7 @@ describe("a tenant's old tasks", () => {
     for (const [i, { first_id: first, last_id: last, key }] of parts.entries()) {
       expect(first <= last).toBe(true);
       expect(first > (parts[i - 1]?.last_id ?? "")).toBe(true);
-      expect(key).toMatch(/^archive\/[\w-]+\/\d{4}-\d\d\/[0-9a-z]{26}\.ndjson\.gz$/);
+      expect(key).toMatch(new RegExp(`^archive/${one.id}/\\d{4}-\\d\\d/${last}-[0-9a-z]{26}\\.ndjson\\.gz$`));
     }
     expect((await env.DB.prepare("SELECT * FROM leftovers").all()).results).toEqual([]);
   });
@@ -324,6 +325,63 @@ describe("a part that is written", () => {
     gateway.advance(60_000);
     await gateway.tick();
     expect(await env.IMAGES.head(String(found.results[0]?.key))).toBeNull();
-    expect((await archivedRow(invocation, tenant.id, first.id, found))?.row).toEqual(first);
+    expect(await archivedRow(invocation, first.id, found)).toEqual(first);
+  });
+
+  it("is found again where D1 was restored to a time before it was written anew, and no erased text with it", async () => {
+    const tenant = await due();
+    const [, erased = ""] = tenant.ids;
+    await archiveAll(gateway, tenant.id);
+    const [before] = await partsInDatabase(tenant.id);
+    const remove = () =>
+      gateway.fetch(`/v1/tasks/${erased}`, { method: "DELETE", headers: bearer(tenant.key) });
+    expect((await remove()).status).toBe(204);
+    gateway.advance(60_000);
+    await gateway.tick();
+    const [after] = await partsInDatabase(tenant.id);
+    const restore = "UPDATE task_parts SET key = ?2 WHERE tenant_id = ?1";
+    await env.DB.prepare(restore).bind(tenant.id, before?.key).run();
+    await expectError(await gateway.fetch(`/v1/tasks/${erased}`, { headers: bearer(tenant.key) }), "deleted");
+    expect((await partsInDatabase(tenant.id))[0]?.key).toBe(after?.key);
+    expect(await listOf(tenant.id)).toHaveLength(2);
+    // What nothing is left of is said.
+    await env.IMAGES.delete(after?.key ?? "");
+    await expectError(
+      await gateway.fetch(`/v1/tasks/${erased}`, { headers: bearer(tenant.key) }),
+      "unavailable",
+    );
+    expect(gateway.logs).toContainEqual(expect.objectContaining({ event: "archive_part_lost" }));
+    await env.DB.prepare("DELETE FROM task_parts WHERE tenant_id = ?1").bind(tenant.id).run();
+  });
+
+  it("is restored with rows of several versions of the table, and not at all where one cannot be written", async () => {
+    const tenant = await due();
+    // As if a column with a default had been added since the first one was archived.
+    const [{ processing: _later, ...older } = { id: "", processing: 0 }, ...others] = tenant.rows;
+    const rows = [older as (typeof others)[0], ...others];
+    const invocation = gateway.invocation();
+    const written = await writePart(invocation, tenant.id, rows, { part: undefined, rows: tenant.rows });
+    expect([written, await rowsInDatabase(tenant.id)]).toEqual([true, 0]);
+    const period = { fromMs: 0, toMs: gateway.now() };
+    expect(await restoreArchive(invocation, tenant.id, period)).toMatchObject({ tasks: 3 });
+    const read = env.DB.prepare(
+      "SELECT id, processing, progress FROM tasks WHERE tenant_id = ?1 ORDER BY id",
+    );
+    const { results } = await read.bind(tenant.id).all();
+    expect(results).toEqual(
+      rows.map(({ id, progress }, i) => ({
+        id,
+        progress,
+        processing: i === 0 ? 0 : others[i - 1]?.processing,
+      })),
+    );
+    const [{ origin: _needed, ...unfit } = { id: "", origin: "" }] = others;
+    const all = { part: undefined, rows: tenant.rows.map((row) => ({ ...row })) };
+    expect(await writePart(invocation, tenant.id, [unfit as (typeof others)[0]], { ...all, rows: [] })).toBe(
+      true,
+    );
+    await expect(restoreArchive(invocation, tenant.id, period)).rejects.toThrow(/NOT NULL/);
+    expect(await partsInDatabase(tenant.id)).toHaveLength(1);
+    await env.DB.prepare("DELETE FROM task_parts WHERE tenant_id = ?1").bind(tenant.id).run();
   });
 });
