@@ -1017,7 +1017,7 @@ export const mutations: Mutation[] = [
     tests: ["test/flows/archive/archive.test.ts"],
   },
   {
-    breaks: "a part of the archive that D1 has forgotten is found again",
+    breaks: "a part of the archive whose object D1 names no more is found again",
     file: "src/flows/archive/read-archived.ts",
     line: "const newest = await newestVersion(invocation, part);",
     broken: "const newest = undefined as Awaited<ReturnType<typeof newestVersion>>;",
