@@ -8,7 +8,7 @@ import { documented } from "../../http/documented.ts";
 import { periodOf, periodQuery } from "../../http/period.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
-import { adminErrors, adminSecurity } from "./admin-route.ts";
+import { adminActor, adminErrors, adminSecurity } from "./admin-route.ts";
 import { noSuchTenant } from "./tenant-reply.ts";
 
 const reply = documented(() =>
@@ -52,7 +52,7 @@ export function restoreArchiveRoute(api: Api): void {
       const message = `must not be older than ${days} days, after which tasks are archived: set ARCHIVE_TASKS_AFTER_DAYS higher, or to 0, first`;
       throw invalidRequest([{ path: ["from"], message }]);
     }
-    const { tasks, parts, goesOn } = await restoreArchive(invocation, tenant.id, period);
+    const { tasks, parts, goesOn } = await restoreArchive(invocation, adminActor(c), tenant.id, period);
     return c.json({ tasks, parts, goes_on: goesOn }, 200);
   });
 }

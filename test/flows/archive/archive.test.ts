@@ -39,6 +39,8 @@ const readAs = async (gateway: TestGateway, key: string, path: string) => {
 /** A task as it is shown, but for the link that is another one each time. */
 const still = ({ links, ...task }: Shown) => ({ ...task, self: links.self });
 
+const by = { actor: "admin", requestId: "req-restore" };
+
 /** All pages of a list, by a key of its own: each has sixty lists a minute. */
 async function listOf(tenantId: string, query = "", limit = 100): Promise<string[]> {
   const made = await gateway.admin("POST", `/tenants/${tenantId}/keys`, { name: "lists", kind: "secret" });
@@ -222,6 +224,10 @@ describe("the archive", () => {
     const never = startGateway({ beside: gateway, vars: { ARCHIVE_TASKS_AFTER_DAYS: 0 } });
     const restored = await never.admin("POST", path);
     expect(await restored.json()).toMatchObject({ goes_on: false });
+    const audit = await gateway.admin("GET", "/audit");
+    const { acts } = await audit.json<{ acts: { data: unknown[] } }>();
+    const act = { actor: "admin", act: "archive.restore", tenant: one.id };
+    expect(acts.data).toContainEqual(expect.objectContaining(act));
     expect(await rowsInDatabase(one.id)).toBe(2_503);
     expect(await partsInDatabase(one.id)).toEqual([]);
     expect(await listOf(one.id)).toEqual(before.all);
@@ -363,7 +369,7 @@ describe("a part that is written", () => {
     const written = await writePart(invocation, tenant.id, rows, { part: undefined, rows: tenant.rows });
     expect([written, await rowsInDatabase(tenant.id)]).toEqual([true, 0]);
     const period = { fromMs: 0, toMs: gateway.now() };
-    expect(await restoreArchive(invocation, tenant.id, period)).toMatchObject({ tasks: 3 });
+    expect(await restoreArchive(invocation, by, tenant.id, period)).toMatchObject({ tasks: 3 });
     const read = env.DB.prepare(
       "SELECT id, processing, progress FROM tasks WHERE tenant_id = ?1 ORDER BY id",
     );
@@ -380,7 +386,7 @@ describe("a part that is written", () => {
     expect(await writePart(invocation, tenant.id, [unfit as (typeof others)[0]], { ...all, rows: [] })).toBe(
       true,
     );
-    await expect(restoreArchive(invocation, tenant.id, period)).rejects.toThrow(/NOT NULL/);
+    await expect(restoreArchive(invocation, by, tenant.id, period)).rejects.toThrow(/NOT NULL/);
     expect(await partsInDatabase(tenant.id)).toHaveLength(1);
     await env.DB.prepare("DELETE FROM task_parts WHERE tenant_id = ?1").bind(tenant.id).run();
   });

@@ -104,7 +104,10 @@ it("a period that cuts an archived day is refused by the name of its field, with
   expect(before).toMatchObject([{ date: day, tasks: 1 }]);
   // In D1 again it is counted as it was.
   const [{ id = "" } = {}] = (await json(await gateway.admin("GET", "/tenants"))).data as { id?: string }[];
-  await restoreArchive(gateway.invocation(), id, { fromMs: second * 1000, toMs: gateway.now() });
+  await restoreArchive(gateway.invocation(), { actor: "admin", requestId: "req-restore" }, id, {
+    fromMs: second * 1000,
+    toMs: gateway.now(),
+  });
   expect((await env.DB.prepare("SELECT 1 FROM tasks").all()).results).toHaveLength(1);
   expect(await use()).toEqual(before);
 });
