@@ -19,8 +19,8 @@ const slack: Record<string, number> = {
   "list failed tasks": 2_100,
   overview: 900,
   "tasks of all tenants": 110,
-  // The archive's turn of twenty tenants, each with up to a thousand tasks that wait for a part to be full.
-  "a tick": 60_000,
+  // The archive's turn of twenty tenants, each with tasks that wait for a part to be full.
+  "a tick": 5_000,
 };
 
 function line(name: string, young: Cost, aged: Cost): string {
