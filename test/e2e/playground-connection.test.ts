@@ -82,6 +82,22 @@ describe("the form", () => {
     await playground.close();
   });
 
+  it("keeps its sizes where they are when the models come", async () => {
+    const playground = await openPlayground(browser, gateway);
+    const { page } = playground;
+    const asked = Promise.withResolvers<import("playwright-core").Route>();
+    await page.route("**/v1/models", (route) => asked.resolve(route));
+    await playground.enterKey(await gateway.makeKey());
+    const route = await asked.promise;
+    const custom = page.getByRole("radio", { name: /Custom/ });
+    const before = await custom.boundingBox();
+    await route.continue();
+    await page.getByText("30 credits an image").waitFor();
+    expect(await custom.boundingBox()).toEqual(before);
+    playground.expectQuiet();
+    await playground.close();
+  });
+
   it("outlives a reload, uploads by their address, and without the key", async () => {
     const tenant = await payingTenant(gateway);
     const playground = await openPlayground(browser, gateway);

@@ -8,8 +8,12 @@ import "./model-field.css";
 
 export interface PricedModel {
   id: Model;
-  price: number;
+  /** Credits an image; not known before the gateway has answered. */
+  price?: number;
 }
+
+/** The catalog's models stand there until the key's own come, so that nothing below them moves under a press. */
+export const modelsToCome: PricedModel[] = (Object.keys(modelCatalog) as Model[]).map((id) => ({ id }));
 
 export interface ModelFieldProps {
   models: PricedModel[];
@@ -24,10 +28,16 @@ export function ModelField({ models, chosen, edit, error }: ModelFieldProps) {
       <div class="cards">
         {models.map(({ id, price }) => (
           <label key={id} class="choice card">
-            <input type="radio" name="model" checked={chosen === id} onChange={() => edit({ model: id })} />
+            <input
+              type="radio"
+              name="model"
+              checked={chosen === id}
+              disabled={price === undefined}
+              onChange={() => edit({ model: id })}
+            />
             <strong>{id}</strong>
             <span>{modelCatalog[id].label}</span>
-            <small>{count(price, "credit")} an image</small>
+            <small>{price === undefined ? "…" : `${count(price, "credit")} an image`}</small>
           </label>
         ))}
       </div>

@@ -6,6 +6,7 @@ import { Notice, Problem } from "../../ui/notice.tsx";
 import { Code } from "../code/code.tsx";
 import { bodyOf, type Draft, draftOf, type Edit, referenceTo } from "../form/draft.ts";
 import { Form } from "../form/form.tsx";
+import { modelsToCome } from "../form/model-field.tsx";
 import { maxReferences, problemsOf } from "../form/rules.ts";
 import { useSubmission } from "../form/submission.ts";
 import { Gallery, galleryKey, useGallery } from "../gallery/gallery.tsx";
@@ -45,7 +46,7 @@ export function Workspace({ draft, edit }: { draft: Draft; edit: Edit }) {
           edit={edit}
           body={body}
           problems={problems}
-          models={priced}
+          models={models.data?.data ?? modelsToCome}
           submission={submission}
         />
       </div>
