@@ -137,13 +137,14 @@ async function settle({ gateway, id }: World, others: number, show: (text: strin
     now = await foldedTo();
     show(`  added up to ${now}`);
   }
-  const invocation = gateway.invocation();
+  // Each turn is another tick's.
+  const archive = (tenantId: string) => archiveTenant(gateway.invocation(), tenantId, 50);
   let parts = 0;
   for (let written = -1; written !== 0; parts += written) {
-    written = await archiveTenant(invocation, id, 50);
+    written = await archive(id);
     if (written > 0) show(`  ${parts + written} parts archived`);
   }
-  for (let i = 0; i < others; i++) while ((await archiveTenant(invocation, otherId(i), 50)) > 0);
+  for (let i = 0; i < others; i++) while ((await archive(otherId(i))) > 0);
   // What is left behind is swept.
   gateway.advance(60_000);
   await gateway.tick();

@@ -18,7 +18,9 @@ import { createIsolateMemory } from "../../src/platform/isolate-memory.ts";
 import type { Lanes } from "../../src/platform/lanes.ts";
 import { createSimulator, type PictureSpec, type Simulator } from "../simulator/app.ts";
 import { expectDocumented } from "./documented.ts";
+import { type PlatformEvent, platformEvent } from "./platform-event.ts";
 import { objectsInUse, stopWriting } from "./setup.ts";
+import { strictCache, strictEnv } from "./strict-bindings.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 import { createWorkQueue, type WorkQueue } from "./work-queue.ts";
 
@@ -124,25 +126,26 @@ export function startGateway({
   const pending: Promise<unknown>[] = [];
   const memory = { ...createIsolateMemory(), byteMemory };
 
-  const invocation = (): Invocation => {
+  const reach = (url: string, init: RequestInit) =>
+    reached(`fetch ${init.method ?? "GET"}`, async () => {
+      const request = new Request(url, init);
+      const host = hosts[new URL(url).origin];
+      if (host) return Promise.race([host(request), abortOf(init.signal)]);
+      if (url !== config.TURNSTILE_VERIFY_URL) return simulator.fetch(request);
+      if (!turnstile) throw new TypeError("connection refused");
+      return turnstile(await request.formData());
+    });
+  const invocationOf = (event: PlatformEvent): Invocation => {
     const made: Invocation = createInvocation(config, {
-      env: withQueue(limitersIn(time, usedUp, faultyEnv(reached))),
+      env: strictEnv(withQueue(limitersIn(time, usedUp, faultyEnv(reached))), event),
       now,
       sleep,
-      cache,
-      fetch: (url, init) =>
-        reached(`fetch ${init.method ?? "GET"}`, async () => {
-          const request = new Request(url, init);
-          const host = hosts[new URL(url).origin];
-          if (host) return Promise.race([host(request), abortOf(init.signal)]);
-          if (url !== config.TURNSTILE_VERIFY_URL) return simulator.fetch(request);
-          if (!turnstile) throw new TypeError("connection refused");
-          return turnstile(await request.formData());
-        }),
+      cache: strictCache(cache, event),
+      fetch: (url, init) => event.connect("fetch", () => reach(url, init), init.signal),
       log: (entry) => logs.push(JSON.parse(JSON.stringify(entry)) as Record<string, unknown>),
       waitUntil: (work) => pending.push(work),
       memory,
-      // The real lanes, in this invocation: a test wants to know when they are done.
+      // The real lanes, in this invocation, as they share its connections: a test wants to know when they are done.
       lanes: {
         send: (untilMs) => sendLane(made, untilMs),
         store: (untilMs, leaseUntilMs) => storeLane(made, untilMs, leaseUntilMs),
@@ -153,6 +156,7 @@ export function startGateway({
     });
     return made;
   };
+  const invocation = () => invocationOf(platformEvent("message", now));
   const besides =
     time && typeof consumers === "number"
       ? { concurrency: consumers, delayMs: deliveryMs, sleep: time.sleep }
@@ -179,7 +183,11 @@ export function startGateway({
   const settle = async () => {
     while (pending.length > 0) await pending.shift();
   };
-  const app = createApp(config, invocation);
+  /** The event of each request, by the context that the app is given with it. */
+  const events = new WeakMap<object, PlatformEvent>();
+  const app = createApp(config, (context) =>
+    invocationOf(events.get(context) ?? platformEvent("request", now)),
+  );
   const gateway: TestGateway = {
     config,
     simulator,
@@ -191,7 +199,11 @@ export function startGateway({
     invocation,
     work,
     async fetch(path, init) {
-      const response = await app.fetch(new Request(`${origin}${path}`, init), env, {} as ExecutionContext);
+      const context = {} as ExecutionContext;
+      const event = platformEvent("request", now);
+      events.set(context, event);
+      const response = await app.fetch(new Request(`${origin}${path}`, init), env, context);
+      if (!goesOn(response)) event.replied();
       if (!time) {
         await settle();
         await expectDocumented(app, config, init?.method ?? "GET", path, response);
@@ -205,7 +217,7 @@ export function startGateway({
     },
     async tick() {
       await writeLate(reached);
-      await runTick(invocation());
+      await runTick(invocationOf(platformEvent("tick", now)));
       await settle();
       if (!time && typeof consumers === "number") await work.drain().then(settle);
     },
@@ -221,6 +233,11 @@ export function startGateway({
   };
   return gateway;
 }
+
+/** Whether a reply comes bit by bit, and is not over when it begins. */
+const goesOn = ({ headers }: Response) =>
+  headers.get("content-type")?.startsWith("text/event-stream") ||
+  headers.get("cache-control")?.includes("no-transform");
 
 /** Turns of the event loop that the bytes of a picture take at the most, unless their host hangs. */
 const mostTurns = 20;

@@ -4,8 +4,9 @@
  */
 import { reset, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterAll } from "vitest";
+import { afterAll, afterEach, expect } from "vitest";
 import { edgeLimits } from "../../src/platform/edge-limits.ts";
+import { takeExceeded } from "./platform-event.ts";
 
 /** Empties D1, R2, the tenants' objects, the cache and the limits at the edge. For tests that do so in between, too. */
 export async function startAnew(): Promise<void> {
@@ -85,5 +86,8 @@ export async function stopWriting(): Promise<void> {
   await Promise.all(objectsInUse().map((object) => runInDurableObject(object, stop)));
 }
 
+afterEach(() => {
+  expect(takeExceeded(), "went over a limit of the platform").toEqual([]);
+});
 afterAll(stopWriting);
 await startAnew();

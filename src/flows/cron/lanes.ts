@@ -1,5 +1,6 @@
 /** The lanes that send and store, each in an invocation of its own. Webhooks have `deliver.ts`. */
 import type { LaneKind } from "../../domain/work-message.ts";
+import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { type FoundByTick, giveBack, storeNext } from "../images/store-images.ts";
 import { sendDue } from "../tasks/send.ts";
@@ -22,7 +23,9 @@ export async function storeLane(invocation: Invocation, untilMs: number, leaseUn
   const slots = ["new", "any"] as const;
   const found: FoundByTick = { leaseUntilMs, begun: new Set() };
   try {
-    await Promise.all(slots.map((which) => runLane(invocation, untilMs, storing(invocation, which, found))));
+    await inParallel(slots, (which) => runLane(invocation, untilMs, storing(invocation, which, found)), {
+      concurrency: slots.length,
+    });
   } finally {
     await giveBack(invocation, found);
   }

@@ -51,7 +51,7 @@ describe("a reply with pictures", () => {
       output_tokens: 0,
       total_tokens: 0,
     });
-    expect(response.headers.get("cache-control")).toBe("no-store");
+    expect(response.headers.get("cache-control")).toBe("no-store, no-transform");
   });
 
   it.each([

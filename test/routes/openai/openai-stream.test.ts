@@ -39,7 +39,7 @@ describe("a stream of events", () => {
     const waited = await stream({ n: 3 });
     const { headers } = waited.response;
     expect(headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
-    expect(headers.get("cache-control")).toBe("no-store");
+    expect(headers.get("cache-control")).toBe("no-store, no-transform");
     const task = await readTask(gateway, key, taskIdOf(waited.response));
     const events = eventsOf(waited);
     expect(events.map(({ data }) => data.url)).toEqual(task.results);
