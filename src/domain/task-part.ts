@@ -40,6 +40,12 @@ export function keyPrefix(tenantId: string, lastId: string): string {
 }
 export const keyEnd = ".ndjson.gz";
 
+/** Of which part an object is a version, by its key. */
+export function ofKey(key: string): Pick<TaskPart, "tenantId" | "lastId"> {
+  const [, tenantId = "", , name = ""] = key.split("/");
+  return { tenantId, lastId: name.slice(0, name.lastIndexOf("-")) };
+}
+
 const tagCharacters = 4;
 
 /** What a part is found by without its tenant: four of a task's random characters, which one in a million shares. */
@@ -53,17 +59,15 @@ export async function endUserTag(endUser: string): Promise<string> {
 const isRow = (row: unknown): row is ArchivedRow =>
   typeof row === "object" && row !== null && typeof (row as ArchivedRow).id === "string";
 
-/** @param rows At least one. @returns the part, and the bytes of its object. */
-export async function makeTaskPart(
-  tenantId: string,
-  key: string,
-  rows: ArchivedRow[],
-): Promise<{ part: MadePart; bytes: ArrayBuffer }> {
-  const sorted = rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+const inOrder = (rows: ArchivedRow[]) => rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+
+/** What rows make a part, at least one of them. */
+export async function partOf(tenantId: string, key: string, rows: ArchivedRow[]): Promise<MadePart> {
+  const sorted = inOrder(rows);
   const withText = sorted.filter(({ erasure }) => erasure === "none");
   const endUsers = new Set(sorted.flatMap(({ end_user: one }) => (typeof one === "string" ? [one] : [])));
   const endUserTags = await Promise.all([...endUsers].map(endUserTag));
-  const part = {
+  return {
     ...{ tenantId, key, tasks: sorted.length },
     firstId: sorted[0]?.id ?? "",
     lastId: sorted.at(-1)?.id ?? "",
@@ -71,7 +75,15 @@ export async function makeTaskPart(
     idTags: sorted.map(({ id }) => idTag(id)).join(""),
     endUserTags: endUserTags.join(""),
   };
-  return { part, bytes: await gzip(sorted.map((row) => `${JSON.stringify(row)}\n`).join("")) };
+}
+
+/** The bytes of a part's object. */
+export function partBytes(rows: ArchivedRow[]): Promise<ArrayBuffer> {
+  return gzip(
+    inOrder(rows)
+      .map((row) => `${JSON.stringify(row)}\n`)
+      .join(""),
+  );
 }
 
 /** @returns the rows of a part, oldest first; undefined when its bytes are none. */
@@ -90,10 +102,10 @@ export async function readTaskPart(bytes: ArrayBuffer): Promise<ArchivedRow[] | 
 }
 
 /** A row without its text. The number of images asked for stays, and what became of it: it was charged. */
-export function redactedRow(row: ArchivedRow): ArchivedRow {
+export function redactedRow(row: ArchivedRow, erasure: "pending" | "done"): ArchivedRow {
   return {
     ...row,
-    erasure: "done",
+    erasure,
     version: Number(row.version) + 1,
     metadata: "{}",
     end_user: null,

@@ -1,5 +1,6 @@
 /** A tenant whose tasks go to the archive: real ones, and as many like them as a test wants. */
 import { env } from "cloudflare:workers";
+import { addUp } from "../../src/d1/cron/sums.ts";
 import { archiveTenant } from "../../src/flows/archive/archive-tasks.ts";
 import { newId } from "../../src/platform/invocation.ts";
 import type { TestGateway } from "./gateway.ts";
@@ -78,7 +79,8 @@ export async function archivedTexts(): Promise<string> {
   return texts.join("");
 }
 
-/** Archives all that is due of a tenant. Ticks do it for some tenants at a time, in turn. */
+/** Archives all that is due of a tenant, once it is in the sums. Ticks do it for some tenants at a time, in turn. */
 export async function archiveAll(gateway: TestGateway, tenantId: string): Promise<void> {
+  while (await addUp(env.DB, gateway.now()));
   await archiveTenant(gateway.invocation(), tenantId, 1_000);
 }

@@ -28,26 +28,31 @@ export async function setArchiveDue(db: D1Database, tenantId: string, dueMs: num
   await db.prepare("UPDATE tenants SET archive_due_ms = ?2 WHERE id = ?1").bind(tenantId, dueMs).run();
 }
 
-/** What may go to the archive: it has ended, its figures are in the sums, and its pictures are there or gone. */
+/**
+ * What may go to the archive: it has ended, its figures are in the sums, its pictures are there or gone, and nobody erases the
+ * tasks of its end user.
+ */
 const candidates = `SELECT * FROM tasks INDEXED BY tasks_of_tenant
-  WHERE tenant_id = ?1 AND id >= ?2 AND id < min(?3, ${summedTo} || '~') AND open = 0 AND erasure <> 'pending'
+  WHERE tenant_id = ?1 AND id >= ?2 AND id < min(?3, ${summedTo} || '!') AND open = 0 AND erasure <> 'pending'
     AND NOT EXISTS (SELECT 1 FROM unsummed_tasks WHERE tenant_id = ?1 AND id = tasks.id)
+    AND (end_user IS NULL OR NOT EXISTS (
+      SELECT 1 FROM erasure_turns WHERE tenant_id = ?1 AND end_user = tasks.end_user))
     AND id NOT IN (SELECT value FROM json_each(?4)) ORDER BY id`;
 
 /** Texts of one part: what one call may well read and write. */
 const mostBytes = 4_000_000;
 const partSize = 1_000;
 
-/** A tenant's oldest task that may be archived. @param besides Ids that may not. */
+/** A tenant's oldest task of a range that may be archived. @param besides Ids that may not. */
 export async function oldestCandidate(
   db: D1Database,
   tenantId: string,
-  beforeId: string,
+  { fromId, beforeId }: { fromId: string; beforeId: string },
   besides: string[],
 ): Promise<string | undefined> {
   const { results } = await db
     .prepare(`SELECT id FROM (${candidates} LIMIT 1)`)
-    .bind(tenantId, "", beforeId, JSON.stringify(besides))
+    .bind(tenantId, fromId, beforeId, JSON.stringify(besides))
     .all<{ id: string }>();
   return results[0]?.id;
 }

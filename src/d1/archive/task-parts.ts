@@ -1,6 +1,6 @@
 /** Parts of the archive, as D1 knows them, and the codec of `task_parts`. */
 import { rowCodec, text } from "../../domain/stored.ts";
-import type { ArchivedRow, MadePart, TaskPart } from "../../domain/task-part.ts";
+import type { MadePart, TaskPart } from "../../domain/task-part.ts";
 
 const taskPart = rowCodec<TaskPart>(
   "task_parts",
@@ -41,6 +41,16 @@ export async function archivedOf(db: D1Database, tenantId: string, ids: string[]
   return new Set(results.map(({ id }) => id));
 }
 
+/** How many of some tasks of a tenant D1 has, as rows or by the part that they would be in. */
+export async function knownTasks(db: D1Database, tenantId: string, ids: string[]): Promise<number> {
+  const archived = await archivedOf(db, tenantId, ids);
+  const { results } = await db
+    .prepare("SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))")
+    .bind(JSON.stringify(ids))
+    .all<{ id: string }>();
+  return new Set([...archived, ...results.map(({ id }) => id)]).size;
+}
+
 /** Parts of any tenant that may have a task. @param fromId Before the id, by the longest time that a part is of. */
 export async function partsWith(
   db: D1Database,
@@ -77,20 +87,41 @@ export async function listParts(
   return partsFrom(found);
 }
 
-/** The part of a tenant with the oldest text, if that is before `beforeId`. */
-export async function partWithOldText(
+/** Which of a tenant's parts have what is to be erased: those with text that is so old, or with an end user of that tag. */
+export type PartsToErase = { beforeId: string } | { endUserTag: string };
+
+/**
+ * A tenant's next parts with something to erase, in an order that goes on behind each.
+ * @param afterId Where the part before stands.
+ */
+export async function partsToErase(
   db: D1Database,
   tenantId: string,
-  beforeId: string,
-): Promise<TaskPart | undefined> {
+  which: PartsToErase,
+  afterId: string,
+  limit: number,
+): Promise<{ part: TaskPart; at: string }[]> {
+  const byAge = "beforeId" in which;
+  const column = byAge ? "oldest_text_id" : "last_id";
   const found = await db
     .prepare(
-      `SELECT ${taskPart.columns} FROM task_parts INDEXED BY task_parts_with_text
-       WHERE tenant_id = ?1 AND oldest_text_id < ?2 ORDER BY oldest_text_id LIMIT 1`,
+      `SELECT ${taskPart.columns}, ${column} AS at FROM task_parts ${byAge ? "INDEXED BY task_parts_with_text" : ""}
+       WHERE tenant_id = ?1 AND ${column} > ?2 AND ${byAge ? "oldest_text_id < ?3" : "instr(end_user_tags, ?3) > 0"}
+       ORDER BY ${column} LIMIT ?4`,
     )
-    .bind(tenantId, beforeId)
-    .all();
-  return partsFrom(found)[0];
+    .bind(tenantId, afterId, byAge ? which.beforeId : which.endUserTag, limit)
+    .all<{ at: string }>();
+  return found.results.map((row) => ({ part: taskPart.read(row), at: row.at }));
+}
+
+/** Notes of a part that nothing is left of in R2 that it has no text. */
+export async function markTextless(db: D1Database, { tenantId, lastId, key }: TaskPart): Promise<void> {
+  await db
+    .prepare(
+      `UPDATE task_parts SET oldest_text_id = NULL, end_user_tags = '' WHERE tenant_id = ?1 AND last_id = ?2 AND key = ?3`,
+    )
+    .bind(tenantId, lastId, key)
+    .run();
 }
 
 /** Whether anything is archived. */
@@ -102,138 +133,19 @@ export async function isAnyArchived(db: D1Database): Promise<boolean> {
 export async function replaceObject(
   db: D1Database,
   { tenantId, lastId, key }: TaskPart,
-  by: string,
+  by: MadePart,
 ): Promise<void> {
   const isPart = "tenant_id = ?1 AND last_id = ?2 AND key = ?3";
+  const place = [tenantId, lastId, key] as const;
   await db.batch([
     // A writer that died may have noted it.
     db
       .prepare(`DELETE FROM leftovers WHERE key = ?4 AND EXISTS (SELECT 1 FROM task_parts WHERE ${isPart})`)
-      .bind(tenantId, lastId, key, by),
-    db.prepare(`UPDATE task_parts SET key = ?4 WHERE ${isPart}`).bind(tenantId, lastId, key, by),
-  ]);
-}
-
-const taskIds = "SELECT value ->> 'id' FROM json_each(?1)";
-
-/** Nothing that is about to be swept becomes a part: Workers' clocks differ by less. */
-const sweepMarginMs = 300_000;
-
-/** What a part that is written replaces. */
-export interface Replaced {
-  /** The part as it was read; undefined: it is a new one. */
-  part: TaskPart | undefined;
-  /** Rows of `tasks` that go, as they were read. */
-  rows: ArchivedRow[];
-}
-
-/**
- * Makes what was written the part, in the place of the rows, and of the part, that it was made of. It is all or nothing: where
- * one of those has changed meanwhile, nothing is.
- * @returns whether it is the part now.
- */
-export async function putPart(
-  db: D1Database,
-  made: MadePart,
-  { part, rows }: Replaced,
-  nowMs: number,
-): Promise<boolean> {
-  const seen = JSON.stringify(rows.map(({ id, version, erasure }) => ({ id, version, erasure })));
-  const isSame = `(SELECT count(*) FROM json_each(?1) AS seen JOIN tasks ON tasks.id = seen.value ->> 'id'
-      AND tasks.version = seen.value ->> 'version' AND tasks.erasure = seen.value ->> 'erasure'
-      AND tasks.open = 0) = json_array_length(?1)`;
-  const isMade = "EXISTS (SELECT 1 FROM task_parts WHERE tenant_id = ?2 AND last_id = ?3 AND key = ?4)";
-  const place = [made.tenantId, made.lastId, made.key] as const;
-  const [written] = await db.batch([
+      .bind(...place, by.key),
     db
       .prepare(
-        `INSERT INTO task_parts (tenant_id, last_id, key, first_id, tasks, oldest_text_id, id_tags, end_user_tags)
-         SELECT ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE ${isSame} AND EXISTS (SELECT 1 FROM leftovers WHERE key = ?4 AND due_ms > ?12)
-           AND ${part ? "EXISTS (SELECT 1 FROM task_parts WHERE tenant_id = ?2 AND last_id = ?10 AND key = ?11)" : "?10 IS ?11"}
-         ON CONFLICT (tenant_id, last_id) DO UPDATE SET key = excluded.key, first_id = excluded.first_id,
-           tasks = excluded.tasks, oldest_text_id = excluded.oldest_text_id, id_tags = excluded.id_tags,
-           end_user_tags = excluded.end_user_tags`,
+        `UPDATE task_parts SET key = ?4, tasks = ?5, oldest_text_id = ?6, id_tags = ?7, end_user_tags = ?8 WHERE ${isPart}`,
       )
-      .bind(
-        ...[seen, ...place, made.firstId, made.tasks, made.oldestTextId, made.idTags, made.endUserTags],
-        ...[part?.lastId ?? null, part?.key ?? null, nowMs + sweepMarginMs],
-      ),
-    db.prepare(`DELETE FROM tasks WHERE id IN (${taskIds}) AND ${isMade}`).bind(seen, ...place),
-    db.prepare(`DELETE FROM leftovers WHERE key = ?4 AND ${isMade} AND ?1 IS NOT NULL`).bind(seen, ...place),
-    ...(part
-      ? [
-          db
-            .prepare(`INSERT OR IGNORE INTO leftovers (key, due_ms) SELECT ?1, ?5 WHERE ${isMade}`)
-            .bind(part.key, ...place, nowMs),
-        ]
-      : []),
+      .bind(...place, by.key, by.tasks, by.oldestTextId, by.idTags, by.endUserTags),
   ]);
-  return (written?.meta.changes ?? 0) > 0;
-}
-
-/** Notes, before an object is put, that it has to go unless it becomes a part. */
-export async function insertLeftover(db: D1Database, key: string, dueMs: number): Promise<void> {
-  await db.prepare("INSERT INTO leftovers (key, due_ms) VALUES (?1, ?2)").bind(key, dueMs).run();
-}
-
-export async function dueLeftovers(db: D1Database, nowMs: number, limit: number): Promise<string[]> {
-  const { results } = await db
-    .prepare("SELECT key FROM leftovers INDEXED BY leftovers_due WHERE due_ms <= ?1 ORDER BY due_ms LIMIT ?2")
-    .bind(nowMs, limit)
-    .all<{ key: string }>();
-  return results.map(({ key }) => key);
-}
-
-export async function deleteLeftovers(db: D1Database, keys: string[]): Promise<void> {
-  await db
-    .prepare("DELETE FROM leftovers WHERE key IN (SELECT value FROM json_each(?1))")
-    .bind(JSON.stringify(keys))
-    .run();
-}
-
-/** What one value may hold in D1, with room for what is around it. */
-const mostRowsAtOnce = 50;
-
-const isColumn = (name: string) => /^\w+$/.test(name);
-
-/** Writes a part's rows to D1 again, those that it lacks, and ends the part. @returns false when the part has changed. */
-export async function restorePart(
-  db: D1Database,
-  { tenantId, lastId, key }: TaskPart,
-  rows: ArchivedRow[],
-  nowMs: number,
-): Promise<boolean> {
-  const isPart = "EXISTS (SELECT 1 FROM task_parts WHERE tenant_id = ?1 AND last_id = ?2 AND key = ?3)";
-  // Rows of several versions of the table have several sets of columns; what one lacks gets the table's default.
-  const alike = Map.groupBy(rows, (row) => Object.keys(row).filter(isColumn).join(", "));
-  const inserts = [...alike].flatMap(([columns, group]) =>
-    Array.from({ length: Math.ceil(group.length / mostRowsAtOnce) }, (_, i) =>
-      db
-        .prepare(
-          `INSERT INTO tasks (${columns}) SELECT ${columns.replace(/\w+/g, "value ->> '$&'")} FROM json_each(?4)
-           WHERE ${isPart} ON CONFLICT (id) DO NOTHING`,
-        )
-        .bind(
-          ...[tenantId, lastId, key],
-          JSON.stringify(group.slice(i * mostRowsAtOnce, (i + 1) * mostRowsAtOnce)),
-        ),
-    ),
-  );
-  const ids = JSON.stringify(rows.map(({ id }) => id));
-  const results = await db.batch([
-    ...inserts,
-    // The sums have had them since before they were a part.
-    db
-      .prepare(
-        `DELETE FROM unsummed_tasks WHERE tenant_id = ?1 AND id IN (SELECT value FROM json_each(?4)) AND ${isPart}`,
-      )
-      .bind(tenantId, lastId, key, ids),
-    db
-      .prepare(`INSERT OR IGNORE INTO leftovers (key, due_ms) SELECT ?3, ?4 WHERE ${isPart}`)
-      .bind(tenantId, lastId, key, nowMs),
-    db
-      .prepare("DELETE FROM task_parts WHERE tenant_id = ?1 AND last_id = ?2 AND key = ?3")
-      .bind(tenantId, lastId, key),
-  ]);
-  return (results.at(-1)?.meta.changes ?? 0) > 0;
 }

@@ -13,10 +13,17 @@
  *   3. ends a person's: only where its lease and what was asked are as it took them; else it goes on. A tenant's ends by
  *      itself, with its retention (a trigger), or for good, when it is deleted
  */
-import { orNull, readable, rowCodec, type SkipUnreadable, text, whole } from "../../domain/stored.ts";
+import { idTimeMs } from "../../domain/ids.ts";
+import {
+  type Decode,
+  orNull,
+  readable,
+  rowCodec,
+  type SkipUnreadable,
+  text,
+  whole,
+} from "../../domain/stored.ts";
 import { retentionDays } from "../tenants/tenant-row.ts";
-
-const dayMs = 86_400_000;
 
 /** All of a person's tasks, made up to a time. */
 export interface Erasure {
@@ -25,12 +32,35 @@ export interface Erasure {
   atMs: number;
 }
 
+/** Where a turn goes on: in D1, or in the archive, which comes once nothing is left in D1. */
+export type Position =
+  /** `afterId`: nothing up to there is left. `isLast`: nothing is left in the archive, and nothing comes there any more. */
+  | { in: "database"; afterId: string; isLast: boolean }
+  /** `afterId`: parts up to there have been seen. `hasFailed`: some of them failed. */
+  | { in: "archive"; afterId: string; hasFailed: boolean };
+
 /** A turn that is the caller's until `leaseUntilMs`. */
 export interface ErasureTurn extends Erasure {
   /** Empty: the tenant itself. */
   endUser: string;
   leaseUntilMs: number;
-  cursor: string;
+  at: Position;
+}
+
+const archiveWords = { went: "archive", failed: "archive!", last: "archived" } as const;
+
+/** A task's id stands for D1. A version that knows no other positions takes these for the beginning. */
+const position: Decode<Position> = (value) => {
+  const [word, afterId = ""] = text(value).split(":");
+  if (word === archiveWords.last) return { in: "database", afterId: "", isLast: true };
+  if (word === archiveWords.went || word === archiveWords.failed)
+    return { in: "archive", afterId, hasFailed: word === archiveWords.failed };
+  return { in: "database", afterId: word ?? "", isLast: false };
+};
+
+function positionText(at: Position): string {
+  if (at.in === "archive") return `${at.hasFailed ? archiveWords.failed : archiveWords.went}:${at.afterId}`;
+  return at.isLast ? archiveWords.last : at.afterId;
 }
 
 /** Of the turn's tenant: what of it is to go. */
@@ -46,7 +76,7 @@ const turn = rowCodec<ErasureTurn>(
     endUser: ["end_user", text],
     atMs: ["at_ms", whole],
     leaseUntilMs: ["due_ms", whole],
-    cursor: ["cursor", text],
+    at: ["cursor", position],
   },
   "tenant_id",
 );
@@ -65,7 +95,7 @@ export async function insertErasure(db: D1Database, { tenantId, endUser, atMs }:
   await db
     .prepare(
       `INSERT INTO erasure_turns (tenant_id, end_user, at_ms, since_ms, due_ms) VALUES (?1, ?2, ?3, ?3, ?3)
-       ON CONFLICT (tenant_id, end_user) DO UPDATE SET at_ms = max(at_ms, ?3)`,
+       ON CONFLICT (tenant_id, end_user) DO UPDATE SET at_ms = max(at_ms, ?3), cursor = ''`,
     )
     .bind(tenantId, endUser, atMs)
     .run();
@@ -107,65 +137,89 @@ export async function putBehind(
   db: D1Database,
   one: ErasureTurn,
   nowMs: number,
-  cursor: string,
+  at: Position,
 ): Promise<void> {
   await db
     .prepare(`UPDATE erasure_turns SET due_ms = ?4, cursor = ?5 WHERE ${isMine}`)
-    .bind(...keyOf(one), nowMs, cursor)
+    .bind(...keyOf(one), nowMs, positionText(at))
     .run();
 }
 
-/** The statement that has a turn wait, with nothing to erase until then; at once where more was asked meanwhile. */
-export function waitUntil(db: D1Database, one: ErasureTurn, untilMs: number): D1PreparedStatement {
+/** The statement that has a turn wait, with nothing to erase until then; at once, and anew, where more was asked meanwhile. */
+export function waitUntil(
+  db: D1Database,
+  one: ErasureTurn,
+  untilMs: number,
+  at: Position,
+): D1PreparedStatement {
   return db
     .prepare(
-      `UPDATE erasure_turns SET due_ms = iif(at_ms = ?4, ?5, at_ms), since_ms = iif(at_ms = ?4, ?5, at_ms)
-       WHERE ${isMine}`,
+      `UPDATE erasure_turns SET due_ms = iif(at_ms = ?4, ?5, at_ms), since_ms = iif(at_ms = ?4, ?5, at_ms),
+         cursor = iif(at_ms = ?4, ?6, '') WHERE ${isMine}`,
     )
-    .bind(...keyOf(one), one.atMs, untilMs);
+    .bind(...keyOf(one), one.atMs, untilMs, positionText(at));
 }
 
-/** Ends a person's turn of which nothing is left; it waits until `againMs` where a task that it means still runs. */
+/** The statement that has a turn begin anew at a time: some of what it should erase failed. */
+export function beginAgain(db: D1Database, one: ErasureTurn, atMs: number): D1PreparedStatement {
+  return db
+    .prepare(`UPDATE erasure_turns SET due_ms = ?4, cursor = '' WHERE ${isMine}`)
+    .bind(...keyOf(one), atMs);
+}
+
+/**
+ * Ends a person's turn of which nothing is left in the archive; it waits until `againMs` where a task that it means is in D1
+ * with its text: it runs, has just ended, or came back from the archive.
+ */
 export async function endTurn(db: D1Database, one: ErasureTurn, againMs: number): Promise<void> {
   await db.batch([
     db
       .prepare(
         `DELETE FROM erasure_turns WHERE ${isMine} AND at_ms = ?4 AND NOT EXISTS (
            SELECT 1 FROM tasks INDEXED BY tasks_of_end_user
-           WHERE tenant_id = ?1 AND end_user = ?2 AND open = 1 AND created_ms <= ?4)`,
+           WHERE tenant_id = ?1 AND end_user = ?2 AND erasure = 'none' AND created_ms <= ?4)`,
       )
       .bind(...keyOf(one), one.atMs),
-    waitUntil(db, one, againMs),
+    waitUntil(db, one, againMs, { in: "database", afterId: "", isLast: true }),
   ]);
 }
 
 /**
  * Has a tenant's retention wait until the next of its tasks is old enough.
  * @param earliestMs No earlier than that: an hour's tasks go together.
- * @param cursor Nothing up to there is left, and nothing there still runs.
+ * @param afterId Nothing up to there is left in D1, and nothing there still runs.
  */
 export async function waitForNext(
   db: D1Database,
   one: ErasureTurn,
-  next: { nowMs: number; daysMs: number; earliestMs: number; cursor: string },
+  next: { nowMs: number; daysMs: number; earliestMs: number; afterId: string },
 ): Promise<void> {
-  // The archive is gone through day by day.
-  const nextDay = `(SELECT ?7 + ${dayMs} FROM task_parts INDEXED BY task_parts_with_text
-    WHERE tenant_id = ?1 AND oldest_text_id IS NOT NULL LIMIT 1)`;
-  const nextTask = `?6 + coalesce((SELECT created_ms FROM tasks INDEXED BY tasks_of_tenant
-    WHERE tenant_id = ?1 AND id > ?4 AND erasure = 'none' ORDER BY id LIMIT 1), ?7)`;
-  const nextMs = `max(?5, min(${nextTask}, coalesce(${nextDay}, ${nextTask})))`;
+  const [task, part] = await db.batch<{ next: string | number }>([
+    db
+      .prepare(
+        `SELECT created_ms AS next FROM tasks INDEXED BY tasks_of_tenant
+         WHERE tenant_id = ?1 AND id > ?2 AND erasure = 'none' ORDER BY id LIMIT 1`,
+      )
+      .bind(one.tenantId, next.afterId),
+    db
+      .prepare(
+        `SELECT oldest_text_id AS next FROM task_parts INDEXED BY task_parts_with_text
+         WHERE tenant_id = ?1 AND oldest_text_id IS NOT NULL ORDER BY oldest_text_id LIMIT 1`,
+      )
+      .bind(one.tenantId),
+  ]);
+  const taskMs = Number(task?.results[0]?.next ?? next.nowMs);
+  const partMs = idTimeMs("task", String(part?.results[0]?.next)) ?? next.nowMs;
+  const dueMs = Math.max(next.earliestMs, Math.min(taskMs, partMs) + next.daysMs);
   await db
-    .prepare(
-      `UPDATE erasure_turns SET cursor = ?4, (due_ms, since_ms) = (SELECT at, at FROM (SELECT ${nextMs} AS at)) WHERE ${isMine}`,
-    )
-    .bind(...keyOf(one), next.cursor, next.earliestMs, next.daysMs, next.nowMs)
+    .prepare(`UPDATE erasure_turns SET cursor = ?4, due_ms = ?5, since_ms = ?5 WHERE ${isMine}`)
+    .bind(...keyOf(one), next.afterId, dueMs)
     .run();
 }
 
 /**
  * Ends the turn of a deleted tenant of which nothing is left but its tombstone, its ledger and its audit entries; `againMs`:
- * while a picture or file is still to go, it is taken again then.
+ * while a picture, a file or a text is still to go, it is taken again then.
  */
 export async function endTenant(
   db: D1Database,
@@ -175,12 +229,15 @@ export async function endTenant(
 ): Promise<void> {
   const { results } = await db
     .prepare(
-      `SELECT 1 FROM tasks INDEXED BY tasks_erasing WHERE erasure = 'pending' AND tenant_id = ?1
-       UNION ALL SELECT 1 FROM files INDEXED BY files_erasing WHERE erasure = 'pending' AND tenant_id = ?1`,
+      `SELECT 0 AS is_text FROM tasks INDEXED BY tasks_erasing WHERE erasure = 'pending' AND tenant_id = ?1
+       UNION SELECT 0 FROM files INDEXED BY files_erasing WHERE erasure = 'pending' AND tenant_id = ?1
+       UNION SELECT 1 FROM task_parts INDEXED BY task_parts_with_text
+         WHERE tenant_id = ?1 AND oldest_text_id IS NOT NULL`,
     )
     .bind(one.tenantId)
-    .all();
-  if (results.length > 0) return void (await waitUntil(db, one, againMs).run());
+    .all<{ is_text: number }>();
+  if (results.some(({ is_text: isText }) => isText)) return void (await beginAgain(db, one, againMs).run());
+  if (results.length > 0) return void (await waitUntil(db, one, againMs, one.at).run());
   // Its object admits nothing any more, so nothing comes after this.
   await db.batch([
     ...["keys", "endpoints", "gone_urls", "erasure_turns"].map((table) =>

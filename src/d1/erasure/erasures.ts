@@ -1,6 +1,7 @@
 /** Erasing what a tenant made: prompts, metadata, end users and pictures go, figures stay. */
 import { readable, rowCodec, type SkipUnreadable } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
+import { dropKept } from "../archive/leftovers.ts";
 import { eraseReferences } from "../files/files.ts";
 import { hasEnded, taskColumns } from "../tasks/task-row.ts";
 import { nextVersion } from "../tenants/tenant-row.ts";
@@ -63,7 +64,8 @@ export async function redactTasks(
   const chosen = `SELECT id FROM tasks INDEXED BY ${"endUser" in which ? "tasks_of_end_user" : "tasks_of_tenant"}
     WHERE tenant_id = ?1 AND erasure = 'none' AND ${hasEnded()} AND ${where} ORDER BY id LIMIT ${limit}`;
   const lease = `?${values.length + 2}`;
-  const [, redaction] = await db.batch<ErasingRow>([
+  const [, , redaction] = await db.batch<ErasingRow>([
+    dropKept(db, tenantId, leaseUntilMs),
     db.prepare(eraseReferences(chosen)).bind(tenantId, ...values),
     db
       .prepare(
@@ -113,6 +115,15 @@ const erasing = rowCodec<ErasingTask>("tasks", { id: taskId, tenantId, origin, i
 /** @throws StoredDataUnreadable unless it may `skip`. */
 export function erasingTasks(rows: ErasingRow[], skip?: SkipUnreadable): ErasingTask[] {
   return readable(rows, erasing.read, skip);
+}
+
+/** Whether D1 has a task without its text. */
+export async function isErased(db: D1Database, tenantId: string, id: string): Promise<boolean> {
+  const { results } = await db
+    .prepare("SELECT 1 FROM tasks WHERE id = ?1 AND tenant_id = ?2 AND erasure <> 'none'")
+    .bind(id, tenantId)
+    .all();
+  return results.length > 0;
 }
 
 /** Notes that nothing is left of redacted tasks. */

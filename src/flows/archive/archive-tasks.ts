@@ -9,13 +9,14 @@ import {
   setArchiveDue,
   tenantsToArchive,
 } from "../../d1/archive/due-for-archive.ts";
-import { deleteLeftovers, dueLeftovers, partsFrom, selectPartOf } from "../../d1/archive/task-parts.ts";
+import { partsFrom, selectPartOf } from "../../d1/archive/task-parts.ts";
 import { earlier, idBound, idTimeMs } from "../../domain/ids.ts";
 import { type ArchivedRow, longestPartMs, partWaitsMs, type TaskPart } from "../../domain/task-part.ts";
-import { callBinding } from "../../platform/binding.ts";
+import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
-import { currentRows } from "./read-archived.ts";
+import { type ReadPart, readPart } from "./read-archived.ts";
+import { sweepLeftovers } from "./sweep.ts";
 import { writePart } from "./write-part.ts";
 
 const dayMs = 86_400_000;
@@ -25,11 +26,10 @@ const againMs = 600_000;
 /** Of one tick, each in some ten calls to D1 and R2. */
 const tenantsATick = 20;
 const partsATick = 30;
-const leftoversATick = 1_000;
 
 /** Archives some of what is due of the tenants that have waited longest, and sweeps what writers have left behind. */
 export async function archiveSome(invocation: Invocation): Promise<void> {
-  await sweep(invocation);
+  await sweepLeftovers(invocation);
   if (invocation.config.ARCHIVE_TASKS_AFTER_DAYS === 0) return;
   let written = 0;
   for (const tenant of await tenantsToArchive(invocation.db, invocation.now(), tenantsATick)) {
@@ -45,7 +45,12 @@ export async function archiveTenant(invocation: Invocation, tenant: string, most
   const afterMs = config.ARCHIVE_TASKS_AFTER_DAYS * dayMs;
   let written = 0;
   try {
-    while (written < most && (await archivePart(invocation, tenant, afterMs))) written++;
+    for (let fromId = ""; written < most; ) {
+      const outcome = await archivePart(invocation, tenant, afterMs, fromId);
+      if (outcome === "nothing") break;
+      if (outcome === "written") written++;
+      else fromId = outcome.pastId;
+    }
     // One of which more is due comes again with the next tick.
     if (written < most) await setArchiveDue(db, tenant, invocation.now() + turnMs);
   } catch (error) {
@@ -56,25 +61,34 @@ export async function archiveTenant(invocation: Invocation, tenant: string, most
   return written;
 }
 
-/** Writes one part. @param afterMs The age from which on a task is archived. @returns false when nothing more is due. */
-async function archivePart(invocation: Invocation, tenantId: string, afterMs: number): Promise<boolean> {
+/** `pastId`: what is due up to there stays in D1, since the part that it belongs to cannot be read. */
+type Outcome = "written" | "nothing" | { pastId: string };
+
+/** Writes one part. @param afterMs The age from which on a task is archived. @param fromId Tasks from there on. */
+async function archivePart(
+  invocation: Invocation,
+  tenantId: string,
+  afterMs: number,
+  fromId: string,
+): Promise<Outcome> {
   const { db } = invocation;
   const beforeMs = invocation.now() - afterMs;
-  const before = idBound("task", beforeMs);
-  const first = await oldestCandidate(db, tenantId, before, []);
-  if (first === undefined) return false;
+  const range = { fromId, beforeId: idBound("task", beforeMs) };
+  const first = await oldestCandidate(db, tenantId, range, []);
+  if (first === undefined) return "nothing";
   // D1 has ended them, and their object has not: it would write them to D1 again.
   const besides = await invocation.tenant(tenantId).openBefore(beforeMs);
-  const oldest = besides.includes(first) ? await oldestCandidate(db, tenantId, before, besides) : first;
-  if (oldest === undefined) return false;
+  const oldest = besides.includes(first) ? await oldestCandidate(db, tenantId, range, besides) : first;
+  if (oldest === undefined) return "nothing";
   const [own] = partsFrom(await selectPartOf(db, tenantId, oldest).all());
   if (own) return addTo(invocation, own, { fromId: oldest, beforeId: `${own.lastId}~`, besides });
   const next = await nextPartId(db, tenantId, oldest);
   const longest = idBound("task", (idTimeMs("task", oldest) ?? 0) + longestPartMs);
-  const beforeId = earlier(earlier(before, longest), next ?? before);
+  const beforeId = earlier(earlier(range.beforeId, longest), next ?? range.beforeId);
   const { rows, isFull } = await readCandidates(db, tenantId, { fromId: oldest, beforeId, besides });
-  const isWaiting = !isFull && beforeId === before && oldest >= idBound("task", beforeMs - partWaitsMs);
-  return !isWaiting && writePart(invocation, tenantId, rows, { part: undefined, rows });
+  const isLast = !isFull && beforeId === range.beforeId;
+  if (isLast && oldest >= idBound("task", beforeMs - partWaitsMs)) return "nothing";
+  return (await writePart(invocation, tenantId, rows, { part: undefined, rows })) ? "written" : "nothing";
 }
 
 /** Writes a part anew, with tasks that lie between its own. */
@@ -82,18 +96,18 @@ async function addTo(
   invocation: Invocation,
   part: TaskPart,
   range: Parameters<typeof readCandidates>[2],
-): Promise<boolean> {
+): Promise<Outcome> {
   const { rows } = await readCandidates(invocation.db, part.tenantId, range);
-  const before = await currentRows(invocation, part);
+  let before: ReadPart | undefined;
+  try {
+    before = await readPart(invocation, part);
+  } catch (error) {
+    if (!(error instanceof BindingUnavailable)) throw error;
+    return { pastId: range.beforeId };
+  }
+  if (!before) return "nothing";
   // What D1 has is the newer one.
-  const all = new Map<string, ArchivedRow>([...before, ...rows].map((row) => [row.id, row]));
-  return writePart(invocation, part.tenantId, [...all.values()], { part, rows });
-}
-
-/** Deletes objects that no part is any more, or never was. */
-async function sweep(invocation: Invocation): Promise<void> {
-  const keys = await dueLeftovers(invocation.db, invocation.now(), leftoversATick);
-  if (keys.length === 0) return;
-  await callBinding("storage", () => invocation.bucket.delete(keys));
-  await deleteLeftovers(invocation.db, keys);
+  const all = new Map<string, ArchivedRow>([...before.rows, ...rows].map((row) => [row.id, row]));
+  const replaced = { part: before.part, rows };
+  return (await writePart(invocation, part.tenantId, [...all.values()], replaced)) ? "written" : "nothing";
 }

@@ -10,6 +10,7 @@ import {
   idTag,
   keyPrefix,
   longestPartMs,
+  partOf,
   readTaskPart,
   type TaskPart,
 } from "../../domain/task-part.ts";
@@ -24,7 +25,7 @@ export function mayBeArchived(invocation: Invocation, id: string): boolean {
 }
 
 /** @returns undefined when the object is gone, as when the part was written anew meanwhile. @throws BindingUnavailable */
-export async function rowsOf(invocation: Invocation, part: TaskPart): Promise<ArchivedRow[] | undefined> {
+async function rowsOf(invocation: Invocation, part: TaskPart): Promise<ArchivedRow[] | undefined> {
   const bytes = await callBinding("storage", async () =>
     (await invocation.bucket.get(part.key))?.arrayBuffer(),
   );
@@ -33,13 +34,29 @@ export async function rowsOf(invocation: Invocation, part: TaskPart): Promise<Ar
   return rows;
 }
 
-function lost(invocation: Invocation, { tenantId, key }: TaskPart, problem: string): BindingUnavailable {
+/** No version of a part is in R2. */
+export class PartGone extends BindingUnavailable {
+  override name = "PartGone";
+}
+
+function lost(
+  invocation: Invocation,
+  { tenantId, key }: TaskPart,
+  problem: string,
+  Kind = BindingUnavailable,
+): BindingUnavailable {
   invocation.log({ event: "archive_part_lost", level: "error", tenant: tenantId, key, problem });
-  return new BindingUnavailable(`storage: a part of the archive ${problem}`);
+  return new Kind(`storage: a part of the archive ${problem}`);
+}
+
+/** A part with its rows. */
+export interface ReadPart {
+  part: TaskPart;
+  rows: ArchivedRow[];
 }
 
 /**
- * Rows of a part, as it is by now:
+ * A part, as it is by now:
  *
  *   the reader                      what else
  *   1. finds the part in D1
@@ -48,23 +65,29 @@ function lost(invocation: Invocation, { tenantId, key }: TaskPart, problem: stri
  *      again
  *   4. another object: reads that   4. the same: the newest version that is in R2 is the part
  *
- * A part that is none any more has its tasks in D1. @throws BindingUnavailable when there is no version of it
+ * @returns undefined when it is none any more: its tasks are in D1
+ * @throws PartGone when there is no version of it; BindingUnavailable when the bucket does not answer, or it is no part
  */
-export async function currentRows(invocation: Invocation, found: TaskPart): Promise<ArchivedRow[]> {
+export async function readPart(invocation: Invocation, found: TaskPart): Promise<ReadPart | undefined> {
   const { db } = invocation;
   let part: TaskPart | undefined = found;
   for (let formerKey = ""; part && part.key !== formerKey; ) {
     const rows = await rowsOf(invocation, part);
-    if (rows) return rows;
+    if (rows) return { part, rows };
     formerKey = part.key;
     [part] = partsFrom(await selectPartOf(db, part.tenantId, part.lastId).all());
   }
-  if (!part) return [];
-  const newest = await newestVersion(invocation, part);
-  const rows = newest === undefined ? undefined : await rowsOf(invocation, { ...part, key: newest });
-  if (newest === undefined || !rows) throw lost(invocation, part, "is not in R2");
-  await replaceObject(db, part, newest);
-  return rows;
+  if (!part) return undefined;
+  const key = await newestVersion(invocation, part);
+  const rows = key === undefined ? undefined : await rowsOf(invocation, { ...part, key });
+  if (key === undefined || !rows) throw lost(invocation, part, "is not in R2", PartGone);
+  await replaceObject(db, part, await partOf(part.tenantId, key, rows));
+  return { part: { ...part, key }, rows };
+}
+
+/** Rows of a part, as it is by now. @throws as {@link readPart} */
+export async function currentRows(invocation: Invocation, found: TaskPart): Promise<ArchivedRow[]> {
+  return (await readPart(invocation, found))?.rows ?? [];
 }
 
 async function newestVersion(invocation: Invocation, part: TaskPart): Promise<string | undefined> {

@@ -12,14 +12,12 @@
  * A row that is erased while it is archived has changed, and is archived by the next one, without its text. Of two that write
  * one part anew, one finds it changed.
  */
-import { insertLeftover, putPart, type Replaced } from "../../d1/archive/task-parts.ts";
+import { insertLeftover, writerMs } from "../../d1/archive/leftovers.ts";
+import { putPart, type Replaced } from "../../d1/archive/put-part.ts";
 import { base32, earlier, randomBytesFor } from "../../domain/ids.ts";
-import { type ArchivedRow, keyEnd, keyPrefix, makeTaskPart } from "../../domain/task-part.ts";
+import { type ArchivedRow, keyEnd, keyPrefix, partBytes, partOf } from "../../domain/task-part.ts";
 import { BindingUnavailable, callBinding } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-
-/** Longer than any writer takes. */
-const leftoverAfterMs = 3_600_000;
 
 /** @returns false when something has changed meanwhile, and nothing was written. @throws BindingUnavailable */
 export async function writePart(
@@ -30,8 +28,9 @@ export async function writePart(
 ): Promise<boolean> {
   const lastId = rows.reduce((last, { id }) => (earlier(last, id) === last ? id : last), "");
   const key = keyPrefix(tenantId, lastId) + base32(invocation.randomBytes(randomBytesFor("file"))) + keyEnd;
-  const { part, bytes } = await makeTaskPart(tenantId, key, rows);
-  await insertLeftover(invocation.db, key, invocation.now() + leftoverAfterMs);
+  const part = await partOf(tenantId, key, rows);
+  const bytes = await partBytes(rows);
+  await insertLeftover(invocation.db, key, invocation.now() + writerMs);
   const written = await callBinding("storage", () => invocation.bucket.put(key, bytes));
   const stored = await callBinding("storage", async () => (await invocation.bucket.get(key))?.arrayBuffer());
   if (!written || !stored || !isSame(stored, bytes))

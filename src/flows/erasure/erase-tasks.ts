@@ -33,13 +33,15 @@ import { copyAddress, dropCopies } from "../images/edge-copy.ts";
  */
 export const eraserLeaseMs = 2 * 60_000;
 /** So many failures in one go are the bucket's, and no single picture's. */
-const mostFailures = 6;
+export const mostFailures = 6;
 
 export interface Erased {
   /** Pictures that were put, or tried. */
   puts: number;
   /** What failed, each with its tenant, and its task where that is a picture; it is taken again when its lease has run out. */
   failures: { tenantId: string; taskId?: string; error: unknown }[];
+  /** Ids of the tasks of which nothing is left. */
+  done: Set<string>;
 }
 
 /**
@@ -52,7 +54,7 @@ export async function eraseRest(
   rows: ErasingRow[],
   { skip, goOn }: { skip?: SkipUnreadable; goOn?: () => Promise<void> } = {},
 ): Promise<Erased> {
-  if (rows.length === 0) return { puts: 0, failures: [] };
+  if (rows.length === 0) return { puts: 0, failures: [], done: new Set() };
   await dropDeliveriesOf(
     invocation.db,
     rows.map(({ id }) => id),
@@ -62,12 +64,11 @@ export async function eraseRest(
   if (failures.length === 0) await goOn?.();
   const { puts, failed } = await putTombstones(invocation, tasks);
   const failing = new Set([...failures.map(({ tenantId }) => tenantId), ...failed.keys()]);
-  const done = tasks.filter(({ id, tenantId }) => !failing.has(id) && !failing.has(tenantId));
-  await markTombstoned(
-    invocation.db,
-    done.map(({ id }) => id),
-  );
-  return { puts, failures: [...failures, ...failed.values()] };
+  const done = tasks
+    .filter(({ id, tenantId }) => !failing.has(id) && !failing.has(tenantId))
+    .map(({ id }) => id);
+  await markTombstoned(invocation.db, done);
+  return { puts, failures: [...failures, ...failed.values()], done: new Set(done) };
 }
 
 /** Has each tenant's object drop what it keeps of the requests. */

@@ -13,6 +13,7 @@
  *   5. nothing is left: the tombstone
  */
 import {
+  beginAgain,
   type ErasureTurn,
   endTenant,
   endTurn,
@@ -24,7 +25,7 @@ import {
 } from "../../d1/erasure/erasure-turns.ts";
 import { type ErasureScope, redactTasks } from "../../d1/erasure/erasures.ts";
 import { eraseFiles, type FileErasureScope } from "../../d1/files/files.ts";
-import { behindAllTasks, idBound, idTimeMs } from "../../domain/ids.ts";
+import { behindAllTasks, idBound } from "../../domain/ids.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { eraseArchived } from "../archive/erase-archived.ts";
@@ -37,6 +38,8 @@ type Turn = ErasureTurn & TurnOwner;
 /** Tasks of one turn. */
 const tasksAtOnce = 250;
 const minuteMs = 60_000;
+/** After so long a turn of which some parts of the archive failed begins anew. */
+const failedAgainMs = 10 * minuteMs;
 const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 /** A task lives for a day and a few hours at the most, so nothing that old still runs. */
@@ -44,7 +47,7 @@ const longestMs = 2 * dayMs;
 
 /** What of a turn's tasks and files is to go; undefined: nothing, as its tenant has come to keep its tasks this moment. */
 interface Scope {
-  tasks: ErasureScope;
+  tasks: Exclude<ErasureScope, { task: string }>;
   files: FileErasureScope;
 }
 
@@ -70,7 +73,9 @@ export async function eraseNext(
   }
 }
 
-async function doTurn(invocation: Invocation, turn: Turn): Promise<Erased> {
+type Done = Pick<Erased, "puts" | "failures">;
+
+async function doTurn(invocation: Invocation, turn: Turn): Promise<Done> {
   const { db } = invocation;
   const nowMs = invocation.now();
   const scope = scopeOf(turn, nowMs);
@@ -78,36 +83,51 @@ async function doTurn(invocation: Invocation, turn: Turn): Promise<Erased> {
   const isDeleted = turn.endUser === "" && turn.deletedMs !== null;
   const over = isDeleted ? await isOver(invocation, turn.tenantId) : { isOver: true, failures: [] };
   await eraseFiles(db, turn.tenantId, scope.files).run();
+  const done: Done = { puts: 0, failures: [...over.failures] };
+  if (turn.at.in === "database") {
+    const { isFull, puts, failures } = await eraseInDatabase(invocation, turn, scope.tasks, over);
+    done.puts += puts;
+    done.failures.push(...failures);
+    if (isFull || done.failures.length > 0) return done;
+  }
+  const { at } = turn;
+  const from = at.in === "archive" ? at : { afterId: "", hasFailed: false };
+  const walk =
+    at.in === "database" && at.isLast
+      ? { puts: 0, failures: [], next: null }
+      : await eraseArchived(invocation, turn.tenantId, scope.tasks, from.afterId);
+  const hasFailed = from.hasFailed || walk.failures.length > 0;
+  if (walk.next === null) await conclude(invocation, turn, { isTenantOver: over.isOver, hasFailed });
+  else await putBehind(db, turn, nowMs, { in: "archive", afterId: walk.next, hasFailed });
+  return { puts: done.puts + walk.puts, failures: [...done.failures, ...walk.failures] };
+}
+
+/** Erases some of what D1 has. @returns `isFull`: there may be more. */
+async function eraseInDatabase(
+  invocation: Invocation,
+  turn: Turn,
+  which: Scope["tasks"],
+  over: { isOver: boolean; failures: Erased["failures"] },
+): Promise<Done & { isFull: boolean }> {
+  const { db } = invocation;
+  const nowMs = invocation.now();
   const redaction = { limit: tasksAtOnce, leaseUntilMs: turn.leaseUntilMs };
-  const rows = await redactTasks(db, turn.tenantId, scope.tasks, redaction);
+  const rows = await redactTasks(db, turn.tenantId, which, redaction);
   const isFull = rows.length === tasksAtOnce;
   const goOn = async () => {
     if (!isFull || over.failures.length > 0) return;
     const last = rows.at(-1)?.id ?? "";
-    await putBehind(db, turn, nowMs, over.isOver ? (isDeleted ? last : pastId(last, nowMs)) : turn.cursor);
+    const isDeleted = turn.endUser === "" && turn.deletedMs !== null;
+    const afterId = over.isOver ? (isDeleted ? last : pastId(last, nowMs)) : "";
+    await putBehind(db, turn, nowMs, { in: "database", afterId, isLast: false });
   };
   const erased = await eraseRest(invocation, rows, { skip: skipUnreadable(invocation), goOn });
   await tombstoneFilesOf(invocation, turn.tenantId);
-  const failures = [...over.failures, ...erased.failures];
-  if (isFull || failures.length > 0) return { puts: erased.puts, failures };
-  const archived = await eraseArchived(
-    invocation,
-    turn.tenantId,
-    isDeleted ? scope.tasks : wholeDays(scope.tasks),
-  );
-  if (archived.goesOn) await putBehind(db, turn, nowMs, turn.cursor);
-  else await conclude(invocation, turn, over.isOver);
-  return { puts: erased.puts + archived.puts, failures };
+  return { ...erased, isFull };
 }
 
-/** The part of the archive that an age divides is written anew once a day, and not at each turn. */
-function wholeDays(which: ErasureScope): ErasureScope {
-  if (!("beforeId" in which)) return which;
-  const beforeMs = idTimeMs("task", which.beforeId) ?? 0;
-  return { ...which, beforeId: idBound("task", beforeMs - (beforeMs % dayMs)) };
-}
-
-function scopeOf({ tenantId: _, endUser, atMs, cursor, ...owner }: Turn, nowMs: number): Scope | undefined {
+function scopeOf({ endUser, atMs, at, ...owner }: Turn, nowMs: number): Scope | undefined {
+  const cursor = at.in === "database" ? at.afterId : "";
   if (endUser !== "") {
     const ofUser = { endUser, upToMs: atMs };
     return { tasks: ofUser, files: ofUser };
@@ -138,17 +158,23 @@ function pastId(id: string, nowMs: number): string {
   return id < bound ? id : bound;
 }
 
-/** Nothing that has ended is left to erase for now. */
-async function conclude(invocation: Invocation, turn: Turn, isTenantOver: boolean): Promise<void> {
+/** Nothing that has ended is left to erase for now, but for what failed. */
+async function conclude(
+  invocation: Invocation,
+  turn: Turn,
+  { isTenantOver, hasFailed }: { isTenantOver: boolean; hasFailed: boolean },
+): Promise<void> {
   const { db } = invocation;
   const nowMs = invocation.now();
-  const againMs = nowMs + minuteMs;
-  if (turn.endUser !== "") return endTurn(db, turn, againMs);
-  if (turn.deletedMs !== null)
-    return isTenantOver
-      ? endTenant(db, turn, nowMs, againMs)
-      : void (await waitUntil(db, turn, againMs).run());
+  const againMs = nowMs + (hasFailed ? failedAgainMs : minuteMs);
+  if (turn.endUser !== "")
+    return hasFailed ? void (await beginAgain(db, turn, againMs).run()) : endTurn(db, turn, againMs);
+  if (turn.deletedMs !== null) {
+    if (isTenantOver) return endTenant(db, turn, nowMs, againMs);
+    const at = { in: "database", afterId: "", isLast: !hasFailed } as const;
+    return void (await waitUntil(db, turn, againMs, at).run());
+  }
   const daysMs = (turn.retentionDays ?? 0) * dayMs;
-  const cursor = pastId(idBound("task", nowMs - daysMs), nowMs);
-  return waitForNext(db, turn, { nowMs, daysMs, earliestMs: nowMs + hourMs, cursor });
+  const afterId = pastId(idBound("task", nowMs - daysMs), nowMs);
+  return waitForNext(db, turn, { nowMs, daysMs, earliestMs: nowMs + hourMs, afterId });
 }

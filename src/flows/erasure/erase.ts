@@ -6,6 +6,8 @@ import { insertErasure } from "../../d1/erasure/erasure-turns.ts";
 import {
   deleteTenant,
   type ErasedTask,
+  type ErasingRow,
+  isErased,
   redactTasks,
   revokeKeysOfDeleted,
 } from "../../d1/erasure/erasures.ts";
@@ -13,7 +15,7 @@ import { findTenant } from "../../d1/tenants/tenants.ts";
 import { isFinished } from "../../domain/task.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
-import { eraseArchived } from "../archive/erase-archived.ts";
+import { redactArchived } from "../archive/erase-archived.ts";
 import { type Actor, auditEntry } from "../tenants/audit-entry.ts";
 import { pushConfig } from "../tenants/push-config.ts";
 import { tombstoneFilesOf } from "./erase-files.ts";
@@ -59,10 +61,7 @@ export async function eraseTask(
   if (task.erased) return "deleted";
   if (!isFinished(task)) return "not_finished";
   await noteForRestore(invocation, tenantId, task.id);
-  const redaction = { limit: 1, leaseUntilMs: invocation.now() + eraserLeaseMs };
-  const rows = await redactTasks(invocation.db, tenantId, { task: task.id }, redaction);
-  if (rows.length === 0) await eraseFromArchive(invocation, tenantId, task.id);
-  const { failures } = await eraseRest(invocation, rows);
+  const { failures } = await eraseRest(invocation, await redactOne(invocation, tenantId, task.id));
   for (const { taskId, error } of failures) {
     if (taskId !== undefined) throw error;
     logNotErased(invocation, tenantId, error);
@@ -71,10 +70,20 @@ export async function eraseTask(
   return "erased";
 }
 
-/** @throws BindingUnavailable when others change the task's part each time. */
-async function eraseFromArchive(invocation: Invocation, tenantId: string, task: string): Promise<void> {
-  const { goesOn } = await eraseArchived(invocation, tenantId, { task });
-  if (goesOn) throw new BindingUnavailable("storage: a part of the archive is being written");
+/** A task goes to the archive, or comes back, between two looks; not each time. */
+const mostLooks = 3;
+
+/** Erases a task's text, wherever it is. @returns its row; none when it was erased meanwhile. @throws BindingUnavailable */
+async function redactOne(invocation: Invocation, tenantId: string, id: string): Promise<ErasingRow[]> {
+  const { db } = invocation;
+  for (let looks = 0; looks < mostLooks; looks++) {
+    const redaction = { limit: 1, leaseUntilMs: invocation.now() + eraserLeaseMs };
+    const rows = await redactTasks(db, tenantId, { task: id }, redaction);
+    if (rows.length > 0 || (await isErased(db, tenantId, id))) return rows;
+    const archived = await redactArchived(invocation, tenantId, id);
+    if (archived) return archived;
+  }
+  throw new BindingUnavailable("storage: a part of the archive is being written");
 }
 
 /**

@@ -4,13 +4,14 @@
  * be restored to a time before it.
  */
 import { sha256Hex } from "../../domain/signing.ts";
+import { endUserTag } from "../../domain/task-part.ts";
 import { callBinding } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 
 export interface RestoreNote {
   /** When it was erased, revoked or deleted. */
   atMs: number;
-  /** The id of a task or a key, `user-` and a hash, or `tenant`. */
+  /** The id of a task or a key, `user-` and a hash and their tag in the archive, or `tenant`. */
   what: string;
 }
 
@@ -20,7 +21,10 @@ const prefix = (tenantId: string) => `restore-notes/${tenantId}/`;
 
 /** Names an end user of a tenant in a note: a hash, since the name itself is to be erased. */
 export const userInNote = async (tenantId: string, endUser: string) =>
-  `user-${await sha256Hex(`${tenantId} ${endUser}`)}`;
+  `user-${await sha256Hex(`${tenantId} ${endUser}`)}${await endUserTag(endUser)}`;
+
+/** By what an end user's note finds parts of the archive; undefined for other notes, and those of earlier versions. */
+export const tagInNote = (what: string): string | undefined => /^user-[^,]*(,.+)$/.exec(what)?.[1];
 
 /** Writes a note; before what it is about, where that can no longer be refused. @throws BindingUnavailable */
 export async function noteForRestore(

@@ -14,11 +14,12 @@ import { noSuchTenant } from "./tenant-reply.ts";
 const reply = documented(() =>
   z
     .object({
-      tasks: z.int().meta({ description: "Written, or there already." }),
+      tasks: z.int().meta({ description: "Tasks of these parts, all of which the database has now." }),
       parts: z.int(),
+      parts_lost: z.int().meta({ description: "Parts that cannot be read now. The log names them." }),
       goes_on: z.boolean().meta({ description: "There is more of the period: call again." }),
     })
-    .meta({ examples: [{ tasks: 1_000, parts: 1, goes_on: false }] }),
+    .meta({ examples: [{ tasks: 1_000, parts: 1, parts_lost: 0, goes_on: false }] }),
 );
 
 const contract = createRoute({
@@ -52,7 +53,8 @@ export function restoreArchiveRoute(api: Api): void {
       const message = `must not be older than ${days} days, after which tasks are archived: set ARCHIVE_TASKS_AFTER_DAYS higher, or to 0, first`;
       throw invalidRequest([{ path: ["from"], message }]);
     }
-    const { tasks, parts, goesOn } = await restoreArchive(invocation, adminActor(c), tenant.id, period);
-    return c.json({ tasks, parts, goes_on: goesOn }, 200);
+    const done = await restoreArchive(invocation, adminActor(c), tenant.id, period);
+    const { tasks, parts, lost, goesOn } = done;
+    return c.json({ tasks, parts, parts_lost: lost, goes_on: goesOn }, 200);
   });
 }

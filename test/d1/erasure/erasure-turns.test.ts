@@ -24,6 +24,8 @@ const names = Array.from({ length: many }, (_, index) => `n-${String(index).padS
 const askedMs = (index: number) => t0 + ((index * 7) % many);
 const inOrder = names.toSorted((a, b) => askedMs(names.indexOf(a)) - askedMs(names.indexOf(b)));
 
+const atBeginning = { in: "database", afterId: "", isLast: false } as const;
+
 const fail = (problem: Error) => {
   throw problem;
 };
@@ -48,7 +50,7 @@ async function takenInTurn(count: number): Promise<string[]> {
     const turn = await take(nowMs);
     if (!turn) break;
     taken.push(turn.endUser || turn.tenantId);
-    await putBehind(env.DB, turn, nowMs, "");
+    await putBehind(env.DB, turn, nowMs, atBeginning);
   }
   return taken;
 }
@@ -83,7 +85,7 @@ describe("a turn", () => {
     if (!dead || !next) throw new Error("not taken");
     // The one that was slow ends and moves nothing any more.
     await endTurn(env.DB, dead, t0);
-    await putBehind(env.DB, dead, t0, "task-9");
+    await putBehind(env.DB, dead, t0, { ...atBeginning, afterId: "task-9" });
     expect(await turnOf("a")).toMatchObject({ due_ms: next.leaseUntilMs, cursor: "" });
     await endTurn(env.DB, next, t0);
     expect(await turnOf("a")).toBeNull();
@@ -94,7 +96,7 @@ describe("a turn", () => {
     expect([await turnOf("with"), await turnOf("without")]).toMatchObject([{ due_ms: 0 }, null]);
     const turn = await take(t0);
     if (!turn) throw new Error("not taken");
-    await waitUntil(env.DB, turn, t0 + 86_400_000).run();
+    await waitUntil(env.DB, turn, t0 + 86_400_000, atBeginning).run();
     expect(await take(t0 + minuteMs)).toBeUndefined();
     await env.DB.prepare("UPDATE tenants SET retention_days = 2, name = 'other'").run();
     expect([await turnOf("with"), await turnOf("without")]).toMatchObject([{ due_ms: 0 }, { due_ms: 0 }]);
@@ -152,7 +154,7 @@ describe("the age of the oldest erasure", () => {
     const turn = await take(t0 + 5_000);
     if (!turn) throw new Error("not taken");
     expect(await oldestErasureMs(env.DB, t0 + 7_000)).toBe(7_000);
-    await waitUntil(env.DB, turn, t0 + minuteMs).run();
+    await waitUntil(env.DB, turn, t0 + minuteMs, atBeginning).run();
     expect(await oldestErasureMs(env.DB, t0 + 7_000)).toBe(0);
   });
 });
