@@ -50,6 +50,7 @@ import { getFile } from "./routes/files/get-file.ts";
 import { drainRefused } from "./routes/files/upload.ts";
 import { getImage } from "./routes/images/get-image.ts";
 import { healthz } from "./routes/meta/healthz.ts";
+import { migrated } from "./routes/meta/migrated.ts";
 import { openApiDocument } from "./routes/meta/openapi.ts";
 import { web } from "./routes/meta/pages.ts";
 import { readyz } from "./routes/meta/readyz.ts";
@@ -97,8 +98,8 @@ export function createApp(config: Config, invocationFor: (ctx: ExecutionContext)
   api.use(observe(invocationFor));
   for (const path of ["/v1/*", "/openai/v1/*", "/images/*"]) api.use(path, cors);
   for (const path of ["/v1/files", "/openai/v1/images/edits"]) api.use(path, drainRefused);
-  for (const path of ["/v1/*", "/openai/v1/*"]) api.use(path, authenticate);
-  api.use("/admin/api/*", authenticateAdmin);
+  for (const path of ["/v1/*", "/openai/v1/*"]) api.use(path, authenticate, migrated);
+  api.use("/admin/api/*", authenticateAdmin, migrated);
   api.use("/admin/api/tenants/:id/*", nameTenant);
   for (const path of ["/v1/*", "/admin/api/*"]) api.use(path, knownQuery(api));
 

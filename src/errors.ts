@@ -51,6 +51,7 @@ const errorTable = {
   internal_error: { status: 500, type: "api_error", retryable: true },
   misconfigured: { status: 500, type: "api_error" },
   upstream_rejected: { status: 502, type: "upstream_error", neverRetry: true },
+  migrations_missing: { status: 503, type: "api_error" },
   unavailable: { status: 503, type: "api_error", retryable: true, saysWhen: true },
 } as const satisfies Record<string, ErrorRow>;
 

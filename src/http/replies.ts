@@ -88,6 +88,7 @@ export const keyErrors = [
   "scope_denied",
   "tenant_suspended",
   "rate_limited",
+  "migrations_missing",
   "unavailable",
 ] as const satisfies ErrorCode[];
 

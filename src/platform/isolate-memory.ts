@@ -15,6 +15,8 @@ export interface IsolateMemory {
   sharedReads: SharedReads;
   byteMemory: ByteMemory;
   callCounts: CallCounts;
+  /** What D1 lacks, as far as it is known, and when it was asked: never again once it lacks nothing. */
+  migrations: { missing: string[]; atMs: number };
 }
 
 export function createIsolateMemory(): IsolateMemory {
@@ -26,5 +28,6 @@ export function createIsolateMemory(): IsolateMemory {
     sharedReads: createSharedReads(),
     byteMemory: new Set(),
     callCounts: createCallCounts(),
+    migrations: { missing: [], atMs: 0 },
   };
 }

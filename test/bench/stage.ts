@@ -168,6 +168,10 @@ async function makeTables(miniflare: Miniflare): Promise<void> {
     for (const statement of splitSql(readFileSync(join(migrations, file), "utf8")))
       await gateway.prepare(statement).run();
   }
+  // As wrangler notes them.
+  await gateway.prepare("CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY, name TEXT)").run();
+  for (const file of readdirSync(migrations))
+    await gateway.prepare("INSERT INTO d1_migrations (name) VALUES (?1)").bind(file).run();
   const bare = await miniflare.getD1Database("DB", "bare");
   await bare
     .prepare("CREATE TABLE bare (id TEXT PRIMARY KEY, made_ms INTEGER NOT NULL, body TEXT NOT NULL)")

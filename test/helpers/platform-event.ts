@@ -38,7 +38,7 @@ export class PlatformLimitExceeded extends Error {
   override name = "PlatformLimitExceeded";
 }
 
-/** What went over, since somebody last asked. */
+/** What went over, since it was last asked for. */
 const exceeded: string[] = [];
 
 /** @returns what went over a limit since the last call. */

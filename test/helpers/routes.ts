@@ -45,6 +45,7 @@ export const errorTable = {
   internal_error: [500, "api_error"],
   misconfigured: [500, "api_error"],
   upstream_rejected: [502, "upstream_error"],
+  migrations_missing: [503, "api_error"],
   unavailable: [503, "api_error"],
 } as const;
 

@@ -14,8 +14,15 @@ export async function startAnew(): Promise<void> {
   await reset();
   takeOtherObjects();
   // In one call: as many as there are migrations would take twice as long.
-  await env.DB.batch(env.MIGRATIONS.flatMap(({ queries }) => queries).map((query) => env.DB.prepare(query)));
+  const queries = env.MIGRATIONS.flatMap(({ queries }) => queries);
+  await env.DB.batch(
+    [...queries, appliedTable, ...env.MIGRATIONS.map(applied)].map((query) => env.DB.prepare(query)),
+  );
 }
+
+/** What wrangler notes of migrations that it applies. */
+const appliedTable = "CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY, name TEXT UNIQUE, applied_at TEXT)";
+const applied = ({ name }: { name: string }) => `INSERT INTO d1_migrations (name) VALUES ('${name}')`;
 
 /**
  * Empties D1's tables, R2 and the tenants' objects, in a fraction of {@link startAnew}'s time, for tests that need nothing
@@ -34,9 +41,9 @@ async function emptyTables(): Promise<void> {
     name: string;
   }>();
   // Leases stay, which the migrations make, and are free.
-  const statements = results.map(({ name }) =>
-    name === "leases" ? "UPDATE leases SET until_ms = 0" : `DELETE FROM "${name}"`,
-  );
+  const statements = results
+    .filter(({ name }) => name !== "d1_migrations")
+    .map(({ name }) => (name === "leases" ? "UPDATE leases SET until_ms = 0" : `DELETE FROM "${name}"`));
   await env.DB.batch(statements.map((statement) => env.DB.prepare(statement)));
 }
 

@@ -983,15 +983,15 @@ export const mutations: Mutation[] = [
   },
   {
     breaks: "a task that changes while it is archived is not archived as it was",
-    file: "src/d1/archive/task-parts.ts",
+    file: "src/d1/archive/put-part.ts",
     line: "AND tasks.version = seen.value ->> 'version' AND tasks.erasure = seen.value ->> 'erasure'",
     broken: "",
     tests: ["test/flows/archive/archive.test.ts"],
   },
   {
     breaks: "what a part was is swept",
-    file: "src/flows/archive/archive-tasks.ts",
-    line: 'await callBinding("storage", () => invocation.bucket.delete(keys));',
+    file: "src/flows/archive/sweep.ts",
+    line: 'if (gone.length > 0) await callBinding("storage", () => invocation.bucket.delete(gone));',
     broken: "",
     tests: ["test/flows/archive/archive.test.ts"],
   },
@@ -1019,13 +1019,49 @@ export const mutations: Mutation[] = [
   {
     breaks: "a part of the archive whose object D1 names no more is found again",
     file: "src/flows/archive/read-archived.ts",
-    line: "const newest = await newestVersion(invocation, part);",
-    broken: "const newest = undefined as Awaited<ReturnType<typeof newestVersion>>;",
+    line: "const key = await newestVersion(invocation, part);",
+    broken: "const key = undefined as Awaited<ReturnType<typeof newestVersion>>;",
     tests: ["test/flows/archive/archive.test.ts"],
   },
   {
+    breaks: "a person's turn stays open for a task that has just ended",
+    file: "src/d1/erasure/erasure-turns.ts",
+    line: "WHERE tenant_id = ?1 AND end_user = ?2 AND erasure = 'none' AND created_ms <= ?4)`,",
+    broken: "WHERE tenant_id = ?1 AND end_user = ?2 AND open = 1 AND created_ms <= ?4)`,",
+    tests: ["test/flows/archive/erase-parts.test.ts"],
+  },
+  {
+    breaks: "erasing goes past parts of the archive that only look alike",
+    file: "src/flows/archive/erase-archived.ts",
+    line: "walk.next = at;",
+    broken: "",
+    tests: ["test/flows/archive/erase-parts.test.ts"],
+  },
+  {
+    breaks: "a part of which a picture fails goes on in D1, and is written without its text",
+    file: "src/flows/archive/erase-archived.ts",
+    line: "const goOn = gone.filter(({ id }) => !done.has(id));",
+    broken: "const goOn: ArchivedRow[] = [];",
+    tests: ["test/flows/archive/erase-parts.test.ts"],
+  },
+  {
+    breaks: "turns begin anew when tasks come back from the archive",
+    file: "src/d1/archive/put-part.ts",
+    line: "UPDATE erasure_turns SET cursor = '', due_ms = min(due_ms, ?4) WHERE tenant_id = ?1",
+    broken:
+      "UPDATE erasure_turns SET cursor = '', due_ms = min(due_ms, ?4) WHERE tenant_id IS NULL AND tenant_id = ?1",
+    tests: ["test/flows/archive/erase-parts.test.ts"],
+  },
+  {
+    breaks: "a database that lacks a migration has nothing admitted",
+    file: "src/routes/meta/migrated.ts",
+    line: "if (missing.length > 0)",
+    broken: "if (missing.length > 99)",
+    tests: ["test/routes/meta/migrations-missing.test.ts"],
+  },
+  {
     breaks: "a row that cannot be restored keeps its part",
-    file: "src/d1/archive/task-parts.ts",
+    file: "src/d1/archive/put-part.ts",
     line: "`INSERT INTO tasks (${columns})",
     broken: "`INSERT OR IGNORE INTO tasks (${columns})",
     tests: ["test/flows/archive/archive.test.ts"],
@@ -1313,8 +1349,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "a turn of erasing that goes on goes behind all others",
     file: "src/d1/erasure/erasure-turns.ts",
-    line: ".bind(...keyOf(one), nowMs, cursor)",
-    broken: ".bind(...keyOf(one), 0, cursor)",
+    line: ".bind(...keyOf(one), nowMs, positionText(at))",
+    broken: ".bind(...keyOf(one), 0, positionText(at))",
     tests: ["test/d1/erasure"],
   },
   {
@@ -1348,8 +1384,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "a task is not erased to the end while its tenant's object keeps its fingerprint",
     file: "src/flows/erasure/erase-tasks.ts",
-    line: "const done = tasks.filter(({ id, tenantId }) => !failing.has(id) && !failing.has(tenantId));",
-    broken: "const done = tasks.filter(({ id }) => !failing.has(id));",
+    line: ".filter(({ id, tenantId }) => !failing.has(id) && !failing.has(tenantId))",
+    broken: ".filter(({ id }) => !failing.has(id))",
     tests: ["test/flows/erasure/erase-away.test.ts"],
   },
   {

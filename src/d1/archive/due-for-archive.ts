@@ -29,8 +29,8 @@ export async function setArchiveDue(db: D1Database, tenantId: string, dueMs: num
 }
 
 /**
- * What may go to the archive: it has ended, its figures are in the sums, its pictures are there or gone, and nobody erases the
- * tasks of its end user.
+ * What may go to the archive: it has ended, its figures are in the sums, its pictures are there or gone, and its end user's
+ * tasks are not being erased.
  */
 const candidates = `SELECT * FROM tasks INDEXED BY tasks_of_tenant
   WHERE tenant_id = ?1 AND id >= ?2 AND id < min(?3, ${summedTo} || '!') AND open = 0 AND erasure <> 'pending'

@@ -4,6 +4,7 @@ import { oldestErasureMs } from "../../d1/erasure/erasure-turns.ts";
 import { oldestOverdueMs } from "../../d1/tasks/due-tasks.ts";
 import { withTimeLimit } from "../../domain/time-limit.ts";
 import type { Invocation } from "../../platform/invocation.ts";
+import { findMissingMigrations } from "./check-migrations.ts";
 
 export interface Readiness {
   ok: boolean;
@@ -12,6 +13,8 @@ export interface Readiness {
   oldestOverdueSeconds: number;
   /** Age of what has been to erase for longest; 0 when nothing is. The operator's matter, so no reason not to be ready. */
   oldestErasureSeconds: number;
+  /** What the database lacks; then what it is asked for fails as well. */
+  missingMigrations: string[];
   atMs: number;
 }
 
@@ -23,7 +26,8 @@ const limitMs = 5_000;
 export async function checkReadiness(invocation: Invocation): Promise<Readiness> {
   const atMs = invocation.now();
   let [overdueMs, erasureMs] = [0, 0];
-  const [database, storage, limiter] = await Promise.all([
+  const [missingMigrations, database, storage, limiter] = await Promise.all([
+    findMissingMigrations(invocation),
     answers(async () => {
       [overdueMs, erasureMs] = await Promise.all([
         oldestOverdueMs(invocation.db, atMs),
@@ -34,10 +38,11 @@ export async function checkReadiness(invocation: Invocation): Promise<Readiness>
     answers(() => invocation.tenant(probe).ping()),
   ]);
   return {
-    ok: database === "ok" && storage === "ok" && limiter === "ok",
+    ok: missingMigrations.length === 0 && database === "ok" && storage === "ok" && limiter === "ok",
     checks: { database, storage, limiter },
     oldestOverdueSeconds: Math.floor(overdueMs / 1000),
     oldestErasureSeconds: Math.floor(erasureMs / 1000),
+    missingMigrations,
     atMs,
   };
 }

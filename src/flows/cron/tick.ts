@@ -40,6 +40,7 @@ import { settleFormer } from "../tasks/finish.ts";
 import { pollAll } from "../tasks/poll-many.ts";
 import { pushLagging } from "../tenants/push-config.ts";
 import { boundLogs } from "../webhooks/give-up.ts";
+import { findMissingMigrations, migrationsAdvice } from "./check-migrations.ts";
 import { enoughWaiting, enqueueErasers, enqueueLane, enqueuePolls, pollsAtOnce } from "./enqueue.ts";
 import { reconcileSome } from "./reconcile.ts";
 import { sumUp } from "./sum-up.ts";
@@ -52,6 +53,13 @@ const pageSize = 1_000;
 
 /** Runs one tick to its end. A round that fails is logged, and the next one goes on. */
 export async function runTick(invocation: Invocation): Promise<void> {
+  const missing = await findMissingMigrations(invocation);
+  if (missing.length > 0)
+    return invocation.log({
+      event: "migrations_missing",
+      level: "error",
+      problem: migrationsAdvice(missing),
+    });
   const startMs = invocation.now();
   const pauseMs = invocation.config.POLL_ROUND_SECONDS * 1000;
   const once = pauseMs === 0;

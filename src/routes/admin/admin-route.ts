@@ -13,6 +13,7 @@ export const adminErrors = [
   "invalid_key",
   "scope_denied",
   "rate_limited",
+  "migrations_missing",
   "unavailable",
 ] as const satisfies ErrorCode[];
 

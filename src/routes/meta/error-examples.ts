@@ -1,5 +1,6 @@
 /** An example of each error for the document. The envelope is that of real errors; the messages are written here. */
 import { ApiError, type ErrorCode, errorBody, errorCodes } from "../../errors.ts";
+import { migrationsAdvice } from "../../flows/cron/check-migrations.ts";
 
 /** Numbers and names in a message are those of one occasion. */
 const messages: Record<ErrorCode, string> = {
@@ -38,6 +39,7 @@ const messages: Record<ErrorCode, string> = {
   internal_error: "Something went wrong inside the gateway.",
   misconfigured: "Missing or malformed configuration: UPSTREAM_API_KEY.",
   upstream_rejected: "The gateway's account was refused by the image service.",
+  migrations_missing: migrationsAdvice(["0015_archive"]),
   unavailable: "The gateway cannot answer right now. Nothing was charged; try again.",
 };
 

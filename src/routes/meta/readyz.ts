@@ -18,6 +18,10 @@ const readiness = documented(() =>
         .meta({ description: "With the admin key only." }),
       oldest_overdue_seconds: z.int().optional().meta({ description: "With the admin key only." }),
       oldest_overdue_erasure_seconds: z.int().optional().meta({ description: "With the admin key only." }),
+      migrations_missing: z
+        .array(z.string())
+        .optional()
+        .meta({ description: "With the admin key only: what the database lacks. Apply it." }),
     })
     .meta({ examples: [{ status: "ok" }] }),
 );
@@ -55,6 +59,7 @@ export function readyz(api: Api): void {
           checks: cached.checks,
           oldest_overdue_seconds: cached.oldestOverdueSeconds,
           oldest_overdue_erasure_seconds: cached.oldestErasureSeconds,
+          migrations_missing: cached.missingMigrations,
         }
       : {};
     return c.json({ status, ...details }, cached.ok ? 200 : 503, notStored);
