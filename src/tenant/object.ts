@@ -42,7 +42,7 @@ import {
 import { type Summary, summarize } from "./summary.ts";
 import { writeRows } from "./task-rows.ts";
 import { readState } from "./tenant-state.ts";
-import { nextAlarm, rearm, seeToOpenTasks } from "./upkeep.ts";
+import { dropOldRows, nextAlarm, rearm, seeToOpenTasks } from "./upkeep.ts";
 import { readYoung, withTask, type YoungTask } from "./young-tasks.ts";
 
 export class Tenant extends DurableObject<Env> {
@@ -254,10 +254,11 @@ export class Tenant extends DurableObject<Env> {
     return checkState(this.#storage.sql, rest);
   }
 
-  /** Closes what is old of the ledger. @throws when R2 is unavailable: the next call goes on. */
+  /** Closes what is old of the ledger, and drops rows that count no more. @throws when R2 is unavailable: the next call goes on. */
   async closeBooks(nowMs: number): Promise<void> {
     const parts = { storage: this.#storage, bucket: this.env.IMAGES, tenantId: this.ctx.id.name ?? "" };
     await closeBooks(parts, nowMs);
+    this.#storage.transactionSync(() => dropOldRows(this.#storage.sql, nowMs));
   }
 
   /**
