@@ -58,6 +58,11 @@ export async function seeToOpenTasks(
   return tasks.length < mostChecked ? 0 : (tasks.at(-1)?.seq ?? 0);
 }
 
+/** When an alarm comes, by the Workers' clock: its own may be another. */
+export function alarmTime(sql: SqlStorage): number {
+  return Math.max(readState(sql).alarmMs ?? 0, newestAtMs(sql));
+}
+
 /** Files whose end one call sees to. */
 const filesAtOnce = 1_000;
 
