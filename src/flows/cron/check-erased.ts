@@ -3,7 +3,7 @@ import { erasedAmong } from "../../d1/erasure/brought-back.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import type { Discrepancy } from "./discrepancy.ts";
 
-/** Numbers of the ledger that one check looks at: some, anywhere in it, or all that an object has as a rule. */
+/** Numbers of the ledger that one check is about: some, anywhere in it, or all that an object has as a rule. */
 const most = { some: 500, all: 50_000 };
 
 /** Names those that are back, and has the object erase them again. @param isAll All of them; else some, others each time. */
