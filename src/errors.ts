@@ -62,7 +62,7 @@ const rowOf = (code: ErrorCode): ErrorRow => errorTable[code];
 export const neverRetry = (code: ErrorCode): boolean => rowOf(code).neverRetry === true;
 export const saysWhenToRetry = (code: ErrorCode): boolean => rowOf(code).saysWhen === true;
 
-/** What a request that failed has cost. `unknown`: it may have made a task, which is charged in the end. */
+/** What a request that failed has cost. `unknown`: it may have made a task, which is charged in the end, or moved credits. */
 export const chargedWords = ["no", "held", "yes", "unknown"] as const;
 export type Charged = (typeof chargedWords)[number];
 

@@ -22,6 +22,8 @@ export interface AppEnv {
     errorCode?: string;
     /** The task that this request has made or was answered with: what fails from then on is no free refusal. */
     madeTask?: Task;
+    /** Set before credits may move: where to look when it is not known whether they have. */
+    lookAt?: string;
   };
 }
 

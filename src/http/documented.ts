@@ -1,7 +1,7 @@
 /**
- * What only the OpenAPI document reads of a contract: replies, and the schemas of their bodies. The build makes the document,
- * and the bundle has none of this: there `DOCUMENTS` is false (`[define]` in wrangler.toml), which leaves the function empty, so
- * that the bundler drops its calls with all that is in them.
+ * What only the OpenAPI document reads of a contract: replies, their headers, and the schemas of their bodies. The build makes
+ * the document, and the bundle has none of this: there `DOCUMENTS` is false (`[define]` in wrangler.toml), which leaves the
+ * function empty, so that the bundler drops its calls with all that is in them.
  */
 declare const DOCUMENTS: boolean;
 

@@ -11,7 +11,7 @@ import type { AppContext } from "./context.ts";
 
 /** Turns an error into its reply. An error of the gateway's own is logged with its reason, which no caller sees. */
 export function replyToError(thrown: Error, c: AppContext): Response {
-  const error = withTask(knownError(thrown), c.get("madeTask"));
+  const error = withTask(knownError(thrown, c.get("lookAt")), c.get("madeTask"));
   if (thrown instanceof StoredDataUnreadable) logUnreadable(c.get("invocation"), thrown);
   if (error.code === "internal_error" || error.code === "unavailable") {
     c.get("invocation").log({
@@ -38,19 +38,21 @@ function withTask({ code, message, details }: ApiError, task: Task | undefined):
   return new ApiError(code, text, { ...details, charged, headers });
 }
 
-function knownError(thrown: Error): ApiError {
+/** @param lookAt Set: credits may have moved, and what is no answer of the gateway's own leaves open whether they have. */
+function knownError(thrown: Error, lookAt: string | undefined): ApiError {
   if (thrown instanceof ApiError) return thrown;
-  if (thrown instanceof BindingUnavailable) {
-    return new ApiError(
-      "unavailable",
-      "The gateway cannot answer right now. Nothing was charged; try again.",
-      {
-        headers: { "retry-after": "1" },
-      },
-    );
-  }
   if (thrown instanceof HTTPException && thrown.status === 400) {
     return new ApiError("invalid_request", "The request is malformed.");
   }
-  return new ApiError("internal_error", "Something went wrong inside the gateway.");
+  const isAway = thrown instanceof BindingUnavailable;
+  const what = isAway ? "The gateway cannot answer right now." : "Something went wrong inside the gateway.";
+  const free = isAway ? `${what} Nothing was charged; try again.` : what;
+  return new ApiError(
+    isAway ? "unavailable" : "internal_error",
+    lookAt === undefined ? free : `${what} It is not known whether credits have moved. ${lookAt}`,
+    {
+      ...(lookAt !== undefined && { charged: "unknown" }),
+      ...(isAway && { headers: { "retry-after": "1" } }),
+    },
+  );
 }

@@ -24,7 +24,7 @@ export const errorEnvelope = documented(() =>
         retryable: z.boolean(),
         charged: z.enum(chargedWords).meta({
           description:
-            "`unknown`: there may be a task, whose id is in `x-task-id`. Look there before you try again.",
+            "`unknown`: look where the message says before you try again: at the task of `x-task-id`, or the ledger.",
         }),
       }),
       request_id: z.string(),

@@ -35,6 +35,7 @@ const tenantMethods = [
   "suspend",
   "close",
   "erase",
+  "keptRequests",
   "ping",
 ] as const;
 type TenantMethod = (typeof tenantMethods)[number];

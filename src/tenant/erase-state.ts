@@ -5,6 +5,8 @@
  */
 import { hasSettings, isSuspended } from "./config-copy.ts";
 import { entryTables } from "./ledger.ts";
+import { closedSeq } from "./ledger-parts.ts";
+import { readState } from "./tenant-state.ts";
 
 /** A task that is erased, by its hold; null: admitted before there were holds. */
 export interface ErasedTask {
@@ -21,6 +23,23 @@ export function eraseState(sql: SqlStorage, tasks: ErasedTask[] | null): boolean
   if (tasks === null) return eraseTenant(sql);
   for (const { id, holdNumber } of tasks) if (holdNumber !== null) eraseRequest(sql, holdNumber, id);
   return true;
+}
+
+/**
+ * Tasks that have ended and whose request has its fingerprint, among `most` numbers of the ledger.
+ * @param share 0 to 1: how far into the ledger. Where it has no more than `most` numbers these are all.
+ */
+export function keptRequests(sql: SqlStorage, share: number, most: number): ErasedTask[] {
+  const closed = closedSeq(sql);
+  const pages = Math.ceil((readState(sql).seq - closed) / most);
+  const from = closed + most * Math.floor(share * pages);
+  return sql
+    .exec<{ id: string; holdNumber: number }>(
+      `SELECT task_id AS id, hold_seq AS holdNumber FROM ledger_entries
+       WHERE seq > ? AND seq <= ? AND fingerprint IS NOT NULL`,
+      ...[from, from + most],
+    )
+    .toArray();
 }
 
 function eraseRequest(sql: SqlStorage, hold: number, taskId: string): void {

@@ -175,9 +175,10 @@ export function dropFile(sql: SqlStorage, id: string, isUnused = false): void {
   takeOutAll(sql, sql.exec("DELETE FROM files WHERE id = ? RETURNING *", id).toArray(), isUnused);
 }
 
-/** Stops counting what has come to its end. */
-export function dropEnded(sql: SqlStorage, nowMs: number): void {
-  takeOutAll(sql, sql.exec("DELETE FROM files WHERE ends_ms <= ? RETURNING *", nowMs).toArray());
+/** Stops counting what has come to its end. @param most Rows; absent: all of them. */
+export function dropEnded(sql: SqlStorage, nowMs: number, most = -1): void {
+  const ended = "SELECT id FROM files WHERE ends_ms <= ? LIMIT ?";
+  takeOutAll(sql, sql.exec(`DELETE FROM files WHERE id IN (${ended}) RETURNING *`, nowMs, most).toArray());
 }
 
 /** Of a row that cannot be read it is not known what it counted for: the bytes are those of the rows that are left. */

@@ -1,8 +1,7 @@
 /**
- * The tenant's object: the one place where it is decided whether a tenant's request may go ahead, and the one
- * that keeps its money. It takes calls one after the other and each decides in one transaction, so that
- * parallel requests cannot overrun a limit; whatever counts is in its SQLite, so that an eviction neither
- * loses nor repeats anything.
+ * The tenant's object: the one place where it is decided whether a tenant's request may go ahead, and the one that keeps its
+ * money. It takes calls one after the other and each decides in one transaction, so that parallel requests cannot overrun a
+ * limit; whatever counts is in its SQLite, so that an eviction neither loses nor repeats anything.
  *
  * Refusals are values: a thrown error loses its shape between object and Worker.
  */
@@ -22,12 +21,12 @@ import { type CountDecision, countRequest, type RequestToCount } from "./count-r
 import type { AdmitDecision, AdmitRequest, BeginDecision, RowWanted } from "./decide.ts";
 import { decide } from "./decide.ts";
 import { type EarlyEnd, endEarly, isEndedEarly } from "./early-ends.ts";
-import { type ErasedTask, eraseState } from "./erase-state.ts";
+import { type ErasedTask, eraseState, keptRequests } from "./erase-state.ts";
 import { admitFile, dropFile, type FileDecision, type FileRequest, keepFile } from "./file-admission.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { closedParts, closedSeq, type PartsQuery } from "./ledger-parts.ts";
 import { migrate } from "./migrations.ts";
-import { findOpenTask, newestAtMs, selectOpenTasks, takeOpenTask } from "./open-tasks.ts";
+import { findOpenTask, selectOpenTasks, takeOpenTask } from "./open-tasks.ts";
 import { Outbox } from "./outbox.ts";
 import { readLedger } from "./read-ledger.ts";
 import {
@@ -41,8 +40,7 @@ import {
 } from "./settlement.ts";
 import { type Summary, summarize } from "./summary.ts";
 import { writeRows } from "./task-rows.ts";
-import { readState } from "./tenant-state.ts";
-import { nextAlarm, rearm, seeToOpenTasks } from "./upkeep.ts";
+import { alarmTime, dropOldRows, nextAlarm, rearm, seeToOpenTasks } from "./upkeep.ts";
 import { readYoung, withTask, type YoungTask } from "./young-tasks.ts";
 
 export class Tenant extends DurableObject<Env> {
@@ -76,8 +74,7 @@ export class Tenant extends DurableObject<Env> {
   async begin(request: AdmitRequest, row: RowWanted): Promise<BeginDecision> {
     await this.#ready(request.caller.tenantId, request.nowMs);
     const decision = (await this.#decisions.write(() => this.#decide(request, row))) as AdmitDecision;
-    if (decision.kind === "replay") return withTask(this.#storage.sql, this.#outbox, decision);
-    return decision;
+    return decision.kind === "replay" ? withTask(this.#storage.sql, this.#outbox, decision) : decision;
   }
 
   #decide(request: AdmitRequest, row: RowWanted): AdmitDecision {
@@ -233,6 +230,11 @@ export class Tenant extends DurableObject<Env> {
     return this.#storage.transactionSync(() => eraseState(this.#storage.sql, tasks));
   }
 
+  /** Tasks that have ended and of whose requests something is kept, among some numbers of the ledger. */
+  keptRequests(share: number, most: number): ErasedTask[] {
+    return keptRequests(this.#storage.sql, share, most);
+  }
+
   /** Answers, which says that the object and its storage are there. */
   ping(): boolean {
     readSettings(this.#storage.sql);
@@ -254,20 +256,19 @@ export class Tenant extends DurableObject<Env> {
     return checkState(this.#storage.sql, rest);
   }
 
-  /** Closes what is old of the ledger. @throws when R2 is unavailable: the next call goes on. */
+  /** Closes what is old of the ledger, and drops rows that count no more. @throws when R2 is unavailable: the next call goes on. */
   async closeBooks(nowMs: number): Promise<void> {
     const parts = { storage: this.#storage, bucket: this.env.IMAGES, tenantId: this.ctx.id.name ?? "" };
     await closeBooks(parts, nowMs);
+    this.#storage.transactionSync(() => dropOldRows(this.#storage.sql, nowMs));
   }
 
   /**
-   * Writes to D1 what that lacks, sees to tasks whose end did not come to the object, and closes what is old of the ledger.
-   * Comes every minute while any task is open. Runs at least once; what it could not do it does at the next one.
+   * Writes to D1 what that lacks, sees to tasks whose end did not come to the object, and closes what is old. Comes every minute
+   * while any task is open. Runs at least once; what it could not do it does at the next one.
    */
   override async alarm(): Promise<void> {
-    const { sql } = this.#storage;
-    // By the Workers' clock: the alarm's own may be another.
-    const nowMs = Math.max(readState(sql).alarmMs ?? 0, newestAtMs(sql));
+    const nowMs = alarmTime(this.#storage.sql);
     try {
       await this.catchUp(nowMs);
       await this.closeBooks(nowMs);

@@ -1,5 +1,5 @@
 /** The table `scopes`: usage counters of keys, sums of files, and the state of a tenant without open tasks and entries, by name. */
-import type { UsageCounters } from "../domain/admission.ts";
+import { dateOf, type UsageCounters } from "../domain/admission.ts";
 import { emptyFileCounters, type FileCounters } from "../domain/file-limits.ts";
 import { type Decode, json, readStored, record, text, whole, withDefaults } from "../domain/stored.ts";
 import { usageCounters } from "../domain/stored-counters.ts";
@@ -51,4 +51,26 @@ export function readFileCounters(sql: SqlStorage, keyId: string | null): FileCou
 
 export function writeFileCounters(sql: SqlStorage, keyId: string | null, counters: FileCounters): void {
   writeScope(sql, filesScope(keyId), counters);
+}
+
+/** Counters stay so long after all that they counted is over, milliseconds: no clock is behind by more. */
+const idleMs = 2 * 86_400_000;
+const droppedAtOnce = 1_000;
+
+/**
+ * Drops counters of addresses and keys that are as good as none, some at a call: no task is in flight, no file is alive, and
+ * its minute, day and month are over. A key that comes back, or is used again, has used nothing that counts.
+ */
+export function dropIdleCounters(sql: SqlStorage, nowMs: number): void {
+  const date = dateOf(nowMs - idleMs);
+  dropAddressesBefore(sql, date);
+  sql.exec(
+    `DELETE FROM scopes WHERE scope IN (SELECT scope FROM scopes
+       WHERE scope GLOB '*key-*' AND iif(json_valid(body), iif(scope GLOB '${filesScope("*")}',
+         body ->> '$.bytes' = 0 AND body ->> '$.date' < ?1,
+         body ->> '$.open' = 0 AND body ->> '$.day.date' < ?1 AND body ->> '$.month.month' < substr(?1, 1, 7)
+           AND max(body ->> '$.requests.atMs', body ->> '$.images.atMs') < ?2), 0)
+       LIMIT ${droppedAtOnce})`,
+    ...[date, nowMs - idleMs],
+  );
 }

@@ -34,14 +34,19 @@ export function readToken(sql: SqlStorage, id: string): TokenUse {
   return findToken(sql, id) ?? unused;
 }
 
-/** Tokens that have expired a day ago are deleted on the way. */
+/** Drops tokens that have expired a day ago. */
+export function dropOldTokens(sql: SqlStorage, nowMs: number): void {
+  sql.exec("DELETE FROM tokens WHERE expires_ms < ?", nowMs - 86_400_000);
+}
+
+/** Old tokens are dropped on the way. */
 export function writeToken(
   sql: SqlStorage,
   { id, expiresMs }: { id: string; expiresMs: number },
   { images, files, counters }: TokenUse,
   nowMs: number,
 ): void {
-  sql.exec("DELETE FROM tokens WHERE expires_ms < ?", nowMs - 86_400_000);
+  dropOldTokens(sql, nowMs);
   sql.exec(
     "INSERT OR REPLACE INTO tokens (id, images, files, counters, expires_ms) VALUES (?, ?, ?, ?, ?)",
     ...[id, images, files, JSON.stringify(counters), expiresMs],

@@ -1,12 +1,18 @@
-/** What the alarm of a tenant's object does for its open tasks: their ends, and their rows, may not have come where they belong. */
+/**
+ * What the alarm of a tenant's object does: for its open tasks, whose ends and rows may not have come where they belong, and
+ * with what has come to its end.
+ */
 import { readEnds } from "../d1/tasks/reconciled-tasks.ts";
 import { StoredDataUnreadable } from "../domain/stored.ts";
 import { alarmEveryMs } from "./decide.ts";
 import { dropOldEarlyEnds } from "./early-ends.ts";
+import { dropEnded } from "./file-admission.ts";
 import { newestAtMs, oldOpenTasks } from "./open-tasks.ts";
 import type { Outbox } from "./outbox.ts";
+import { dropIdleCounters } from "./scopes.ts";
 import { type Settlement, settleHold } from "./settlement.ts";
 import { readState, writeState } from "./tenant-state.ts";
+import { dropOldTokens } from "./token-use.ts";
 
 /** Open tasks that one alarm sees to. */
 const mostChecked = 200;
@@ -52,11 +58,26 @@ export async function seeToOpenTasks(
   return tasks.length < mostChecked ? 0 : (tasks.at(-1)?.seq ?? 0);
 }
 
+/** When an alarm comes, by the Workers' clock: its own may be another. */
+export function alarmTime(sql: SqlStorage): number {
+  return Math.max(readState(sql).alarmMs ?? 0, newestAtMs(sql));
+}
+
+/** Files whose end one call sees to. */
+const filesAtOnce = 1_000;
+
+/** Drops rows that count no more. */
+export function dropOldRows(sql: SqlStorage, nowMs: number): void {
+  dropOldEarlyEnds(sql, nowMs);
+  dropOldTokens(sql, nowMs);
+  dropEnded(sql, nowMs, filesAtOnce);
+  dropIdleCounters(sql, nowMs);
+}
+
 /** Notes when the alarm is due again: while anything is open, or D1 lacks anything. Null: not at all. */
 export function nextAlarm(storage: DurableObjectStorage, outbox: Outbox, nowMs: number): number | null {
   const { sql } = storage;
   return storage.transactionSync(() => {
-    dropOldEarlyEnds(sql, nowMs);
     const state = readState(sql);
     const isOpen = state.counters.open > 0 || !outbox.isEmpty;
     // Of tasks that are open for hours the end is as good a little later; and an alarm that is late catches up soon.

@@ -1,6 +1,6 @@
 /**
- * What the operator sees at a glance: of what has ended the sums, of what is open or younger the tasks themselves. How many
- * rows that is follows from what is open and from the last hour, not from how many tasks or tenants there are.
+ * What the operator sees at a glance: of what has ended the sums, of what is open or younger the tasks themselves, so many at
+ * the most. Where more are in no sum, as in a rush or before the first sums, it says that it lacks them.
  */
 import { idBound } from "../../domain/ids.ts";
 import { endStates, openStates } from "../../domain/task.ts";
@@ -18,11 +18,13 @@ import {
 } from "./sums.ts";
 
 export interface Overview {
-  /** Of the oldest {@link mostOpenCounted}. */
+  /** Every task of its time is in it; false: some that are in no sum are not, which comes right once they are. */
+  complete: boolean;
+  /** Those that have not ended. */
   tasksByState: Record<string, number>;
   /** When the oldest unfinished task was made; null: there is none. */
   oldestUnfinishedMs: number | null;
-  /** UTC days with tasks. */
+  /** UTC days with tasks, of {@link mostDays} and today. */
   days: OverviewDay[];
   /** Of tasks made in the last day: how many failed, by code. */
   failures: Record<string, number>;
@@ -56,22 +58,20 @@ interface Outcome {
   submitted: number;
 }
 
-export const mostOpenCounted = 5_000;
+export const mostDays = 366;
+/** Tasks in no sum that are read: the newest that are younger than all sums, and others. */
+const most = { young: 10_000, late: 5_000 };
 
 const dayMs = 86_400_000;
 const hourMs = 3_600_000;
 
-/** @param days So many UTC days before today, and today. What is of the last day is of 24 hours, from the start of an hour on. */
-export async function readOverview(db: D1Database, nowMs: number, days: number): Promise<Overview> {
-  const fromMs = Math.floor(nowMs / dayMs - days) * dayMs;
+/** What is of the last day is of 24 hours, from the start of an hour on. */
+export async function readOverview(db: D1Database, nowMs: number): Promise<Overview> {
+  const fromMs = Math.floor(nowMs / dayMs - mostDays) * dayMs;
   const recentMs = Math.floor(nowMs / hourMs - 24) * hourMs;
   const since = idBound("task", fromMs);
-  const [open, oldest, totals, hours, unsummed, leases, off] = await db.batch<Record<string, unknown>>([
-    db.prepare(
-      `SELECT state, count(*) AS count FROM (
-         SELECT state FROM tasks INDEXED BY tasks_open WHERE open = 1 AND ${hasNotEnded()}
-         ORDER BY created_ms LIMIT ${mostOpenCounted}) GROUP BY state`,
-    ),
+  const columns = "created_ms, state, error_code, finished_ms, images, price_credits, submitted_ms";
+  const [oldest, totals, hours, unsummed, leases, off] = await db.batch<Record<string, unknown>>([
     db.prepare(
       `SELECT id, tenant_id AS tenant, state, attempts, created_ms AS createdMs FROM tasks INDEXED BY tasks_open
        WHERE open = 1 AND ${hasNotEnded()} ORDER BY created_ms LIMIT 10`,
@@ -90,26 +90,32 @@ export async function readOverview(db: D1Database, nowMs: number, days: number):
     db
       .prepare(
         `WITH unsummed AS (
-           SELECT * FROM tasks WHERE id > max(?1, ${summedTo}) UNION ALL
-           SELECT tasks.* FROM ${unsummedTasks} WHERE id > ?1)
-         SELECT ${dayOf} AS date, created_ms >= ?2 AS isRecent, ${outcomeOf} AS outcome, ${bucketOf} AS bucket,
+           SELECT * FROM (SELECT 1 AS isYoung, ${columns} FROM tasks WHERE id > max(?1, ${summedTo})
+             ORDER BY id DESC LIMIT ${most.young})
+           UNION ALL SELECT * FROM (SELECT 0, ${columns} FROM ${unsummedTasks} WHERE id > ?1 LIMIT ${most.late}))
+         SELECT isYoung, ${dayOf} AS date, created_ms >= ?2 AS isRecent, ${outcomeOf} AS outcome, ${bucketOf} AS bucket,
            count(*) AS tasks, ${imagesOfAll} AS images, ${creditsOfAll} AS credits, sum(state = 'failed') AS failed,
            sum(${timeToPictureOf}) AS ms, max(coalesce(submitted_ms, 0)) AS submitted
-         FROM unsummed GROUP BY 1, 2, 3, 4`,
+         FROM unsummed GROUP BY 1, 2, 3, 4, 5`,
       )
       .bind(since, recentMs),
     db.prepare("SELECT until_ms AS until FROM leases WHERE name = 'cool_down'"),
     selectWebhooksOff(db),
   ]);
-  const young = rows<OverviewDay & Outcome & { isRecent: number }>(unsummed);
+  const groups = rows<OverviewDay & Outcome & { isYoung: number; isRecent: number }>(unsummed);
   const oldestOpen = rows<Overview["oldest"][number]>(oldest);
+  const tasksByState: Record<string, number> = {};
+  const read = [0, 0];
+  for (const { isYoung, outcome, tasks } of groups) {
+    read[isYoung] = (read[isYoung] ?? 0) + tasks;
+    if (open.includes(outcome)) tasksByState[outcome] = (tasksByState[outcome] ?? 0) + tasks;
+  }
   return {
-    tasksByState: Object.fromEntries(
-      rows<{ state: string; count: number }>(open).map(({ state, count }) => [state, count]),
-    ),
+    complete: (read[0] ?? 0) < most.late && (read[1] ?? 0) < most.young,
+    tasksByState,
     oldestUnfinishedMs: oldestOpen[0]?.createdMs ?? null,
-    days: addDays([...rows<OverviewDay>(totals), ...young]),
-    ...outcomesOf([...rows<Outcome>(hours), ...young.filter(({ isRecent }) => isRecent === 1)]),
+    days: addDays([...rows<OverviewDay>(totals), ...groups]),
+    ...outcomesOf([...rows<Outcome>(hours), ...groups.filter(({ isRecent }) => isRecent === 1)]),
     oldest: oldestOpen,
     coolDownUntilMs: rows<{ until: number }>(leases)[0]?.until ?? 0,
     webhooksOff: rows<WebhookOff>(off),
@@ -133,6 +139,7 @@ function addDays(parts: OverviewDay[]): OverviewDay[] {
   return [...days.values()].toSorted((a, b) => (a.date < b.date ? -1 : 1));
 }
 
+const open: readonly string[] = openStates;
 const states: readonly string[] = [...openStates, ...endStates];
 
 function outcomesOf(outcomes: Outcome[]) {

@@ -1,4 +1,4 @@
-/** What a restored database has brought back, of what is known to be erased or revoked. */
+/** What a restored database, or a tenant's object, has brought back, of what is known to be erased or revoked. */
 import { hasEnded } from "../tasks/task-row.ts";
 
 const given = "IN (SELECT value FROM json_each(?2))";
@@ -22,6 +22,16 @@ export async function broughtBack(
   ]);
   const idsOf = (result: typeof tasks) => (result?.results ?? []).map(({ id }) => id);
   return { tasks: idsOf(tasks), keys: idsOf(keys) };
+}
+
+/** Those of a tenant's tasks that are erased to the end, by ids. */
+export async function erasedAmong(db: D1Database, tenantId: string, ids: string[]): Promise<Set<string>> {
+  if (ids.length === 0) return new Set();
+  const { results } = await db
+    .prepare(`SELECT id FROM tasks WHERE id ${given} AND tenant_id = ?1 AND erasure = 'done'`)
+    .bind(tenantId, JSON.stringify(ids))
+    .all<{ id: string }>();
+  return new Set(results.map(({ id }) => id));
 }
 
 /** The end users that a tenant has tasks of, but those who are being erased, each with its oldest task. Reads few rows of each. */

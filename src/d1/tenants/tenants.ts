@@ -59,6 +59,12 @@ export async function findTenant(db: D1Database, id: string): Promise<Tenant | u
   return results[0] && tenantFromRow(results[0]);
 }
 
+/** Whether there is a tenant that is not deleted, readable or not. */
+export async function hasTenant(db: D1Database, id: string): Promise<boolean> {
+  const found = db.prepare("SELECT 1 FROM tenants WHERE id = ?1 AND deleted_ms IS NULL").bind(id);
+  return (await found.all()).results.length > 0;
+}
+
 /** Reads tenants that are not deleted by id, `limit` at the most, those after `afterId`. */
 export async function listTenants(db: D1Database, afterId: string, limit: number): Promise<Tenant[]> {
   const { results } = await db

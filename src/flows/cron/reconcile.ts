@@ -24,6 +24,7 @@ import { describe } from "../../platform/log.ts";
 import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
 import { close, hasItsCopy, pushConfig } from "../tenants/push-config.ts";
+import { checkErased } from "./check-erased.ts";
 import { checkAccount } from "./check-ledger.ts";
 import { checkLost } from "./check-lost.ts";
 import { checkRestored } from "./check-restored.ts";
@@ -126,6 +127,7 @@ async function checkTenant(
     ...(await checkOpenTasks(invocation, tenant, openHolds, beforeMs)),
     ...(await checkLost(invocation, tenant, beforeMs)),
     ...(await checkRestored(invocation, tenant, beforeMs, { mends, withUsers })),
+    ...(await checkErased(invocation, tenant, mends, withUsers)),
     ...(await checkPictures(invocation, tenant, beforeMs)),
   ];
 }

@@ -26,6 +26,7 @@ import type { Caller, KeyRefusal } from "../../domain/access.ts";
 import type { PolicyState } from "../../domain/admission.ts";
 import { ownFileName } from "../../domain/file-addresses.ts";
 import { recordOf } from "../../domain/new-task.ts";
+import { StoredDataUnreadable } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
 import type { TaskRequest } from "../../domain/task-request.ts";
 import { whenLate } from "../../domain/time-limit.ts";
@@ -33,6 +34,7 @@ import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { linkBases } from "../../platform/link-bases.ts";
 import { describe } from "../../platform/log.ts";
+import { logUnreadable } from "../../platform/unreadable.ts";
 import type { AdmitRequest, BeginDecision, Refused, RowWanted } from "../../tenant/decide.ts";
 import type { RefusalCode } from "../../upstream/errors.ts";
 import { missingFiles } from "../files/missing-files.ts";
@@ -129,7 +131,7 @@ async function begin(
   }
 }
 
-/** Makes a call; undefined when a binding did not answer, so that what became of the task is not known. */
+/** Makes a call; undefined when it had no answer, or none that can be read: what became of the task is not known. */
 async function orUnknown<T>(
   invocation: Invocation,
   task: string,
@@ -138,7 +140,8 @@ async function orUnknown<T>(
   try {
     return await call();
   } catch (error) {
-    if (!(error instanceof BindingUnavailable)) throw error;
+    if (error instanceof StoredDataUnreadable) logUnreadable(invocation, error);
+    else if (!(error instanceof BindingUnavailable)) throw error;
     invocation.log({ event: "outcome_unknown", level: "error", task, problem: describe(error) });
     return undefined;
   }

@@ -2,7 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
-import { findTenant, type WebhookChange } from "../../d1/tenants/tenants.ts";
+import { findTenant, hasTenant, type WebhookChange } from "../../d1/tenants/tenants.ts";
 import { changeTenant } from "../../flows/tenants/tenant-settings.ts";
 import { webhookChange } from "../../flows/webhooks/webhook-settings.ts";
 import type { Api, AppContext } from "../../http/context.ts";
@@ -53,6 +53,11 @@ export function changeTenantRoute(api: Api, config: Config): void {
       maxKeys: max_keys,
       prepaid: balance === undefined ? undefined : balance !== null,
     };
+    if (balance != null) {
+      // A deleted tenant's object has its account for good.
+      if (!(await hasTenant(c.get("invocation").db, id))) throw noSuchTenant();
+      c.set("lookAt", "See the ledger before you set the balance again.");
+    }
     const result = await changeTenant(c.get("invocation"), adminActor(c), id, changes, balance ?? undefined);
     switch (result.kind) {
       case "no_tenant":

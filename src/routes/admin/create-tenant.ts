@@ -45,6 +45,7 @@ export function createTenantRoute(api: Api, config: Config): void {
     const webhook = body.webhook ? wantedWebhook(c, config, body.webhook, ["webhook", "url"]) : null;
     const secret = webhook?.secret ?? newWebhookSecret(invocation);
     const tenant = tenantOf(invocation, body, webhook);
+    if (tenant.openingBalance > 0) c.set("lookAt", "See whether the tenant is there, and its ledger.");
     if (!(await createTenant(invocation, adminActor(c), tenant, secret))) {
       throw new ApiError("already_exists", "There is, or was, a tenant of this id.", { param: "id" });
     }

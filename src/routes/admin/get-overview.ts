@@ -1,8 +1,9 @@
 /** `GET /admin/api/overview`: how the business is. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { mostOpenCounted, type Overview, readOverview } from "../../d1/cron/overview.ts";
+import { mostDays, type Overview, readOverview } from "../../d1/cron/overview.ts";
 import { oldestErasureMs } from "../../d1/erasure/erasure-turns.ts";
+import { dateOf } from "../../domain/admission.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { offReasons } from "../../domain/webhooks.ts";
 import type { Api } from "../../http/context.ts";
@@ -22,9 +23,10 @@ const upstreamReply = documented(() =>
 const overviewReply = documented(() =>
   z
     .object({
-      tasks_by_state: z
-        .record(z.string(), z.int())
-        .meta({ description: `Unfinished, the oldest ${mostOpenCounted}.` }),
+      complete: z.boolean().meta({
+        description: "False: many tasks wait to be added up, and some of them are in no figure yet.",
+      }),
+      tasks_by_state: z.record(z.string(), z.int()).meta({ description: "Unfinished." }),
       oldest_unfinished_seconds: z.int().nullable(),
       oldest_unfinished: z.array(
         z.object({
@@ -61,6 +63,7 @@ const overviewReply = documented(() =>
     .meta({
       examples: [
         {
+          complete: true,
           tasks_by_state: { submitted: 3 },
           oldest_unfinished_seconds: 41,
           oldest_unfinished: [
@@ -92,7 +95,7 @@ const contract = createRoute({
   path: "/admin/api/overview",
   operationId: "get-overview",
   security: adminSecurity,
-  request: { query: z.object({ days: z.coerce.number().int().min(1).max(366).default(30) }) },
+  request: { query: z.object({ days: z.coerce.number().int().min(1).max(mostDays).default(30) }) },
   ...documented(() => ({
     tags: ["Admin: overview"],
     summary: "How the business is",
@@ -106,21 +109,22 @@ const contract = createRoute({
 const keptMs = 5_000;
 
 export function getOverview(api: Api): void {
-  // Tabs that are open at the same time share what one of them has read. Nothing depends on it.
-  let kept: { atMs: number; days: number; overview: z.output<typeof overviewReply> } | undefined;
+  // Tabs that are open at the same time share what one of them has read, whatever days they show. Nothing depends on it.
+  let kept: { atMs: number; overview: z.output<typeof overviewReply> } | undefined;
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
     const nowMs = invocation.now();
-    const { days } = c.req.valid("query");
-    if (kept?.days !== days || nowMs - kept.atMs >= keptMs) {
+    if (!kept || nowMs - kept.atMs >= keptMs) {
       const [found, credits, erasureMs] = await Promise.all([
-        readOverview(invocation.db, nowMs, days),
+        readOverview(invocation.db, nowMs),
         invocation.upstream.credits(),
         oldestErasureMs(invocation.db, nowMs),
       ]);
-      kept = { atMs: nowMs, days, overview: replyOf(found, credits, erasureMs, nowMs) };
+      kept = { atMs: nowMs, overview: replyOf(found, credits, erasureMs, nowMs) };
     }
-    return c.json(kept.overview, 200);
+    const { overview } = kept;
+    const since = dateOf(nowMs - c.req.valid("query").days * 86_400_000);
+    return c.json({ ...overview, days: overview.days.filter(({ date }) => date >= since) }, 200);
   });
 }
 
@@ -134,6 +138,7 @@ function replyOf(
   const seconds = (ms: number | null) => (ms === null ? null : ms / 1000);
   const { oldestUnfinishedMs, lastAcceptedMs, coolDownUntilMs, timeToPictureMs } = found;
   return {
+    complete: found.complete,
     tasks_by_state: found.tasksByState,
     oldest_unfinished_seconds: oldestUnfinishedMs === null ? null : toSeconds(nowMs - oldestUnfinishedMs),
     oldest_unfinished: found.oldest.map(({ createdMs, ...task }) => ({

@@ -66,6 +66,7 @@ export function giveCreditsRoute(api: Api): void {
     const { note = null, ...body } = c.req.valid("json");
     const tenant = await findTenant(c.get("invocation").db, id);
     if (tenant && tenant.deletedMs !== null) throw tenantDeleted();
+    c.set("lookAt", "See the ledger, or send it again: the same `reference` counts once.");
     const result = await giveCredits(c.get("invocation"), adminActor(c), id, { ...body, note });
     switch (result.kind) {
       case "no_tenant":

@@ -22,6 +22,7 @@ const contract = createRoute({
 export function refreshTaskRoute(api: Api): void {
   api.openapi(contract, async (c) => {
     const { id } = c.req.valid("param");
+    c.set("lookAt", "See the task.");
     return replyWithTask(c, await refreshTask(c.get("invocation"), adminActor(c), id));
   });
 }

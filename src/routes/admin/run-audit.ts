@@ -16,7 +16,8 @@ const contract = createRoute({
 });
 
 export function runAudit(api: Api): void {
-  api.openapi(contract, async (c) =>
-    c.json(await audit(c.get("invocation"), true, c.req.valid("query")), 200),
-  );
+  api.openapi(contract, async (c) => {
+    c.set("lookAt", "See the ledgers, or run the audit again: what it settles is settled once.");
+    return c.json(await audit(c.get("invocation"), true, c.req.valid("query")), 200);
+  });
 }

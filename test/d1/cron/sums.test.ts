@@ -148,7 +148,7 @@ async function expectAllOnce(nowMs: number): Promise<void> {
     }
   }
   const { times, ...rest } = await countedOverview(nowMs, 30);
-  const { days, recentTasks, failures, lastAcceptedMs, timeToPictureMs } = await readOverview(db, nowMs, 30);
+  const { days, recentTasks, failures, lastAcceptedMs, timeToPictureMs } = await readOverview(db, nowMs);
   expect({ days, recentTasks, failures, lastAcceptedMs }).toEqual(rest);
   const { p50, p95 } = timeToPictureMs;
   for (const [place, found] of [p50, p95].entries()) {

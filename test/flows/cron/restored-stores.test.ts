@@ -2,6 +2,7 @@
  * One store restored to an earlier time while the others go on, as `docs/operations.md` has it: what differs is named, what
  * has one right answer is repaired, no task is charged twice and no erased text stays back.
  */
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { credit, ledgerOf, moneyOf } from "../../helpers/credits.ts";
@@ -17,6 +18,7 @@ import {
 import { backUpDatabase, backUpObject } from "../../helpers/restored-stores.ts";
 import { submit } from "../../helpers/routes.ts";
 import { emptyStores } from "../../helpers/setup.ts";
+import { objectOf } from "../../helpers/tenant-object.ts";
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -221,6 +223,63 @@ describe("a tenant's object, restored to an hour before,", () => {
     for (let i = 0; i < 2; i++) await credit(gateway, tenant.id, { amount: 500, reference: "lost" });
     expect(await moneyOf(gateway, tenant.id)).toMatchObject({ balance: 1_440 });
     expect(sorted(await charged())).toEqual(sorted([running.id, next.id]));
+  });
+});
+
+describe("requests that were erased since a tenant's object went back", () => {
+  const fingerprinted = () =>
+    runInDurableObject(objectOf(tenant.id), (_object, { storage: { sql } }) => {
+      const found = "SELECT task_id AS id FROM ledger_entries WHERE fingerprint IS NOT NULL";
+      return sorted(
+        sql
+          .exec<{ id: string }>(found)
+          .toArray()
+          .map(({ id }) => id),
+      );
+    });
+
+  it("are named by the audit, and erased there again by cron or the operator", async () => {
+    for (const mend of [() => minutes(10), () => audit()]) {
+      const [one, other, stays] = [await ended(), await ended({ end_user: "someone" }), await ended()];
+      const restore = await backUpObject(tenant.id);
+      await erase(`/v1/tasks/${one}`);
+      await erase("/v1/end-users/someone");
+      expect(await fingerprinted()).toEqual(sorted([stays]));
+      await restore();
+      expect(await fingerprinted()).toEqual(sorted([one, other, stays]));
+      expect(named(await audit("GET"))).toEqual(sorted([`erasure ${one}`, `erasure ${other}`]));
+      await mend();
+      expect(await fingerprinted()).toEqual(sorted([stays]));
+      expect(await audit()).toEqual([]);
+      await erase(`/v1/tasks/${stays}`);
+    }
+  });
+
+  it("are all found by the operator's audit, by cron's some at a time, wherever they are", async () => {
+    const first = await ended();
+    const last = await ended();
+    const restore = await backUpObject(tenant.id);
+    await erase(`/v1/tasks/${first}`);
+    await erase(`/v1/tasks/${last}`);
+    await restore();
+    const object = objectOf(tenant.id);
+    const between = 40_000;
+    await runInDurableObject(object, (_object, { storage: { sql } }) => {
+      const newest = "(SELECT max(seq) FROM entries)";
+      for (const column of ["hold_seq", "seq"])
+        sql.exec(`UPDATE entries SET ${column} = ${column} + ${between} WHERE seq = ${newest}`);
+      sql.exec(`UPDATE entries SET state = json_set(state, '$[3]', seq) WHERE seq = ${newest}`);
+    });
+    const found = async (share: number) =>
+      (await runInDurableObject(object, (one) => one.keptRequests(share, 500))).map(({ id }) => id);
+    expect([await found(0), await found(0.009), await found(0.5), await found(0.999)]).toEqual([
+      [first],
+      [first],
+      [],
+      [last],
+    ]);
+    await audit();
+    expect(await fingerprinted()).toEqual([]);
   });
 });
 

@@ -17,6 +17,7 @@ import { ledgerOf, moneyOf } from "../../helpers/credits.ts";
 import { type Around, bearer, clearTasks, finishTask, startGateway } from "../../helpers/gateway.ts";
 import { expectError, expectUnknown, generations, goodBody } from "../../helpers/routes.ts";
 import { objectOf } from "../../helpers/tenant-object.ts";
+import { garbage, setColumn, unreadable } from "../../helpers/unreadable.ts";
 
 beforeEach(clearTasks);
 
@@ -109,6 +110,17 @@ describe("a submission whose calls to the object all broke", () => {
       expect(await moneyOf(healthy, tenant.id)).toMatchObject({ balance: 500 - 30 * made, held: 0 });
     },
   );
+});
+
+it("a replay whose task cannot be read names it, and says nothing of what it has cost", async () => {
+  const gateway = startGateway();
+  const { key } = await gateway.makeTenant({ balance: 500 });
+  const ask = () => gateway.post(generations, goodBody, { ...bearer(key), "idempotency-key": "order-1" });
+  const { id } = (await (await ask()).json()) as { id: string };
+  await finishTask(gateway, key, id);
+  await setColumn("tasks", "input", garbage, id);
+  expect(await expectUnknown(await ask())).toBe(id);
+  expect(unreadable(gateway)).toContain(`tasks input ${id}`);
 });
 
 const submissions = Number((env as unknown as { UNSURE_TASKS?: string }).UNSURE_TASKS ?? 250);

@@ -43,6 +43,7 @@ describe("the overview", () => {
 
   it("of a gateway without tasks is all nothing", async () => {
     expect(await overview()).toEqual({
+      complete: true,
       tasks_by_state: {},
       oldest_unfinished_seconds: null,
       oldest_unfinished: [],
@@ -84,6 +85,7 @@ describe("the overview", () => {
     await submitTask(gateway, key);
 
     expect(await overview()).toEqual({
+      complete: true,
       tasks_by_state: { submitted: 1, queued: 1 },
       oldest_unfinished_seconds: 20,
       oldest_unfinished: [

@@ -57,6 +57,7 @@ export function Today({ figures, nowMs }: { figures: Figures; nowMs: number }) {
           ["Failed", showNumber(today?.failed ?? 0)],
         ]}
       />
+      {!figures.complete && <p class="soft">Some of the last minutes are in no figure yet.</p>}
     </Tile>
   );
 }
