@@ -40,10 +40,14 @@ async function emptyTables(): Promise<void> {
   const { results } = await env.DB.prepare(`SELECT name FROM sqlite_master WHERE ${own}`).all<{
     name: string;
   }>();
-  // Leases stay, which the migrations make, and are free.
+  // Those leases stay that the migrations make, and are free.
   const statements = results
     .filter(({ name }) => name !== "d1_migrations")
-    .map(({ name }) => (name === "leases" ? "UPDATE leases SET until_ms = 0" : `DELETE FROM "${name}"`));
+    .flatMap(({ name }) =>
+      name === "leases"
+        ? ["DELETE FROM leases WHERE name NOT IN ('tick', 'cool_down')", "UPDATE leases SET until_ms = 0"]
+        : [`DELETE FROM "${name}"`],
+    );
   await env.DB.batch(statements.map((statement) => env.DB.prepare(statement)));
 }
 

@@ -2,7 +2,7 @@
 import { selectArchiveDue } from "../archive/due-for-archive.ts";
 import { isErasingDue, selectErasingDue } from "../erasure/aged-rows.ts";
 import { nextDeliveryMs, selectNextDelivery } from "../webhooks/deliveries.ts";
-import { endExpired } from "../webhooks/delivery-ends.ts";
+import { endExpired, selectLogsDue } from "../webhooks/delivery-ends.ts";
 import { areSumsDue, selectSumsDue } from "./sums.ts";
 
 export interface MaintenanceWork {
@@ -16,6 +16,8 @@ export interface MaintenanceWork {
   deliveryDueMs: number | null;
   /** There are tasks to add up. */
   areSumsDue: boolean;
+  /** Logs of deliveries are to be examined, or cut. */
+  areLogsDue: boolean;
 }
 
 const most = { tenants: 20, deliveries: 5_000 };
@@ -26,7 +28,7 @@ export async function readMaintenance(
   nowMs: number,
   archives = false,
 ): Promise<MaintenanceWork> {
-  const [unpushed, next, erasing, archive, sums] = await db.batch<Record<string, unknown>>([
+  const [unpushed, next, erasing, archive, sums, logs] = await db.batch<Record<string, unknown>>([
     db.prepare(
       `SELECT id FROM tenants INDEXED BY tenants_unpushed WHERE pushed_version < config_version LIMIT ${most.tenants}`,
     ),
@@ -34,6 +36,7 @@ export async function readMaintenance(
     selectErasingDue(db, nowMs),
     selectArchiveDue(db, nowMs, archives),
     selectSumsDue(db, nowMs),
+    selectLogsDue(db, nowMs),
     endExpired(db, nowMs, most.deliveries),
   ]);
   return {
@@ -42,5 +45,6 @@ export async function readMaintenance(
     isArchiveDue: (archive?.results ?? []).length > 0,
     deliveryDueMs: nextDeliveryMs(next),
     areSumsDue: areSumsDue(sums),
+    areLogsDue: (logs?.results ?? []).length > 0,
   };
 }

@@ -8,13 +8,16 @@ import { endSuffixes, webhookEndpoint } from "./delivery-row.ts";
 export interface AttemptResult {
   status: number | null;
   problem: string | null;
-  /** `expired`: it was not attempted, and is no more. `againMs`: when it is attempted next; undefined: no more. */
+  /**
+   * `expired`: it was not attempted, and is no more. `unavailable`: its task could not be read, which says nothing of the
+   * receiver. `againMs`: when it is attempted next; undefined: no more.
+   */
   outcome:
     | { kind: "delivered" }
     | { kind: "dropped" }
     | { kind: "expired" }
     | { kind: "gone" }
-    | { kind: "failed"; againMs: number | undefined };
+    | { kind: "failed" | "unavailable"; againMs: number | undefined };
 }
 
 const endStates = { delivered: "delivered", dropped: "dropped", expired: "failed", gone: "dropped" } as const;
@@ -30,9 +33,9 @@ export async function recordAttempt(
   nowMs: number,
 ): Promise<number | undefined> {
   const { outcome } = attempted;
-  const againMs = outcome.kind === "failed" ? outcome.againMs : undefined;
-  const state =
-    outcome.kind === "failed" ? (againMs === undefined ? "failed" : "pending") : endStates[outcome.kind];
+  const againMs = "againMs" in outcome ? outcome.againMs : undefined;
+  const goesOn = againMs === undefined ? "failed" : "pending";
+  const state = "againMs" in outcome ? goesOn : endStates[outcome.kind];
   const results = await db.batch<{ failingSinceMs?: number }>([
     db
       .prepare(
@@ -53,7 +56,7 @@ function afterAttempt(
   nowMs: number,
 ): D1PreparedStatement[] {
   const works = deleteFailures(db, tenantId, endpoint);
-  if (kind === "dropped" || kind === "expired") return [];
+  if (kind === "dropped" || kind === "expired" || kind === "unavailable") return [];
   if (kind !== "failed") return [works];
   const backoffMs = (failures: string) =>
     `json_extract(?4, '$[' || min(${failures}, ${endpointBackoffsMs.length - 1}) || ']')`;

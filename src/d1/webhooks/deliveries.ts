@@ -96,15 +96,17 @@ const perTenant = 2;
 export interface Sending
   extends Omit<
     ClaimedRow,
-    "taskId" | "webhookUrl" | "notifyUrl" | "retriedMs" | "events" | "secret" | "secretsBefore" | "isGone"
+    "webhookUrl" | "notifyUrl" | "retriedMs" | "events" | "secret" | "secretsBefore" | "isGone"
   > {
-  /** Null: the receiver is switched off or removed, or its task is erased. */
+  /** Null: the receiver is switched off or removed, or its task is erased; and of a callback whose task D1 lacks. */
   url: string | null;
   /** The end of its life: it is attempted no more from then on. */
   endsMs: number;
   secrets: string[];
   /** Null for an event of no task. */
   task: Task | null;
+  /** It is wanted, and D1 has its task no more: the archive may. */
+  lacksTask: boolean;
 }
 
 export interface ClaimOfDeliveries {
@@ -213,19 +215,35 @@ async function readSending(
 const secretsBefore = 3;
 
 function sendingOf(row: ClaimedRow, task: Task | null, nowMs: number): Sending {
-  const { taskId, webhookUrl, notifyUrl, retriedMs, events: _read, secret, ...others } = row;
+  const { webhookUrl, notifyUrl, retriedMs, events: _read, secret, ...others } = row;
   const { secretsBefore: before, isGone, ...rest } = others;
   const own: Record<string, string | null> = { [webhookEndpoint]: webhookUrl, [notifyEndpoint]: notifyUrl };
   const url = row.endpoint in own ? (own[row.endpoint] ?? null) : (task?.input.callback_url ?? null);
-  const isUnwanted = isGone || (taskId !== null && (task === null || task.erased));
   const signing = before.filter(({ untilMs }) => untilMs > nowMs).slice(-secretsBefore);
   return {
     ...rest,
     task,
+    lacksTask: !isGone && row.taskId !== null && task === null,
     endsMs: (retriedMs ?? row.createdMs) + deliveryLifeMs,
-    url: isUnwanted ? null : url,
+    url: isGone || task?.erased ? null : url,
     secrets: [secret, ...signing.map(({ text }) => text)],
   };
+}
+
+/**
+ * Whether a callback was switched off since its delivery was put into the outbox, or retried: of a task that D1 lacks, whose URL
+ * a claim does not know.
+ */
+export async function isCallbackOff(
+  db: D1Database,
+  { tenantId, endpoint, endsMs }: Sending,
+  url: string,
+): Promise<boolean> {
+  const { results } = await db
+    .prepare("SELECT 1 FROM gone_urls WHERE tenant_id = ?1 AND url IN (?2, ?3 || '/*') AND at_ms >= ?4")
+    .bind(tenantId, url, endpoint, endsMs - deliveryLifeMs)
+    .all();
+  return results.length > 0;
 }
 
 /**

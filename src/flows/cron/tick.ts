@@ -74,7 +74,6 @@ export async function runTick(invocation: Invocation): Promise<void> {
   };
   await doMaintenance(invocation, tick);
   invocation.defer("reconciliation", () => reconcileSome(invocation));
-  invocation.defer("delivery_logs", () => boundLogs(invocation));
   // The first round polls all tasks: no pace is slower than a minute.
   let previousMs = startMs - minuteMs;
   let rounds = 0;
@@ -110,7 +109,7 @@ async function doMaintenance(invocation: Invocation, tick: Tick): Promise<void> 
   try {
     const archives = invocation.config.ARCHIVE_TASKS_AFTER_DAYS > 0;
     const maintenance = await readMaintenance(invocation.db, invocation.now(), archives);
-    const { deliveryDueMs, isErasingDue, isArchiveDue, unpushed, areSumsDue } = maintenance;
+    const { deliveryDueMs, isErasingDue, isArchiveDue, unpushed, areSumsDue, areLogsDue } = maintenance;
     if (deliveryDueMs !== null && deliveryDueMs < tick.endMs) {
       void invocation.lanes.start("deliver", tick.lanesUntilMs);
     }
@@ -118,6 +117,7 @@ async function doMaintenance(invocation: Invocation, tick: Tick): Promise<void> 
     if (isArchiveDue) invocation.defer("archive", () => archiveSome(invocation));
     if (isErasingDue) invocation.defer("erase", () => eraseOrEnqueue(invocation, tick.endMs));
     if (areSumsDue) invocation.defer("sums", () => sumUp(invocation, tick.sums));
+    if (areLogsDue) invocation.defer("delivery_logs", () => boundLogs(invocation));
   } catch (error) {
     invocation.log({ event: "maintenance_failed", level: "error", problem: describe(error) });
   }

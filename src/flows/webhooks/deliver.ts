@@ -11,9 +11,13 @@
  * next one follows once the lease is over.
  */
 
+import { selectPartOf } from "../../d1/archive/task-parts.ts";
+import { taskFromRow } from "../../d1/tasks/task-row.ts";
+import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
 import { type AttemptResult, recordAttempt } from "../../d1/webhooks/attempts.ts";
 import {
   claimDeliveries,
+  isCallbackOff,
   nextDeliveryMs,
   type Sending,
   selectNextDelivery,
@@ -23,12 +27,14 @@ import { checkAddress } from "../../domain/address.ts";
 import { viewTask } from "../../domain/task.ts";
 import { isTimeout, stoppedAfter } from "../../domain/time-limit.ts";
 import { nextAttemptMs, notifiedTask, webhookHeaders } from "../../domain/webhooks.ts";
+import { BindingUnavailable } from "../../platform/binding.ts";
 import { connections } from "../../platform/connections.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { linkBases } from "../../platform/link-bases.ts";
 import { describe } from "../../platform/log.ts";
 import { skipUnreadable } from "../../platform/unreadable.ts";
 import { userAgent } from "../../upstream/evolink.ts";
+import { archivedRow } from "../archive/read-archived.ts";
 import { giveUpEndpoint } from "./give-up.ts";
 
 const attemptLimitMs = 15_000;
@@ -99,8 +105,9 @@ async function untilNext(invocation: Invocation): Promise<number> {
 }
 
 /** Attempts one delivery and records its outcome; never throws. */
-async function deliver(invocation: Invocation, one: Sending): Promise<void> {
+async function deliver(invocation: Invocation, claimed: Sending): Promise<void> {
   try {
+    const one = await withTask(invocation, claimed);
     const attempted = await attemptOnce(invocation, one);
     const { id, tenantId, event, attempts } = one;
     const { status, problem, outcome } = attempted;
@@ -118,16 +125,50 @@ async function deliver(invocation: Invocation, one: Sending): Promise<void> {
     await giveUpEndpoint(invocation, one, attempted, failingSinceMs);
   } catch (error) {
     // The lease runs out, and the next sender attempts it again.
-    invocation.log({ event: "delivery_not_recorded", level: "error", id: one.id, problem: describe(error) });
+    invocation.log({
+      event: "delivery_not_recorded",
+      level: "error",
+      id: claimed.id,
+      problem: describe(error),
+    });
+  }
+}
+
+/**
+ * A delivery with the task that the archive has where D1 has none. One whose task is nowhere, or erased, has no URL; one whose
+ * task cannot be read now goes on lacking it.
+ */
+async function withTask(invocation: Invocation, one: Sending): Promise<Sending> {
+  const { taskId, tenantId } = one;
+  if (!one.lacksTask || taskId === null) return one;
+  const { db } = invocation;
+  try {
+    // In one transaction: it may be restored to D1 meanwhile.
+    const read = [selectTask(db, tenantId, taskId), selectPartOf(db, tenantId, taskId)];
+    const [stored, part] = await db.batch(read);
+    const row = await archivedRow(invocation, taskId, part);
+    const task = firstTask(stored) ?? (row ? taskFromRow(row) : null);
+    const isOwn = isOwnEndpoint(one.endpoint);
+    const to = (isOwn ? one.url : task?.input.callback_url) ?? null;
+    const isOff = to === null || !task || task.erased || (!isOwn && (await isCallbackOff(db, one, to)));
+    return { ...one, task, lacksTask: false, url: isOff ? null : to };
+  } catch (error) {
+    if (!(error instanceof BindingUnavailable)) throw error;
+    return one;
   }
 }
 
 async function attemptOnce(invocation: Invocation, one: Sending): Promise<AttemptResult> {
-  const failed = (status: number | null, problem: string): AttemptResult => ({
+  const failed = (
+    status: number | null,
+    problem: string,
+    kind: "failed" | "unavailable" = "failed",
+  ): AttemptResult => ({
     status,
     problem,
-    outcome: { kind: "failed", againMs: nextAttemptMs(one.attempts, invocation.now(), one.endsMs) },
+    outcome: { kind, againMs: nextAttemptMs(one.attempts, invocation.now(), one.endsMs) },
   });
+  if (one.lacksTask) return failed(null, "its task could not be read", "unavailable");
   if (one.url === null)
     return { status: null, problem: "nobody wants it any more", outcome: { kind: "dropped" } };
   if (invocation.now() >= one.endsMs)

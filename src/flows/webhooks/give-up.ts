@@ -30,7 +30,7 @@
 
 import type { AttemptResult } from "../../d1/webhooks/attempts.ts";
 import type { Sending } from "../../d1/webhooks/deliveries.ts";
-import { deleteBeyond } from "../../d1/webhooks/delivery-ends.ts";
+import { cutLog, noteLogs, readNotedLogs } from "../../d1/webhooks/delivery-ends.ts";
 import { isOwnEndpoint } from "../../d1/webhooks/delivery-row.ts";
 import { switchOff } from "../../d1/webhooks/switch-off.ts";
 import { idBound } from "../../domain/ids.ts";
@@ -60,14 +60,31 @@ export async function giveUpEndpoint(
 }
 
 const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+/** What one tick deletes: in so many statements, of so many deliveries at the most. */
+const cuts = { statements: 20, limit: 2_500 };
+/** What was made before is found with the next day. */
+const mostSinceMs = 6 * hourMs;
 
 /**
- * Keeps each tenant's newest deliveries in its log, once an hour. A log outgrows its bound within its life only by hours
- * with more than their share of it.
+ * Keeps each tenant's newest deliveries in its log. Once an hour tenants are noted that have had more than an hour's share of
+ * a log since, and with each day all that have one: logs outgrow their bound little by little too, and what is open ends late.
+ * Each tick cuts some of the logs that are noted, until none is.
  */
 export async function boundLogs({ db, now }: Invocation): Promise<void> {
-  if (Math.floor(now() / 60_000) % 60 !== 30) return;
-  const since = idBound("delivery", now() - hourMs);
-  const share = Math.floor(keptDeliveries / (deliveryLogMs / hourMs));
-  await deleteBeyond(db, { since, share, kept: keptDeliveries, limit: 50_000 });
+  const nowMs = now();
+  const { untilMs, tenants } = await readNotedLogs(db, cuts.statements);
+  if (untilMs <= nowMs) {
+    // Where that is not known it begins now.
+    const sinceMs = untilMs > nowMs - deliveryLogMs ? untilMs - hourMs : nowMs;
+    const since = idBound("delivery", Math.max(sinceMs, nowMs - mostSinceMs));
+    const share = Math.floor(keptDeliveries / (deliveryLogMs / hourMs));
+    const all = Math.floor(nowMs / dayMs) > Math.floor(sinceMs / dayMs);
+    await noteLogs(db, { since, share, all, untilMs: nowMs + hourMs });
+  }
+  for (let left = cuts.statements; left > 0; left--) {
+    const tenant = tenants.shift();
+    if (tenant === undefined) return;
+    if (await cutLog(db, tenant, { kept: keptDeliveries, limit: cuts.limit })) tenants.push(tenant);
+  }
 }

@@ -4,7 +4,13 @@
  */
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
-import { deleteBeyond, endExpired } from "../../../src/d1/webhooks/delivery-ends.ts";
+import {
+  cutLog,
+  endExpired,
+  noteLogs,
+  readNotedLogs,
+  selectLogsDue,
+} from "../../../src/d1/webhooks/delivery-ends.ts";
 import { dropOfSwitchedOff, selectWebhooksOff } from "../../../src/d1/webhooks/switch-off.ts";
 import { measureDatabase } from "../../../src/platform/d1-usage.ts";
 import { emptyStores } from "../../helpers/setup.ts";
@@ -135,20 +141,52 @@ describe("an endpoint that is switched off", () => {
 });
 
 describe("the log of a tenant", () => {
-  it("keeps its newest, and what is open, and reads no more than it keeps and deletes", async () => {
+  const noted = async () => (await readNotedLogs(env.DB, 10)).tenants;
+  const note = (over: object = {}) =>
+    noteLogs(env.DB, { since: "msg-c", share: 2_000, all: false, untilMs: now, ...over });
+  const tenant = (id: string) =>
+    env.DB.prepare("INSERT INTO tenants (id, name, limits, created_ms) VALUES (?1, '', '{}', 0)").bind(id);
+
+  beforeEach(async () => {
     await env.DB.batch([
+      tenant("many"),
+      tenant("none"),
       insert({ count: 10, prefix: "msg-a-o", createdMs: now }),
       insert({ count: 1_000, prefix: "msg-b-e", createdMs: now, state: "delivered" }),
       insert({ count: 2_000, prefix: "msg-c-e", createdMs: now, state: "delivered" }),
     ]);
-    const bound = { since: "msg-c", share: 2_000, kept: 2_000, limit: 400 };
-    const logged = async () => (await states())["msg-b-e delivered"] ?? 0;
-    await deleteBeyond(env.DB, { ...bound, share: 2_001 });
-    expect(await logged()).toBe(1_000);
-    const some = await metered((db) => deleteBeyond(db, bound));
-    expect(await logged()).toBe(600);
-    expect(some.rowsRead).toBeLessThanOrEqual(2_000 + 2_000 + 8 * 410);
-    for (let i = 0; i < 2; i++) await deleteBeyond(env.DB, { ...bound, limit: 5_000 });
+  });
+
+  it("keeps its newest, and what is open, is noted until it has no more, and reads what it keeps and deletes", async () => {
+    await note();
+    const bound = { kept: 2_000, limit: 400 };
+    const some = await metered((db) => cutLog(db, "many", bound));
+    expect([some.result, (await states())["msg-b-e delivered"]]).toEqual([true, 600]);
+    expect(some.rowsRead).toBeLessThanOrEqual(2_000 + 8 * 410);
+    expect(await noted()).toEqual(["many"]);
+    expect([await cutLog(env.DB, "many", bound), await cutLog(env.DB, "many", bound)]).toEqual([true, false]);
+    expect(await noted()).toEqual([]);
     expect(await states()).toEqual({ "msg-a-o pending": 10, "msg-c-e delivered": 2_000 });
+  });
+
+  it("is noted by its share of what is new, for the rows of that, or with all that have one", async () => {
+    const few = await metered((db) =>
+      noteLogs(db, { since: "msg-c-e0001001", share: 1_001, all: false, untilMs: now }),
+    );
+    // Grouping counts each twice.
+    expect(few.rowsRead).toBeLessThanOrEqual(2 * 1_000 + 10);
+    expect(await readNotedLogs(env.DB, 10)).toEqual({ untilMs: now, tenants: [] });
+    const due = (atMs: number) =>
+      metered(async (db) => (await selectLogsDue(db, atMs).all()).results.length > 0);
+    const idle = await due(now - 1);
+    expect(idle.result).toBe(false);
+    expect(idle.rowsRead).toBeLessThanOrEqual(3);
+    expect((await due(now)).result).toBe(true);
+    await note();
+    expect([await noted(), (await due(now - 1)).result]).toEqual([["many"], true]);
+    await env.DB.prepare("DELETE FROM leases WHERE name LIKE 'webhook_logs %'").run();
+    const all = await metered((db) => noteLogs(db, { since: "msg-d", share: 1, all: true, untilMs: now }));
+    expect(await noted()).toEqual(["many"]);
+    expect(all.rowsRead).toBeLessThanOrEqual(20);
   });
 });
