@@ -1,6 +1,6 @@
 /** JSON bodies, and the one error for whatever breaks a schema. */
 import { createMiddleware } from "hono/factory";
-import type * as z from "zod";
+import * as z from "zod";
 import { ApiError } from "../errors.ts";
 import { drain, readBody } from "./body.ts";
 import type { AppContext, AppEnv } from "./context.ts";
@@ -88,18 +88,8 @@ interface Problem {
   text: string;
 }
 
-export type Issue = Pick<z.core.$ZodIssue, "path" | "message"> & Partial<Record<keyof RuleFacts, unknown>>;
-
-/** The rest of what Zod's issues may carry. */
-interface RuleFacts {
-  code: string;
-  expected: string;
-  origin: string;
-  minimum: number;
-  maximum: number;
-  values: unknown[];
-  keys: string[];
-}
+/** Of what Zod finds: where, which rule, and names that no field has. */
+export type Issue = Pick<z.core.$ZodIssue, "path" | "message"> & { keys?: string[] };
 
 /**
  * Turns the issues of a schema into `invalid_request`: `param` is the first field, the message lists all of them.
@@ -120,9 +110,8 @@ export function invalidRequest(issues: readonly Issue[]): ApiError {
 function problemsOf(issue: Issue): Problem[] {
   const path = issue.path.map(String);
   const field = path.join(".");
-  const facts = issue as Partial<RuleFacts>;
-  if (!facts.keys) return [{ root: path[0] ?? "", field, text: ruleOf(facts, issue.message) }];
-  return facts.keys.map((key) => ({
+  if (!issue.keys) return [{ root: path[0] ?? "", field, text: issue.message }];
+  return issue.keys.map((key) => ({
     root: path[0] ?? key,
     field: field ? `${field}.${key}` : key,
     text: "is not a field of this request",
@@ -139,27 +128,31 @@ const nouns: Record<string, string> = {
   record: "an object",
 };
 
-const required = "is required";
-
-/** The broken rule, as the end of a sentence that starts with the field's name. */
-function ruleOf(
-  { code, expected = "", origin = "", minimum, maximum, values }: Partial<RuleFacts>,
-  message: string,
-) {
-  // A schema's own message says more than its kind of rule does. Zod's messages begin otherwise.
-  if (/^(?:is|must) /.test(message)) return message;
+/** The broken rule, as the end of a sentence that starts with the field's name. A schema's own message comes before it. */
+function ruleOf(issue: z.core.$ZodRawIssue): string {
+  const { code, input, expected, origin, minimum, maximum, values } = issue as typeof issue & RuleFacts;
   const noun = origin === "string" ? " character" : origin === "array" ? " item" : "";
   const unit = (count: unknown) => (noun === "" || count === 1 ? noun : `${noun}s`);
   switch (code) {
     case "invalid_type":
-      return message.endsWith("received undefined") ? required : `must be ${nouns[expected] ?? expected}`;
+      return input === undefined ? "is required" : `must be ${nouns[expected] ?? expected}`;
     case "invalid_value":
-      return `must be ${(values?.length ?? 0) > 1 ? "one of " : ""}${values?.join(", ")}`;
+      return `must be ${values.length > 1 ? "one of " : ""}${values.join(", ")}`;
     case "too_small":
       return `must be at least ${minimum}${unit(minimum)}`;
     case "too_big":
       return `must be at most ${maximum}${unit(maximum)}`;
     default:
-      return message;
+      return "is not what the document says";
   }
 }
+
+interface RuleFacts {
+  expected: string;
+  origin: string;
+  minimum: number;
+  maximum: number;
+  values: unknown[];
+}
+
+z.config({ localeError: ruleOf });
