@@ -58,6 +58,37 @@ export async function partsWith(
   return partsFrom(found);
 }
 
+/** Parts that are examined for one page of a list: three are read, and one more says that it goes on; of an end user more. */
+const partsExamined = (isOfUser: boolean) => (isOfUser ? 25 : 4);
+
+/**
+ * The statement that finds parts with tasks of a tenant before `beforeId`, newest first, for {@link listedParts}.
+ * @param endUserTag Null: of any end user.
+ */
+export function selectParts(
+  db: D1Database,
+  tenantId: string,
+  beforeId: string,
+  endUserTag: string | null,
+): D1PreparedStatement {
+  // Parts do not overlap: those behind the one that `beforeId` lies in, or before, are all younger.
+  return db
+    .prepare(
+      `SELECT ${taskPart.columns}, ?3 IS NULL OR instr(end_user_tags, ?3) > 0 AS fits FROM task_parts
+       WHERE tenant_id = ?1 AND first_id < ?2 AND last_id <= coalesce(
+         (SELECT min(last_id) FROM task_parts WHERE tenant_id = ?1 AND last_id >= ?2), ?2)
+       ORDER BY last_id DESC LIMIT ${partsExamined(endUserTag !== null)}`,
+    )
+    .bind(tenantId, beforeId, endUserTag);
+}
+
+/** `endId`: the oldest task of those that were examined, where there may be more behind them. */
+export function listedParts(result: D1Result | undefined, isOfUser: boolean) {
+  const rows = (result?.results ?? []) as { fits: number; first_id: string }[];
+  const parts = rows.filter(({ fits }) => fits).map(taskPart.read);
+  return { parts, endId: rows[partsExamined(isOfUser) - 1]?.first_id ?? "" };
+}
+
 /** A tenant's parts with tasks before `beforeId`, newest first. @param endUserTag Null: of any end user. */
 export async function listParts(
   db: D1Database,
@@ -93,9 +124,9 @@ export async function partWithOldText(
   return partsFrom(found)[0];
 }
 
-/** Whether anything is archived. */
-export async function isAnyArchived(db: D1Database): Promise<boolean> {
-  return (await db.prepare("SELECT 1 FROM task_parts LIMIT 1").all()).results.length > 0;
+/** The statement that finds something where anything is archived. */
+export function selectAnyPart(db: D1Database): D1PreparedStatement {
+  return db.prepare("SELECT 1 FROM task_parts LIMIT 1");
 }
 
 /** Has a part be another object: the one that it was is lost. Changes nothing where the part has changed meanwhile. */

@@ -84,7 +84,7 @@ async function addTo(
   range: Parameters<typeof readCandidates>[2],
 ): Promise<boolean> {
   const { rows } = await readCandidates(invocation.db, part.tenantId, range);
-  const before = await currentRows(invocation, part);
+  const before = (await currentRows(invocation, part)) ?? [];
   // What D1 has is the newer one.
   const all = new Map<string, ArchivedRow>([...before, ...rows].map((row) => [row.id, row]));
   return writePart(invocation, part.tenantId, [...all.values()], { part, rows });

@@ -4,7 +4,7 @@ import * as z from "zod";
 import { endUser } from "../../domain/generation-fields.ts";
 import { behindAllTasks } from "../../domain/ids.ts";
 import { taskStatuses } from "../../domain/task.ts";
-import { endsAtArchive, listTasks } from "../../flows/tasks/list-tasks.ts";
+import { listTasks } from "../../flows/tasks/list-tasks.ts";
 import type { Api } from "../../http/context.ts";
 import { documented } from "../../http/documented.ts";
 import { pageQuery, toWalkedPage, walkedPages } from "../../http/paging.ts";
@@ -39,7 +39,7 @@ const contract = createRoute({
   ...documented(() => ({
     tags: ["Admin: tasks"],
     summary: "List tasks of all tenants, newest first",
-    description: `${walkedPages} Archived tasks are listed with \`tenant\` alone: a list of all tenants says so behind its last task.`,
+    description: `${walkedPages} Archived tasks are listed with \`tenant\` alone. A list of all tenants ends with the cursor \`archive\`, which \`tenant\` has to go with: that tenant's list, from its newest task on.`,
     responses: {
       200: json(listReply(adminTask), "A page of tasks."),
       ...errorReplies(...adminErrors),
@@ -52,9 +52,9 @@ export function listAllTasks(api: Api): void {
     const invocation = c.get("invocation");
     const { limit, cursor, ...filter } = c.req.valid("query");
     if (cursor === archive && filter.tenant === undefined) throw invalidRequest([ofOneTenant]);
-    const found = await listTasks(invocation, filter, cursor || behindAllTasks, limit + 1);
+    const beforeId = cursor === archive ? behindAllTasks : cursor || behindAllTasks;
+    const found = await listTasks(invocation, filter, beforeId, limit + 1);
     const page = toWalkedPage(found, limit, (task) => viewAdminTask(c, task));
-    const goesOn = await endsAtArchive(invocation, filter, found, limit + 1);
-    return c.json({ ...page, next_cursor: goesOn ? archive : page.next_cursor }, 200);
+    return c.json({ ...page, next_cursor: found.endsAtArchive ? archive : page.next_cursor }, 200);
   });
 }
