@@ -48,7 +48,13 @@ export type EraseResult = "erased" | "not_finished" | "not_found" | "deleted";
 
 /**
  * Erases one task of a tenant that has ended: its text at once, its pictures before this returns. What the tenant's object
- * keeps of the request goes as well, or, where that is unavailable, with cron.
+ * keeps of the request goes as well, or, where that is unavailable, with cron. A task may move between D1 and the archive:
+ *
+ *   the eraser                    a restore
+ *   1. D1 lacks the task
+ *                                 2. has its part's rows in D1 again; the part ends
+ *   3. finds no part with it
+ *   4. finds it in D1
  */
 export async function eraseTask(
   invocation: Invocation,
@@ -60,8 +66,12 @@ export async function eraseTask(
   if (!isFinished(task)) return "not_finished";
   await noteForRestore(invocation, tenantId, task.id);
   const redaction = { limit: 1, leaseUntilMs: invocation.now() + eraserLeaseMs };
-  const rows = await redactTasks(invocation.db, tenantId, { task: task.id }, redaction);
-  if (rows.length === 0) await eraseFromArchive(invocation, tenantId, task.id);
+  const inDatabase = () => redactTasks(invocation.db, tenantId, { task: task.id }, redaction);
+  let rows = await inDatabase();
+  if (rows.length === 0) {
+    await eraseFromArchive(invocation, tenantId, task.id);
+    rows = await inDatabase();
+  }
   const { failures } = await eraseRest(invocation, rows);
   for (const { taskId, error } of failures) {
     if (taskId !== undefined) throw error;
