@@ -41,21 +41,28 @@ export async function archivedOf(db: D1Database, tenantId: string, ids: string[]
   return new Set(results.map(({ id }) => id));
 }
 
-/** Parts of any tenant that may have a task. @param fromId Before the id, by the longest time that a part is of. */
+/** Tenants whose parts are searched for a task of any tenant. */
+const tenantsSearched = 1_000;
+
+/** Parts of any tenant that may have a task, one of each at the most. `isCut`: there are more tenants than are searched. */
 export async function partsWith(
   db: D1Database,
   id: string,
-  fromId: string,
   tag: string,
-): Promise<TaskPart[]> {
-  const found = await db
+): Promise<{ parts: TaskPart[]; isCut: boolean }> {
+  const { results } = await db
     .prepare(
-      `SELECT ${taskPart.columns} FROM task_parts INDEXED BY task_parts_by_time
-       WHERE first_id <= ?1 AND first_id >= ?2 AND last_id >= ?1 AND instr(id_tags, ?3) > 0`,
+      `WITH RECURSIVE held (tenant, n) AS (SELECT '', 0 UNION ALL
+         SELECT (SELECT min(tenant_id) FROM task_parts WHERE tenant_id > tenant), n + 1 FROM held
+         WHERE tenant IS NOT NULL LIMIT ${tenantsSearched + 2})
+       SELECT ${taskPart.columns}, n FROM held LEFT JOIN task_parts ON tenant_id = tenant AND first_id <= ?1
+         AND last_id = (SELECT min(last_id) FROM task_parts WHERE tenant_id = tenant AND last_id >= ?1)
+       WHERE iif(n > ${tenantsSearched}, tenant IS NOT NULL, instr(id_tags, ?2) > 0)`,
     )
-    .bind(id, fromId, tag)
-    .all();
-  return partsFrom(found);
+    .bind(id, tag)
+    .all<{ n: number }>();
+  const found = results.filter(({ n }) => n <= tenantsSearched);
+  return { parts: found.map(taskPart.read), isCut: found.length < results.length };
 }
 
 /** Parts that are examined for one page of a list: three are read, and one more says that it goes on; of an end user more. */

@@ -8,16 +8,9 @@ import {
 } from "../../d1/archive/task-parts.ts";
 import type { TaskFilter } from "../../d1/tasks/task-lists.ts";
 import { taskFromRow } from "../../d1/tasks/task-row.ts";
-import { earlier, idBound, idTimeMs, taskIdPattern } from "../../domain/ids.ts";
+import { earlier, idBound, taskIdPattern } from "../../domain/ids.ts";
 import { type Task, taskStatus } from "../../domain/task.ts";
-import {
-  type ArchivedRow,
-  idTag,
-  keyPrefix,
-  longestPartMs,
-  readTaskPart,
-  type TaskPart,
-} from "../../domain/task-part.ts";
+import { type ArchivedRow, idTag, keyPrefix, readTaskPart, type TaskPart } from "../../domain/task-part.ts";
 import { BindingUnavailable, callBinding } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 
@@ -95,15 +88,27 @@ export async function archivedRow(
   return part && !rows ? "in_database" : rows?.find((one) => one.id === id);
 }
 
-/** An archived task of any tenant. */
-export async function findArchived(invocation: Invocation, id: string): Promise<Task | undefined> {
+/**
+ * An archived task.
+ * @param tenant Undefined: of any tenant.
+ * @returns "of_many_tenants" when it was not found, and not all tenants' archives were searched.
+ */
+export async function findArchived(
+  invocation: Invocation,
+  id: string,
+  tenant: string | undefined,
+): Promise<Task | "of_many_tenants" | undefined> {
   if (!mayBeArchived(invocation, id)) return undefined;
-  const fromId = idBound("task", (idTimeMs("task", id) ?? 0) - longestPartMs);
-  for (const part of await partsWith(invocation.db, id, fromId, idTag(id))) {
+  const { db } = invocation;
+  const { parts, isCut } =
+    tenant === undefined
+      ? await partsWith(db, id, idTag(id))
+      : { parts: partsFrom(await selectPartOf(db, tenant, id).all()), isCut: false };
+  for (const part of parts) {
     const row = (await currentRows(invocation, part))?.find((one) => one.id === id);
     if (row) return taskFromRow(row);
   }
-  return undefined;
+  return isCut ? "of_many_tenants" : undefined;
 }
 
 /** Parts that one page is read of. */

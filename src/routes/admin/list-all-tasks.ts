@@ -11,15 +11,10 @@ import { pageQuery, toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
-import { adminTask, viewAdminTask } from "./admin-task-reply.ts";
+import { adminTask, tenantOfArchived, viewAdminTask } from "./admin-task-reply.ts";
 
 /** The cursor behind the last task that is not archived. */
 const archive = "archive";
-const ofOneTenant = {
-  path: ["tenant"],
-  message:
-    "must be given: tasks that are older are archived, and listed by tenant (ARCHIVE_TASKS_AFTER_DAYS)",
-};
 
 const contract = createRoute({
   method: "get",
@@ -51,7 +46,7 @@ export function listAllTasks(api: Api): void {
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
     const { limit, cursor, ...filter } = c.req.valid("query");
-    if (cursor === archive && filter.tenant === undefined) throw invalidRequest([ofOneTenant]);
+    if (cursor === archive && filter.tenant === undefined) throw invalidRequest([tenantOfArchived]);
     const beforeId = cursor === archive ? behindAllTasks : cursor || behindAllTasks;
     const found = await listTasks(invocation, filter, beforeId, limit + 1);
     const page = toWalkedPage(found, limit, (task) => viewAdminTask(c, task));
