@@ -101,7 +101,8 @@ export function createApp(config: Config, invocationFor: (ctx: ExecutionContext)
   for (const path of ["/v1/*", "/openai/v1/*"]) api.use(path, authenticate, migrated);
   api.use("/admin/api/*", authenticateAdmin, migrated);
   api.use("/admin/api/tenants/:id/*", nameTenant);
-  for (const path of ["/v1/*", "/admin/api/*"]) api.use(path, knownQuery(api));
+  const known = knownQuery(api);
+  for (const path of ["/v1/*", "/admin/api/*", "/readyz", "/openapi.json"]) api.use(path, known);
 
   for (const addTo of operations) addTo(api, config);
   refuseOtherMethods(api);

@@ -24,23 +24,26 @@ export interface Walked<Row> {
   walkedTo: string | null;
 }
 
-/** @param limit Rows at the most. */
+/**
+ * Page and end are of one moment: rows that go or come between the two would move the end past what was examined.
+ * @param limit Rows at the most.
+ * @param beside Statements that are to be of that moment too.
+ */
 export async function walk(
   db: D1Database,
   { from, sought, fits, values, most }: Walk,
   limit: number,
-): Promise<Walked<unknown>> {
+  beside: D1PreparedStatement[] = [],
+): Promise<Walked<unknown> & { beside: D1Result[] }> {
   const walked = (columns: string) =>
     `SELECT ${columns} FROM ${from} WHERE ${sought.join(" AND ")} ORDER BY id DESC LIMIT`;
-  // A subquery with a limit is read as far as the outer one asks.
-  const { results } = await db
-    .prepare(`SELECT * FROM (${walked("*")} ${most}) WHERE ${["1", ...fits].join(" AND ")} LIMIT ${limit}`)
-    .bind(...values)
-    .all();
-  if (results.length >= limit || fits.length === 0) return { rows: results, walkedTo: null };
-  const last = await db
-    .prepare(`${walked("id")} 1 OFFSET ${most - 1}`)
-    .bind(...values.slice(0, sought.length))
-    .all<{ id: string }>();
-  return { rows: results, walkedTo: last.results[0]?.id ?? null };
+  // A subquery with a limit is read as far as the outer one asks, and the end is looked for where the page is not full.
+  const page = `SELECT *, 0 AS is_end FROM (${walked("*")} ${most}) WHERE ${["1", ...fits].join(" AND ")}`;
+  const end = `SELECT *, 1 FROM ${from.split(" ")[0]} WHERE id = (${walked("id")} 1 OFFSET ${most - 1})`;
+  const [read, ...others] = await db.batch<{ id: string; is_end: number }>([
+    db.prepare(`${page} UNION ALL ${end} LIMIT ${limit}`).bind(...values, ...values.slice(0, sought.length)),
+    ...beside,
+  ]);
+  const rows = Map.groupBy(read?.results ?? [], ({ is_end: isEnd }) => isEnd);
+  return { rows: rows.get(0) ?? [], walkedTo: rows.get(1)?.[0]?.id ?? null, beside: others };
 }

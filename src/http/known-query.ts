@@ -26,7 +26,8 @@ function parametersOf(api: Api): Map<string, string[]> {
 export function knownQuery(api: Api) {
   let parameters: Map<string, string[]> | undefined;
   return createMiddleware<AppEnv>(async (c, next) => {
-    const given = Object.keys(c.req.query());
+    // Not as the framework reads them, which passes over a parameter without a name.
+    const given = [...new URL(c.req.url).searchParams.keys()].map((name) => name || '""');
     if (given.length > 0) {
       parameters ??= parametersOf(api);
       // What is no route answers 404 or 405.

@@ -13,6 +13,10 @@ describe("a parameter of a query that there is not", () => {
     ["HEAD", "/v1/models?x=1", "x", "none"],
     ["POST", `${generations}?wait=5`, "wait", "none"],
     ["DELETE", "/v1/tasks/task-x?force=1", "force", "none"],
+    ["GET", "/v1/tasks?=failed", '""', "status, model"],
+    ["GET", "/v1/tasks?status=failed&=", '""', "status, model"],
+    ["GET", "/readyz?x=1", "x", "none"],
+    ["GET", "/openapi.json?x=1", "x", "none"],
   ])("is refused by its name, and nothing is done: %s %s", async (method, path, name, taken) => {
     const { key } = await gateway.makeTenant();
     bindings.calls.length = 0;
@@ -35,6 +39,11 @@ describe("a parameter of a query that there is not", () => {
     await expectError(await gateway.fetch("/v1/tasks?x=1"), "missing_key");
     const { key } = await gateway.makeTenant();
     await expectError(await gateway.fetch("/v1/nothing?x=1", { headers: bearer(key) }), "not_found");
+  });
+
+  it("is no matter to whether the Worker runs", async () => {
+    const response = await gateway.fetch("/healthz?at=1757165031");
+    expect(await response.json()).toEqual({ status: "ok" });
   });
 
   it("is none where a link's token opens a stream, nor in the address of a picture", async () => {

@@ -381,7 +381,7 @@ const mayScan: [string, RegExp, string][] = [
     /^SELECT DISTINCT tenant_id AS id FROM \(SELECT tenant_id FROM tasks ORDER BY id DESC LIMIT 1000\)/,
     "has a limit",
   ],
-
+  ["task_parts USING COVERING INDEX task_parts_by_time", /^SELECT 1 FROM task_parts LIMIT 1$/, "has a limit"],
   [
     "tenants",
     /^SELECT id FROM tenants (WHERE deleted_ms IS NULL )?ORDER BY id LIMIT/,

@@ -51,21 +51,59 @@ export async function knownTasks(db: D1Database, tenantId: string, ids: string[]
   return new Set([...archived, ...results.map(({ id }) => id)]).size;
 }
 
-/** Parts of any tenant that may have a task. @param fromId Before the id, by the longest time that a part is of. */
+/** Tenants whose parts are searched for a task of any tenant. */
+const tenantsSearched = 1_000;
+
+/** Parts of any tenant that may have a task, one of each at the most. `isCut`: there are more tenants than are searched. */
 export async function partsWith(
   db: D1Database,
   id: string,
-  fromId: string,
   tag: string,
-): Promise<TaskPart[]> {
-  const found = await db
+): Promise<{ parts: TaskPart[]; isCut: boolean }> {
+  const { results } = await db
     .prepare(
-      `SELECT ${taskPart.columns} FROM task_parts INDEXED BY task_parts_by_time
-       WHERE first_id <= ?1 AND first_id >= ?2 AND last_id >= ?1 AND instr(id_tags, ?3) > 0`,
+      `WITH RECURSIVE held (tenant, n) AS (SELECT '', 0 UNION ALL
+         SELECT (SELECT min(tenant_id) FROM task_parts WHERE tenant_id > tenant), n + 1 FROM held
+         WHERE tenant IS NOT NULL LIMIT ${tenantsSearched + 2})
+       SELECT ${taskPart.columns}, n FROM held LEFT JOIN task_parts ON tenant_id = tenant AND first_id <= ?1
+         AND last_id = (SELECT min(last_id) FROM task_parts WHERE tenant_id = tenant AND last_id >= ?1)
+       WHERE iif(n > ${tenantsSearched}, tenant IS NOT NULL, instr(id_tags, ?2) > 0)`,
     )
-    .bind(id, fromId, tag)
-    .all();
-  return partsFrom(found);
+    .bind(id, tag)
+    .all<{ n: number }>();
+  const found = results.filter(({ n }) => n <= tenantsSearched);
+  return { parts: found.map(taskPart.read), isCut: found.length < results.length };
+}
+
+/** Parts that are examined for one page of a list: three are read, and one more says that it goes on; of an end user more. */
+const partsExamined = (isOfUser: boolean) => (isOfUser ? 25 : 4);
+
+/**
+ * The statement that finds parts with tasks of a tenant before `beforeId`, newest first, for {@link listedParts}.
+ * @param endUserTag Null: of any end user.
+ */
+export function selectParts(
+  db: D1Database,
+  tenantId: string,
+  beforeId: string,
+  endUserTag: string | null,
+): D1PreparedStatement {
+  // Parts do not overlap: those behind the one that `beforeId` lies in, or before, are all younger.
+  return db
+    .prepare(
+      `SELECT ${taskPart.columns}, ?3 IS NULL OR instr(end_user_tags, ?3) > 0 AS fits FROM task_parts
+       WHERE tenant_id = ?1 AND first_id < ?2 AND last_id <= coalesce(
+         (SELECT min(last_id) FROM task_parts WHERE tenant_id = ?1 AND last_id >= ?2), ?2)
+       ORDER BY last_id DESC LIMIT ${partsExamined(endUserTag !== null)}`,
+    )
+    .bind(tenantId, beforeId, endUserTag);
+}
+
+/** `endId`: the oldest task of those that were examined, where there may be more behind them. */
+export function listedParts(result: D1Result | undefined, isOfUser: boolean) {
+  const rows = (result?.results ?? []) as { fits: number; first_id: string }[];
+  const parts = rows.filter(({ fits }) => fits).map(taskPart.read);
+  return { parts, endId: rows[partsExamined(isOfUser) - 1]?.first_id ?? "" };
 }
 
 /** A tenant's parts with tasks before `beforeId`, newest first. @param endUserTag Null: of any end user. */
@@ -124,9 +162,9 @@ export async function markTextless(db: D1Database, { tenantId, lastId, key }: Ta
     .run();
 }
 
-/** Whether anything is archived. */
-export async function isAnyArchived(db: D1Database): Promise<boolean> {
-  return (await db.prepare("SELECT 1 FROM task_parts LIMIT 1").all()).results.length > 0;
+/** The statement that finds something where anything is archived. */
+export function selectAnyPart(db: D1Database): D1PreparedStatement {
+  return db.prepare("SELECT 1 FROM task_parts LIMIT 1");
 }
 
 /** Has a part be another object: the one that it was is lost. Changes nothing where the part has changed meanwhile. */

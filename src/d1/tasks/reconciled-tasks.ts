@@ -4,9 +4,20 @@ import { bit, orNull, readable, rowCodec, type SkipUnreadable, whole } from "../
 import type { Task } from "../../domain/task.ts";
 import { chargedImages, hasNotEnded, taskColumns, taskFromRow } from "./task-row.ts";
 
-/** Reads any tenant's task. */
-export async function findTask(db: D1Database, id: string): Promise<Task | undefined> {
-  const { results } = await db.prepare("SELECT * FROM tasks WHERE id = ?1").bind(id).all();
+/** A task, by its id. */
+export interface NamedTask {
+  id: string;
+  /** Absent: of any tenant. */
+  tenant?: string | undefined;
+}
+
+const isNamed = "id = ?1 AND (?2 IS NULL OR tenant_id = ?2)";
+
+export async function findTask(db: D1Database, { id, tenant }: NamedTask): Promise<Task | undefined> {
+  const { results } = await db
+    .prepare(`SELECT * FROM tasks WHERE ${isNamed}`)
+    .bind(id, tenant ?? null)
+    .all();
   return results[0] && taskFromRow(results[0]);
 }
 
@@ -14,9 +25,12 @@ const { id, tenantId, state, images } = taskColumns;
 type OwnedTask = Pick<Task, "id" | "tenantId" | "state">;
 const owned = rowCodec<OwnedTask>("tasks", { id, tenantId, state });
 
-/** Reads as little of any tenant's task as ending it takes, so that it can be ended whatever else is unreadable. */
-export async function findOwnedTask(db: D1Database, taskId: string): Promise<OwnedTask | undefined> {
-  const { results } = await db.prepare(`SELECT ${owned.columns} FROM tasks WHERE id = ?1`).bind(taskId).all();
+/** Reads as little of a task as ending it takes, so that it can be ended whatever else is unreadable. */
+export async function findOwnedTask(db: D1Database, task: NamedTask): Promise<OwnedTask | undefined> {
+  const { results } = await db
+    .prepare(`SELECT ${owned.columns} FROM tasks WHERE ${isNamed}`)
+    .bind(task.id, task.tenant ?? null)
+    .all();
   return results[0] && owned.read(results[0]);
 }
 

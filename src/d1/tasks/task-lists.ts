@@ -43,17 +43,21 @@ function tableOf({ tenant, end_user: endUser }: TaskFilter): string {
   return `tasks INDEXED BY ${endUser === undefined ? "tasks_of_tenant" : "tasks_of_end_user"}`;
 }
 
-/** Reads tasks, newest first, those before `beforeId`. */
+/** Of two upper bounds the one that is sought by: the other one would be walked to. */
+export function boundOf({ createdBeforeMs }: TaskFilter, beforeId: string): string {
+  return createdBeforeMs === undefined ? beforeId : earlier(beforeId, idBound("task", createdBeforeMs));
+}
+
+/** Reads tasks, newest first, those before `beforeId`. @param beside Statements that read of the same moment. */
 export async function listTasks(
   db: D1Database,
   filter: TaskFilter,
   beforeId: string,
   limit: number,
-): Promise<Walked<Task>> {
-  const { tenant, createdAfterMs, createdBeforeMs } = filter;
-  // One of two upper bounds is what SQLite seeks by: the other one would be walked to.
-  const before =
-    createdBeforeMs === undefined ? beforeId : earlier(beforeId, idBound("task", createdBeforeMs));
+  beside: D1PreparedStatement[] = [],
+): Promise<Walked<Task> & { beside: D1Result[] }> {
+  const { tenant, createdAfterMs } = filter;
+  const before = boundOf(filter, beforeId);
   const sought = ["id < ?"];
   const fits: string[] = [];
   const values: (string | number)[] = [before];
@@ -75,6 +79,7 @@ export async function listTasks(
   if (filter.status !== undefined) fits.push(statesOf[filter.status]);
   if (filter.visible) fits.push("hidden = 0 AND erasure = 'none'");
   const most = tenant === undefined ? mostWalked.operator : mostWalked.tenant;
-  const { rows, walkedTo } = await walk(db, { from: tableOf(filter), sought, fits, values, most }, limit);
-  return { rows: rows.map(taskFromRow), walkedTo };
+  const wanted = { from: tableOf(filter), sought, fits, values, most };
+  const found = await walk(db, wanted, limit, beside);
+  return { ...found, rows: found.rows.map(taskFromRow) };
 }

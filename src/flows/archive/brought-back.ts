@@ -54,7 +54,7 @@ async function findUser(
 
 async function rowsUnlessLost(invocation: Invocation, part: TaskPart): Promise<ArchivedRow[]> {
   try {
-    return await currentRows(invocation, part);
+    return (await currentRows(invocation, part)) ?? [];
   } catch (error) {
     if (error instanceof BindingUnavailable) return [];
     throw error;

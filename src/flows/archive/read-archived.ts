@@ -1,15 +1,19 @@
 /** Reading tasks that are archived, as rows: what reads rows of D1 reads them. */
-import { listParts, partsFrom, partsWith, replaceObject, selectPartOf } from "../../d1/archive/task-parts.ts";
+import {
+  listedParts,
+  partsFrom,
+  partsWith,
+  replaceObject,
+  selectPartOf,
+} from "../../d1/archive/task-parts.ts";
 import type { TaskFilter } from "../../d1/tasks/task-lists.ts";
 import { taskFromRow } from "../../d1/tasks/task-row.ts";
-import { earlier, idBound, idTimeMs, taskIdPattern } from "../../domain/ids.ts";
+import { earlier, idBound, taskIdPattern } from "../../domain/ids.ts";
 import { type Task, taskStatus } from "../../domain/task.ts";
 import {
   type ArchivedRow,
-  endUserTag,
   idTag,
   keyPrefix,
-  longestPartMs,
   partOf,
   readTaskPart,
   type TaskPart,
@@ -85,9 +89,12 @@ export async function readPart(invocation: Invocation, found: TaskPart): Promise
   return { part: { ...part, key }, rows };
 }
 
-/** Rows of a part, as it is by now. @throws as {@link readPart} */
-export async function currentRows(invocation: Invocation, found: TaskPart): Promise<ArchivedRow[]> {
-  return (await readPart(invocation, found))?.rows ?? [];
+/** Rows of a part, as {@link readPart} finds it. */
+export async function currentRows(
+  invocation: Invocation,
+  found: TaskPart,
+): Promise<ArchivedRow[] | undefined> {
+  return (await readPart(invocation, found))?.rows;
 }
 
 async function newestVersion(invocation: Invocation, part: TaskPart): Promise<string | undefined> {
@@ -96,25 +103,41 @@ async function newestVersion(invocation: Invocation, part: TaskPart): Promise<st
   return objects.toSorted((a, b) => b.uploaded.getTime() - a.uploaded.getTime())[0]?.key;
 }
 
-/** The row of a task, out of the part that it is in. @param found The result of {@link selectPartOf}. */
+/**
+ * The row of a task, out of the part that it is in; "in_database" when the part has ended meanwhile.
+ * @param found The result of {@link selectPartOf}.
+ */
 export async function archivedRow(
   invocation: Invocation,
   id: string,
   found: D1Result | undefined,
-): Promise<ArchivedRow | undefined> {
+): Promise<ArchivedRow | "in_database" | undefined> {
   const [part] = partsFrom(found);
-  return part && (await currentRows(invocation, part)).find((one) => one.id === id);
+  const rows = part && (await currentRows(invocation, part));
+  return part && !rows ? "in_database" : rows?.find((one) => one.id === id);
 }
 
-/** An archived task of any tenant. */
-export async function findArchived(invocation: Invocation, id: string): Promise<Task | undefined> {
+/**
+ * An archived task.
+ * @param tenant Undefined: of any tenant.
+ * @returns "of_many_tenants" when it was not found, and not all tenants' archives were searched.
+ */
+export async function findArchived(
+  invocation: Invocation,
+  id: string,
+  tenant: string | undefined,
+): Promise<Task | "of_many_tenants" | undefined> {
   if (!mayBeArchived(invocation, id)) return undefined;
-  const fromId = idBound("task", (idTimeMs("task", id) ?? 0) - longestPartMs);
-  for (const part of await partsWith(invocation.db, id, fromId, idTag(id))) {
-    const row = (await currentRows(invocation, part)).find((one) => one.id === id);
+  const { db } = invocation;
+  const { parts, isCut } =
+    tenant === undefined
+      ? await partsWith(db, id, idTag(id))
+      : { parts: partsFrom(await selectPartOf(db, tenant, id).all()), isCut: false };
+  for (const part of parts) {
+    const row = (await currentRows(invocation, part))?.find((one) => one.id === id);
     if (row) return taskFromRow(row);
   }
-  return undefined;
+  return isCut ? "of_many_tenants" : undefined;
 }
 
 /** Parts that one page is read of. */
@@ -122,34 +145,34 @@ const partsAPage = 3;
 
 /**
  * Lists a tenant's archived tasks, newest first, from `fromId` on and before `beforeId`, out of a few parts.
- * @returns up to `limit`; `walkedTo`: where the next page goes on, when this one ended because enough was read.
+ * @param found The result of `selectParts`.
+ * @returns up to `limit`; `walkedTo`: where the next page goes on, when this one ended because enough was read; undefined when
+ *   a part has ended meanwhile.
  */
 export async function listArchived(
   invocation: Invocation,
-  tenantId: string,
+  found: D1Result | undefined,
   filter: TaskFilter,
   { beforeId, fromId }: { beforeId: string; fromId: string },
   limit: number,
-): Promise<{ rows: Task[]; walkedTo: string | null }> {
-  const { createdAfterMs: afterMs = 0, createdBeforeMs, end_user: endUser } = filter;
-  const bound = createdBeforeMs === undefined ? beforeId : idBound("task", createdBeforeMs);
-  const before = earlier(bound, beforeId);
-  const tag = endUser === undefined ? null : await endUserTag(endUser);
-  const parts = await listParts(invocation.db, tenantId, before, tag, partsAPage + 1);
-  const fromTime = idBound("task", afterMs);
+): Promise<{ rows: Task[]; walkedTo: string | null } | undefined> {
+  const { parts, endId } = listedParts(found, filter.end_user !== undefined);
+  const fromTime = idBound("task", filter.createdAfterMs ?? 0);
   const afterId = earlier(fromId, fromTime) === fromId ? fromTime : fromId;
   const asked = parts.filter(({ lastId }) => lastId >= afterId);
   const tasks: Task[] = [];
   for (const part of asked.slice(0, partsAPage)) {
-    const fitting = (await currentRows(invocation, part))
-      .filter(({ id }) => id < before && id >= afterId)
+    const rows = await currentRows(invocation, part);
+    if (!rows) return undefined;
+    const fitting = rows
+      .filter(({ id }) => id < beforeId && id >= afterId)
       .map(taskFromRow)
       .filter(fits(filter));
     tasks.push(...fitting.toReversed());
     if (tasks.length >= limit) return { rows: tasks.slice(0, limit), walkedTo: null };
   }
-  const last = asked.length > partsAPage ? asked[partsAPage - 1] : undefined;
-  return { rows: tasks, walkedTo: last?.firstId ?? null };
+  const walkedTo = asked[partsAPage] ? (asked[partsAPage - 1]?.firstId ?? "") : endId;
+  return { rows: tasks, walkedTo: walkedTo > afterId ? walkedTo : null };
 }
 
 function fits({ status, model, end_user: endUser, request_id: requestId, visible }: TaskFilter) {

@@ -50,7 +50,13 @@ export type EraseResult = "erased" | "not_finished" | "not_found" | "deleted";
 
 /**
  * Erases one task of a tenant that has ended: its text at once, its pictures before this returns. What the tenant's object
- * keeps of the request goes as well, or, where that is unavailable, with cron.
+ * keeps of the request goes as well, or, where that is unavailable, with cron. A task may move between D1 and the archive:
+ *
+ *   the eraser                    a restore
+ *   1. D1 lacks the task
+ *                                 2. has its part's rows in D1 again; the part ends
+ *   3. finds no part with it
+ *   4. finds it in D1
  */
 export async function eraseTask(
   invocation: Invocation,

@@ -9,6 +9,13 @@
  *   4. reads D1 again
  *
  * Only an id that is young leads to the object: ids carry their time.
+ *
+ * An old one may be in the archive. D1 and the index of the archive are read as of one moment, so that one of them has it:
+ *
+ *   the reader                           a restore
+ *   1. D1 lacks the task; finds its part
+ *                                        2. has the part's rows in D1 again; the part ends, and its object is swept
+ *   3. finds neither: begins again
  */
 import { selectPartOf } from "../../d1/archive/task-parts.ts";
 import { firstTask, selectTask } from "../../d1/tasks/tasks.ts";
@@ -97,6 +104,7 @@ async function readRow(
   const read = await authorize(invocation, caller, { action }, statements);
   if (!isOld || read.kind === "key_refused" || !isLacking(read)) return read;
   const row = await archivedRow(invocation, id, read.results.at(-1));
+  if (row === "in_database") return readRow(invocation, caller, id, action, more);
   const [task, ...rest] = read.results;
   if (!task || row?.hidden !== 0) return read;
   return { ...read, results: [{ ...task, results: [row] }, ...rest] };

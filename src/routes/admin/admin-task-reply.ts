@@ -3,10 +3,11 @@ import * as z from "zod";
 import { upstreamLinkLifeMs } from "../../domain/poll.ts";
 import { type Task, toSeconds, viewTask } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
-import { isSettled } from "../../flows/tasks/operator.ts";
+import { type AnyTask, isSettled } from "../../flows/tasks/operator.ts";
 import type { AppContext } from "../../http/context.ts";
 import { documented } from "../../http/documented.ts";
 import { errorReplies, json } from "../../http/replies.ts";
+import { type Issue, invalidRequest } from "../../http/validation.ts";
 import { linkBases } from "../../platform/link-bases.ts";
 import { taskInput } from "../tasks/generation-request.ts";
 import { exampleTask, taskReply } from "../tasks/task-reply.ts";
@@ -62,15 +63,28 @@ export const adminTask = documented(() =>
     }),
 );
 
-/** The path's parameter, and the replies, of every operation on one task. */
-export const adminTaskParams = z.object({ id: z.string() });
+/** The parameters, and the replies, of every operation on one task. */
+export const adminTaskRequest = {
+  params: z.object({ id: z.string() }),
+  query: z.object({ tenant: z.string().max(32).optional() }),
+};
+export const adminTaskTenant = documented(
+  () => "An archived task needs `tenant` where more than 1,000 tenants have archived ones.",
+);
 export const adminTaskReplies = documented(() => ({
   200: json(adminTask, "The task."),
   ...errorReplies(...adminErrors, "task_not_found"),
 }));
 
+/** Tasks of all tenants are not looked for in the archive, or not in all of it. */
+export const tenantOfArchived: Issue = {
+  path: ["tenant"],
+  message: "must be given: old tasks are archived, and found by tenant (ARCHIVE_TASKS_AFTER_DAYS)",
+};
+
 /** Replies with one task, and names it in the request's log line. */
-export async function replyWithTask(c: AppContext, task: Task | undefined) {
+export async function replyWithTask(c: AppContext, task: AnyTask) {
+  if (task === "of_many_tenants") throw invalidRequest([tenantOfArchived]);
   if (!task) throw new ApiError("task_not_found", "There is no such task.");
   c.set("tenantId", task.tenantId);
   c.set("taskId", task.id);

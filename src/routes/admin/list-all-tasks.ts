@@ -4,22 +4,17 @@ import * as z from "zod";
 import { endUser } from "../../domain/generation-fields.ts";
 import { behindAllTasks } from "../../domain/ids.ts";
 import { taskStatuses } from "../../domain/task.ts";
-import { endsAtArchive, listTasks } from "../../flows/tasks/list-tasks.ts";
+import { listTasks } from "../../flows/tasks/list-tasks.ts";
 import type { Api } from "../../http/context.ts";
 import { documented } from "../../http/documented.ts";
 import { pageQuery, toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
-import { adminTask, viewAdminTask } from "./admin-task-reply.ts";
+import { adminTask, tenantOfArchived, viewAdminTask } from "./admin-task-reply.ts";
 
 /** The cursor behind the last task that is not archived. */
 const archive = "archive";
-const ofOneTenant = {
-  path: ["tenant"],
-  message:
-    "must be given: tasks that are older are archived, and listed by tenant (ARCHIVE_TASKS_AFTER_DAYS)",
-};
 
 const contract = createRoute({
   method: "get",
@@ -39,7 +34,7 @@ const contract = createRoute({
   ...documented(() => ({
     tags: ["Admin: tasks"],
     summary: "List tasks of all tenants, newest first",
-    description: `${walkedPages} Archived tasks are listed with \`tenant\` alone: a list of all tenants says so behind its last task.`,
+    description: `${walkedPages} Archived tasks are listed with \`tenant\` alone. A list of all tenants ends with the cursor \`archive\`, which \`tenant\` has to go with: that tenant's list, from its newest task on.`,
     responses: {
       200: json(listReply(adminTask), "A page of tasks."),
       ...errorReplies(...adminErrors),
@@ -51,10 +46,10 @@ export function listAllTasks(api: Api): void {
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
     const { limit, cursor, ...filter } = c.req.valid("query");
-    if (cursor === archive && filter.tenant === undefined) throw invalidRequest([ofOneTenant]);
-    const found = await listTasks(invocation, filter, cursor || behindAllTasks, limit + 1);
+    if (cursor === archive && filter.tenant === undefined) throw invalidRequest([tenantOfArchived]);
+    const beforeId = cursor === archive ? behindAllTasks : cursor || behindAllTasks;
+    const found = await listTasks(invocation, filter, beforeId, limit + 1);
     const page = toWalkedPage(found, limit, (task) => viewAdminTask(c, task));
-    const goesOn = await endsAtArchive(invocation, filter, found, limit + 1);
-    return c.json({ ...page, next_cursor: goesOn ? archive : page.next_cursor }, 200);
+    return c.json({ ...page, next_cursor: found.endsAtArchive ? archive : page.next_cursor }, 200);
   });
 }

@@ -4,25 +4,26 @@ import { refreshTask } from "../../flows/tasks/operator.ts";
 import type { Api } from "../../http/context.ts";
 import { documented } from "../../http/documented.ts";
 import { adminActor, adminSecurity } from "./admin-route.ts";
-import { adminTaskParams, adminTaskReplies, replyWithTask } from "./admin-task-reply.ts";
+import { adminTaskReplies, adminTaskRequest, adminTaskTenant, replyWithTask } from "./admin-task-reply.ts";
 
 const contract = createRoute({
   method: "post",
   path: "/admin/api/tasks/{id}/refresh",
   operationId: "refresh-task",
   security: adminSecurity,
-  request: { params: adminTaskParams },
+  request: adminTaskRequest,
   ...documented(() => ({
     tags: ["Admin: tasks"],
     summary: "Poll a task now",
+    description: adminTaskTenant,
     responses: adminTaskReplies,
   })),
 });
 
 export function refreshTaskRoute(api: Api): void {
   api.openapi(contract, async (c) => {
-    const { id } = c.req.valid("param");
+    const named = { ...c.req.valid("param"), ...c.req.valid("query") };
     c.set("lookAt", "See the task.");
-    return replyWithTask(c, await refreshTask(c.get("invocation"), adminActor(c), id));
+    return replyWithTask(c, await refreshTask(c.get("invocation"), adminActor(c), named));
   });
 }

@@ -13,6 +13,7 @@ const contract = createRoute({
   ...documented(() => ({
     tags: ["Health"],
     summary: "Whether the Worker runs",
+    description: "Takes any query: probes add some, so that no cache answers them.",
     responses: {
       200: json(z.object({ status: z.literal("ok") }).meta({ examples: [{ status: "ok" }] }), "It does."),
     },

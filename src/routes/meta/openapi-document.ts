@@ -17,7 +17,7 @@ const info = {
     "Times are unix seconds, sizes bytes, money whole credits. A list is `{object, data, next_cursor}`.",
     "Every error is one envelope with a stable `error.code`. A path that there is not answers " +
       "404 `not_found`, and a method that a path does not have 405 `method_not_allowed` with `Allow`.",
-    "Fields that replies do not have today may be added; fields that a request does not have are refused.",
+    "Fields that replies do not have today may be added; fields and query parameters that a request does not have are refused.",
   ].join("\n\n"),
   license: { name: "MIT", identifier: "MIT" },
 };

@@ -23,7 +23,7 @@ const contract = createRoute({
     summary: "This document",
     responses: {
       200: json(documentReply, "OpenAPI 3.1."),
-      ...errorReplies("not_found", "unavailable"),
+      ...errorReplies("invalid_request", "not_found", "unavailable"),
     },
   })),
 });

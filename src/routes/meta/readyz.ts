@@ -39,7 +39,7 @@ const contract = createRoute({
     responses: {
       200: json(readiness, "They do."),
       503: json(readiness, "One of them does not."),
-      ...errorReplies("rate_limited"),
+      ...errorReplies("invalid_request", "rate_limited"),
     },
   })),
 });

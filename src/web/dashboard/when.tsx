@@ -17,9 +17,11 @@ export function TenantLink({ id }: { id: string }) {
   return <Link href={`/tenants/${encodeURIComponent(id)}`}>{id}</Link>;
 }
 
-export function TaskLink({ id, children }: { id: string; children?: string | undefined }) {
+/** @param tenant Whose it is: by it an archived task is found among very many tenants'. */
+export function TaskLink({ id, tenant, children }: { id: string; tenant?: string; children?: string }) {
+  const of = tenant === undefined ? "" : `?tenant=${encodeURIComponent(tenant)}`;
   return (
-    <Link href={`/tasks/${encodeURIComponent(id)}`} class={children ? undefined : "mono"}>
+    <Link href={`/tasks/${encodeURIComponent(id)}${of}`} class={children ? undefined : "mono"}>
       {children ?? id}
     </Link>
   );

@@ -172,8 +172,11 @@ describe("a tenant's old tasks", () => {
       next_cursor: string;
     };
     expect(first.data.map(({ id }) => id)).toEqual([one.fresh]);
-    const next = await gateway.admin("GET", `/tasks?limit=100&cursor=${first.next_cursor}`);
-    await expectError(next, "invalid_request", "tenant");
+    const path = `/tasks?limit=100&cursor=${first.next_cursor}`;
+    await expectError(await gateway.admin("GET", path), "invalid_request", "tenant");
+    const next = await (await gateway.admin("GET", `${path}&tenant=${one.id}`)).json();
+    expect(next).toEqual(await (await gateway.admin("GET", `/tasks?limit=100&tenant=${one.id}`)).json());
+    expect(next).toMatchObject({ data: { length: 100 }, next_cursor: before.all[99] });
   });
 });
 

@@ -93,7 +93,7 @@ describe("a request that reads what cannot be read", () => {
     await set("tasks", "state", "failed", id);
     await set("tasks", "error_code", "of_another_version", id);
     await set("tasks", "model", "wan-1", id);
-    expect(await findTask(env.DB, id)).toMatchObject({ model: "wan-1", errorCode: "unknown_error" });
+    expect(await findTask(env.DB, { id })).toMatchObject({ model: "wan-1", errorCode: "unknown_error" });
   });
 });
 

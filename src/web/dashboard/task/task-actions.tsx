@@ -16,9 +16,12 @@ export function TaskActions({ task }: { task: AdminTask }) {
     client.setQueryData(["task", task.id], changed);
     void client.invalidateQueries({ queryKey: ["deliveries"] });
   };
-  const refresh = useAction({ mutationFn: () => call(refreshTask(task.id)), onSuccess: show });
+  const refresh = useAction({
+    mutationFn: () => call(refreshTask(task.id, { tenant: task.tenant })),
+    onSuccess: show,
+  });
   const fail = useAction({
-    mutationFn: () => call(failTask(task.id)),
+    mutationFn: () => call(failTask(task.id, { tenant: task.tenant })),
     onSuccess: (changed) => {
       setAsking(false);
       show(changed);

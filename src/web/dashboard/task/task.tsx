@@ -1,6 +1,6 @@
 /** One task: its state, pictures, request, facts and timeline. */
 import { useQuery } from "@tanstack/preact-query";
-import { Link } from "wouter-preact";
+import { Link, useSearchParams } from "wouter-preact";
 import { type AdminTask, getAnyTask } from "#gateway";
 import { call, Refusal } from "../../ui/call.ts";
 import { CopyButton } from "../../ui/copy-button.tsx";
@@ -16,11 +16,12 @@ import "./task.css";
 const refreshMs = 2_000;
 
 export function Task({ id }: { id: string }) {
+  const tenant = useSearchParams()[0].get("tenant") ?? undefined;
   const read = useQuery({
     queryKey: ["task", id],
-    queryFn: () => call(getAnyTask(id)),
+    queryFn: () => call(getAnyTask(id, { tenant })),
     refetchInterval: ({ state }) => {
-      if (state.error instanceof Refusal && state.error.status === 404) return false;
+      if (state.error instanceof Refusal && [400, 404].includes(state.error.status)) return false;
       return state.data?.settled ? false : refreshMs;
     },
   });

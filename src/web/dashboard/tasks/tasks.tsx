@@ -90,7 +90,9 @@ function Row({ task }: { task: AdminTask }) {
   return (
     <tr>
       <td class="subject">
-        <TaskLink id={task.id}>{prompt || task.id}</TaskLink>
+        <TaskLink id={task.id} tenant={task.tenant}>
+          {prompt || task.id}
+        </TaskLink>
         <small class="mono soft">{task.id}</small>
       </td>
       <td>

@@ -1,5 +1,4 @@
 /** A tenant's ledger: every movement of its credits. */
-import { Link } from "wouter-preact";
 import { getTenantLedger, type LedgerEntry } from "#gateway";
 import { call } from "../../ui/call.ts";
 import { showNumber, showTime } from "../../ui/format.ts";
@@ -7,6 +6,7 @@ import { PageTurner, usePages } from "../../ui/list-pages.tsx";
 import { Problem } from "../../ui/notice.tsx";
 import { Scroller } from "../../ui/scroller.tsx";
 import { Panel, Placeholder } from "../panel.tsx";
+import { TaskLink } from "../when.tsx";
 import { CsvButton } from "./csv-button.tsx";
 import { tenantQuery } from "./tenant-actions.ts";
 import "./ledger.css";
@@ -49,7 +49,7 @@ export function Ledger({ id, isMetered }: { id: string; isMetered: boolean }) {
             <tbody>
               {rows.map((entry, index) => (
                 // biome-ignore lint/suspicious/noArrayIndexKey: entries have no id, and the rows keep no state.
-                <LedgerRow key={`${entry.at} ${index}`} entry={entry} />
+                <LedgerRow key={`${entry.at} ${index}`} entry={entry} tenant={id} />
               ))}
             </tbody>
           </table>
@@ -74,7 +74,7 @@ function movementOf({ type, amount }: LedgerEntry) {
   return signed.format(type === "charge" ? -amount : amount).replace("-", "\u2212");
 }
 
-function LedgerRow({ entry }: { entry: LedgerEntry }) {
+function LedgerRow({ entry, tenant }: { entry: LedgerEntry; tenant: string }) {
   const { at, type, task, reference, note, balance, held } = entry;
   return (
     <tr>
@@ -82,11 +82,7 @@ function LedgerRow({ entry }: { entry: LedgerEntry }) {
       <td>{type}</td>
       <td class="number">{movementOf(entry)}</td>
       <td class="long">
-        {task !== null && (
-          <Link class="mono" href={`/tasks/${task}`}>
-            {task}
-          </Link>
-        )}
+        {task !== null && <TaskLink id={task} tenant={tenant} />}
         {reference !== null && <span class="mono">{reference}</span>}
         {note !== null && <small class="soft note">{note}</small>}
       </td>
