@@ -823,15 +823,15 @@ export const mutations: Mutation[] = [
   {
     breaks: "a task that the database has lost is named",
     file: "src/flows/cron/check-lost.ts",
-    line: "const missing = charged.filter(({ taskId }) => !known.has(taskId) && !unreadable.has(taskId));",
-    broken: "const missing = charged.filter(({ taskId }) => unreadable.has(taskId));",
+    line: "if (lost.has(taskId)) {",
+    broken: "if (lost.has(tenant)) {",
     tests: ["test/flows/cron/reconcile.test.ts"],
   },
   {
     breaks: "a task whose hold its object has lost is named",
     file: "src/tenant/compare-ends.ts",
-    line: "unknown: ended.filter((task) => !isKnown(task)).map(({ id }) => id),",
-    broken: "unknown: ended.filter((task) => !task.id).map(({ id }) => id),",
+    line: "unknown: [...unknown.keys()].filter((id) => !isMadeUpFor(id)),",
+    broken: "unknown: [...unknown.keys()].filter((id) => !id),",
     tests: ["test/flows/cron/reconcile.test.ts"],
   },
   {
@@ -1508,14 +1508,14 @@ export const mutations: Mutation[] = [
   },
   {
     breaks: "reading the audit settles no hold",
-    file: "src/flows/cron/reconcile.ts",
+    file: "src/flows/cron/check-holds.ts",
     line: 'if (!mends) return [{ kind: "hold", tenant, subject: taskId, text }];',
     broken: "",
     tests: ["test/flows/cron/reconcile.test.ts"],
   },
   {
     breaks: "reading the audit writes no lost task again",
-    file: "src/flows/cron/reconcile.ts",
+    file: "src/flows/cron/check-holds.ts",
     line: "mends && numbers.length > 0 ? await",
     broken: "numbers.length > 0 ? await",
     tests: ["test/flows/cron/reconcile.test.ts"],
@@ -1603,5 +1603,19 @@ export const mutations: Mutation[] = [
     line: "eraseEndUser(invocation, tenant, name, atMs)",
     broken: "eraseEndUser(invocation, tenant, name)",
     tests: ["test/flows/cron/restored-stores.test.ts"],
+  },
+  {
+    breaks: "an audit that has not compared all goes on",
+    file: "src/flows/cron/check-lost.ts",
+    line: "return { found, rest: `${seq}:${id}` };",
+    broken: "return { found, rest: null };",
+    tests: ["test/flows/cron/lost-tasks.test.ts"],
+  },
+  {
+    breaks: "cron goes on comparing where it was",
+    file: "src/flows/cron/reconcile.ts",
+    line: 'await object.comparePlace(rest ?? "")',
+    broken: 'await object.comparePlace("")',
+    tests: ["test/flows/cron/lost-tasks.test.ts"],
   },
 ];

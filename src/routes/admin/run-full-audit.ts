@@ -1,7 +1,8 @@
 /** `POST /admin/api/audit/full`: checks every account, and verifies every ledger down to its first line. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
-import { type AuditPlace, auditFully } from "../../flows/cron/audit-fully.ts";
+import { auditFully } from "../../flows/cron/audit-fully.ts";
+import { formatPlace, readPlace } from "../../flows/cron/reconcile.ts";
 import type { Api } from "../../http/context.ts";
 import { documented } from "../../http/documented.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
@@ -23,8 +24,8 @@ const reply = documented(() =>
     }),
 );
 
-/** A tenant, and the number that its parts go on before. */
-const cursorPattern = /^([a-z0-9-]{3,32}(:\d{1,16})?)?$/;
+/** A tenant, and the number that its parts go on before, or where comparing its tasks does. */
+const cursorPattern = /^([a-z0-9-]{3,32}(:\d{1,16}(:[a-z0-9~-]{0,36})?)?)?$/;
 
 const contract = createRoute({
   method: "post",
@@ -46,26 +47,18 @@ const contract = createRoute({
   })),
 });
 
-function readCursor(cursor: string): AuditPlace | null {
-  const [tenant = "", beforeSeq] = cursor.split(":");
-  return tenant === "" ? null : { tenant, beforeSeq: beforeSeq === undefined ? null : Number(beforeSeq) };
-}
-
-function formatCursor(next: AuditPlace | null): string | null {
-  if (next === null) return null;
-  return next.beforeSeq === null ? next.tenant : `${next.tenant}:${next.beforeSeq}`;
-}
-
 export function runFullAudit(api: Api): void {
   api.openapi(contract, async (c) => {
     const { tenant, cursor } = c.req.valid("query");
-    const audited = await auditFully(c.get("invocation"), tenant ?? null, readCursor(cursor));
+    const invocation = c.get("invocation");
+    const [begun, rest] = readPlace(cursor);
+    const audited = await auditFully(invocation, tenant ?? null, cursor ? { tenant: begun, rest } : null);
     return c.json(
       {
         object: "list" as const,
         ok: audited.discrepancies.length === 0,
         data: audited.discrepancies,
-        next_cursor: formatCursor(audited.next),
+        next_cursor: audited.next && formatPlace(audited.next.tenant, audited.next.rest),
         tenants_checked: audited.tenants,
         parts_verified: audited.parts,
       },
