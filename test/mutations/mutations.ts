@@ -1618,4 +1618,11 @@ export const mutations: Mutation[] = [
     broken: 'await object.comparePlace("")',
     tests: ["test/flows/cron/lost-tasks.test.ts"],
   },
+  {
+    breaks: "a task that is archived is not written as a new one",
+    file: "src/d1/tasks/new-tasks.ts",
+    line: "WHERE NOT ${isWhereAPartIs(",
+    broken: "WHERE true OR ${isWhereAPartIs(",
+    tests: ["test/flows/cron/archived-holds.test.ts"],
+  },
 ];
