@@ -1600,8 +1600,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "an end user's later tasks are not erased again with the earlier ones",
     file: "src/flows/cron/check-restored.ts",
-    line: "eraseEndUser(invocation, tenant, name, atMs)",
-    broken: "eraseEndUser(invocation, tenant, name)",
+    line: "insertErasure(db, { tenantId, endUser, atMs })",
+    broken: "insertErasure(db, { tenantId, endUser, atMs: invocation.now() })",
     tests: ["test/flows/cron/restored-stores.test.ts"],
   },
   {
@@ -1617,6 +1617,13 @@ export const mutations: Mutation[] = [
     line: 'await object.comparePlace(rest ?? "")',
     broken: 'await object.comparePlace("")',
     tests: ["test/flows/cron/lost-tasks.test.ts"],
+  },
+  {
+    breaks: "cron notices that D1 has gone back",
+    file: "src/d1/cron/maintenance.ts",
+    line: "isRestored: seen?.meta.changes === 0",
+    broken: "isRestored: false",
+    tests: ["test/flows/cron/restored-stores.test.ts"],
   },
   {
     breaks: "a task that is archived is not written as a new one",

@@ -79,14 +79,15 @@ export async function tenantIds(db: D1Database, afterId: string, limit: number):
   return results.map(({ id }) => id);
 }
 
-/** Ids of `limit` tenants, going round: the turn `offset` counts on for ever. */
-export async function tenantsFrom(db: D1Database, offset: number, limit: number): Promise<string[]> {
+/** Ids of `limit` tenants, going round: `turn` counts on for ever. */
+export async function tenantsOfTurn(db: D1Database, turn: number, limit: number): Promise<string[]> {
   const { results } = await db
     .prepare(
-      `SELECT id FROM tenants WHERE deleted_ms IS NULL ORDER BY id LIMIT ?2
-       OFFSET CAST(?1 AS INTEGER) % max(1, (SELECT count(*) FROM tenants WHERE deleted_ms IS NULL))`,
+      `SELECT id FROM tenants WHERE deleted_ms IS NULL ORDER BY id LIMIT ${limit}
+       OFFSET ${limit} * (CAST(?1 AS INTEGER) %
+         max(1, ((SELECT count(*) FROM tenants WHERE deleted_ms IS NULL) + ${limit - 1}) / ${limit}))`,
     )
-    .bind(offset, limit)
+    .bind(turn)
     .all<{ id: string }>();
   return results.map(({ id }) => id);
 }

@@ -12,7 +12,7 @@ import {
   overdueTasks,
   tenantsOfNoRow,
 } from "../../d1/tasks/reconciled-tasks.ts";
-import { tenantIds, tenantsFrom } from "../../d1/tenants/tenants.ts";
+import { tenantIds, tenantsOfTurn } from "../../d1/tenants/tenants.ts";
 import { idBound } from "../../domain/ids.ts";
 import { imageKey } from "../../domain/task.ts";
 import { connections } from "../../platform/connections.ts";
@@ -107,8 +107,7 @@ const slicesATurn = 10;
 export async function reconcileSome(invocation: Invocation): Promise<void> {
   const minute = Math.floor(invocation.now() / 60_000);
   if (minute % everyMinutes !== 0) return;
-  const turn = minute / everyMinutes;
-  const tenants = await tenantsFrom(invocation.db, turn * tenantsATick, tenantsATick);
+  const tenants = await tenantsOfTurn(invocation.db, minute / everyMinutes, tenantsATick);
   const beforeMs = invocation.now() - settledAfterMs;
   for (const discrepancy of await checkLostTenants(invocation, true))
     invocation.log({ event: "discrepancy", level: "error", ...discrepancy });
@@ -165,7 +164,7 @@ async function checkTenant(
     ...(await checkSettings(invocation, tenant, mends)),
     ...(await checkHolds(invocation, tenant, old, beforeMs, mends)),
     ...(await checkOpenTasks(invocation, tenant, openHolds, beforeMs)),
-    ...(await checkRestored(invocation, tenant, beforeMs, { mends, withUsers })),
+    ...(await checkRestored(invocation, [tenant], { beforeMs, mends, withUsers })),
     ...(await checkPictures(invocation, tenant, beforeMs)),
   ];
   const lost = await checkLost(invocation, tenant, beforeMs, room, from);
