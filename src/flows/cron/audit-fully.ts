@@ -40,7 +40,7 @@ export async function auditFully(
   const room = { slices: slicesAtOnce };
   // One that a call has begun comes first in the next one.
   const others =
-    only === null ? await tenantIds(invocation.db, from?.tenant ?? "", tenantsAtOnce + 1) : [];
+    only === null ? await tenantIds(invocation.db, from?.tenant ?? "", tenantsAtOnce + 1, true) : [];
   const begun = from?.tenant ?? only;
   for (const tenant of [...(begun === null ? [] : [begun]), ...others]) {
     const isFull = done.tenants === tenantsAtOnce || done.parts >= partsAtOnce || room.slices <= 0;

@@ -1,6 +1,7 @@
 /** `POST /admin/api/audit/full`: checks every account, and verifies every ledger down to its first line. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { findTenant } from "../../d1/tenants/tenants.ts";
 import { auditFully } from "../../flows/cron/audit-fully.ts";
 import { formatPlace, readPlace } from "../../flows/cron/reconcile.ts";
 import type { Api } from "../../http/context.ts";
@@ -8,6 +9,7 @@ import { documented } from "../../http/documented.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
 import { discrepancyReply } from "./audit-reply.ts";
+import { noSuchTenant } from "./tenant-reply.ts";
 
 const reply = documented(() =>
   z
@@ -43,7 +45,7 @@ const contract = createRoute({
     summary: "Verify all ledgers, down to the first line",
     description:
       "Changes nothing. Each call checks some tenants and verifies some parts: go on with `next_cursor` until it is null.",
-    responses: { 200: json(reply, "What was verified."), ...errorReplies(...adminErrors) },
+    responses: { 200: json(reply, "What was verified."), ...errorReplies(...adminErrors, "not_found") },
   })),
 });
 
@@ -51,6 +53,7 @@ export function runFullAudit(api: Api): void {
   api.openapi(contract, async (c) => {
     const { tenant, cursor } = c.req.valid("query");
     const invocation = c.get("invocation");
+    if (tenant !== undefined && !(await findTenant(invocation.db, tenant))) throw noSuchTenant();
     const [begun, rest] = readPlace(cursor);
     const audited = await auditFully(invocation, tenant ?? null, cursor ? { tenant: begun, rest } : null);
     return c.json(
