@@ -22,7 +22,7 @@ const mayImport: Record<string, string[]> = {
   "index.ts": ["config.ts", "platform", "tenant", "flows", "app.ts"],
   "zod.ts": [],
   "no-json-schema.ts": [],
-  "no-locale.ts": [],
+  "zod-unused.ts": [],
   "no-openapi-generator.ts": [],
   web: [],
 };

@@ -1,11 +1,17 @@
 /** Conditional requests (RFC 9110, 13.1.2). */
 import * as z from "zod";
+import { documented } from "./documented.ts";
 
 export const ifNoneMatch = {
   "if-none-match": z
     .string()
     .optional()
-    .meta({ description: "An `ETag` from before: 304, when it is still so.", examples: ['W/"3"'] }),
+    .meta(
+      documented(() => ({
+        description: "An `ETag` from before: 304, when it is still so.",
+        examples: ['W/"3"'],
+      })),
+    ),
 };
 
 /**

@@ -1,11 +1,16 @@
 /** Paging, as every list has it. */
 import * as z from "zod";
+import { documented } from "./documented.ts";
 
 export const pageLimit = z.coerce.number().int().min(1).max(100).default(20);
 
 export const pageQuery = z.object({
   limit: pageLimit,
-  cursor: z.string().max(100).default("").meta({ description: "`next_cursor` of the page before." }),
+  cursor: z
+    .string()
+    .max(100)
+    .default("")
+    .meta(documented(() => ({ description: "`next_cursor` of the page before." }))),
 });
 
 /** What a walk that is bounded has found: see `src/d1/walk.ts`. */

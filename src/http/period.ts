@@ -1,6 +1,7 @@
 /** The period of a listing, as its query names it: `from` and `to`. */
 import * as z from "zod";
 import type { Invocation } from "../platform/invocation.ts";
+import { documented } from "./documented.ts";
 import { invalidRequest } from "./validation.ts";
 
 const dayMs = 86_400_000;
@@ -13,7 +14,7 @@ const moment = z
     (text) => (datePattern.test(text) ? isDay(text) : /^\d{1,10}$/.test(text)),
     "must be unix seconds or a date such as 2026-01-31",
   )
-  .meta({ pattern: String.raw`^(\d{4}-\d\d-\d\d|\d{1,10})$` });
+  .meta(documented(() => ({ pattern: String.raw`^(\d{4}-\d\d-\d\d|\d{1,10})$` })));
 
 /** `Date.parse` takes a day that its month lacks for one of the next month. */
 function isDay(text: string): boolean {
@@ -22,10 +23,14 @@ function isDay(text: string): boolean {
 }
 
 export const periodQuery = {
-  from: moment.optional().meta({ description: "Unix seconds, or a UTC day. Default: 30 days ago." }),
+  from: moment
+    .optional()
+    .meta(documented(() => ({ description: "Unix seconds, or a UTC day. Default: 30 days ago." }))),
   to: moment
     .optional()
-    .meta({ description: "Unix seconds, exclusive, or a UTC day, inclusive. Default: now." }),
+    .meta(
+      documented(() => ({ description: "Unix seconds, exclusive, or a UTC day, inclusive. Default: now." })),
+    ),
 };
 
 /** Half open: `fromMs` belongs to it, `toMs` does not. */

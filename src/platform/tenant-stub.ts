@@ -31,6 +31,7 @@ const tenantMethods = [
   "closeBooks",
   "check",
   "compareEnds",
+  "comparePlace",
   "takeConfig",
   "suspend",
   "close",

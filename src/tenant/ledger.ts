@@ -152,13 +152,24 @@ export function hasSettled(sql: SqlStorage, holdSeq: number, taskId: string): bo
   return found.toArray().length > 0;
 }
 
-/** The latest tasks that were charged before a time, newest first, with how much. */
-export function latestCharged(sql: SqlStorage, beforeMs: number, limit: number) {
+/** Entries before a number, newest first: of the end of a task, which, and what was charged. */
+export function entriesBefore(sql: SqlStorage, beforeSeq: number, limit: number) {
   return sql
-    .exec<{ seq: number; taskId: string; credits: number }>(
-      `SELECT seq, task_id AS taskId, amount AS credits FROM ledger_entries
-       WHERE type = '${settleType}' AND amount > 0 AND at_ms < ? ORDER BY seq DESC LIMIT ?`,
-      beforeMs,
+    .exec<{ seq: number; taskId: string | null; credits: number; atMs: number }>(
+      `SELECT seq, task_id AS taskId, amount AS credits, at_ms AS atMs FROM ledger_entries
+       WHERE seq < ? ORDER BY seq DESC LIMIT ?`,
+      beforeSeq,
+      limit,
+    )
+    .toArray();
+}
+
+/** Entries after a number, in order, each with the hold that it has ended. */
+export function settledAfter(sql: SqlStorage, afterSeq: number, limit: number) {
+  return sql
+    .exec<{ seq: number; hold: number; taskId: string }>(
+      "SELECT seq, hold_seq AS hold, task_id AS taskId FROM ledger_entries WHERE seq > ? ORDER BY seq LIMIT ?",
+      afterSeq,
       limit,
     )
     .toArray();

@@ -15,7 +15,7 @@ import type { FirstOutcome } from "../domain/new-task.ts";
 import type { TenantConfig } from "../domain/tenant.ts";
 import { type Check, checkState, type Unsummed } from "./check-state.ts";
 import { closeBooks } from "./closing.ts";
-import { type ComparedEnds, compareEnds, type EndedInDatabase } from "./compare-ends.ts";
+import { type ComparedEnds, compareEnds, comparePlace, type EndsToCompare } from "./compare-ends.ts";
 import { type Copied, closeCopy, hasSettings, readSettings, suspendCopy, takeCopy } from "./config-copy.ts";
 import { type CountDecision, countRequest, type RequestToCount } from "./count-request.ts";
 import type { AdmitDecision, AdmitRequest, BeginDecision, RowWanted } from "./decide.ts";
@@ -136,10 +136,7 @@ export class Tenant extends DurableObject<Env> {
     await this.#outbox.flush();
   }
 
-  /**
-   * Ends a hold: charges what was stored, releases the rest, and takes the task out of the counters. The second
-   * time, for a hold that there never was, and for another task's, it changes nothing.
-   */
+  /** Ends a hold, once: charges what was stored, releases the rest, and takes the task out of the counters. */
   settle(settlement: Settlement): SettleResult {
     return this.#storage.transactionSync(() => settleHold(this.#storage.sql, settlement));
   }
@@ -242,8 +239,13 @@ export class Tenant extends DurableObject<Env> {
   }
 
   /** Compares the ends of tasks with D1's. */
-  compareEnds(ended: EndedInDatabase[], beforeMs: number, limit: number): ComparedEnds {
-    return compareEnds(this.#storage.sql, ended, beforeMs, limit);
+  compareEnds(ends: EndsToCompare): ComparedEnds {
+    return compareEnds(this.#storage.sql, ends);
+  }
+
+  /** Where cron's comparing goes on; empty: with the newest. @param next It is there from now on. */
+  comparePlace(next?: string): string {
+    return comparePlace(this.#storage.kv, next);
   }
 
   /** Parts of the ledger that are closed, and may have lines of a period, newest first. Their lines are in R2. */

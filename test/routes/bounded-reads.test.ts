@@ -364,7 +364,7 @@ describe("beside 200,000 tasks in no sum, 20,000 of which wait", () => {
 /** What may be gone through, as SQLite calls it, and why it is not long however old the installation is. */
 const mayBeScanned: [RegExp, string][] = [
   [
-    /^\(subquery-\d+\)$|^(made|turns|flying|tenants_due|unsummed|kind)$/,
+    /^\(subquery-\d+\)$|^(made|person|turns|flying|tenants_due|unsummed|kind)$/,
     "what a part of the statement has found",
   ],
   [/^CONSTANT ROW$|VIRTUAL TABLE INDEX/, "what the statement was given"],

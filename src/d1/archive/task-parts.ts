@@ -28,27 +28,21 @@ export function selectPartOf(db: D1Database, tenantId: string, id: string): D1Pr
     .bind(tenantId, id);
 }
 
-/** Those of a tenant's tasks that are where a part of its archive is. */
-export async function archivedOf(db: D1Database, tenantId: string, ids: string[]): Promise<Set<string>> {
+/** SQL: whether a part of a tenant's archive is where the task is. */
+export const isWhereAPartIs = (tenantId: string, id: string) =>
+  `ifnull(${id} >= (SELECT first_id FROM task_parts WHERE tenant_id = ${tenantId} AND last_id >= ${id} ORDER BY last_id LIMIT 1), 0)`;
+
+/** Those of some tasks that D1 lacks, and that are where no part of the tenant's archive is. */
+export async function lostOf(db: D1Database, tenantId: string, ids: string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();
   const { results } = await db
     .prepare(
-      `SELECT value AS id FROM json_each(?2) WHERE value >= (
-         SELECT first_id FROM task_parts WHERE tenant_id = ?1 AND last_id >= value ORDER BY last_id LIMIT 1)`,
+      `SELECT value AS id FROM json_each(?2)
+       WHERE NOT EXISTS (SELECT 1 FROM tasks WHERE id = value) AND NOT ${isWhereAPartIs("?1", "value")}`,
     )
     .bind(tenantId, JSON.stringify(ids))
     .all<{ id: string }>();
   return new Set(results.map(({ id }) => id));
-}
-
-/** How many of some tasks of a tenant D1 has, as rows or by the part that they would be in. */
-export async function knownTasks(db: D1Database, tenantId: string, ids: string[]): Promise<number> {
-  const archived = await archivedOf(db, tenantId, ids);
-  const { results } = await db
-    .prepare("SELECT id FROM tasks WHERE id IN (SELECT value FROM json_each(?1))")
-    .bind(JSON.stringify(ids))
-    .all<{ id: string }>();
-  return new Set([...archived, ...results.map(({ id }) => id)]).size;
 }
 
 /** Tenants whose parts are searched for a task of any tenant. */

@@ -3,6 +3,7 @@ import { selectArchiveDue } from "../archive/due-for-archive.ts";
 import { isErasingDue, selectErasingDue } from "../erasure/aged-rows.ts";
 import { nextDeliveryMs, selectNextDelivery } from "../webhooks/deliveries.ts";
 import { endExpired, selectLogsDue } from "../webhooks/delivery-ends.ts";
+import { noteCron } from "./leases.ts";
 import { areSumsDue, selectSumsDue } from "./sums.ts";
 
 export interface MaintenanceWork {
@@ -14,6 +15,8 @@ export interface MaintenanceWork {
   isArchiveDue: boolean;
   /** When the next webhook is due; null: none is open. */
   deliveryDueMs: number | null;
+  /** D1 has gone back since cron was last here, or cron was out. */
+  isRestored: boolean;
   /** There are tasks to add up. */
   areSumsDue: boolean;
   /** Logs of deliveries are to be examined, or cut. */
@@ -28,7 +31,7 @@ export async function readMaintenance(
   nowMs: number,
   archives = false,
 ): Promise<MaintenanceWork> {
-  const [unpushed, next, erasing, archive, sums, logs] = await db.batch<Record<string, unknown>>([
+  const [unpushed, next, erasing, archive, sums, logs, seen] = await db.batch<Record<string, unknown>>([
     db.prepare(
       `SELECT id FROM tenants INDEXED BY tenants_unpushed WHERE pushed_version < config_version LIMIT ${most.tenants}`,
     ),
@@ -37,6 +40,7 @@ export async function readMaintenance(
     selectArchiveDue(db, nowMs, archives),
     selectSumsDue(db, nowMs),
     selectLogsDue(db, nowMs),
+    noteCron(db, nowMs),
     endExpired(db, nowMs, most.deliveries),
   ]);
   return {
@@ -44,6 +48,7 @@ export async function readMaintenance(
     isErasingDue: isErasingDue(erasing),
     isArchiveDue: (archive?.results ?? []).length > 0,
     deliveryDueMs: nextDeliveryMs(next),
+    isRestored: seen?.meta.changes === 0,
     areSumsDue: areSumsDue(sums),
     areLogsDue: (logs?.results ?? []).length > 0,
   };

@@ -43,8 +43,14 @@ export type ErasureScope =
   /** `afterId`: nothing before it is left to erase. */
   | { beforeId: string; afterId: string };
 
-const condition = (which: ErasureScope): [string, ...(string | number)[]] => {
+/** Tasks by their ids, as JSON. */
+interface GivenTasks {
+  tasks: string;
+}
+
+const condition = (which: ErasureScope | GivenTasks): [string, ...(string | number)[]] => {
   if ("task" in which) return ["id = ?2", which.task];
+  if ("tasks" in which) return ["id IN (SELECT value FROM json_each(?2))", which.tasks];
   if ("endUser" in which) return ["end_user = ?2 AND created_ms <= ?3", which.endUser, which.upToMs];
   return ["id < ?2 AND id > ?3", which.beforeId, which.afterId];
 };
@@ -57,7 +63,7 @@ const condition = (which: ErasureScope): [string, ...(string | number)[]] => {
 export async function redactTasks(
   db: D1Database,
   tenantId: string,
-  which: ErasureScope,
+  which: ErasureScope | GivenTasks,
   { limit, leaseUntilMs }: { limit: number; leaseUntilMs: number },
 ): Promise<ErasingRow[]> {
   const [where, ...values] = condition(which);

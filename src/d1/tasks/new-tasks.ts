@@ -1,6 +1,7 @@
 /** Rows of new tasks, as their tenants' objects write them: once or again, with their first sender's outcome or without. */
 import { rowCodec } from "../../domain/stored.ts";
 import { endStates, type Task } from "../../domain/task.ts";
+import { isWhereAPartIs } from "../archive/task-parts.ts";
 import { sqlWords } from "../sql-words.ts";
 import { taskColumns } from "./task-row.ts";
 
@@ -20,7 +21,8 @@ const outcome = [
  * The statement that writes new tasks. A row that is there already is a second writing of the same task: it goes on to
  * the outcome that the record has, unless another sender has the task by now. That the upstream took the task holds
  * by any sender, and a refusal is recorded only once the object has made sure that no other one sends the task; that the
- * task is to wait is said by the holder of its first lease alone. The result goes through {@link writtenTasks}. One
+ * task is to wait is said by the holder of its first lease alone. A task that is archived by now is not written: its object was
+ * restored to an earlier time. The result goes through {@link writtenTasks}. One
  * statement for all of them: most of what D1 does for a row of its own is the statement around it.
  * @param tasks At most 2 MB in all, which is what D1 takes as one value.
  */
@@ -36,7 +38,7 @@ export function insertTasks(db: D1Database, tasks: Task[]): D1PreparedStatement 
          value ->> 'state', value ->> 'dueMs', value ->> 'upstreamId', value ->> 'submittedMs', value ->> 'refreshedMs',
          value ->> 'estimatedSeconds', value ->> 'finishedMs', value ->> 'errorCode', value ->> 'hidden',
          value ->> 'state' NOT IN ${sqlWords(endStates)}
-       FROM json_each(?1) WHERE true
+       FROM json_each(?1) WHERE NOT ${isWhereAPartIs("(value ->> 'tenantId')", "(value ->> 'id')")}
        ON CONFLICT (id) DO UPDATE SET version = version + 1, uncertain = uncertain OR excluded.uncertain,
          ${outcome.map((column) => `${column} = excluded.${column}`).join(", ")}
        WHERE tasks.state = 'submitting' AND (excluded.state IN ('submitted', 'failed')

@@ -1,5 +1,4 @@
 /** The operator's changes of single tasks, and what reconciliation reads of tasks. */
-import { idBound } from "../../domain/ids.ts";
 import { bit, orNull, readable, rowCodec, type SkipUnreadable, whole } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
 import { chargedImages, hasNotEnded, taskColumns, taskFromRow } from "./task-row.ts";
@@ -82,20 +81,20 @@ const latest = (columns: string) =>
   `(SELECT ${columns} FROM tasks INDEXED BY tasks_of_tenant WHERE tenant_id = ?1 AND id < ?2
     ORDER BY id DESC LIMIT ${latestExamined})`;
 
-/** Of a tenant's latest tasks those that had a hold, were made before `beforeMs` and have ended. */
-export async function latestEnded(
+/** A tenant's newest tasks before an id, whether or not they have ended or had a hold. */
+export async function tasksBefore(
   db: D1Database,
   tenantId: string,
-  beforeMs: number,
+  beforeId: string,
   limit: number,
-): Promise<{ id: string; holdNumber: number }[]> {
+): Promise<{ id: string; holdNumber: number | null; finishedMs: number | null }[]> {
   const { results } = await db
     .prepare(
-      `SELECT id, hold_number AS holdNumber FROM ${latest("id, hold_number, finished_ms")}
-       WHERE finished_ms < ?3 AND hold_number IS NOT NULL LIMIT ?4`,
+      `SELECT id, hold_number AS holdNumber, finished_ms AS finishedMs FROM tasks INDEXED BY tasks_of_tenant
+       WHERE tenant_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3`,
     )
-    .bind(tenantId, idBound("task", beforeMs), beforeMs, limit)
-    .all<{ id: string; holdNumber: number }>();
+    .bind(tenantId, beforeId, limit)
+    .all<{ id: string; holdNumber: number | null; finishedMs: number | null }>();
   return results;
 }
 
@@ -116,17 +115,24 @@ export async function openTasksWithHold(
   return results;
 }
 
-/** Open tasks that should have ended long before `beforeMs`: past their deadline, or past the life of their links. */
-export async function overdueTasks(db: D1Database, beforeMs: number, limit: number): Promise<string[]> {
+/**
+ * Open tasks that should have ended long before `beforeMs`: past their deadline, or past the life of their links.
+ * @returns the oldest, `limit` at the most, and how many there are.
+ */
+export async function overdueTasks(
+  db: D1Database,
+  beforeMs: number,
+  limit: number,
+): Promise<{ ids: string[]; count: number }> {
   const { results } = await db
     .prepare(
-      `SELECT id FROM tasks INDEXED BY tasks_open WHERE open = 1
+      `SELECT id, count(*) OVER () AS count FROM tasks INDEXED BY tasks_open WHERE open = 1
          AND iif(state = 'storing', upstream_links_expire_ms, deadline_ms) < ?1
        ORDER BY created_ms LIMIT ?2`,
     )
     .bind(beforeMs, limit)
-    .all<{ id: string }>();
-  return results.map(({ id }) => id);
+    .all<{ id: string; count: number }>();
+  return { ids: results.map(({ id }) => id), count: results[0]?.count ?? 0 };
 }
 
 /** Of the newest tasks. */

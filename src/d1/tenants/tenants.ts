@@ -76,23 +76,29 @@ export async function listTenants(db: D1Database, afterId: string, limit: number
   return results.map(tenantFromRow);
 }
 
-/** Ids of tenants that are not deleted, `limit` at the most, those after `afterId`. */
-export async function tenantIds(db: D1Database, afterId: string, limit: number): Promise<string[]> {
+/** Ids of tenants, `limit` at the most, those after `afterId`. @param withDeleted Else those that are not deleted. */
+export async function tenantIds(
+  db: D1Database,
+  afterId: string,
+  limit: number,
+  withDeleted = false,
+): Promise<string[]> {
   const { results } = await db
-    .prepare("SELECT id FROM tenants WHERE id > ?1 AND deleted_ms IS NULL ORDER BY id LIMIT ?2")
-    .bind(afterId, limit)
+    .prepare("SELECT id FROM tenants WHERE id > ?1 AND (deleted_ms IS NULL OR ?3) ORDER BY id LIMIT ?2")
+    .bind(afterId, limit, Number(withDeleted))
     .all<{ id: string }>();
   return results.map(({ id }) => id);
 }
 
-/** Ids of `limit` tenants, going round: the turn `offset` counts on for ever. */
-export async function tenantsFrom(db: D1Database, offset: number, limit: number): Promise<string[]> {
+/** Ids of `limit` tenants, going round: `turn` counts on for ever. */
+export async function tenantsOfTurn(db: D1Database, turn: number, limit: number): Promise<string[]> {
   const { results } = await db
     .prepare(
-      `SELECT id FROM tenants WHERE deleted_ms IS NULL ORDER BY id LIMIT ?2
-       OFFSET CAST(?1 AS INTEGER) % max(1, (SELECT count(*) FROM tenants WHERE deleted_ms IS NULL))`,
+      `SELECT id FROM tenants WHERE deleted_ms IS NULL ORDER BY id LIMIT ${limit}
+       OFFSET ${limit} * (CAST(?1 AS INTEGER) %
+         max(1, ((SELECT count(*) FROM tenants WHERE deleted_ms IS NULL) + ${limit - 1}) / ${limit}))`,
     )
-    .bind(offset, limit)
+    .bind(turn)
     .all<{ id: string }>();
   return results.map(({ id }) => id);
 }

@@ -2,7 +2,7 @@
  * Archived text that was erased and is back, since D1 was restored to a time when a part's former object, with that text, was
  * still the part. It takes a read of each part that a note may mean, so it is for when D1 may have been restored.
  */
-import { archivedOf, partsFrom, partsToErase, selectPartOf } from "../../d1/archive/task-parts.ts";
+import { partsFrom, partsToErase, selectPartOf } from "../../d1/archive/task-parts.ts";
 import type { ArchivedRow, TaskPart } from "../../domain/task-part.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -24,7 +24,7 @@ export async function findArchivedAgain(
 ): Promise<ArchivedAgain> {
   const found: ArchivedAgain = { tasks: [], users: new Map() };
   const ids = notes.map(({ what }) => what).filter((what) => what.startsWith("task-"));
-  for (const id of await archivedOf(invocation.db, tenantId, ids)) {
+  for (const id of ids) {
     const [part] = partsFrom(await selectPartOf(invocation.db, tenantId, id).all());
     const row = part && (await rowsUnlessLost(invocation, part)).find((one) => one.id === id);
     if (row?.erasure === "none") found.tasks.push(id);

@@ -8,7 +8,7 @@
  *                                          swept: the new one is the part from now on (`readPart`)
  */
 import { dropObjects, unknownKeys } from "../../d1/archive/leftovers.ts";
-import { knownTasks, partsFrom, selectPartOf } from "../../d1/archive/task-parts.ts";
+import { lostOf, partsFrom, selectPartOf } from "../../d1/archive/task-parts.ts";
 import { ofKey, readTaskPart } from "../../domain/task-part.ts";
 import { callBinding } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -60,5 +60,5 @@ async function judge(
   const rows = bytes && (await readTaskPart(bytes));
   if (!rows) return bytes ? "last" : "orphan";
   const ids = rows.map(({ id }) => id);
-  return (await knownTasks(db, tenantId, ids)) === ids.length ? "orphan" : "last";
+  return (await lostOf(db, tenantId, ids)).size === 0 ? "orphan" : "last";
 }

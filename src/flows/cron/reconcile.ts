@@ -10,12 +10,10 @@ import {
   latestPictures,
   openTasksWithHold,
   overdueTasks,
-  readEnds,
   tenantsOfNoRow,
 } from "../../d1/tasks/reconciled-tasks.ts";
-import { tenantIds, tenantsFrom } from "../../d1/tenants/tenants.ts";
+import { tenantIds, tenantsOfTurn } from "../../d1/tenants/tenants.ts";
 import { idBound } from "../../domain/ids.ts";
-import { StoredDataUnreadable } from "../../domain/stored.ts";
 import { imageKey } from "../../domain/task.ts";
 import { connections } from "../../platform/connections.ts";
 import { inParallel } from "../../platform/in-parallel.ts";
@@ -25,64 +23,92 @@ import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
 import { close, hasItsCopy, pushConfig } from "../tenants/push-config.ts";
 import { checkErased } from "./check-erased.ts";
+import { checkHolds, unsettled } from "./check-holds.ts";
 import { checkAccount } from "./check-ledger.ts";
-import { checkLost } from "./check-lost.ts";
+import { type Checked, type CompareRoom, checkLost } from "./check-lost.ts";
 import { checkRestored } from "./check-restored.ts";
 import type { Discrepancy } from "./discrepancy.ts";
 
 export interface Reconciliation {
   discrepancies: Discrepancy[];
   tenants: number;
-  /** There are more tenants than one call checks. */
-  nextTenant: string | null;
+  /** Where the next call goes on: after a tenant, or, `<tenant>:<rest>`, within it. Null: all is reconciled. */
+  next: string | null;
 }
 
 const settledAfterMs = 300_000;
 const tasksSampled = 20;
 const overdueShown = 100;
+/** One call compares fifty thousand entries. */
+const slicesACall = 100;
 export const tenantsAtOnce = 50;
 
-/** Reconciles tenants after `afterId`, `limit` of them at most, and finds the overdue tasks of all tenants. */
+/**
+ * Reconciles tenants, `limit` of them at most, and finds the overdue tasks of all tenants.
+ * @param from The `next` of the call before; empty: the first tenant.
+ */
 export async function reconcile(
   invocation: Invocation,
   mends: boolean,
-  afterId = "",
+  from = "",
   limit = tenantsAtOnce,
 ): Promise<Reconciliation> {
   const beforeMs = invocation.now() - settledAfterMs;
-  const overdue = await overdueTasks(invocation.db, beforeMs, overdueShown);
-  const tenants = await tenantIds(invocation.db, afterId, limit + 1);
-  const checked = tenants.slice(0, limit);
-  const discrepancies = await inParallel(
-    checked,
-    (id) => checkTenant(invocation, id, beforeMs, mends, true),
-    {
-      concurrency: connections,
-    },
+  const room = { slices: slicesACall };
+  const [afterId, begun] = readPlace(from);
+  if (begun !== "") {
+    const { found, rest } = await checkLost(invocation, afterId, beforeMs, room, begun);
+    return { discrepancies: found, tenants: 0, next: formatPlace(afterId, rest ?? "") };
+  }
+  const discrepancies = await checkOverdue(invocation, beforeMs);
+  if (from === "") discrepancies.push(...(await checkLostTenants(invocation, mends)));
+  const ids = await tenantIds(invocation.db, afterId, limit + 1);
+  const checked = await inParallel(
+    ids.slice(0, limit),
+    async (id) =>
+      room.slices > 0 ? checkTenant(invocation, id, beforeMs, room, { mends, withUsers: true }) : undefined,
+    { concurrency: connections },
   );
-  const lost = afterId === "" ? await checkLostTenants(invocation, mends) : [];
-  return {
-    discrepancies: [
-      ...lost,
-      ...overdue.map(
-        (id): Discrepancy => ({ kind: "overdue", tenant: null, subject: id, text: "should have ended" }),
-      ),
-      ...discrepancies.flat(),
-    ],
-    tenants: checked.length,
-    nextTenant: tenants.length > limit ? (checked.at(-1) ?? null) : null,
-  };
+  // What was found, and mended, of tenants behind one that is not over is shown, and they are checked once more.
+  discrepancies.push(...checked.flatMap((one) => one?.found ?? []));
+  const tenants = checked.findIndex((one) => one?.rest !== null);
+  const cut = checked[tenants];
+  if (cut?.rest) return { discrepancies, tenants, next: formatPlace(ids[tenants] ?? "", cut.rest) };
+  const over = tenants < 0 ? checked.length : tenants;
+  return { discrepancies, tenants: over, next: over < ids.length ? (ids[over - 1] ?? null) : null };
+}
+
+export function readPlace(text: string): [tenant: string, rest: string] {
+  const [tenant = "", ...rest] = text.split(":");
+  return [tenant, rest.join(":")];
+}
+
+/** The cursor of a place within a tenant, or, with an empty rest, of the tenant. */
+export const formatPlace = (tenant: string, rest: string) => (rest === "" ? tenant : `${tenant}:${rest}`);
+
+async function checkOverdue(invocation: Invocation, beforeMs: number): Promise<Discrepancy[]> {
+  const { ids, count } = await overdueTasks(invocation.db, beforeMs, overdueShown);
+  const more = `${count - ids.length} more should have ended: they are shown as these end`;
+  const shown = (subject: string | null, text: string): Discrepancy => ({
+    ...{ kind: "overdue", tenant: null, subject },
+    text,
+  });
+  return [
+    ...ids.map((id) => shown(id, "should have ended")),
+    ...(count > ids.length ? [shown(null, more)] : []),
+  ];
 }
 
 const tenantsATick = 5;
 const everyMinutes = 10;
+/** Of a tenant, each time: five thousand entries. */
+const slicesATurn = 10;
 
 /** Reconciles a few tenants every ten minutes, in turn, and logs each discrepancy as an error. */
 export async function reconcileSome(invocation: Invocation): Promise<void> {
   const minute = Math.floor(invocation.now() / 60_000);
   if (minute % everyMinutes !== 0) return;
-  const turn = minute / everyMinutes;
-  const tenants = await tenantsFrom(invocation.db, turn * tenantsATick, tenantsATick);
+  const tenants = await tenantsOfTurn(invocation.db, minute / everyMinutes, tenantsATick);
   const beforeMs = invocation.now() - settledAfterMs;
   for (const discrepancy of await checkLostTenants(invocation, true))
     invocation.log({ event: "discrepancy", level: "error", ...discrepancy });
@@ -90,11 +116,17 @@ export async function reconcileSome(invocation: Invocation): Promise<void> {
     tenants,
     async (tenant) => {
       try {
-        for (const discrepancy of await checkTenant(invocation, tenant, beforeMs, true)) {
+        const object = invocation.tenant(tenant);
+        const from = await object.comparePlace();
+        const { found, rest } = await checkTenant(
+          ...([invocation, tenant, beforeMs, { slices: slicesATurn }] as const),
+          { mends: true, from },
+        );
+        for (const discrepancy of found)
           invocation.log({ event: "discrepancy", level: "error", ...discrepancy });
-        }
+        if (rest !== (from || null)) await object.comparePlace(rest ?? "");
         // Of a tenant that makes tasks its object's alarm does it.
-        await invocation.tenant(tenant).closeBooks(invocation.now());
+        await object.closeBooks(invocation.now());
       } catch (error) {
         // The other tenants are reconciled all the same.
         invocation.log({ event: "not_reconciled", level: "error", tenant, problem: describe(error) });
@@ -104,32 +136,41 @@ export async function reconcileSome(invocation: Invocation): Promise<void> {
   );
 }
 
-/** Reconciles one tenant, and changes nothing. */
-export function reconcileOne(invocation: Invocation, tenant: string): Promise<Discrepancy[]> {
-  return checkTenant(invocation, tenant, invocation.now() - settledAfterMs, false);
+/** Reconciles one tenant, and changes nothing. @param from The `rest` of the call before; empty: all of it. */
+export function reconcileOne(
+  invocation: Invocation,
+  tenant: string,
+  room: CompareRoom,
+  from: string,
+): Promise<Checked> {
+  const beforeMs = invocation.now() - settledAfterMs;
+  return from === ""
+    ? checkTenant(invocation, tenant, beforeMs, room, {})
+    : checkLost(invocation, tenant, beforeMs, room, from);
 }
 
 async function checkTenant(
   invocation: Invocation,
   tenant: string,
   beforeMs: number,
-  mends: boolean,
-  withUsers = false,
-): Promise<Discrepancy[]> {
+  room: CompareRoom,
+  { mends = false, withUsers = false, from = "" },
+): Promise<Checked> {
   const { problems, unreadable, openHolds } = await checkAccount(invocation, tenant);
   for (const one of unreadable) logUnreadable(invocation, one);
   const old = openHolds.filter(({ atMs }) => atMs < beforeMs);
-  return [
+  const found = [
     ...problems.map((text): Discrepancy => ({ kind: "balance", tenant, subject: null, text })),
     ...unreadable.map(({ place: { table, field, id } }) => unsettled(tenant, null, table, field, id)),
     ...(await checkSettings(invocation, tenant, mends)),
     ...(await checkHolds(invocation, tenant, old, beforeMs, mends)),
     ...(await checkOpenTasks(invocation, tenant, openHolds, beforeMs)),
-    ...(await checkLost(invocation, tenant, beforeMs)),
-    ...(await checkRestored(invocation, tenant, beforeMs, { mends, withUsers })),
+    ...(await checkRestored(invocation, [tenant], { beforeMs, mends, withUsers })),
     ...(await checkErased(invocation, tenant, mends, withUsers)),
     ...(await checkPictures(invocation, tenant, beforeMs)),
   ];
+  const lost = await checkLost(invocation, tenant, beforeMs, room, from);
+  return { found: [...found, ...lost.found], rest: lost.rest };
 }
 
 /** Gives a tenant's object its settings again where it has others, as after D1 was restored to an earlier time. */
@@ -166,73 +207,6 @@ async function isClosed(invocation: Invocation, tenant: string): Promise<boolean
     invocation.log({ event: "not_reconciled", level: "error", tenant, problem: describe(error) });
     return false;
   }
-}
-
-/** Settles holds that no ender and no cron would settle. One that was settled meanwhile is no discrepancy. */
-async function checkHolds(
-  invocation: Invocation,
-  tenant: string,
-  holds: OpenHold[],
-  beforeMs: number,
-  mends: boolean,
-): Promise<Discrepancy[]> {
-  const unreadable = new Set<string>();
-  const ends = await readEnds(invocation.db, holds, (problem) => {
-    unreadable.add(problem.place.id);
-    logUnreadable(invocation, problem);
-  });
-  const lost = holds.filter(({ taskId }) => !ends.has(taskId) && !unreadable.has(taskId));
-  const numbers = lost.map(({ holdNumber }) => holdNumber);
-  const mended = new Set(
-    mends && numbers.length > 0 ? await invocation.tenant(tenant).writeAgain(numbers) : [],
-  );
-  const leaked = holds.filter(({ taskId }) => {
-    const finishedMs = ends.get(taskId)?.finishedMs ?? null;
-    return finishedMs !== null && finishedMs < beforeMs;
-  });
-  const settled = await inParallel(
-    leaked,
-    async ({ holdNumber, taskId }): Promise<Discrepancy[]> => {
-      const { images = 0, refused = false, hidden: deleteReplay = false } = ends.get(taskId) ?? {};
-      const note = "found unsettled by the audit";
-      const nowMs = invocation.now();
-      const settlement = { holdNumber, taskId, images, refused, deleteReplay, note, nowMs };
-      const text = `${note}${mends ? ", and settled" : ""}`;
-      if (!mends) return [{ kind: "hold", tenant, subject: taskId, text }];
-      try {
-        return (await invocation.tenant(tenant).settle(settlement)) === "settled"
-          ? [{ kind: "hold", tenant, subject: taskId, text }]
-          : [];
-      } catch (error) {
-        if (!(error instanceof StoredDataUnreadable)) throw error;
-        // The tenant's other holds are settled all the same.
-        logUnreadable(invocation, error);
-        const { table, field, id } = error.place;
-        return [unsettled(tenant, taskId, table, field, id)];
-      }
-    },
-    { concurrency: connections },
-  );
-  const lostText = (holdNumber: number) =>
-    `its task was not in the database${mends ? `, and was ${mended.has(holdNumber) ? "" : "not "}written there again` : ""}`;
-  return [
-    ...lost.map(
-      ({ holdNumber, taskId }): Discrepancy => ({
-        ...{ kind: "hold", tenant, subject: taskId },
-        text: lostText(holdNumber),
-      }),
-    ),
-    ...settled.flat(),
-  ];
-}
-
-function unsettled(tenant: string, subject: string | null, ...place: string[]): Discrepancy {
-  return {
-    kind: "hold",
-    tenant,
-    subject,
-    text: `cannot be settled, since ${place.join(" ")} cannot be read`,
-  };
 }
 
 /** Tasks that go on although their hold is settled. */

@@ -41,6 +41,7 @@ import { pollAll } from "../tasks/poll-many.ts";
 import { pushLagging } from "../tenants/push-config.ts";
 import { boundLogs } from "../webhooks/give-up.ts";
 import { findMissingMigrations, migrationsAdvice } from "./check-migrations.ts";
+import { followRestore } from "./check-restored.ts";
 import { enoughWaiting, enqueueErasers, enqueueLane, enqueuePolls, pollsAtOnce } from "./enqueue.ts";
 import { reconcileSome } from "./reconcile.ts";
 import { sumUp } from "./sum-up.ts";
@@ -109,11 +110,13 @@ async function doMaintenance(invocation: Invocation, tick: Tick): Promise<void> 
   try {
     const archives = invocation.config.ARCHIVE_TASKS_AFTER_DAYS > 0;
     const maintenance = await readMaintenance(invocation.db, invocation.now(), archives);
-    const { deliveryDueMs, isErasingDue, isArchiveDue, unpushed, areSumsDue, areLogsDue } = maintenance;
+    const { deliveryDueMs, isErasingDue, isArchiveDue, unpushed, areSumsDue, areLogsDue, isRestored } =
+      maintenance;
     if (deliveryDueMs !== null && deliveryDueMs < tick.endMs) {
       void invocation.lanes.start("deliver", tick.lanesUntilMs);
     }
     await pushLagging(invocation, unpushed);
+    if (isRestored) invocation.defer("restored", () => followRestore(invocation));
     if (isArchiveDue) invocation.defer("archive", () => archiveSome(invocation));
     if (isErasingDue) invocation.defer("erase", () => eraseOrEnqueue(invocation, tick.endMs));
     if (areSumsDue) invocation.defer("sums", () => sumUp(invocation, tick.sums));

@@ -40,16 +40,22 @@ export async function noteForRestore(
 /**
  * Reads a tenant's notes, a thousand at a time, oldest first.
  * @param deletesOld Deletes those that are of no use any more.
+ * @param sinceMs Leaves out those of before.
  */
 export async function* readNotes(
   { bucket, now }: Pick<Invocation, "bucket" | "now">,
   tenantId: string,
   deletesOld: boolean,
+  sinceMs = 0,
 ): AsyncGenerator<RestoreNote[]> {
   let cursor: string | undefined;
   do {
     const page = await callBinding("storage", () =>
-      bucket.list({ prefix: prefix(tenantId), ...(cursor !== undefined && { cursor }) }),
+      bucket.list({
+        prefix: prefix(tenantId),
+        startAfter: prefix(tenantId) + new Date(sinceMs).toISOString(),
+        ...(cursor !== undefined && { cursor }),
+      }),
     );
     const notes = page.objects.map(({ key }) => {
       const [time = "", what = ""] = key.slice(prefix(tenantId).length).split("/");

@@ -91,7 +91,8 @@ export async function close(
 /** Whether the object has the copy that it has acknowledged, as far as that can be read; changes nothing. */
 export async function hasItsCopy(invocation: Invocation, tenantId: string): Promise<boolean> {
   const loaded = await loadReadable(invocation.db, tenantId, invocation.now(), skipUnreadable(invocation));
-  if (!loaded?.settings || !loaded.isAcknowledged) return true;
+  // A deleted tenant's object keeps the ledger alone.
+  if (!loaded?.settings || !loaded.isAcknowledged || loaded.isDeleted) return true;
   const { settings, keys, locationHint } = loaded;
   const object = invocation.tenant(tenantId, locationHint);
   return (await object.takeConfig({ ...settings, keys }, invocation.now(), true)).isKnown;

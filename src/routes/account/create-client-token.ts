@@ -20,24 +20,36 @@ const newToken = z
   .strictObject({
     ttl_seconds: tokenFields.ttl_seconds
       .optional()
-      .meta({ description: `Default ${defaultTokenSettings.ttlSeconds}.` }),
+      .meta(documented(() => ({ description: `Default ${defaultTokenSettings.ttlSeconds}.` }))),
     max_images: tokenFields.max_images
       .optional()
-      .meta({ description: `Default ${defaultTokenSettings.maxImages}.` }),
+      .meta(documented(() => ({ description: `Default ${defaultTokenSettings.maxImages}.` }))),
     allowed_origins: allowedOrigins.optional(),
-    models: modelList.optional().meta({ description: "Default: all that the key may use." }),
-    end_user: endUser.min(1).optional().meta({ description: "Whose tasks it makes, lists and reads." }),
-    turnstile: z.string().min(1).max(2_048).optional().meta({ description: "Turnstile's answer." }),
+    models: modelList
+      .optional()
+      .meta(documented(() => ({ description: "Default: all that the key may use." }))),
+    end_user: endUser
+      .min(1)
+      .optional()
+      .meta(documented(() => ({ description: "Whose tasks it makes, lists and reads." }))),
+    turnstile: z
+      .string()
+      .min(1)
+      .max(2_048)
+      .optional()
+      .meta(documented(() => ({ description: "Turnstile's answer." }))),
   })
-  .meta({
-    description:
-      "By a secret key: everything but `turnstile`, and `allowed_origins` is required. By a browser key: " +
-      "`turnstile` alone; the rest is what the key's `token` settings say.",
-    examples: [
-      { allowed_origins: ["https://shop.example"], max_images: 5, ttl_seconds: 900, end_user: "visitor-7" },
-      { turnstile: "0.zrSnRHO7h0HwSjSCU8oyzbjEtD8p" },
-    ],
-  });
+  .meta(
+    documented(() => ({
+      description:
+        "By a secret key: everything but `turnstile`, and `allowed_origins` is required. By a browser key: " +
+        "`turnstile` alone; the rest is what the key's `token` settings say.",
+      examples: [
+        { allowed_origins: ["https://shop.example"], max_images: 5, ttl_seconds: 900, end_user: "visitor-7" },
+        { turnstile: "0.zrSnRHO7h0HwSjSCU8oyzbjEtD8p" },
+      ],
+    })),
+  );
 
 const contract = createRoute({
   method: "post",

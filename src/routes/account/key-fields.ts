@@ -33,29 +33,41 @@ export const tokenSettings = z.strictObject({
 export const newKey = z
   .strictObject({
     name,
-    kind: z.enum(keyKinds).meta({ description: "`browser` keys are for pages and need `allowed_origins`." }),
-    scopes: scopes.optional().meta({ description: "Of secret keys. Default: all." }),
+    kind: z
+      .enum(keyKinds)
+      .meta(documented(() => ({ description: "`browser` keys are for pages and need `allowed_origins`." }))),
+    scopes: scopes.optional().meta(documented(() => ({ description: "Of secret keys. Default: all." }))),
     allowed_origins: allowedOrigins.optional(),
-    models: modelList.nullable().optional().meta({ description: "Default: all of the tenant's." }),
-    limits: givenKeyLimits.optional().meta({
-      description: `On top of the tenant's. Browser keys: ${browserKeyLimits.images_per_day} images a day and ${browserKeyLimits.images_per_minute} a minute, unless given.`,
-    }),
+    models: modelList
+      .nullable()
+      .optional()
+      .meta(documented(() => ({ description: "Default: all of the tenant's." }))),
+    limits: givenKeyLimits.optional().meta(
+      documented(() => ({
+        description: `On top of the tenant's. Browser keys: ${browserKeyLimits.images_per_day} images a day and ${browserKeyLimits.images_per_minute} a minute, unless given.`,
+      })),
+    ),
     token: tokenSettings
       .optional()
-      .meta({ description: "Of browser keys: what tokens minted by it are given." }),
-    expires_at: unixSeconds.nullable().optional().meta({ description: "Unix seconds. Default: never." }),
+      .meta(documented(() => ({ description: "Of browser keys: what tokens minted by it are given." }))),
+    expires_at: unixSeconds
+      .nullable()
+      .optional()
+      .meta(documented(() => ({ description: "Unix seconds. Default: never." }))),
   })
-  .meta({
-    examples: [
-      { name: "production", kind: "secret", scopes: ["images"] },
-      {
-        name: "shop",
-        kind: "browser",
-        allowed_origins: ["https://shop.example"],
-        limits: { images_per_day: 200 },
-      },
-    ],
-  });
+  .meta(
+    documented(() => ({
+      examples: [
+        { name: "production", kind: "secret", scopes: ["images"] },
+        {
+          name: "shop",
+          kind: "browser",
+          allowed_origins: ["https://shop.example"],
+          limits: { images_per_day: 200 },
+        },
+      ],
+    })),
+  );
 
 /** For how long what is replaced works beside what replaces it. */
 export const overlapSeconds = z
@@ -65,9 +77,11 @@ export const overlapSeconds = z
 
 export const rotation = z
   .strictObject({
-    overlap_seconds: overlapSeconds.default(0).meta({ description: "So long both keys work." }),
+    overlap_seconds: overlapSeconds
+      .default(0)
+      .meta(documented(() => ({ description: "So long both keys work." }))),
   })
-  .meta({ examples: [{ overlap_seconds: 3_600 }] });
+  .meta(documented(() => ({ examples: [{ overlap_seconds: 3_600 }] })));
 
 const exampleKey = {
   id: "key-3w7c1m9x5q2t8k4p",

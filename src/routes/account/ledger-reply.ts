@@ -20,7 +20,11 @@ import { notStored } from "../../http/reply-headers.ts";
 export const ledgerQuery = z.object({
   ...periodQuery,
   ...formatQuery,
-  task: z.string().max(100).optional().meta({ description: "Only what is about this task." }),
+  task: z
+    .string()
+    .max(100)
+    .optional()
+    .meta(documented(() => ({ description: "Only what is about this task." }))),
   limit: pageLimit,
   cursor: z.string().regex(ledgerCursorPattern, "must be a next_cursor").default(""),
 });
@@ -29,30 +33,34 @@ export const ledgerLine = z
   .object({
     at: z.int(),
     type: z.enum(lineTypes),
-    amount: z
-      .int()
-      .meta({ description: "Credits. Negative only in adjustments: the type says which way they go." }),
+    amount: z.int().meta(
+      documented(() => ({
+        description: "Credits. Negative only in adjustments: the type says which way they go.",
+      })),
+    ),
     task: z.string().nullable(),
     reference: z.string().nullable(),
     note: z.string().nullable(),
-    balance: z.int().meta({ description: "Topped up − charged, afterwards." }),
-    held: z.int().meta({ description: "Afterwards." }),
+    balance: z.int().meta(documented(() => ({ description: "Topped up − charged, afterwards." }))),
+    held: z.int().meta(documented(() => ({ description: "Afterwards." }))),
   })
-  .meta({
-    id: "LedgerEntry",
-    examples: [
-      {
-        at: 1_757_165_031,
-        type: "topup",
-        amount: 5_000,
-        task: null,
-        reference: "invoice-1001",
-        note: null,
-        balance: 8_000,
-        held: 30,
-      },
-    ],
-  });
+  .meta(
+    documented(() => ({
+      id: "LedgerEntry",
+      examples: [
+        {
+          at: 1_757_165_031,
+          type: "topup",
+          amount: 5_000,
+          task: null,
+          reference: "invoice-1001",
+          note: null,
+          balance: 8_000,
+          held: 30,
+        },
+      ],
+    })),
+  );
 
 const page = documented(() =>
   json(

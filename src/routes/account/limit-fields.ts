@@ -24,12 +24,14 @@ export const givenLimits = z
     limitFields((name) =>
       limit(name)
         .optional()
-        .meta({ description: `Default ${defaultLimits[name] ?? "none"}. Null: none.` }),
+        .meta(documented(() => ({ description: `Default ${defaultLimits[name] ?? "none"}. Null: none.` }))),
     ),
   )
-  .meta({
-    description: "Per-minute limits have a burst of one minute's worth; days and months are UTC.",
-  }) as z.ZodType<Partial<Limits>>;
+  .meta(
+    documented(() => ({
+      description: "Per-minute limits have a burst of one minute's worth; days and months are UTC.",
+    })),
+  ) as z.ZodType<Partial<Limits>>;
 
 /** Limits of a key, on top of its tenant's. */
 export const givenKeyLimits = z.strictObject(limitFields((name) => limit(name).optional())) as z.ZodType<
@@ -41,9 +43,11 @@ export const shownLimits = documented(() => z.object(limitFields(limit)));
 /** What is left of each. */
 export const shownRemaining = documented(() => z.object(limitFields(() => z.int().min(0).nullable())));
 
-export const prices = z.partialRecord(z.enum(models), z.int().min(0).max(maxPrice)).meta({
-  description: "Credits per image, by model; over the gateway's own prices.",
-});
+export const prices = z.partialRecord(z.enum(models), z.int().min(0).max(maxPrice)).meta(
+  documented(() => ({
+    description: "Credits per image, by model; over the gateway's own prices.",
+  })),
+);
 
 export const modelList = z.array(z.enum(models)).min(1).max(models.length);
 
@@ -55,14 +59,16 @@ export const allowedOrigins = z
         const message = originProblem(text);
         if (message !== undefined) context.addIssue({ code: "custom", message });
       })
-      .meta({ maxLength: maxOriginCharacters }),
+      .meta(documented(() => ({ maxLength: maxOriginCharacters }))),
   )
   .min(1)
   .max(20)
-  .meta({
-    description: "Exact origins, `https://*.example.com` or `http://localhost:*`.",
-    examples: [["https://app.example"]],
-  });
+  .meta(
+    documented(() => ({
+      description: "Exact origins, `https://*.example.com` or `http://localhost:*`.",
+      examples: [["https://app.example"]],
+    })),
+  );
 
 /** Unix seconds, until the year 2100. */
 export const unixSeconds = z.int().min(0).max(4_102_444_800);

@@ -75,7 +75,7 @@ const auditReply = documented(() =>
 const afterAllEntries = "act-~";
 
 const query = z.object({
-  cursor: z.string().max(32).default(""),
+  cursor: z.string().max(100).default(""),
   acts_limit: pageLimit,
   acts_cursor: z.string().max(100).default(""),
 });
@@ -98,13 +98,13 @@ export async function audit(
   mends: boolean,
   { cursor, acts_limit, acts_cursor }: z.output<typeof query>,
 ): Promise<z.output<typeof auditReply>> {
-  const { discrepancies, tenants, nextTenant } = await reconcile(invocation, mends, cursor);
+  const { discrepancies, tenants, next } = await reconcile(invocation, mends, cursor);
   const entries = await listAuditEntries(invocation.db, acts_cursor || afterAllEntries, acts_limit + 1);
   return {
     object: "list",
     ok: discrepancies.length === 0,
     data: discrepancies,
-    next_cursor: nextTenant,
+    next_cursor: next,
     tenants_checked: tenants,
     acts: toPage(entries, acts_limit, viewAuditEntry),
   };

@@ -47,10 +47,12 @@ const contract = createRoute({
       ...periodQuery,
       ...formatQuery,
       tenant: z.string().max(32).optional(),
-      group: groups.meta({
-        type: "string",
-        description: "Any of `tenant,key,model,day`, with commas. Default `tenant,day`.",
-      }),
+      group: groups.meta(
+        documented(() => ({
+          type: "string",
+          description: "Any of `tenant,key,model,day`, with commas. Default `tenant,day`.",
+        })),
+      ),
     }),
   },
   ...documented(() => ({

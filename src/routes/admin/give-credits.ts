@@ -18,16 +18,23 @@ const newCredit = z
   .strictObject({
     amount: z.int().min(-maxAmount).max(maxAmount),
     type: z.enum(creditTypes),
-    reference: z.string().trim().min(1).max(200).meta({
-      description: "A second call of the same reference changes nothing.",
-    }),
+    reference: z
+      .string()
+      .trim()
+      .min(1)
+      .max(200)
+      .meta(
+        documented(() => ({
+          description: "A second call of the same reference changes nothing.",
+        })),
+      ),
     note: z.string().max(500).optional(),
   })
   .refine(({ amount, type }) => fits(amount, type), {
     path: ["amount"],
     error: "must be at least 1; an adjustment may also be negative, and none is 0",
   })
-  .meta({ examples: [{ amount: 5_000, type: "topup", reference: "invoice-1001" }] });
+  .meta(documented(() => ({ examples: [{ amount: 5_000, type: "topup", reference: "invoice-1001" }] })));
 
 function fits(amount: number, type: CreditType): boolean {
   return type === "adjustment" ? amount !== 0 : amount > 0;

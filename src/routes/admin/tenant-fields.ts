@@ -7,6 +7,7 @@ import { keyCounts } from "../../domain/keys.ts";
 import { locationHints } from "../../domain/location-hints.ts";
 import { defaultModel } from "../../domain/model-catalog.ts";
 import { tenantStatuses } from "../../domain/tenant.ts";
+import { documented } from "../../http/documented.ts";
 import { givenLimits, modelList, prices } from "../account/limit-fields.ts";
 import { givenWebhook } from "../webhooks/webhook-fields.ts";
 
@@ -19,31 +20,62 @@ const settings = (config: Config) => ({
   name,
   limits: givenLimits.optional(),
   prices: prices.optional(),
-  balance: credits.nullable().optional().meta({
-    description: "Credits. Null: not prepaid, metered only. In a change: what the balance is set to.",
-  }),
-  low_balance: credits.nullable().optional().meta({
-    description: "`balance.low` is sent when what is available falls below this.",
-  }),
-  models: modelList.nullable().optional().meta({ description: "Null: all." }),
-  retention_days: z.int().min(1).max(36_500).nullable().optional().meta({
-    description: "Tasks are erased so many days after they were made. Null: kept for good.",
-  }),
+  balance: credits
+    .nullable()
+    .optional()
+    .meta(
+      documented(() => ({
+        description: "Credits. Null: not prepaid, metered only. In a change: what the balance is set to.",
+      })),
+    ),
+  low_balance: credits
+    .nullable()
+    .optional()
+    .meta(
+      documented(() => ({
+        description: "`balance.low` is sent when what is available falls below this.",
+      })),
+    ),
+  models: modelList
+    .nullable()
+    .optional()
+    .meta(documented(() => ({ description: "Null: all." }))),
+  retention_days: z
+    .int()
+    .min(1)
+    .max(36_500)
+    .nullable()
+    .optional()
+    .meta(
+      documented(() => ({
+        description: "Tasks are erased so many days after they were made. Null: kept for good.",
+      })),
+    ),
   max_keys: z
     .int()
     .min(1)
     .max(keyCounts.most)
     .optional()
-    .meta({
-      description: `Keys that may be alive at a time. Default ${keyCounts.usual}.`,
-    }),
-  turnstile_secret: z.string().min(1).max(200).nullable().optional().meta({
-    description: "Of the Turnstile widget whose answers browser keys mint tokens for. Never shown.",
-  }),
+    .meta(
+      documented(() => ({
+        description: `Keys that may be alive at a time. Default ${keyCounts.usual}.`,
+      })),
+    ),
+  turnstile_secret: z
+    .string()
+    .min(1)
+    .max(200)
+    .nullable()
+    .optional()
+    .meta(
+      documented(() => ({
+        description: "Of the Turnstile widget whose answers browser keys mint tokens for. Never shown.",
+      })),
+    ),
   webhook: givenWebhook(config)
     .nullable()
     .optional()
-    .meta({ description: "Where the tenant is notified of its tasks. Null: nowhere." }),
+    .meta(documented(() => ({ description: "Where the tenant is notified of its tasks. Null: nowhere." }))),
 });
 
 export const newTenant = (config: Config) =>
@@ -53,26 +85,36 @@ export const newTenant = (config: Config) =>
         .string()
         .regex(tenantIdPattern, "must be 3 to 32 of a-z, 0-9 and -")
         .optional()
-        .meta({ description: "Made up when left out." }),
-      location_hint: z.enum(locationHints).nullable().optional().meta({
-        description:
-          "Region in which the tenant's limits and credits are kept, for good. Null: as the gateway is configured.",
-      }),
+        .meta(documented(() => ({ description: "Made up when left out." }))),
+      location_hint: z
+        .enum(locationHints)
+        .nullable()
+        .optional()
+        .meta(
+          documented(() => ({
+            description:
+              "Region in which the tenant's limits and credits are kept, for good. Null: as the gateway is configured.",
+          })),
+        ),
       ...settings(config),
     })
-    .meta({
-      examples: [
-        {
-          id: "acme",
-          name: "Acme Inc.",
-          balance: 3_000,
-          prices: { [defaultModel]: 40 },
-          limits: { images_per_day: 500 },
-        },
-      ],
-    });
+    .meta(
+      documented(() => ({
+        examples: [
+          {
+            id: "acme",
+            name: "Acme Inc.",
+            balance: 3_000,
+            prices: { [defaultModel]: 40 },
+            limits: { images_per_day: 500 },
+          },
+        ],
+      })),
+    );
 
 export const tenantChange = (config: Config) =>
-  z.strictObject({ ...settings(config), name: name.optional(), status: tenantStatus.optional() }).meta({
-    examples: [{ status: "suspended" }, { limits: { images_per_minute: 120 }, retention_days: 30 }],
-  });
+  z.strictObject({ ...settings(config), name: name.optional(), status: tenantStatus.optional() }).meta(
+    documented(() => ({
+      examples: [{ status: "suspended" }, { limits: { images_per_minute: 120 }, retention_days: 30 }],
+    })),
+  );

@@ -15,7 +15,9 @@ const contract = createRoute({
   path: "/files/{file}",
   operationId: "get-file",
   request: {
-    params: z.object({ file: z.string().meta({ examples: ["file-0123456789abcdefghjkmnpqrs.png"] }) }),
+    params: z.object({
+      file: z.string().meta(documented(() => ({ examples: ["file-0123456789abcdefghjkmnpqrs.png"] }))),
+    }),
   },
   ...documented(() => ({
     tags: ["Files"],

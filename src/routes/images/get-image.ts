@@ -29,20 +29,30 @@ const contract = createRoute({
   path: "/images/{file}",
   operationId: "get-image",
   request: {
-    params: z.object({ file: z.string().meta({ examples: ["img-0123456789abcdefghjkmnpqrs.png"] }) }),
+    params: z.object({
+      file: z.string().meta(documented(() => ({ examples: ["img-0123456789abcdefghjkmnpqrs.png"] }))),
+    }),
     query: z.object({
-      download: z.enum(["1"]).optional().meta({ description: "`1`: to be saved, not shown." }),
+      download: z
+        .enum(["1"])
+        .optional()
+        .meta(documented(() => ({ description: "`1`: to be saved, not shown." }))),
     }),
     headers: z.object({
       ...ifNoneMatch,
       range: z
         .string()
         .optional()
-        .meta({ description: "One range of bytes; anything else is ignored.", examples: ["bytes=0-1023"] }),
+        .meta(
+          documented(() => ({
+            description: "One range of bytes; anything else is ignored.",
+            examples: ["bytes=0-1023"],
+          })),
+        ),
       "if-range": z
         .string()
         .optional()
-        .meta({ description: "An `ETag`: the range counts for that picture alone." }),
+        .meta(documented(() => ({ description: "An `ETag`: the range counts for that picture alone." }))),
     }),
   },
   ...documented(() => ({

@@ -7,6 +7,7 @@ import { referenceSides } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
 import { readBody } from "../../http/body.ts";
 import type { AppContext } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bytesOf, isFile, isForm, partsOf } from "../../http/form.ts";
 import { invalidRequest, lossyPart } from "../../http/validation.ts";
 import { ownCallback } from "../tasks/generation-checks.ts";
@@ -121,17 +122,19 @@ const { references, editedImages } = widestBounds();
 
 /** The form as the document shows it. No body is validated by it: that would read it whole before its caller is let in. */
 export function editFormDocument(config: Config) {
-  const image = z.string().meta({ format: "binary" });
+  const image = z.string().meta(documented(() => ({ format: "binary" })));
   const images = z.array(image).min(1).max(references);
   const { shape } = openAiEdit(config);
   const fields = Object.entries(shape).map(([name, schema]) => [name, inForm(schema)]);
   const schema = z.object({
-    image: images.meta({
-      description: `One to ${references} PNG, JPEG or WebP files, with sides of ${least} to ${most} pixels; also as \`image[]\`.`,
-    }),
+    image: images.meta(
+      documented(() => ({
+        description: `One to ${references} PNG, JPEG or WebP files, with sides of ${least} to ${most} pixels; also as \`image[]\`.`,
+      })),
+    ),
     "image[]": images.optional(),
     ...(Object.fromEntries(fields) as Record<string, z.ZodType>),
-    n: inForm(shape.n).meta({ maximum: editedImages, default: 1 }),
+    n: inForm(shape.n).meta(documented(() => ({ maximum: editedImages, default: 1 }))),
   });
   return {
     required: true,
@@ -152,6 +155,6 @@ function inForm(schema: z.ZodType): z.ZodType {
         ? { contentMediaType: "application/json", description: "A JSON object of texts." }
         : { description: schema.meta()?.description },
     );
-  const described = isText ? text : inner.meta({ ...schema.meta() });
+  const described = isText ? text : inner.meta(documented(() => ({ ...schema.meta() })));
   return schema.safeParse(undefined).success ? described.optional() : described;
 }

@@ -14,6 +14,7 @@ import {
 } from "../../domain/generation-fields.ts";
 import { defaultModel, type Model, models, widestBounds } from "../../domain/model-catalog.ts";
 import { clashes, type ImageSize, inputOf, schemasOf, type TaskRequest } from "../../domain/task-request.ts";
+import { documented } from "../../http/documented.ts";
 import { addClashes, always } from "../tasks/generation-request.ts";
 
 export const responseFormats = ["url", "b64_json"] as const;
@@ -22,7 +23,10 @@ export const responseFormats = ["url", "b64_json"] as const;
 export type WantedFormat = (typeof responseFormats)[number] | "both";
 
 /** A field of any value that changes nothing. */
-const ignored = z.unknown().optional().meta({ description: "Taken, and of no effect." });
+const ignored = z
+  .unknown()
+  .optional()
+  .meta(documented(() => ({ description: "Taken, and of no effect." })));
 const ignoredFields = {
   quality: ignored,
   style: ignored,
@@ -39,7 +43,7 @@ const unsupported = (message: string) =>
     .superRefine((value, context) => {
       if (value !== undefined && value !== null) context.addIssue({ code: "custom", message });
     })
-    .meta({ description: "Refused." });
+    .meta(documented(() => ({ description: "Refused." })));
 
 const { least, most } = requestBounds.side;
 const sizePattern = /^(\d{2,4})x(\d{2,4})$/;
@@ -82,20 +86,32 @@ function openAiFields(config: Config) {
       .string()
       .refine((name) => names.includes(name), `must be one of ${names.join(", ")}`)
       .nullish()
-      .meta({
-        description: `Default ${defaultModel}. ${models.join(", ")}, or a name by which the operator has one of them called.`,
-      }),
+      .meta(
+        documented(() => ({
+          description: `Default ${defaultModel}. ${models.join(", ")}, or a name by which the operator has one of them called.`,
+        })),
+      ),
     n: n
       .unwrap()
       .nullish()
-      .meta({ description: `Default 1; at most ${widestBounds().editedImages} for an edit.` }),
+      .meta(
+        documented(() => ({ description: `Default 1; at most ${widestBounds().editedImages} for an edit.` })),
+      ),
     size: z
       .union([z.string().refine(isSize, sizeError), ownSize], { error: sizeError })
       .nullish()
-      .meta({ description: '`"auto"`, `"1024x768"`, or a size of the native route.' }),
-    response_format: z.enum(responseFormats).nullish().meta({ description: "Left out: both, in each item." }),
-    user: endUser.nullish().meta({ description: "Whom the task is for: its `end_user`." }),
-    stream: z.boolean().nullish().meta({ description: "An event per image." }),
+      .meta(documented(() => ({ description: '`"auto"`, `"1024x768"`, or a size of the native route.' }))),
+    response_format: z
+      .enum(responseFormats)
+      .nullish()
+      .meta(documented(() => ({ description: "Left out: both, in each item." }))),
+    user: endUser
+      .nullish()
+      .meta(documented(() => ({ description: "Whom the task is for: its `end_user`." }))),
+    stream: z
+      .boolean()
+      .nullish()
+      .meta(documented(() => ({ description: "An event per image." }))),
     ...ignoredFields,
     mask: unsupported("is not supported: the model edits the whole picture, by its prompt"),
     background: z
@@ -117,9 +133,11 @@ export function openAiGeneration(config: Config) {
     .superRefine((body, context) => {
       addClashes(context, clashes({ ...body, model: modelOf(config, body?.model) }));
     }, always)
-    .meta({
-      examples: [{ model: defaultModel, prompt: "a lighthouse at dusk", n: 1, size: "1024x768" }],
-    });
+    .meta(
+      documented(() => ({
+        examples: [{ model: defaultModel, prompt: "a lighthouse at dusk", n: 1, size: "1024x768" }],
+      })),
+    );
 }
 
 /** The fields of an edit beside its images, once a form's texts are numbers and truth values where they should be. */

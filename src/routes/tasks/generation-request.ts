@@ -4,23 +4,26 @@ import type { AddressPolicy } from "../../domain/address.ts";
 import { generationFields } from "../../domain/generation-fields.ts";
 import { models } from "../../domain/model-catalog.ts";
 import { clashes, inputOf, inputSchemas, schemasOf, type TaskRequest } from "../../domain/task-request.ts";
+import { documented } from "../../http/documented.ts";
 
 /** @param policy Where `image_urls` and `callback_url` may point to. */
 export function generationBody(policy: Pick<AddressPolicy, "allowPrivate">) {
   return z
     .strictObject(schemasOf(generationFields(policy)))
     .superRefine((body, context) => addClashes(context, clashes(body)), always)
-    .meta({
-      examples: [
-        { model: models[0], prompt: "a lighthouse at dusk", n: 2, size: "landscape_4_3" },
-        {
-          model: models.at(-1) ?? models[0],
-          prompt: "put image 1 into the snow",
-          image_urls: ["https://shop.example/lighthouse.png"],
-          enable_prompt_expansion: true,
-        },
-      ],
-    });
+    .meta(
+      documented(() => ({
+        examples: [
+          { model: models[0], prompt: "a lighthouse at dusk", n: 2, size: "landscape_4_3" },
+          {
+            model: models.at(-1) ?? models[0],
+            prompt: "put image 1 into the snow",
+            image_urls: ["https://shop.example/lighthouse.png"],
+            enable_prompt_expansion: true,
+          },
+        ],
+      })),
+    );
 }
 
 /** The request of a body. */

@@ -26,7 +26,14 @@ const seconds = (description: string) =>
     .max(latest)
     .optional()
     // The generator would add null, which is 0 to JavaScript and cannot be said in a query.
-    .meta({ type: "integer", minimum: 0, maximum: latest, description: `Unix seconds, ${description}.` });
+    .meta(
+      documented(() => ({
+        type: "integer",
+        minimum: 0,
+        maximum: latest,
+        description: `Unix seconds, ${description}.`,
+      })),
+    );
 
 const contract = createRoute({
   method: "get",
@@ -41,7 +48,11 @@ const contract = createRoute({
       created_after: seconds("inclusive"),
       created_before: seconds("exclusive"),
       limit: pageLimit,
-      cursor: z.string().max(100).optional().meta({ description: "`next_cursor` of the page before." }),
+      cursor: z
+        .string()
+        .max(100)
+        .optional()
+        .meta(documented(() => ({ description: "`next_cursor` of the page before." }))),
     }),
   },
   ...documented(() => ({

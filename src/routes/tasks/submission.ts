@@ -7,6 +7,7 @@ import type { ApiError, ErrorCode } from "../../errors.ts";
 import { submit } from "../../flows/tasks/submit.ts";
 import { countCall, networkAddress } from "../../http/call-limits.ts";
 import { type AppContext, originOf } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { bodyErrors, keyErrors, limitHeaders } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { refusalCodes } from "../../upstream/errors.ts";
@@ -21,18 +22,22 @@ export const idempotencyHeader = {
     .string()
     .regex(idempotencyKeyPattern, "must be 1 to 255 visible ASCII characters")
     .optional()
-    .meta({
-      description: `The same key and body within ${idempotencyLifeMs / 3_600_000} hours answer with the same task.`,
-      examples: ["order-1001"],
-    }),
+    .meta(
+      documented(() => ({
+        description: `The same key and body within ${idempotencyLifeMs / 3_600_000} hours answer with the same task.`,
+        examples: ["order-1001"],
+      })),
+    ),
   "x-stainless-retry-count": z
     .string()
     .optional()
-    .meta({
-      description:
-        "Set by OpenAI's clients. From 1 on, and without an `Idempotency-Key`, the same body from the same secret key " +
-        "within an hour answers with the task that the first attempt made.",
-    }),
+    .meta(
+      documented(() => ({
+        description:
+          "Set by OpenAI's clients. From 1 on, and without an `Idempotency-Key`, the same body from the same secret key " +
+          "within an hour answers with the task that the first attempt made.",
+      })),
+    ),
 };
 
 /** Codes that a submission can be answered with. */

@@ -27,7 +27,7 @@ const contract = createRoute({
       "last-event-id": z
         .string()
         .optional()
-        .meta({ description: "What the client has seen; it goes on from there." }),
+        .meta(documented(() => ({ description: "What the client has seen; it goes on from there." }))),
     }),
   },
   ...documented(() => ({

@@ -6,7 +6,7 @@ import { imageExtensions, type TaskView, taskStatuses } from "../../domain/task.
 import { documented } from "../../http/documented.ts";
 import { taskInput } from "./generation-request.ts";
 
-const unixSeconds = z.int().meta({ description: "Unix seconds." });
+const unixSeconds = z.int().meta(documented(() => ({ description: "Unix seconds." })));
 
 const exampleId = "task-01k5d3v7xq8m2n4p6r8t0w2y4a6c8e0";
 

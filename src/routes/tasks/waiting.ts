@@ -3,6 +3,7 @@ import * as z from "zod";
 import type { Task } from "../../domain/task.ts";
 import { waitForTask } from "../../flows/tasks/wait.ts";
 import type { AppContext } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { noPlace, requirePlace, takePlace } from "../../http/following.ts";
 import type { Place } from "../../platform/places.ts";
 
@@ -15,18 +16,24 @@ export const waitQuery = z.object({
     .min(1)
     .max(maxSeconds)
     .optional()
-    .meta({ description: "Holds the reply until the task has ended, for so many seconds at the most." }),
+    .meta(
+      documented(() => ({
+        description: "Holds the reply until the task has ended, for so many seconds at the most.",
+      })),
+    ),
 });
 
 export const preferHeader = {
   prefer: z
     .string()
     .optional()
-    .meta({
-      description:
-        "`wait=N`, 1 to 60: holds the reply until the task has ended, for so many seconds at the most.",
-      examples: ["wait=30"],
-    }),
+    .meta(
+      documented(() => ({
+        description:
+          "`wait=N`, 1 to 60: holds the reply until the task has ended, for so many seconds at the most.",
+        examples: ["wait=30"],
+      })),
+    ),
 };
 
 /** The preference's seconds; null when there is none that can be taken. A longer wait is cut to a minute. */

@@ -15,9 +15,9 @@ const rotation = z
   .strictObject({
     overlap_seconds: overlapSeconds
       .default(secretOverlapMs / 1000)
-      .meta({ description: "So long both sign." }),
+      .meta(documented(() => ({ description: "So long both sign." }))),
   })
-  .meta({ examples: [{ overlap_seconds: 86_400 }] });
+  .meta(documented(() => ({ examples: [{ overlap_seconds: 86_400 }] })));
 
 const contract = createRoute({
   method: "post",

@@ -11,17 +11,20 @@ import {
   webhookEvents,
 } from "../../domain/webhooks.ts";
 import type { Api } from "../../http/context.ts";
+import { documented } from "../../http/documented.ts";
 import { json } from "../../http/replies.ts";
 import { exampleTask, taskReply } from "../tasks/task-reply.ts";
 
 const { input: _input, links, ...rest } = exampleTask;
 const exampleNotified = { ...rest, links: { self: links.self } };
 
-const notifiedTask = taskReply.omit({ input: true }).meta({
-  id: "NotifiedTask",
-  description: "The task, without its input.",
-  examples: [exampleNotified],
-});
+const notifiedTask = taskReply.omit({ input: true }).meta(
+  documented(() => ({
+    id: "NotifiedTask",
+    description: "The task, without its input.",
+    examples: [exampleNotified],
+  })),
+);
 
 const exampleLow = { object: "balance", balance: 90, held: 30, available: 60, low_balance: 100 };
 
@@ -31,23 +34,27 @@ const lowBalance = z
     balance: z.int(),
     held: z.int(),
     available: z.int(),
-    low_balance: z.int().meta({ description: "What `available` fell below." }),
+    low_balance: z.int().meta(documented(() => ({ description: "What `available` fell below." }))),
   })
-  .meta({
-    id: "LowBalance",
-    examples: [exampleLow],
-  });
+  .meta(
+    documented(() => ({
+      id: "LowBalance",
+      examples: [exampleLow],
+    })),
+  );
 
 const exampleOff = { object: "webhook", target: "webhook", reason: "failing", at: 1_757_165_031 };
 
 const switchedOff = z
   .object({
     object: z.literal("webhook"),
-    target: z.string().meta({ description: "`webhook`, or the origin of `callback_url`s." }),
+    target: z
+      .string()
+      .meta(documented(() => ({ description: "`webhook`, or the origin of `callback_url`s." }))),
     reason: z.enum(offReasons),
     at: z.int(),
   })
-  .meta({ id: "SwitchedOff", examples: [exampleOff] });
+  .meta(documented(() => ({ id: "SwitchedOff", examples: [exampleOff] })));
 
 /** The task of the example, as an event of this status sends it. */
 function exampleOf(status: TaskStatus) {
@@ -67,13 +74,20 @@ const exampleFailure = {
 };
 
 const signed = z.object({
-  "webhook-id": z.string().meta({ description: "Stays the same over all attempts: know repetitions by it." }),
-  "webhook-timestamp": z.string().regex(/^\d+$/).meta({ description: "Unix seconds of this attempt." }),
-  "webhook-signature": z.string().meta({
-    description:
-      "`v1,` and base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`. While a secret is replaced there is one " +
-      "for each, with a space between: up to four.",
-  }),
+  "webhook-id": z
+    .string()
+    .meta(documented(() => ({ description: "Stays the same over all attempts: know repetitions by it." }))),
+  "webhook-timestamp": z
+    .string()
+    .regex(/^\d+$/)
+    .meta(documented(() => ({ description: "Unix seconds of this attempt." }))),
+  "webhook-signature": z.string().meta(
+    documented(() => ({
+      description:
+        "`v1,` and base64 of HMAC-SHA256 over `{webhook-id}.{webhook-timestamp}.{body}`. While a secret is replaced there is one " +
+        "for each, with a space between: up to four.",
+    })),
+  ),
 });
 
 const pauses = retryPausesMs.map((ms) => ms / 1000).join(", ");
@@ -94,9 +108,11 @@ const shared = {
 
 export function registerWebhooks(api: Api): void {
   const register = (type: string, summary: string, data: z.ZodType, example: object) => {
-    const event = z.object({ type: z.literal(type), timestamp: z.iso.datetime(), data }).meta({
-      examples: [{ type, timestamp: "2026-01-31T09:30:00.000Z", data: example }],
-    });
+    const event = z.object({ type: z.literal(type), timestamp: z.iso.datetime(), data }).meta(
+      documented(() => ({
+        examples: [{ type, timestamp: "2026-01-31T09:30:00.000Z", data: example }],
+      })),
+    );
     api.openAPIRegistry.registerWebhook({
       ...shared,
       path: type,

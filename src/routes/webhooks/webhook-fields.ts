@@ -30,11 +30,13 @@ const address = (config: Config) =>
 export function givenWebhook(config: Config) {
   return z
     .strictObject({
-      url: address(config).meta({
-        format: "iri",
-        maxLength: maxUrlCharacters,
-        description: "`https`, on a public address.",
-      }),
+      url: address(config).meta(
+        documented(() => ({
+          format: "iri",
+          maxLength: maxUrlCharacters,
+          description: "`https`, on a public address.",
+        })),
+      ),
       secret: z
         .string()
         .superRefine((text, context) => {
@@ -42,31 +44,40 @@ export function givenWebhook(config: Config) {
           if (message !== undefined) context.addIssue({ code: "custom", message });
         })
         .optional()
-        .meta({
-          pattern: "^whsec_[A-Za-z0-9+/]+={0,2}$",
-          minLength: secretCharacters(secretBounds.min),
-          maxLength: secretCharacters(secretBounds.max),
-          description:
-            `\`whsec_\` and base64 of ${secretBounds.min} to ${secretBounds.max} bytes; made when there was no webhook before. ` +
-            `The one before signs beside it for ${secretOverlapMs / 3_600_000} hours.`,
-        }),
-      events: events.optional().meta({ description: "Default: all." }),
-      notify_url: address(config).nullable().optional().meta({
-        format: "iri",
-        maxLength: maxUrlCharacters,
-        description: "Is notified when the webhook is switched off. Null: none. Left out: as it is.",
-      }),
+        .meta(
+          documented(() => ({
+            pattern: "^whsec_[A-Za-z0-9+/]+={0,2}$",
+            minLength: secretCharacters(secretBounds.min),
+            maxLength: secretCharacters(secretBounds.max),
+            description:
+              `\`whsec_\` and base64 of ${secretBounds.min} to ${secretBounds.max} bytes; made when there was no webhook before. ` +
+              `The one before signs beside it for ${secretOverlapMs / 3_600_000} hours.`,
+          })),
+        ),
+      events: events.optional().meta(documented(() => ({ description: "Default: all." }))),
+      notify_url: address(config)
+        .nullable()
+        .optional()
+        .meta(
+          documented(() => ({
+            format: "iri",
+            maxLength: maxUrlCharacters,
+            description: "Is notified when the webhook is switched off. Null: none. Left out: as it is.",
+          })),
+        ),
     })
-    .meta({
-      examples: [{ url: "https://shop.example/webhooks", events: ["task.completed", "task.failed"] }],
-    });
+    .meta(
+      documented(() => ({
+        examples: [{ url: "https://shop.example/webhooks", events: ["task.completed", "task.failed"] }],
+      })),
+    );
 }
 
 /** The fields of a change: a field that is left out stays as it is. */
 export function changedWebhook(config: Config) {
   return givenWebhook(config)
     .partial()
-    .meta({ examples: [{ events: ["task.completed"] }] });
+    .meta(documented(() => ({ examples: [{ events: ["task.completed"] }] })));
 }
 
 /**

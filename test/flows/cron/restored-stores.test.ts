@@ -72,6 +72,11 @@ const prompts = async () =>
         .all<{ id: string }>()
     ).results.map(({ id }) => id),
   );
+/** As after hours in which cron was there each minute. */
+const cronWasThere = () =>
+  env.DB.prepare("INSERT OR REPLACE INTO leases (name, until_ms) VALUES ('seen', ?1), ('restored', 0)")
+    .bind(gateway.now())
+    .run();
 const charged = async () =>
   (await ledgerOf(gateway, tenant.id)).filter(({ type }) => type === "charge").map(({ task }) => task);
 
@@ -97,9 +102,10 @@ describe("D1, restored to an hour before,", () => {
     // She comes back later, and has not asked for that to be erased.
     gateway.advance(hour);
     await restore();
-    const again = await ended({ end_user: "ada" });
+    const { id: again } = await submitTask(gateway, tenant.key, { prompt, end_user: "ada" });
+    await gateway.invocation().tenant(tenant.id).flush();
     expect(await prompts()).toEqual(sorted([whole, failed, ...ofUser, ...others, again]));
-    await minutes(6);
+    gateway.advance(6 * minute);
     // Its tombstones say that pictures are missing until then.
     const erasures = (found: Found[]) => named(found.filter(({ kind }) => kind !== "picture"));
     const broughtBack = sorted([`erasure ${whole}`, `erasure ${failed}`, "erasure null"]);
@@ -113,16 +119,71 @@ describe("D1, restored to an hour before,", () => {
     expect(await audit()).toEqual([]);
   });
 
-  it("has erased tasks erased again by cron, without the operator", async () => {
-    const whole = await ended();
+  it("has what was erased, revoked or deleted since done again by cron within minutes, of every tenant", async () => {
+    const others = 12;
+    const made: { id: string; key: string; keyId: string; task: string }[] = [];
+    for (let i = 0; i < others; i++) {
+      const one = await gateway.makeTenant();
+      made.push({ ...one, task: (await submitTask(gateway, one.key, { prompt })).id });
+    }
+    await gateway.invocation().tenant(tenant.id).flush();
+    const [ofUser, gone] = [await ended({ end_user: "ada" }), await gateway.makeTenant({ balance: 100 })];
+    await cronWasThere();
+    const running = await submitTask(gateway, tenant.key, { prompt });
+    await minutes(1);
     const restore = await backUpDatabase();
-    await erase(`/v1/tasks/${whole}`);
-    await restore();
-    await minutes(20);
+    await finishTask(gateway, tenant.key, running.id);
+    await erase("/v1/end-users/ada");
+    await erase(`/v1/tasks/${running.id}`);
+    await gateway.admin("DELETE", `/tenants/${gone.id}`);
+    for (const { id, key, keyId, task } of made) {
+      await gateway.fetch(`/v1/tasks/${task}`, { method: "DELETE", headers: bearer(key) });
+      await gateway.admin("DELETE", `/tenants/${id}/keys/${keyId}`);
+    }
+    await minutes(2);
     expect(await prompts()).toEqual([]);
-    expect(
-      gateway.logs.filter(({ event, kind }) => event === "discrepancy" && kind === "erasure"),
-    ).toMatchObject([{ level: "error", tenant: tenant.id, subject: whole }]);
+    await restore();
+    expect(await prompts()).toHaveLength(others + 2);
+    await minutes(4);
+    expect(await prompts()).toEqual([]);
+    const reads = await Promise.all(
+      made.map(({ key }) => gateway.fetch("/v1/tasks", { headers: bearer(key) })),
+    );
+    expect(new Set(reads.map(({ status }) => status))).toEqual(new Set([401]));
+    const back = gateway.logs.filter(
+      ({ event, text }) => event === "discrepancy" && /back/.test(String(text)),
+    );
+    expect(sorted(back.map(({ tenant: whose, subject }) => `${whose} ${subject}`))).toEqual(
+      sorted([
+        `${tenant.id} null`,
+        `${tenant.id} ${running.id}`,
+        `${gone.id} null`,
+        ...made.flatMap(({ id, keyId, task }) => [`${id} ${keyId}`, `${id} ${task}`]),
+      ]),
+    );
+    expect((await gateway.fetch(`/v1/tasks/${ofUser}`, { headers: bearer(tenant.key) })).status).toBe(410);
+    expect((await gateway.admin("GET", `/tenants/${gone.id}`)).status).toBe(410);
+  }, 60_000);
+
+  it("costs no call of R2 while cron has been there each minute", async () => {
+    const calls: string[] = [];
+    const beside = startGateway({
+      beside: gateway,
+      around: (name, call) => {
+        calls.push(name);
+        return call();
+      },
+    });
+    await ended();
+    // Not when tenants are reconciled in turn.
+    gateway.advance(10 * minute - (gateway.now() % (10 * minute)));
+    await cronWasThere();
+    gateway.advance(minute);
+    await beside.tick();
+    expect(calls.filter((name) => name.startsWith("R2"))).toEqual([]);
+    gateway.advance(2 * minute);
+    await beside.tick();
+    expect(calls.filter((name) => name.startsWith("R2"))).toEqual(["R2 list"]);
   });
 
   it("has a revoked key revoked again, and a deleted tenant deleted", async () => {

@@ -159,6 +159,35 @@ describe("POST /admin/api/audit/full", () => {
     expect(own).toMatchObject({ ok: true, tenants_checked: 1, next_cursor: null });
   });
 
+  it("verifies the ledgers of deleted tenants too, which are kept for good", async () => {
+    const gone = await gateway.makeTenant({ balance: 1_000 });
+    await finishTask(gateway, gone.key, (await submitTask(gateway, gone.key)).id);
+    for (let i = 0; i < 3; i++) {
+      await credit(gateway, gone.id, { reference: `r-${i}` });
+      gateway.advance(40 * dayMs);
+      await close(gone.id);
+    }
+    const [part] = await partsOf(gone.id);
+    await gateway.admin("DELETE", `/tenants/${gone.id}`);
+    for (let i = 0; i < 3; i++) {
+      gateway.advance(60 * 60_000);
+      await gateway.tick();
+    }
+    const found = async (query = "") => (await auditAll(query)).flatMap(({ data }) => data);
+    expect([await found(), await found(`&tenant=${gone.id}`)]).toEqual([[], []]);
+    const kept = await get(part?.key ?? "");
+    onTestFinished(async () => void (await put(part?.key ?? "", kept)));
+    await env.IMAGES.delete(part?.key ?? "");
+    const text = expect.stringMatching(/^part \d of the ledger is not in R2$/);
+    const missing = [{ tenant: gone.id, subject: part?.key, text }];
+    expect([await found(), await found(`&tenant=${gone.id}`)]).toMatchObject([missing, missing]);
+  });
+
+  it("answers 404 for a tenant that there is not", async () => {
+    const response = await gateway.admin("POST", "/audit/full?tenant=nope");
+    expect(response.status).toBe(404);
+  });
+
   it.each<[string, (keys: string[]) => Promise<unknown>, string]>([
     ["is gone", ([key = ""]) => env.IMAGES.delete(key), "is not in R2"],
     [
