@@ -1515,9 +1515,9 @@ export const mutations: Mutation[] = [
   },
   {
     breaks: "what was erased is erased again in an object that went back",
-    file: "src/flows/cron/check-erased.ts",
-    line: "if (mends && back.length > 0)",
-    broken: "if (!mends)",
+    file: "src/flows/cron/erase-again.ts",
+    line: "await object(tenant).erase(back);",
+    broken: "",
     tests: ["test/flows/cron/restored-stores.test.ts"],
   },
   {

@@ -24,11 +24,11 @@ import { describe } from "../../platform/log.ts";
 import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
 import { close, hasItsCopy, pushConfig } from "../tenants/push-config.ts";
-import { checkErased } from "./check-erased.ts";
 import { checkAccount } from "./check-ledger.ts";
 import { checkLost } from "./check-lost.ts";
 import { checkRestored } from "./check-restored.ts";
 import type { Discrepancy } from "./discrepancy.ts";
+import { eraseAgain } from "./erase-again.ts";
 
 export interface Reconciliation {
   discrepancies: Discrepancy[];
@@ -118,6 +118,7 @@ async function checkTenant(
 ): Promise<Discrepancy[]> {
   const { problems, unreadable, openHolds } = await checkAccount(invocation, tenant);
   for (const one of unreadable) logUnreadable(invocation, one);
+  if (mends) await eraseAgain(invocation, tenant, withUsers);
   const old = openHolds.filter(({ atMs }) => atMs < beforeMs);
   return [
     ...problems.map((text): Discrepancy => ({ kind: "balance", tenant, subject: null, text })),
@@ -127,7 +128,6 @@ async function checkTenant(
     ...(await checkOpenTasks(invocation, tenant, openHolds, beforeMs)),
     ...(await checkLost(invocation, tenant, beforeMs)),
     ...(await checkRestored(invocation, tenant, beforeMs, { mends, withUsers })),
-    ...(await checkErased(invocation, tenant, mends, withUsers)),
     ...(await checkPictures(invocation, tenant, beforeMs)),
   ];
 }
