@@ -23,6 +23,7 @@ const mayImport: Record<string, string[]> = {
   "zod.ts": [],
   "no-json-schema.ts": [],
   "zod-unused.ts": [],
+  "hono-unused.ts": [],
   "no-openapi-generator.ts": [],
   web: [],
 };

@@ -265,10 +265,7 @@ export class Tenant extends DurableObject<Env> {
     this.#storage.transactionSync(() => dropOldRows(this.#storage.sql, nowMs));
   }
 
-  /**
-   * Writes to D1 what that lacks, sees to tasks whose end did not come to the object, and closes what is old. Comes every minute
-   * while any task is open. Runs at least once; what it could not do it does at the next one.
-   */
+  /** Every minute while any task is open: writes to D1 what that lacks, sees to tasks that have ended, and closes what is old. */
   override async alarm(): Promise<void> {
     const nowMs = alarmTime(this.#storage.sql);
     try {

@@ -11,9 +11,10 @@ import { tenantsOfTurn } from "../../d1/tenants/tenants.ts";
 import { idBound } from "../../domain/ids.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { dropTenant } from "../erasure/erase.ts";
-import { type RestoreNote, readNotes, userInNote } from "../erasure/restore-notes.ts";
+import { type RestoreNote, readNotes, userInNote, userOfNote } from "../erasure/restore-notes.ts";
 import { pushLagging } from "../tenants/push-config.ts";
-import type { Discrepancy } from "./discrepancy.ts";
+import { checkArchived } from "./check-archive.ts";
+import { type Discrepancy, nameBack } from "./discrepancy.ts";
 
 type Note = RestoreNote & Noted;
 
@@ -55,11 +56,11 @@ export async function checkRestored(
   which: CheckRestored,
 ): Promise<Discrepancy[]> {
   const found: Discrepancy[] = [];
-  const ofUsers: Note[] = [];
+  const erasures: Note[] = [];
   let notes: Note[] = [];
   const check = async () => {
     found.push(...(await checkNotes(invocation, notes, which.mends)));
-    ofUsers.push(...notes.filter(({ what }) => which.withUsers && what.startsWith("user-")));
+    erasures.push(...notes.filter(({ what }) => which.withUsers && /^(user|task)-/.test(what)));
     notes = [];
     return found.length < foundAtOnce;
   };
@@ -69,12 +70,10 @@ export async function checkRestored(
       if (notes.length >= notesAtOnce && !(await check())) return found;
     }
   if (notes.length > 0) await check();
-  return [...found, ...(await checkUsers(invocation, ofUsers, which.mends))];
-}
-
-function nameBack(mends: boolean, was: string, tenant: string, subject: string | null): Discrepancy {
-  const kind = was === "erased" ? "erasure" : "settings";
-  return { kind, tenant, subject, text: `was ${was}, and is back${mends ? `: ${was} again` : ""}` };
+  found.push(...(await checkUsers(invocation, erasures, which.mends)));
+  for (const [tenantId, of] of byTenant(erasures))
+    found.push(...(await checkArchived(invocation, tenantId, of, which.mends)));
+  return found;
 }
 
 /** Names tasks, keys and tenants that are back, and does what was done to them again. */
@@ -107,10 +106,10 @@ async function checkUsers(invocation: Invocation, notes: Note[], mends: boolean)
   const { db } = invocation;
   const found: Discrepancy[] = [];
   for (const [tenantId, of] of byTenant(notes)) {
-    const noted = new Map(of.map(({ what, atMs }) => [what, atMs]));
+    const noted = new Map(of.map(({ what, atMs }) => [userOfNote(what), atMs]));
     for (const { name: endUser, oldest } of await endUsers(db, tenantId)) {
-      const atMs = noted.get(await userInNote(tenantId, endUser)) ?? 0;
-      if (oldest >= idBound("task", atMs)) continue;
+      const atMs = noted.get(userOfNote(await userInNote(tenantId, endUser))) ?? 0;
+      if (oldest >= idBound("task", atMs + 1)) continue;
       if (found.push(nameBack(mends, "erased", tenantId, null)) > most.users) return found;
       if (!mends) continue;
       await invocation.tenant(tenantId).flush();

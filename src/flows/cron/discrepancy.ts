@@ -15,3 +15,9 @@ export interface Discrepancy {
   subject: string | null;
   text: string;
 }
+
+/** Of what a restored database has brought back. @param mends It is done again. */
+export function nameBack(mends: boolean, was: string, tenant: string, subject: string | null): Discrepancy {
+  const kind = was === "erased" ? "erasure" : "settings";
+  return { kind, tenant, subject, text: `was ${was}, and is back${mends ? `: ${was} again` : ""}` };
+}

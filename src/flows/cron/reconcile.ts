@@ -22,12 +22,13 @@ import { describe } from "../../platform/log.ts";
 import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
 import { close, hasItsCopy, pushConfig } from "../tenants/push-config.ts";
-import { checkErased } from "./check-erased.ts";
+import { checkOrphans } from "./check-archive.ts";
 import { checkHolds, unsettled } from "./check-holds.ts";
 import { checkAccount } from "./check-ledger.ts";
 import { type Checked, type CompareRoom, checkLost } from "./check-lost.ts";
 import { checkRestored } from "./check-restored.ts";
 import type { Discrepancy } from "./discrepancy.ts";
+import { eraseAgain } from "./erase-again.ts";
 
 export interface Reconciliation {
   discrepancies: Discrepancy[];
@@ -158,6 +159,7 @@ async function checkTenant(
 ): Promise<Checked> {
   const { problems, unreadable, openHolds } = await checkAccount(invocation, tenant);
   for (const one of unreadable) logUnreadable(invocation, one);
+  if (mends) await eraseAgain(invocation, tenant, withUsers);
   const old = openHolds.filter(({ atMs }) => atMs < beforeMs);
   const found = [
     ...problems.map((text): Discrepancy => ({ kind: "balance", tenant, subject: null, text })),
@@ -166,7 +168,7 @@ async function checkTenant(
     ...(await checkHolds(invocation, tenant, old, beforeMs, mends)),
     ...(await checkOpenTasks(invocation, tenant, openHolds, beforeMs)),
     ...(await checkRestored(invocation, [tenant], { beforeMs, mends, withUsers })),
-    ...(await checkErased(invocation, tenant, mends, withUsers)),
+    ...(mends ? await checkOrphans(invocation, tenant) : []),
     ...(await checkPictures(invocation, tenant, beforeMs)),
   ];
   const lost = await checkLost(invocation, tenant, beforeMs, room, from);

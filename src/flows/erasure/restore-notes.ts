@@ -23,6 +23,9 @@ const prefix = (tenantId: string) => `restore-notes/${tenantId}/`;
 export const userInNote = async (tenantId: string, endUser: string) =>
   `user-${await sha256Hex(`${tenantId} ${endUser}`)}${await endUserTag(endUser)}`;
 
+/** Whom a note is about: notes of earlier versions have no tag. */
+export const userOfNote = (what: string): string => what.split(",")[0] ?? "";
+
 /** By what an end user's note finds parts of the archive; undefined for other notes, and those of earlier versions. */
 export const tagInNote = (what: string): string | undefined => /^user-[^,]*(,.+)$/.exec(what)?.[1];
 

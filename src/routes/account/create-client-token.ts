@@ -16,6 +16,9 @@ import { unlessKeyRefused } from "../tasks/refusals.ts";
 import { tokenFields } from "./key-fields.ts";
 import { allowedOrigins, modelList } from "./limit-fields.ts";
 
+/** Turnstile's own bound. */
+const longestTurnstile = 2_048;
+
 const newToken = z
   .strictObject({
     ttl_seconds: tokenFields.ttl_seconds
@@ -35,7 +38,7 @@ const newToken = z
     turnstile: z
       .string()
       .min(1)
-      .max(2_048)
+      .max(longestTurnstile)
       .optional()
       .meta(documented(() => ({ description: "Turnstile's answer." }))),
   })
