@@ -3,11 +3,14 @@ import { stringify } from "@vanillaes/csv";
 import * as z from "zod";
 import type { AppContext } from "./context.ts";
 import { headers, notStored } from "./reply-headers.ts";
+import { invalidRequest } from "./validation.ts";
 
 /** The query's field that asks for CSV. */
 export const formatQuery = { format: z.enum(["json", "csv"]).default("json") };
 
 const formula = /^[=+\-@\t\r\n＝＋－＠]/;
+
+const unpaged = "must be left out with format=csv, which has all of the period: from and to choose it";
 
 /** Spreadsheets take a file that begins with it for UTF-8. */
 const byteOrderMark = "\ufeff";
@@ -16,7 +19,7 @@ const byteOrderMark = "\ufeff";
  * Replies with a table, of all pages. A quote defuses each cell that a spreadsheet would run as a formula
  * (owasp.org/www-community/attacks/CSV_Injection). Numbers stay numbers. Pages are read as fast as the client takes them;
  * where one cannot be read the connection breaks, so that half a table is not taken for all of it.
- * @throws what the first page does, while the reply still has a status.
+ * @throws what the first page does, while the reply still has a status; ApiError `invalid_request` for fields of paging.
  */
 export async function csvReply(
   c: AppContext,
@@ -24,6 +27,8 @@ export async function csvReply(
   columns: string[],
   pages: AsyncGenerator<object[]>,
 ): Promise<Response> {
+  const paging = ["limit", "cursor"].filter((field) => c.req.query(field) !== undefined);
+  if (paging.length > 0) throw invalidRequest(paging.map((field) => ({ path: [field], message: unpaged })));
   const encoder = new TextEncoder();
   const encode = (rows: unknown[][], before = "") =>
     encoder.encode(before + rows.map((row) => `${stringify([row], { eof: false }, quoted)}\r\n`).join(""));

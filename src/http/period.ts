@@ -33,6 +33,12 @@ export const periodQuery = {
     ),
 };
 
+/** The two fields, as a route has validated them. */
+interface PeriodQuery {
+  from?: string | undefined;
+  to?: string | undefined;
+}
+
 /** Half open: `fromMs` belongs to it, `toMs` does not. */
 export interface Period {
   fromMs: number;
@@ -46,14 +52,20 @@ export interface Period {
  */
 export function periodOf(
   invocation: Pick<Invocation, "now">,
-  { from, to }: { from?: string | undefined; to?: string | undefined },
+  { from, to }: PeriodQuery,
   defaultDays = 30,
 ): Period {
   const toMs = to === undefined ? invocation.now() + 1 : msOf(to, dayMs);
   const fromMs = from === undefined ? Math.max(0, toMs - defaultDays * dayMs) : msOf(from, 0);
-  if (fromMs > toMs) throw invalidRequest([{ path: ["from"], message: "must not be after to" }]);
+  // A day is meant whole: none of it is left for what begins at its end.
+  const lastMs = datePattern.test(to ?? "") ? toMs - 1 : toMs;
+  if (fromMs > lastMs) throw invalidRequest([{ path: ["from"], message: "must not be after to" }]);
   return { fromMs, toMs };
 }
+
+/** What a query says of its period, for a file's name; empty where it says nothing. */
+export const periodName = ({ from, to }: PeriodQuery): string =>
+  `${from === undefined ? "" : `-from-${from}`}${to === undefined ? "" : `-to-${to}`}`;
 
 function msOf(text: string, wholeDayMs: number): number {
   return datePattern.test(text) ? Date.parse(text) + wholeDayMs : Number(text) * 1000;

@@ -28,8 +28,8 @@ afterAll(async () => {
 });
 
 describe("reconciliation", () => {
-  it("checks all tenants, call by call, and finds the ledgers sound", async () => {
-    await page.getByText("The ledgers are sound").waitFor();
+  it("checks all tenants, call by call, and finds that all agrees", async () => {
+    await page.getByText("Everything agrees").waitFor();
     await page.getByText(`${tenants} tenants checked`).waitFor();
     await expectFitForAll(page);
   });
@@ -43,7 +43,9 @@ describe("reconciliation", () => {
     );
     const tampered = `task-00${task.slice(7)}`;
     await page.getByRole("button", { name: "Check again" }).click();
-    await page.getByText("The ledgers are not sound: 1 problem").waitFor();
+    await page.getByText("Something does not agree: 1 problem").waitFor();
+    // The problem is no ledger's.
+    expect(await page.getByText("ledger").count()).toBe(0);
     const row = page.getByRole("region", { name: "Problems" }).getByRole("row").last();
     await row.getByText("is completed, and one of its pictures is not stored").waitFor();
     await row.getByRole("link", { name: "acme-audit" }).waitFor();
@@ -54,17 +56,17 @@ describe("reconciliation", () => {
     await page.getByRole("link", { name: "Overview" }).click();
     await page.getByRole("status", { name: "Verdict" }).getByText("Reconciliation found 1 problem").waitFor();
     await page.getByRole("link", { name: "See what is wrong" }).click();
-    await page.getByText("The ledgers are not sound: 1 problem").waitFor();
+    await page.getByText("Something does not agree: 1 problem").waitFor();
   });
 
   it("repairs what can be, when it is asked to and not before", async () => {
     await query(gateway, "UPDATE tenants SET config_version = 50, pushed_version = 50 WHERE id = 't-1'");
     for (let i = 0; i < 2; i++) {
       await page.getByRole("button", { name: "Check again" }).click();
-      await page.getByText("The ledgers are not sound: 2 problems").waitFor();
+      await page.getByText("Something does not agree: 2 problems").waitFor();
     }
     await page.getByRole("button", { name: "Repair now" }).click();
-    await page.getByText("The ledgers are not sound: 1 problem").waitFor();
+    await page.getByText("Something does not agree: 1 problem").waitFor();
     await page.getByText(`${tenants} tenants checked,`).waitFor();
   });
 

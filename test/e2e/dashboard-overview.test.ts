@@ -50,7 +50,7 @@ describe("the overview", () => {
       "Unfinished tasks": ["1", "submitted 1"],
       Upstream: ["takes tasks", `Credits left ${upstream.credits_left.toLocaleString("en")}`],
       Readiness: ["ready", "Database (D1) ok", "Pictures (R2) ok", "Limits (Durable Object) ok"],
-      Audit: ["sound", "The ledgers are sound. 1 tenant checked."],
+      Audit: ["sound", "Everything agrees. 1 tenant checked."],
     };
     for (const [name, lines] of Object.entries(shown)) {
       for (const line of lines) await tile(name).getByText(line).first().waitFor();

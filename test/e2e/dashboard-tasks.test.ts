@@ -125,6 +125,30 @@ describe("a task", () => {
     await reader.close();
   });
 
+  it("that is erased is said to be so, and shows no pictures", async () => {
+    const id = await tenant.start("soon gone [sim:seconds=0]");
+    await gateway.tick();
+    await go(`/tasks/${id}`);
+    await page.getByRole("region", { name: "Pictures" }).waitFor();
+    const headers = { authorization: `Bearer ${tenant.key}` };
+    const erase = async () =>
+      (await fetch(`${gateway.url}/v1/tasks/${id}`, { method: "DELETE", headers })).status;
+    expect(await erase()).toBe(204);
+    await page.reload();
+    await page.getByText("This task is erased: its text and its pictures are gone.").waitFor();
+    await station("Completed").getByText("1 picture stored").waitFor();
+    await station("Settled").getByText("30 credits charged").waitFor();
+    expect(await page.getByRole("region", { name: "Pictures" }).count()).toBe(0);
+    await expectFitForAll(page);
+    await go("/tasks");
+    const row = rows().filter({ hasText: id });
+    await row.getByText("erased", { exact: true }).waitFor();
+    await go("/tenants/acme-tasks");
+    const recent = page.getByRole("region", { name: "Recent pictures" });
+    await recent.getByRole("link").first().waitFor();
+    expect(await recent.getByRole("link", { name: id }).count()).toBe(0);
+  });
+
   it("that is not there is said to be so", async () => {
     await go("/tasks/task-unknown");
     await page.getByRole("alert").getByText("There is no such task.").waitFor();

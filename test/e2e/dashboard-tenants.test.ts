@@ -151,7 +151,7 @@ describe("an operator's day", () => {
     expect(ledger).toMatch(/^\ufeffat,at_utc,type,amount,task,reference,note,balance,held\r\n/);
     expect(ledger).toContain("paid by bank");
     const [usageName, usage] = await save("Usage, 30 days");
-    expect(usageName).toBe("usage-acme-tenants.csv");
+    expect(usageName).toMatch(/^usage-acme-tenants-from-\d{4}-\d\d-\d\d\.csv$/);
     expect(usage).toMatch(/\d{4}-\d\d-\d\d,wan-2\.7-image,1,1,30/);
     expect(asked.some((url) => url.includes("format=csv"))).toBe(true);
     expect(asked.filter((url) => url.includes("admin-e2e"))).toEqual([]);

@@ -165,8 +165,11 @@ export function tableOf(seed: number, world: ChaosWorld, report: Report): string
     ["tenants whose accounts drift", report.drift],
     ["stored objects without a task", report.orphanObjects],
     ["tasks past their deadline", report.overdue],
-    ["upstream done to stored, median", `${report.storedAfter.median} s`],
-    ["upstream done to stored, worst", `${report.storedAfter.worst} s (cron was away for an hour)`],
+    ["through these faults: upstream done to stored, median", `${report.storedAfter.median} s`],
+    [
+      "through these faults: upstream done to stored, worst",
+      `${report.storedAfter.worst} s (cron was away for an hour)`,
+    ],
   ];
   const width = Math.max(...lines.map(([what]) => what.length));
   return lines.map(([what, value]) => `  ${what.padEnd(width)}  ${value}`).join("\n");

@@ -3,8 +3,9 @@
  * another number than a million, which takes some five minutes.
  */
 import { spawnSync } from "node:child_process";
+import { wholeNumber } from "./whole-number.ts";
 
-const { AGED_TASKS = "1000000" } = process.env;
+const AGED_TASKS = String(wholeNumber("AGED_TASKS", 1_000_000));
 console.log(`A year of ${AGED_TASKS} tasks of one tenant, and a tenth as many of 1,000 others`);
 // Its lines are the show: as they are, without where each comes from.
 const shown = ["--project", "workerd", "--disable-console-intercept=true", "test/chaos/aged.test.ts"];

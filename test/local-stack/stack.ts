@@ -123,7 +123,7 @@ async function migrate(folder: string): Promise<void> {
   if (code !== 0) throw new Error(`the tables could not be created:\n${output}`);
 }
 
-/** Who has deployed has a domain in `wrangler.toml`; here is nothing but this machine. */
+/** Who has deployed has a domain in `wrangler.toml`; here is nothing but this machine, unless the environment says so. */
 const local = { PUBLIC_BASE_URL: "", PUBLIC_IMAGE_BASE_URL: "", ALLOW_PRIVATE_NETWORK: "true" };
 
 async function startWorker(
@@ -145,20 +145,25 @@ async function startWorker(
     logLevel: verbose ? "log" : "error",
     // The secrets are in the environment. Where there is a `.dev.vars`, wrangler would look there alone.
     envFiles: [join(folder, "secrets.env")],
-    vars: { ...local, UPSTREAM_BASE_URL: upstreamUrl, ...optionalSecrets() },
+    vars: { ...local, ...givenValues(), UPSTREAM_BASE_URL: upstreamUrl },
     experimental: { disableExperimentalWarning: true, showInteractiveDevSession: false, watch: verbose },
   });
   closers.push(() => worker.stop());
   return `http://127.0.0.1:${worker.port}`;
 }
 
-/** Wrangler takes from the environment what `[secrets] required` names; the others have to be given to it. */
-function optionalSecrets(): Record<string, string> {
-  const { ADMIN_READ_KEY, KEY_SIGNING_SECRET_PREVIOUS } = process.env;
-  return {
-    ...(ADMIN_READ_KEY && { ADMIN_READ_KEY }),
-    ...(KEY_SIGNING_SECRET_PREVIOUS && { KEY_SIGNING_SECRET_PREVIOUS }),
-  };
+/**
+ * Values of the environment that have to be given to wrangler: the optional secrets, and what stands in `local`. It takes from
+ * there by itself what `wrangler.toml` names under `[secrets] required` and `[vars]`.
+ */
+function givenValues(): Record<string, string> {
+  const names = ["ADMIN_READ_KEY", "KEY_SIGNING_SECRET_PREVIOUS", ...Object.keys(local)];
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = process.env[name];
+      return value ? [[name, value]] : [];
+    }),
+  );
 }
 
 /** Wrangler would wait for ever for a port that is taken. */

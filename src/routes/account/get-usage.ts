@@ -15,7 +15,7 @@ import { defaultModel, models } from "../../domain/model-catalog.ts";
 import type { Api } from "../../http/context.ts";
 import { csvReply, formatQuery, onePage, orCsv } from "../../http/csv.ts";
 import { documented } from "../../http/documented.ts";
-import { periodOf, periodQuery } from "../../http/period.ts";
+import { periodName, periodOf, periodQuery } from "../../http/period.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { invalidRequest } from "../../http/validation.ts";
@@ -111,7 +111,9 @@ export function getUsage(api: Api): void {
     const query = c.req.valid("query");
     const rows = await usageOf(invocation, tenantId, query, ["day", "model"]);
     const days = rows.map(({ day, ...row }) => ({ date: day, ...row })) as z.output<typeof usageDay>[];
-    if (query.format === "csv") return csvReply(c, "usage-utc", Object.keys(usageDay.shape), onePage(days));
+    if (query.format === "csv") {
+      return csvReply(c, `usage-utc${periodName(query)}`, Object.keys(usageDay.shape), onePage(days));
+    }
     const summary = await invocation.tenant(tenantId).summary(tenantId, invocation.now());
     if (!summary) throw new BindingUnavailable("the tenant's object has no copy of its tenant");
     const { prepaid, balance, available, ...rest } = summary;

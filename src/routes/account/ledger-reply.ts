@@ -13,7 +13,7 @@ import type { AppContext } from "../../http/context.ts";
 import { csvReply, formatQuery, orCsv } from "../../http/csv.ts";
 import { documented } from "../../http/documented.ts";
 import { pageLimit, walkedPages } from "../../http/paging.ts";
-import { periodOf, periodQuery } from "../../http/period.ts";
+import { periodName, periodOf, periodQuery } from "../../http/period.ts";
 import { json, listReply } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 
@@ -65,7 +65,7 @@ export const ledgerLine = z
 const page = documented(() =>
   json(
     listReply(ledgerLine),
-    `Entries, newest first; with \`format=csv\` all of the period at once. ${walkedPages}`,
+    `Entries, newest first; with \`format=csv\` all of the period at once, without \`limit\` and \`cursor\`. ${walkedPages}`,
   ),
 );
 export const ledgerReply = documented(() => orCsv(page));
@@ -88,8 +88,10 @@ async function* csvPages(...asked: Parameters<typeof ledgerPages>): AsyncGenerat
 export async function replyWithLedger(c: AppContext, tenantId: string, query: z.output<typeof ledgerQuery>) {
   const invocation = c.get("invocation");
   const asked = { ...periodOf(invocation, query, 100 * 366), taskId: query.task ?? null };
-  if (query.format === "csv")
-    return csvReply(c, `ledger-${tenantId}`, csvColumns, csvPages(invocation, tenantId, asked));
+  if (query.format === "csv") {
+    const name = `ledger-${tenantId}${periodName(query)}`;
+    return csvReply(c, name, csvColumns, csvPages(invocation, tenantId, asked));
+  }
   const before = readLedgerCursor(query.cursor);
   const { lines, next } = await listLedger(invocation, tenantId, { ...asked, before, limit: query.limit });
   const next_cursor = next === null ? null : formatLedgerCursor(next);

@@ -39,6 +39,9 @@ export const adminTask = documented(() =>
       due_at: z.int().meta({ description: "When it is worked on next: until then it is leased, or waits." }),
       deadline_at: z.int(),
       hidden: z.boolean().meta({ description: "It was refused while the caller waited." }),
+      erased: z.boolean().meta({
+        description: "Its text and pictures are gone: `results` and `images` are empty. Its figures stay.",
+      }),
     })
     .meta({
       id: "AdminTask",
@@ -58,6 +61,7 @@ export const adminTask = documented(() =>
           due_at: 1_757_165_078,
           deadline_at: 1_757_168_631,
           hidden: false,
+          erased: false,
         },
       ],
     }),
@@ -95,6 +99,7 @@ export function viewAdminTask(c: AppContext, task: Task): z.output<typeof adminT
   const seconds = (ms: number | null) => (ms === null ? null : toSeconds(ms));
   return {
     ...viewTask(task, linkBases(c.get("invocation").config, task.origin), true),
+    ...(task.erased && { results: [], images: [] }),
     tenant: task.tenantId,
     key: task.keyId,
     request_id: task.requestId,
@@ -108,5 +113,6 @@ export function viewAdminTask(c: AppContext, task: Task): z.output<typeof adminT
     due_at: toSeconds(task.dueMs),
     deadline_at: toSeconds(task.deadlineMs),
     hidden: task.hidden,
+    erased: task.erased,
   };
 }

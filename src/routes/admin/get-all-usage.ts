@@ -1,14 +1,16 @@
 /** `GET /admin/api/usage`: use over all tenants. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { findTenant } from "../../d1/tenants/tenants.ts";
 import { type UsageGroup, usageGroups } from "../../d1/tenants/usage.ts";
 import type { Api } from "../../http/context.ts";
 import { csvReply, formatQuery, onePage, orCsv } from "../../http/csv.ts";
 import { documented } from "../../http/documented.ts";
-import { periodQuery } from "../../http/period.ts";
+import { periodName, periodQuery } from "../../http/period.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { usageOf } from "../account/get-usage.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
+import { noSuchTenant } from "./tenant-reply.ts";
 
 const groups = z
   .string()
@@ -60,7 +62,7 @@ const contract = createRoute({
     summary: "Use over all tenants",
     responses: {
       200: orCsv(usageReply),
-      ...errorReplies(...adminErrors),
+      ...errorReplies(...adminErrors, "not_found"),
     },
   })),
 });
@@ -69,9 +71,11 @@ export function getAllUsage(api: Api): void {
   api.openapi(contract, async (c) => {
     const invocation = c.get("invocation");
     const query = c.req.valid("query");
+    if (query.tenant !== undefined && !(await findTenant(invocation.db, query.tenant))) throw noSuchTenant();
     const rows = await usageOf(invocation, query.tenant ?? null, query, query.group);
     if (query.format === "csv") {
-      return csvReply(c, "usage-utc", [...query.group, "tasks", "images", "credits"], onePage(rows));
+      const columns = [...query.group, "tasks", "images", "credits"];
+      return csvReply(c, `usage-utc${periodName(query)}`, columns, onePage(rows));
     }
     return c.json({ object: "list" as const, data: rows, next_cursor: null }, 200);
   });

@@ -11,6 +11,7 @@ import type { Api } from "../../http/context.ts";
 import { documented } from "../../http/documented.ts";
 import { pageLimit, toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, keyErrors, listReply } from "../../http/replies.ts";
+import { invalidRequest } from "../../http/validation.ts";
 import { keyRefused } from "./refusals.ts";
 import { showTask } from "./show-task.ts";
 import { taskReply } from "./task-reply.ts";
@@ -73,6 +74,8 @@ export function listTasks(api: Api): void {
     const authorized = await authorize(invocation, caller, { action: "list" });
     if (authorized.kind === "key_refused") throw keyRefused(authorized.refusal);
     const { created_after: after, created_before: before, limit, cursor, ...filter } = c.req.valid("query");
+    if (after !== undefined && before !== undefined && after > before)
+      throw invalidRequest([{ path: ["created_after"], message: "must not be after created_before" }]);
     const found = await readTasks(
       invocation,
       {

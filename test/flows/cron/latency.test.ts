@@ -82,7 +82,7 @@ it("a picture that is ready upstream is stored, and its tenant notified, within 
   const receivedAt = new Map(received.map(({ body, atMs }) => [body.data?.id ?? "", atMs]));
   const webhook = columnOf(gateway, receivedAt);
   print({ stored, "webhook received": webhook });
-  evidence({ noticeP50: webhook.p50, noticeP99: webhook.p99 });
+  evidence({ noticeTasks: tasks, noticeP50: webhook.p50, noticeP99: webhook.p99 });
   expect(gateway.simulator.control.tasks()).toHaveLength(tasks);
   expect(received).toHaveLength(tasks);
   for (const { p50, p99 } of [stored, webhook]) {

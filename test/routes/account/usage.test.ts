@@ -115,7 +115,8 @@ describe("use over all tenants", () => {
       { model: std, ...sums(4, 3, 90) },
       { model: pro, ...sums(1, 1, 75) },
     ]);
-    expect(await usage("group=tenant&tenant=no-such")).toEqual([]);
+    await expectError(await gateway.admin("GET", "/usage?group=tenant&tenant=no-such"), "not_found");
+    await expectError(await gateway.admin("GET", "/usage?format=csv&tenant=no-such"), "not_found");
   });
 
   it("is of a period, whose days are whole ones", async () => {
@@ -130,7 +131,10 @@ describe("use over all tenants", () => {
     expect(await usage(`group=tenant&from=${seconds}&to=${seconds}`)).toEqual([]);
   });
 
-  it("is a table, too", async () => {
+  it("is a table, too, named after its period", async () => {
+    const named = await gateway.admin("GET", `/usage?format=csv&from=${day1}&to=${day2}`);
+    const name = `usage-utc-from-${day1}-to-${day2}`;
+    expect(named.headers.get("content-disposition")).toBe(`attachment; filename="${name}.csv"`);
     for (const query of ["", "group=key", "group=tenant,key,model,day", "group="]) {
       const rows = await csvRows(await gateway.admin("GET", `/usage?format=csv&${query}`));
       expect(rows).toEqual((await usage(query)).map(asCells));
@@ -145,6 +149,7 @@ describe("use over all tenants", () => {
     ["from", "from=2030-02-30"],
     ["from", "from=2030-03-02&to=2030-03-01T00:00:00Z"],
     ["from", "from=2030-03-02&to=2030-02-28"],
+    ["from", "from=2030-03-02&to=2030-03-01"],
     ["to", "to=-1"],
     ["format", "format=CSV"],
     ["tenant", `tenant=${"t".repeat(33)}`],
@@ -219,13 +224,17 @@ describe("a tenant's own use", () => {
     const { days } = (await (await own(`from=${day1}&to=${day1}`)).json()) as { days: Row[] };
     expect(days).toHaveLength(2);
     expect(days).toContainEqual(day);
-    expect(await csvRows(await own(`from=${day1}&to=${day1}&format=csv`))).toEqual(days.map(asCells));
+    const table = await own(`from=${day1}&to=${day1}&format=csv`);
+    expect(table.headers.get("content-disposition")).toContain(`"usage-utc-from-${day1}-to-${day1}.csv"`);
+    expect(await csvRows(table)).toEqual(days.map(asCells));
   });
 
   it.each([
     ["from", "from=x"],
     ["to", "to=2030-00-01"],
     ["from", "from=9&to=8"],
+    ["from", "from=2030-03-02&to=2030-03-01"],
+    ["limit", "limit=2&format=csv"],
     ["format", "format=xml"],
   ])("is refused for a bad %s: %s", async (param, query) => {
     await expectError(await own(query), "invalid_request", param);
@@ -263,7 +272,7 @@ describe("use of many tenants", () => {
       const message = await expectError(response, "invalid_request", "from");
       expect(message).toMatch(/no more than 50000 lines.*ask for less time, one tenant, or fewer groups/);
     }
-    expect(await usage("group=tenant&tenant=many-7")).toHaveLength(1);
+    expect(await usage("group=tenant&tenant=shop")).toHaveLength(1);
     await env.DB.prepare("DELETE FROM tasks WHERE tenant_id LIKE 'many-%'").run();
   });
 });

@@ -161,6 +161,10 @@ describe("a part of the ledger", () => {
     ["from", "from=2030-02-31"],
     ["from", "from=-1"],
     ["from", "from=200&to=100"],
+    ["from", "from=2030-12-02&to=2030-12-01"],
+    ["from", "from=1922400000&to=2030-12-01"],
+    ["limit", "limit=2&format=csv"],
+    ["cursor", "cursor=1&format=csv"],
     ["to", "to=1.5"],
     ["to", "to=99999999999"],
     ["format", "format=xlsx"],
@@ -212,7 +216,7 @@ const inTable = (line: Line) =>
 
 describe("the table of the ledger", () => {
   it("holds what the pages hold", async () => {
-    const rows = await csvRows(await gateway.admin("GET", `/tenants/${one.id}/ledger?format=csv&limit=1`));
+    const rows = await csvRows(await gateway.admin("GET", `/tenants/${one.id}/ledger?format=csv`));
     expect(Object.keys(rows[0] ?? {})).toEqual(
       "at at_utc type amount task reference note balance held".split(" "),
     );
@@ -221,6 +225,25 @@ describe("the table of the ledger", () => {
       await gateway.admin("GET", `/tenants/${one.id}/ledger?format=csv&task=${one.task}`),
     );
     expect(part.map(({ type }) => type)).toEqual(["release", "charge", "hold"]);
+  });
+
+  it("has no pages, and says what has", async () => {
+    const response = await gateway.admin("GET", `/tenants/${one.id}/ledger?format=csv&limit=2&cursor=`);
+    const message = await expectError(response, "invalid_request", "limit");
+    expect(message).toContain("must be left out with format=csv, which has all of the period: from and to");
+  });
+
+  it("is named after its tenant, and the period that was asked for", async () => {
+    const nameOf = async (query: string) => {
+      const reply = await gateway.admin("GET", `/tenants/${one.id}/ledger?format=csv${query}`);
+      await reply.body?.cancel();
+      return reply.headers.get("content-disposition");
+    };
+    const named = (rest: string) => `attachment; filename="ledger-${one.id}${rest}.csv"`;
+    expect(await nameOf("")).toBe(named(""));
+    expect(await nameOf("&from=2030-01-31")).toBe(named("-from-2030-01-31"));
+    expect(await nameOf("&to=1922400000")).toBe(named("-to-1922400000"));
+    expect(await nameOf("&from=2030-01-31&to=2030-02-28")).toBe(named("-from-2030-01-31-to-2030-02-28"));
   });
 
   it("is whole even when it is longer than any page", async () => {

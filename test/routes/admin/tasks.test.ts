@@ -150,6 +150,21 @@ describe("a task as the operator sees it", () => {
     for (const word of ["submitted_at", "storing_at", "settled"]) expect(own).not.toContain(word);
   });
 
+  it("is said to be erased once it is, without its pictures' addresses, and keeps what it cost", async () => {
+    const { id } = await submitTask(gateway, tenant.key, { n: 2, end_user: "eve", metadata: { order: "7" } });
+    await finishTask(gateway, tenant.key, id);
+    const before = await show(id);
+    expect(before).toMatchObject({ erased: false, results: [expect.any(String), expect.any(String)] });
+    const erase = () => gateway.fetch(`/v1/tasks/${id}`, { method: "DELETE", headers: bearer(tenant.key) });
+    expect((await erase()).status).toBe(204);
+    const gone = { results: [], images: [], input: { prompt: "", n: 2 }, metadata: {}, end_user: null };
+    const erased = { ...gone, erased: true, status: "completed", usage: before.usage };
+    expect(await show(id)).toMatchObject(erased);
+    expect(await (await act(id, "refresh")).json()).toMatchObject(erased);
+    expect((await list()).data).toMatchObject([erased]);
+    expect(before.usage).toMatchObject({ images: 2, credits_charged: 60 });
+  });
+
   it("is there when the tenant's caller was refused by the upstream, for the operator alone", async () => {
     script({ on: "submit", times: 1, do: { kind: "error", status: 400, code: "content_policy_violation" } });
     const refused = await submit(gateway, tenant.key);

@@ -103,6 +103,7 @@ describe("a tenant's list", () => {
     ["model=gpt-image-1", "model"],
     ["created_after=yesterday", "created_after"],
     ["created_before=-1", "created_before"],
+    ["created_after=2&created_before=1", "created_after"],
   ])("refuses %s", async (query, param) => {
     await expectError(
       await gateway.fetch(`/v1/tasks?${query}`, { headers: bearer(key) }),

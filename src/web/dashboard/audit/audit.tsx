@@ -21,9 +21,9 @@ function Reconciliation() {
   const isSound = problems.length === 0;
   const tone = !isSound ? "bad" : isOver ? "good" : "busy";
   return (
-    <section class="panel" aria-label="The ledgers">
+    <section class="panel" aria-label="Reconciliation">
       <div class="row between">
-        <h2>The ledgers</h2>
+        <h2>Reconciliation</h2>
         <div class="row">
           {!isSound && (
             <button type="button" onClick={actions.repair} disabled={!isOver || actions.isRepairing}>
@@ -49,7 +49,8 @@ function Reconciliation() {
       <Problem error={error} />
       {!isSound && <Problems problems={problems} />}
       <p class="hint">
-        Balances against their entries, holds against their tasks, pictures against what is stored, and tasks
+        Balances against their entries, settings against what tenants' objects have, holds against their
+        tasks, the newest pictures against what is stored, erasures against what is there again, and tasks
         that should have ended. What is younger than five minutes is left out. Cron comes to each tenant in
         turn, and settles holds that leaked.
       </p>
@@ -58,8 +59,8 @@ function Reconciliation() {
 }
 
 function verdictOf(problems: number, isOver: boolean): string {
-  if (problems > 0) return `The ledgers are not sound: ${count(problems, "problem")}`;
-  return isOver ? "The ledgers are sound" : "The ledgers are being checked";
+  if (problems > 0) return `Something does not agree: ${count(problems, "problem")}`;
+  return isOver ? "Everything agrees" : "Being checked";
 }
 
 const kinds: Record<Discrepancy["kind"], string> = {

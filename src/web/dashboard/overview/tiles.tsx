@@ -138,7 +138,7 @@ export function Reconciliation({ reconciled }: { reconciled: Audited | undefined
   return (
     <Tile title="Audit" figure={ok ? "sound" : count(data.length, "problem")} tone={ok ? "good" : "bad"}>
       <p class="soft">
-        {ok ? "The ledgers are sound." : "The ledgers are not sound."} {count(tenants, "tenant")} checked
+        {ok ? "Everything agrees." : "Something does not agree."} {count(tenants, "tenant")} checked
         {next_cursor === null ? "." : ", and there are more."}
       </p>
       <Link href="/audit">{ok ? "Open reconciliation" : "See what is wrong"}</Link>

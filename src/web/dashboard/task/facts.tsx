@@ -76,7 +76,7 @@ export function Request({ task }: { task: AdminTask }) {
   return (
     <section class="panel" aria-label="What was asked">
       <h2>What was asked</h2>
-      <p class="prompt">{input.prompt || <span class="soft">The prompt is erased.</span>}</p>
+      <p class="prompt">{task.erased ? <span class="soft">The prompt is erased.</span> : input.prompt}</p>
       <List facts={facts} />
     </section>
   );

@@ -5,7 +5,7 @@ import { type AdminTask, getAnyTask } from "#gateway";
 import { call, Refusal } from "../../ui/call.ts";
 import { CopyButton } from "../../ui/copy-button.tsx";
 import { useLastKnown } from "../../ui/last-known.ts";
-import { Problem } from "../../ui/notice.tsx";
+import { Notice, Problem } from "../../ui/notice.tsx";
 import { Status } from "../../ui/status.tsx";
 import { Facts, Request } from "./facts.tsx";
 import { isOver } from "./life.ts";
@@ -60,6 +60,11 @@ function TaskView({ task }: { task: AdminTask }) {
         <p class="notice error">
           {task.error.message} <code>{task.error.code}</code>
         </p>
+      )}
+      {task.erased && (
+        <Notice kind="info">
+          This task is erased: its text and its pictures are gone. What it cost stays.
+        </Notice>
       )}
       <div class="task-parts">
         <div>

@@ -98,6 +98,7 @@ function Row({ task }: { task: AdminTask }) {
       <td>
         <Status status={task.status} />
         {task.error && <small class="soft below">{task.error.code}</small>}
+        {task.erased && <small class="soft below">erased</small>}
         {task.status === "processing" && <small class="soft below">{task.progress} %</small>}
       </td>
       <td>

@@ -7,18 +7,17 @@ import { call } from "../../ui/call.ts";
 import { Problem } from "../../ui/notice.tsx";
 
 interface CsvButtonProps {
-  /** The file's name without its ending. */
-  name: string;
-  /** Reads the table from the API. */
-  read: (headers: Record<string, string>) => Parameters<typeof call>[0];
+  /** The file's name without its ending, and the table as it is read from the API at that moment. */
+  read: (headers: Record<string, string>) => { name: string; table: Parameters<typeof call>[0] };
 }
 
-export function CsvButton({ name, read }: CsvButtonProps) {
+export function CsvButton({ read }: CsvButtonProps) {
   const download = useAction({
     gcTime: 0,
     mutationFn: async () => {
-      const table: unknown = await call(read({ accept: "text/csv" }));
-      save(`${name}.csv`, String(table));
+      const { name, table } = read({ accept: "text/csv" });
+      const text: unknown = await call(table);
+      save(`${name}.csv`, String(text));
     },
   });
   return (

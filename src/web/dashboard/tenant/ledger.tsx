@@ -19,8 +19,10 @@ export function Ledger({ id, isMetered }: { id: string; isMetered: boolean }) {
   );
   const csv = (
     <CsvButton
-      name={`ledger-${id}`}
-      read={(headers) => getTenantLedger(id, { format: "csv" }, { headers })}
+      read={(headers) => ({
+        name: `ledger-${id}`,
+        table: getTenantLedger(id, { format: "csv" }, { headers }),
+      })}
     />
   );
   return (

@@ -17,12 +17,17 @@ export function Pictures({ id }: { id: string }) {
     refetchInterval: 10_000,
   });
   const { data, error } = useLastKnown(read);
+  const tasks = data?.data.filter(({ erased }) => !erased);
   return (
     <Panel title="Recent pictures" isWide>
       <Problem error={error} />
-      {data?.data.length === 0 && <Placeholder>No task has been completed yet.</Placeholder>}
+      {tasks?.length === 0 && (
+        <Placeholder>
+          {data?.data.length === 0 ? "No task has been completed yet." : "The newest tasks are erased."}
+        </Placeholder>
+      )}
       <ul class="recent">
-        {data?.data.map(({ id: task, images, input, created }) => (
+        {tasks?.map(({ id: task, images, input, created }) => (
           <li key={task}>
             <Link href={`/tasks/${task}`} title={showTime(created)}>
               {images[0] ? (

@@ -12,7 +12,8 @@ export function Usage({ id }: { id: string }) {
   const { days, rows, error } = useUsage(id);
   const readCsv = (headers: Record<string, string>) => {
     const { first } = usagePeriod(nowMs());
-    return getAllUsage({ tenant: id, $from: first, group: "day,model", format: "csv" }, { headers });
+    const query = { tenant: id, $from: first, group: "day,model", format: "csv" } as const;
+    return { name: `usage-${id}-from-${first}`, table: getAllUsage(query, { headers }) };
   };
   const models = [...new Set(rows?.map(({ model = "" }) => model))].sort((a, b) => a.localeCompare(b));
   const seriesOf = (field: "images" | "credits") =>
@@ -21,7 +22,7 @@ export function Usage({ id }: { id: string }) {
       return { name: model, values: days.map((day) => values.get(day) ?? 0) };
     });
   return (
-    <Panel title="Usage, 30 days" isWide actions={<CsvButton name={`usage-${id}`} read={readCsv} />}>
+    <Panel title="Usage, 30 days" isWide actions={<CsvButton read={readCsv} />}>
       <Problem error={error} />
       {rows?.length === 0 && <Placeholder>Nothing was made in these days.</Placeholder>}
       {models.length > 0 && (
