@@ -137,7 +137,8 @@ async function countOrphans(rows: Row[]): Promise<number> {
   let cursor: string | undefined;
   do {
     const page = await env.IMAGES.list(cursor === undefined ? {} : { cursor });
-    orphans += page.objects.filter(({ key }) => !known.has(key)).length;
+    const isNote = (key: string) => key.startsWith("restore-notes/");
+    orphans += page.objects.filter(({ key }) => !known.has(key) && !isNote(key)).length;
     cursor = page.truncated ? page.cursor : undefined;
   } while (cursor !== undefined);
   return orphans;

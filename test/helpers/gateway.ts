@@ -81,6 +81,8 @@ export interface GatewayOptions {
   usedUp?: Set<string>;
   /** What counts the memory of bodies and pictures, where a test measures it. */
   byteMemory?: ByteMemory;
+  /** It has yet to ask whether D1 has its tables. */
+  isNewIsolate?: boolean;
   /** The cache at the edge; without it one that keeps nothing, which is what there is on `workers.dev`. */
   cache?: Invocation["cache"];
 }
@@ -112,6 +114,7 @@ export function startGateway({
   cache = noCache,
   byteMemory = new Set(),
   usedUp,
+  isNewIsolate = false,
   consumers = 24,
   // A full minute, so that a tick has all of it.
   startMs = 1_900_000_020_000,
@@ -125,6 +128,7 @@ export function startGateway({
   const logs: Record<string, unknown>[] = [];
   const pending: Promise<unknown>[] = [];
   const memory = { ...createIsolateMemory(), byteMemory };
+  if (!isNewIsolate) memory.migrations.atMs = Number.POSITIVE_INFINITY;
 
   const reach = (url: string, init: RequestInit) =>
     reached(`fetch ${init.method ?? "GET"}`, async () => {
@@ -407,8 +411,8 @@ export async function clearTasks(): Promise<void> {
   await env.DB.batch([env.DB.prepare("DELETE FROM tasks"), env.DB.prepare("UPDATE leases SET until_ms = 0")]);
 }
 
-/** Keys of all stored objects. */
+/** Keys of all stored objects, but for notes of the tenants that were made. */
 export async function storedKeys(): Promise<string[]> {
   const { objects } = await env.IMAGES.list();
-  return objects.map((object) => object.key);
+  return objects.map((object) => object.key).filter((key) => !key.startsWith("restore-notes/_made/"));
 }

@@ -378,7 +378,7 @@ const mayBeScanned: [RegExp, string][] = [
 const mayScan: [string, RegExp, string][] = [
   [
     "tasks",
-    /^SELECT DISTINCT tenant_id AS id FROM \(SELECT tenant_id FROM tasks ORDER BY id DESC LIMIT 1000\)/,
+    /^SELECT DISTINCT tenant_id AS id FROM \( SELECT tenant_id FROM \(SELECT tenant_id FROM tasks ORDER BY id DESC LIMIT 1000\)/,
     "has a limit",
   ],
   ["task_parts USING COVERING INDEX task_parts_by_time", /^SELECT 1 FROM task_parts LIMIT 1$/, "has a limit"],

@@ -43,7 +43,10 @@ const seenMs = "(SELECT until_ms FROM leases WHERE name = 'seen')";
 /** The statement that notes that cron is here; it changes nothing where the note is older than it can be. */
 export function noteCron(db: D1Database, nowMs: number): D1PreparedStatement {
   return db
-    .prepare(`UPDATE leases SET until_ms = ?1 WHERE name = 'seen' AND until_ms > ?1 - ${lateMs}`)
+    .prepare(
+      `INSERT INTO leases (name, until_ms) VALUES ('seen', ?1)
+       ON CONFLICT (name) DO UPDATE SET until_ms = ?1 WHERE until_ms > ?1 - ${lateMs}`,
+    )
     .bind(nowMs);
 }
 

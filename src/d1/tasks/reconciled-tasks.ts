@@ -1,7 +1,14 @@
 /** The operator's changes of single tasks, and what reconciliation reads of tasks. */
 import { bit, orNull, readable, rowCodec, type SkipUnreadable, whole } from "../../domain/stored.ts";
 import type { Task } from "../../domain/task.ts";
-import { chargedImages, hasNotEnded, taskColumns, taskFromRow } from "./task-row.ts";
+import {
+  chargedCredits,
+  chargedImages,
+  hasEnded,
+  hasNotEnded,
+  taskColumns,
+  taskFromRow,
+} from "./task-row.ts";
 
 /** A task, by its id. */
 export interface NamedTask {
@@ -138,13 +145,16 @@ export async function overdueTasks(
 /** Of the newest tasks. */
 const newestExamined = 1_000;
 
-/** Tenants that make tasks and have no row themselves. */
-export async function tenantsOfNoRow(db: D1Database): Promise<string[]> {
+/** Tenants that make tasks, or were made, and have no row themselves. @param made Ids of those that were made. */
+export async function tenantsOfNoRow(db: D1Database, made: string[]): Promise<string[]> {
   const { results } = await db
     .prepare(
-      `SELECT DISTINCT tenant_id AS id FROM (SELECT tenant_id FROM tasks ORDER BY id DESC LIMIT ${newestExamined}) AS made
+      `SELECT DISTINCT tenant_id AS id FROM (
+         SELECT tenant_id FROM (SELECT tenant_id FROM tasks ORDER BY id DESC LIMIT ${newestExamined})
+         UNION ALL SELECT value FROM json_each(?1)) AS made
        WHERE NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.id = made.tenant_id)`,
     )
+    .bind(JSON.stringify(made))
     .all<{ id: string }>();
   return results.map(({ id }) => id);
 }
@@ -168,4 +178,20 @@ export async function latestPictures(
     .bind(tenantId, beforeId, limit)
     .all();
   return readable(results, pictures.read, skip);
+}
+
+/** What some of a tenant's tasks come to that have ended, in credits, as D1 says. */
+export async function chargesOf(
+  db: D1Database,
+  tenantId: string,
+  ids: string[],
+): Promise<Map<string, number>> {
+  const { results } = await db
+    .prepare(
+      `SELECT id, ${chargedCredits} AS credits FROM tasks
+       WHERE id IN (SELECT value FROM json_each(?2)) AND tenant_id = ?1 AND ${hasEnded()} AND credits IS NOT NULL`,
+    )
+    .bind(tenantId, JSON.stringify(ids))
+    .all<{ id: string; credits: number }>();
+  return new Map(results.map(({ id, credits }) => [id, credits]));
 }

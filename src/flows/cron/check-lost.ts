@@ -1,11 +1,11 @@
 /**
  * What a store has lost that was restored to an earlier time, as far as the other one remembers: ended tasks that D1 lacks,
- * and those whose end the tenant's object does not know. Neither can be mended, and both are named until the operator has
+ * or that ended there once more, otherwise, and those whose end the tenant's object does not know. Neither can be mended, and both are named until the operator has
  * given credits, or taken them, by the task's id. All entries that the object has are compared, and as many tasks of D1, slice
  * by slice from the newest on.
  */
 import { lostOf } from "../../d1/archive/task-parts.ts";
-import { tasksBefore } from "../../d1/tasks/reconciled-tasks.ts";
+import { chargesOf, tasksBefore } from "../../d1/tasks/reconciled-tasks.ts";
 import { behindAllTasks } from "../../domain/ids.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import type { Discrepancy } from "./discrepancy.ts";
@@ -44,16 +44,16 @@ export async function checkLost(
     );
     const ends = { ended, beforeSeq: Number(seq), beforeMs, limit: sliceSize };
     const { charged, nextSeq, unknown, closedSeq } = await invocation.tenant(tenant).compareEnds(ends);
-    const lost = await lostOf(
-      db,
-      tenant,
-      charged.map(({ taskId }) => taskId),
-    );
-    for (const { taskId, credits } of charged)
-      if (lost.has(taskId)) {
-        const text = `was charged ${credits} credits, and the database has lost it`;
-        found.push({ kind: "task", tenant, subject: taskId, text });
-      }
+    const ids = charged.map(({ taskId }) => taskId);
+    const lost = await lostOf(db, tenant, ids);
+    const charges = await chargesOf(db, tenant, ids);
+    for (const { taskId, credits } of charged) {
+      const said = lost.has(taskId) ? undefined : (charges.get(taskId) ?? credits);
+      if (said === credits) continue;
+      const now = said === undefined ? "has lost it" : `has it with ${said}`;
+      const text = `was charged ${credits} credits, and the database ${now}`;
+      found.push({ kind: "task", tenant, subject: taskId, text });
+    }
     const text = "has ended, and its object has lost what was held for it: it was not charged";
     for (const subject of unknown) found.push({ kind: "hold", tenant, subject, text });
     room.slices -= 1 + (lost.size + unknown.length) / namedAsSlice;

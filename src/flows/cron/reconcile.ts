@@ -21,6 +21,7 @@ import type { Invocation } from "../../platform/invocation.ts";
 import { describe } from "../../platform/log.ts";
 import { logUnreadable, skipUnreadable } from "../../platform/unreadable.ts";
 import type { OpenHold } from "../../tenant/check-state.ts";
+import { tenantsMade } from "../erasure/restore-notes.ts";
 import { close, hasItsCopy, pushConfig } from "../tenants/push-config.ts";
 import { checkOrphans } from "./check-archive.ts";
 import { checkHolds, unsettled } from "./check-holds.ts";
@@ -190,10 +191,10 @@ async function checkSettings(invocation: Invocation, tenant: string, mends: bool
 /** Tenants that D1 has lost, as those that were made after the moment to which it was restored: their objects go on. */
 async function checkLostTenants(invocation: Invocation, mends: boolean): Promise<Discrepancy[]> {
   return inParallel(
-    await tenantsOfNoRow(invocation.db),
+    await tenantsOfNoRow(invocation.db, await tenantsMade(invocation, mends)),
     async (tenant): Promise<Discrepancy> => {
       const closed = mends && (await isClosed(invocation, tenant)) ? ", and is suspended in its object" : "";
-      const text = `makes tasks and is not in the database${closed}: make a tenant of this id to have it again`;
+      const text = `was made and is not in the database${closed}: make a tenant of this id to have it again`;
       return { kind: "settings", tenant, subject: null, text };
     },
     { concurrency: connections },
@@ -238,10 +239,10 @@ async function checkPictures(
     pictures,
     async ({ id, image }): Promise<Discrepancy[]> => {
       const object = await invocation.bucket.head(imageKey(image.id));
+      // An empty one was erased: its task is, or is about to be.
+      if (object && [image.stored?.bytes, 0].includes(object.size)) return [];
       const text = "is completed, and one of its pictures is not stored";
-      return object && object.size === image.stored?.bytes
-        ? []
-        : [{ kind: "picture", tenant, subject: id, text }];
+      return [{ kind: "picture", tenant, subject: id, text }];
     },
     { concurrency: connections },
   );

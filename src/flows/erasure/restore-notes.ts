@@ -40,6 +40,24 @@ export async function noteForRestore(
   await callBinding("storage", () => bucket.put(key, new Uint8Array()));
 }
 
+/** No tenant's id: what is noted there is the ids of tenants that were made. */
+const made = "_made";
+
+/** Notes that a tenant was made: a database from before knows nothing of it, and its object goes on. */
+export function noteTenantMade(invocation: Pick<Invocation, "bucket" | "now">, id: string): Promise<void> {
+  return noteForRestore(invocation, made, id);
+}
+
+/** Ids of tenants that were made lately. @param deletesOld As of {@link readNotes}. */
+export async function tenantsMade(
+  invocation: Pick<Invocation, "bucket" | "now">,
+  deletesOld: boolean,
+): Promise<string[]> {
+  const ids: string[] = [];
+  for await (const page of readNotes(invocation, made, deletesOld)) ids.push(...page.map(({ what }) => what));
+  return ids;
+}
+
 /**
  * Reads a tenant's notes, a thousand at a time, oldest first.
  * @param deletesOld Deletes those that are of no use any more.

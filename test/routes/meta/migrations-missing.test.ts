@@ -26,7 +26,7 @@ it("one that is behind admits nothing, and holds nothing, until it is not", asyn
   const { key, id } = await startGateway().makeTenant({ balance: 100 });
   await undoNewest();
   // As another isolate of the version that needs it.
-  const gateway = startGateway();
+  const gateway = startGateway({ isNewIsolate: true });
   for (const reply of [
     await submit(gateway, key),
     await gateway.post("/openai/v1/images/generations", body, bearer(key)),
@@ -45,7 +45,7 @@ it("one that is behind admits nothing, and holds nothing, until it is not", asyn
 });
 
 it("an empty one is said to be so, by readiness and by the tick too", async () => {
-  const gateway = startGateway();
+  const gateway = startGateway({ isNewIsolate: true });
   const { results } = await env.DB.prepare(
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '!_cf%' ESCAPE '!'",
   ).all<{ name: string }>();
@@ -68,6 +68,7 @@ it("an empty one is said to be so, by readiness and by the tick too", async () =
 it("one that does not answer is none that lacks something", async () => {
   const { key } = await startGateway().makeTenant();
   const gateway = startGateway({
+    isNewIsolate: true,
     around: (name, call) => (name === "D1" ? Promise.reject(new Error("out")) : call()),
   });
   expect((await submit(gateway, key)).status).toBe(200);
@@ -76,6 +77,7 @@ it("one that does not answer is none that lacks something", async () => {
 it("an isolate that knows that nothing is missing asks no more", async () => {
   const calls: string[] = [];
   const gateway = startGateway({
+    isNewIsolate: true,
     around: (name, call) => {
       calls.push(name);
       return call();
