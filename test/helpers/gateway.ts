@@ -408,7 +408,9 @@ export async function finishTask(
 /** Ends whatever an earlier test of the same file has left open; cron would go on with it. */
 export async function clearTasks(): Promise<void> {
   await stopWriting();
-  await env.DB.batch([env.DB.prepare("DELETE FROM tasks"), env.DB.prepare("UPDATE leases SET until_ms = 0")]);
+  const others = "DELETE FROM leases WHERE name NOT IN ('tick', 'cool_down')";
+  const statements = ["DELETE FROM tasks", others, "UPDATE leases SET until_ms = 0"];
+  await env.DB.batch(statements.map((statement) => env.DB.prepare(statement)));
 }
 
 /** Keys of all stored objects, but for notes of the tenants that were made. */

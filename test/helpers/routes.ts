@@ -2,8 +2,7 @@
 import { env } from "cloudflare:workers";
 import { parseList } from "structured-headers";
 import { expect } from "vitest";
-import { type Around, bearer, finishTask, submitTask, type TestGateway } from "./gateway.ts";
-import { stopWriting } from "./setup.ts";
+import { type Around, bearer, clearTasks, finishTask, submitTask, type TestGateway } from "./gateway.ts";
 
 export const generations = "/v1/images/generations";
 export const goodBody = { model: "wan-2.7-image", prompt: "a lighthouse at dusk" };
@@ -143,10 +142,7 @@ export async function expectNothingBut(
 }
 
 /** Leaves no task and no pause of the upstream's account to the next test: a file's tests share one database. */
-export async function deleteTasks(): Promise<void> {
-  await stopWriting();
-  await env.DB.batch([env.DB.prepare("DELETE FROM tasks"), env.DB.prepare("UPDATE leases SET until_ms = 0")]);
-}
+export const deleteTasks = clearTasks;
 
 /** Makes a key beside the one that a tenant starts with. */
 export async function makeKey(
