@@ -15,3 +15,8 @@ export class TrieRouter {
 export function createMountedRequest(): never {
   throw new Error("nothing is mounted here");
 }
+
+/** For forms read by hono. */
+export function parseBody(): never {
+  throw new Error("forms are read by another parser");
+}

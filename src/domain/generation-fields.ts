@@ -5,6 +5,7 @@
  */
 import * as z from "zod";
 import { type AddressPolicy, checkAddress, maxUrlCharacters } from "./address.ts";
+import { documented } from "./documented.ts";
 import { hasFilePath } from "./file-addresses.ts";
 import { type Catalog, type Model, modelCatalog, namesOf, widestBounds } from "./model-catalog.ts";
 
@@ -66,7 +67,7 @@ function address(allowPrivate: boolean, schemes: AddressPolicy["schemes"], mayBe
         if ("problem" in checked) context.addIssue({ code: "custom", message: checked.problem });
       })
       // Addresses come as people write them, with letters that a URI does not have.
-      .meta({ format: "iri", maxLength: maxUrlCharacters })
+      .meta(documented(() => ({ format: "iri", maxLength: maxUrlCharacters })))
   );
 }
 
@@ -95,9 +96,11 @@ export function generationFields(
   return {
     model: field(
       "task",
-      z.enum(names, { error: ({ input }) => (input === undefined ? "is required" : undefined) }).meta({
-        description: names.map((name) => `\`${name}\`: ${catalog[name].label.toLowerCase()}.`).join(" "),
-      }),
+      z.enum(names, { error: ({ input }) => (input === undefined ? "is required" : undefined) }).meta(
+        documented(() => ({
+          description: names.map((name) => `\`${name}\`: ${catalog[name].label.toLowerCase()}.`).join(" "),
+        })),
+      ),
     ),
     prompt: field(
       "upstream",
@@ -106,13 +109,15 @@ export function generationFields(
         .trim()
         .refine((value) => value.length > 0, "must not be empty")
         .refine(...withinCodePoints(most.promptCharacters))
-        .meta({
-          minLength: 1,
-          maxLength: most.promptCharacters,
-          description:
-            "What to draw, in Chinese or English; space around it is dropped. With several references it names " +
-            "them `image 1`, `image 2`.",
-        }),
+        .meta(
+          documented(() => ({
+            minLength: 1,
+            maxLength: most.promptCharacters,
+            description:
+              "What to draw, in Chinese or English; space around it is dropped. With several references it names " +
+              "them `image 1`, `image 2`.",
+          })),
+        ),
     ),
     image_urls: field(
       "upstream",
@@ -121,7 +126,11 @@ export function generationFields(
         .min(1)
         .max(most.references)
         .optional()
-        .meta({ description: "Reference images; their presence means editing. Their order matters." }),
+        .meta(
+          documented(() => ({
+            description: "Reference images; their presence means editing. Their order matters.",
+          })),
+        ),
     ),
     n: field(
       "upstream",
@@ -130,7 +139,11 @@ export function generationFields(
         .min(1)
         .max(most.images)
         .default(1)
-        .meta({ description: `Number of images; at most ${most.editedImages} with \`image_urls\`.` }),
+        .meta(
+          documented(() => ({
+            description: `Number of images; at most ${most.editedImages} with \`image_urls\`.`,
+          })),
+        ),
     ),
     size: field(
       "upstream",
@@ -139,9 +152,11 @@ export function generationFields(
           error: `must be one of ${presetSizes.join(", ")}, or {"width","height"} as integers from ${side.least} to ${side.most}`,
         })
         .optional()
-        .meta({
-          description: "A preset, or sides in pixels. The pixels of a preset are the model's choice.",
-        }),
+        .meta(
+          documented(() => ({
+            description: "A preset, or sides in pixels. The pixels of a preset are the model's choice.",
+          })),
+        ),
     ),
     negative_prompt: field(
       "upstream",
@@ -149,13 +164,16 @@ export function generationFields(
         .string()
         .refine(...withinCodePoints(negativePromptCharacters))
         .optional()
-        .meta({ maxLength: negativePromptCharacters }),
+        .meta(documented(() => ({ maxLength: negativePromptCharacters }))),
     ),
     seed: field("upstream", z.int().min(seed.least).max(seed.most).optional()),
     enable_safety_checker: field("upstream", z.boolean().optional(), { choice: { label: "Safety checker" } }),
     enable_prompt_expansion: field(
       "upstream",
-      z.boolean().optional().meta({ description: "Only with `image_urls`." }),
+      z
+        .boolean()
+        .optional()
+        .meta(documented(() => ({ description: "Only with `image_urls`." }))),
       {
         editingOnly: true,
         choice: { label: "Prompt expansion", hint: "Lets the model write the prompt out before it edits." },
@@ -165,7 +183,9 @@ export function generationFields(
       "input",
       address(allowPrivate, ["https:"])
         .optional()
-        .meta({ description: "Kept with the task. `https`, and not the gateway itself." }),
+        .meta(
+          documented(() => ({ description: "Kept with the task. `https`, and not the gateway itself." })),
+        ),
     ),
     metadata: field(
       "task",
@@ -176,12 +196,17 @@ export function generationFields(
           `must have at most ${metadata.pairs} pairs`,
         )
         .optional()
-        .meta({
-          maxProperties: metadata.pairs,
-          propertyNames: { maxLength: metadata.keyCharacters },
-          description: "Pairs of your own, kept with the task.",
-        }),
+        .meta(
+          documented(() => ({
+            maxProperties: metadata.pairs,
+            propertyNames: { maxLength: metadata.keyCharacters },
+            description: "Pairs of your own, kept with the task.",
+          })),
+        ),
     ),
-    end_user: field("task", endUser.optional().meta({ description: "Whom the task is for: kept with it." })),
+    end_user: field(
+      "task",
+      endUser.optional().meta(documented(() => ({ description: "Whom the task is for: kept with it." }))),
+    ),
   };
 }

@@ -1,6 +1,6 @@
 /** Conditional requests (RFC 9110, 13.1.2). */
 import * as z from "zod";
-import { documented } from "./documented.ts";
+import { documented } from "../domain/documented.ts";
 
 export const ifNoneMatch = {
   "if-none-match": z

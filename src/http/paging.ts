@@ -1,6 +1,6 @@
 /** Paging, as every list has it. */
 import * as z from "zod";
-import { documented } from "./documented.ts";
+import { documented } from "../domain/documented.ts";
 
 export const pageLimit = z.coerce.number().int().min(1).max(100).default(20);
 

@@ -1,7 +1,7 @@
 /** The period of a listing, as its query names it: `from` and `to`. */
 import * as z from "zod";
+import { documented } from "../domain/documented.ts";
 import type { Invocation } from "../platform/invocation.ts";
-import { documented } from "./documented.ts";
 import { invalidRequest } from "./validation.ts";
 
 const dayMs = 86_400_000;

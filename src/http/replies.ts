@@ -1,6 +1,7 @@
 /** The parts of replies that operations share: schemas and errors for the OpenAPI document, and the headers of limits. */
 import * as z from "zod";
 import type { PolicyState } from "../domain/admission.ts";
+import { documented } from "../domain/documented.ts";
 import {
   chargedWords,
   type ErrorCode,
@@ -10,7 +11,6 @@ import {
   saysWhenToRetry,
 } from "../errors.ts";
 import type { AppContext } from "./context.ts";
-import { documented } from "./documented.ts";
 import { headers, type ReplyHeader } from "./reply-headers.ts";
 
 export const errorEnvelope = documented(() =>

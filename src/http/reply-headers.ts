@@ -1,6 +1,6 @@
 /** The headers of replies: what each means, once for the OpenAPI document, and references to it. */
 import { policyNames } from "../domain/admission.ts";
-import { documented } from "./documented.ts";
+import { documented } from "../domain/documented.ts";
 
 const text = { type: "string" as const };
 const count = { type: "integer" as const, minimum: 0 };

@@ -6,7 +6,7 @@ import type { Config } from "../config.ts";
 import { formatId, type IdKind, randomBytesFor } from "../domain/ids.ts";
 import type { LocationHint } from "../domain/location-hints.ts";
 import { createUpstream, type Upstream } from "../upstream/evolink.ts";
-import { callBinding } from "./binding.ts";
+import { callBinding, limitedBucket, queueLimitMs } from "./binding.ts";
 import { measureDatabase } from "./d1-usage.ts";
 import { type EdgeLimit, tooMany } from "./edge-limits.ts";
 import { createIsolateMemory, type IsolateMemory } from "./isolate-memory.ts";
@@ -31,6 +31,7 @@ export interface Invocation extends IsolateMemory {
   /** Lets work go on beside the reply; its failure is logged, never thrown. */
   defer(name: string, work: () => Promise<unknown>): void;
   db: D1Database;
+  /** Every call may throw `BindingUnavailable`, as those of `db` and `work` may. */
   bucket: R2Bucket;
   /** Of this data centre. It keeps nothing unless the gateway is on a domain of the operator's. */
   cache: Pick<Cache, "match" | "put" | "delete">;
@@ -88,7 +89,7 @@ export function createInvocation(config: Config, platform: Platform): Invocation
         spent.rowsWritten += rowsWritten;
       },
     ),
-    bucket: env.IMAGES,
+    bucket: limitedBucket(env.IMAGES),
     cache: platform.cache ?? caches.default,
     assets: env.ASSETS,
     tenant: (id, hint = null) => tenantStub(env, spender, id, hint ?? config.TENANT_LOCATION_HINT),
@@ -104,7 +105,10 @@ export function createInvocation(config: Config, platform: Platform): Invocation
       tooMany({ env, callCounts, perTenant: config.TENANT_CALLS_PER_MINUTE, nowMs: now() }, limit, by),
     ...memory,
     lanes: createLaneStarter(platform.lanes, log),
-    work: env.WORK,
+    work: env.WORK && {
+      sendBatch: (messages) =>
+        callBinding("queue", () => env.WORK.sendBatch(messages), undefined, queueLimitMs),
+    },
     spent,
   };
 }

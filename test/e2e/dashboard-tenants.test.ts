@@ -125,7 +125,7 @@ describe("an operator's day", () => {
     await image.scrollIntoViewIfNeeded();
     await expect.poll(() => image.evaluate((shown: HTMLImageElement) => shown.naturalWidth), soon).toBe(512);
     const link = part(page, "Recent pictures").getByRole("link", { name: picture.prompt });
-    expect(await link.getAttribute("href")).toBe(task);
+    expect(task).toBe(`${await link.getAttribute("href")}?tenant=acme-tenants`);
 
     const usage = part(page, "Usage, 30 days");
     await usage.getByText("As a table").first().click();

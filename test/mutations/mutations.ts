@@ -823,8 +823,8 @@ export const mutations: Mutation[] = [
   {
     breaks: "a task that the database has lost is named",
     file: "src/flows/cron/check-lost.ts",
-    line: "if (lost.has(taskId)) {",
-    broken: "if (lost.has(tenant)) {",
+    line: "const said = lost.has(taskId) ? undefined",
+    broken: "const said = lost.has(tenant) ? undefined",
     tests: ["test/flows/cron/reconcile.test.ts"],
   },
   {
@@ -991,7 +991,7 @@ export const mutations: Mutation[] = [
   {
     breaks: "what a part was is swept",
     file: "src/flows/archive/sweep.ts",
-    line: 'if (gone.length > 0) await callBinding("storage", () => invocation.bucket.delete(gone));',
+    line: "if (gone.length > 0) await invocation.bucket.delete(gone);",
     broken: "",
     tests: ["test/flows/archive/archive.test.ts"],
   },

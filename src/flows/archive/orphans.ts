@@ -26,9 +26,7 @@ export async function dropOrphans(invocation: Invocation, tenantId: string): Pro
   const prefix = `archive/${tenantId}/`;
   let cursor: string | undefined;
   do {
-    const page = await callBinding("storage", () =>
-      invocation.bucket.list({ prefix, ...(cursor !== undefined && { cursor }) }),
-    );
+    const page = await invocation.bucket.list({ prefix, ...(cursor !== undefined && { cursor }) });
     const old = page.objects.filter(({ uploaded }) => uploaded.getTime() < invocation.now() - youngMs);
     for (const key of await unknownKeys(
       invocation.db,

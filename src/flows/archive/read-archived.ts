@@ -99,7 +99,7 @@ export async function currentRows(
 
 async function newestVersion(invocation: Invocation, part: TaskPart): Promise<string | undefined> {
   const prefix = keyPrefix(part.tenantId, part.lastId);
-  const { objects } = await callBinding("storage", () => invocation.bucket.list({ prefix }));
+  const { objects } = await invocation.bucket.list({ prefix });
   return objects.toSorted((a, b) => b.uploaded.getTime() - a.uploaded.getTime())[0]?.key;
 }
 

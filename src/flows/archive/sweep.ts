@@ -10,7 +10,6 @@
 import { deleteLeftovers, dueLeftovers } from "../../d1/archive/leftovers.ts";
 import { partsFrom, selectPartOf } from "../../d1/archive/task-parts.ts";
 import { ofKey } from "../../domain/task-part.ts";
-import { callBinding } from "../../platform/binding.ts";
 import { connections } from "../../platform/connections.ts";
 import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -26,7 +25,7 @@ export async function sweepLeftovers(invocation: Invocation): Promise<void> {
   const examined = unfinished.slice(0, unfinishedATick);
   const parts = await inParallel(examined, (key) => isPartNow(invocation, key), { concurrency: connections });
   const gone = [...replaced, ...examined.filter((_, index) => !parts[index])];
-  if (gone.length > 0) await callBinding("storage", () => invocation.bucket.delete(gone));
+  if (gone.length > 0) await invocation.bucket.delete(gone);
   const seen = [...replaced, ...examined];
   if (seen.length > 0) await deleteLeftovers(invocation.db, seen);
 }
@@ -36,7 +35,7 @@ async function isPartNow(invocation: Invocation, key: string): Promise<boolean> 
   const { tenantId, lastId } = ofKey(key);
   const [part] = partsFrom(await selectPartOf(invocation.db, tenantId, lastId).all());
   if (!part || part.lastId !== lastId) return false;
-  const named = await callBinding("storage", () => invocation.bucket.head(part.key));
+  const named = await invocation.bucket.head(part.key);
   if (named) return part.key === key;
   try {
     await readPart(invocation, part);

@@ -31,7 +31,7 @@ export async function writePart(
   const part = await partOf(tenantId, key, rows);
   const bytes = await partBytes(rows);
   await insertLeftover(invocation.db, key, invocation.now() + writerMs);
-  const written = await callBinding("storage", () => invocation.bucket.put(key, bytes));
+  const written = await invocation.bucket.put(key, bytes);
   const stored = await callBinding("storage", async () => (await invocation.bucket.get(key))?.arrayBuffer());
   if (!written || !stored || !isSame(stored, bytes))
     throw new BindingUnavailable("storage: a part of the archive is not what was put");

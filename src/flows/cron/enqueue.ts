@@ -77,27 +77,28 @@ export async function enqueueErasers(invocation: Invocation): Promise<boolean> {
 const placesOf = (kind: Parameters<typeof laneItemName>[0], count: number): WorkItem[] =>
   Array.from({ length: count }, (_, place) => ({ name: laneItemName(kind, place), taskIds: [] }));
 
-/** @returns the names of those that could not be enqueued. */
+/** @returns the names of those that could not be enqueued. Once the Queue has failed, no more are tried. */
 async function enqueue(invocation: Invocation, workItems: WorkItem[]): Promise<Set<string>> {
+  const kept = new Set<string>();
+  for (let from = 0; from < workItems.length; from += messagesAtOnce) {
+    const some = workItems.slice(from, from + messagesAtOnce);
+    const left = kept.size > 0 ? some.map(({ name }) => name) : await enqueueSome(invocation, some);
+    for (const name of left) kept.add(name);
+  }
+  return kept;
+}
+
+async function enqueueSome(invocation: Invocation, workItems: WorkItem[]): Promise<Iterable<string>> {
+  const { db, work } = invocation;
   const names = workItems.map(({ name }) => name);
-  if (!invocation.work || names.length === 0) return new Set(names);
+  if (!work) return names;
   try {
-    const inserted = await insertWorkItems(
-      invocation.db,
-      workItems,
-      invocation.now(),
-      invocation.now() + waitsMs,
-    );
-    const messages = [...inserted].map((body) => ({ body }));
-    while (messages.length > 0) await invocation.work.sendBatch(messages.splice(0, messagesAtOnce));
-    return new Set();
+    const inserted = await insertWorkItems(db, workItems, invocation.now(), invocation.now() + waitsMs);
+    if (inserted.size > 0) await work.sendBatch([...inserted].map((body) => ({ body })));
+    return [];
   } catch (error) {
-    invocation.log({
-      event: "not_enqueued",
-      level: "error",
-      work_items: names.length,
-      problem: describe(error),
-    });
-    return withdrawWorkItems(invocation.db, names);
+    const problem = describe(error);
+    invocation.log({ event: "not_enqueued", level: "error", work_items: names.length, problem });
+    return withdrawWorkItems(db, names);
   }
 }

@@ -158,25 +158,31 @@ async function runRound(
   previousMs: number,
 ): Promise<boolean> {
   const before = { ...invocation.spent };
-  const round: Round = { due: 0, polls: 0, own: [], waiting: { send: 0, store: 0 }, ended: 0 };
+  const round: Round = { due: 0, own: [], rest: [], waiting: { send: 0, store: 0 }, ended: 0 };
+  let kept: PollTarget[] = [];
   try {
     for await (const page of duePages(invocation, round, roundMs, previousMs)) {
       tick.taken ||= await takeTick(invocation.db, roundMs, tick.endMs);
       if (!tick.taken) return false;
-      await sortPage(invocation, page, round, tick, roundMs);
+      sortPage(invocation, page, round, tick);
     }
     if (round.ended > 0) invocation.defer("settle", () => settleFormer(invocation));
-    for (const lane of laneKinds) await enqueueLane(invocation, lane, round.waiting[lane]);
-    await pollAll(invocation, round.own, tick.endMs, {
-      leaseUntilMs: round.polls > round.own.length ? null : leaseOf(tick),
+    const storing = {
+      leaseUntilMs: round.rest.length > 0 ? null : leaseOf(tick),
       start: () => void invocation.lanes.start("store", tick.lanesUntilMs, leaseOf(tick)),
-    });
+    };
+    // Beside its own polls: the Queue may be slow.
+    [kept] = await Promise.all([
+      enqueueRound(invocation, round, roundMs),
+      pollAll(invocation, round.own, tick.endMs, storing),
+    ]);
+    await pollAll(invocation, kept, tick.endMs, storing);
   } catch (error) {
     invocation.log({ event: "round_failed", level: "error", problem: describe(error) });
     // The plan's number of calls in one invocation is used up: the next tick has its own.
     if (/too many (subrequests|api requests)/i.test(String(error))) return false;
   }
-  const enqueued = round.polls - round.own.length;
+  const enqueued = round.rest.length - kept.length;
   tick.due += round.due;
   tick.enqueued += enqueued;
   const ms = invocation.now() - roundMs;
@@ -209,9 +215,9 @@ async function* duePages(
 /** What a round has found so far. */
 interface Round {
   due: number;
-  polls: number;
-  /** Polls that the tick makes itself. */
+  /** Polls that the tick makes itself, and those that are more than one invocation makes. */
   own: PollTarget[];
+  rest: PollTarget[];
   /** Tasks that the version before has ended. */
   ended: number;
   /** Tasks that wait for a lane. */
@@ -223,14 +229,15 @@ const statesOf: Record<LaneKind, readonly PollTarget["state"][]> = {
   store: ["storing"],
 };
 
-/** Starts the lanes that have work, keeps as many polls as one invocation takes, and enqueues the others. */
-async function sortPage(
-  invocation: Invocation,
-  page: PollTarget[],
-  round: Round,
-  tick: Tick,
-  roundMs: number,
-) {
+/** Enqueues what is more than one invocation takes. @returns polls that the tick has to make itself. */
+async function enqueueRound(invocation: Invocation, round: Round, roundMs: number): Promise<PollTarget[]> {
+  const lanes = laneKinds.map((lane) => enqueueLane(invocation, lane, round.waiting[lane]));
+  const [kept] = await Promise.all([enqueuePolls(invocation, roundMs, round.rest), ...lanes]);
+  return kept;
+}
+
+/** Starts the lanes that have work, and keeps as many polls as one invocation takes. */
+function sortPage(invocation: Invocation, page: PollTarget[], round: Round, tick: Tick): void {
   const polls: PollTarget[] = [];
   for (const task of page) {
     const lane = laneKinds.find((one) => statesOf[one].includes(task.state));
@@ -239,7 +246,7 @@ async function sortPage(
     else if (round.waiting[lane]++ === 0) void invocation.lanes.start(lane, tick.lanesUntilMs, leaseOf(tick));
   }
   round.due += page.length;
-  round.polls += polls.length;
   const room = Math.max(0, pollsAtOnce - round.own.length);
-  round.own.push(...polls.slice(0, room), ...(await enqueuePolls(invocation, roundMs, polls.slice(room))));
+  round.own.push(...polls.slice(0, room));
+  round.rest.push(...polls.slice(room));
 }

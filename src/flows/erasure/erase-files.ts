@@ -9,7 +9,6 @@ import {
 } from "../../d1/files/files.ts";
 import { StoredDataUnreadable } from "../../domain/stored.ts";
 import { fileKey } from "../../domain/uploads.ts";
-import { callBinding } from "../../platform/binding.ts";
 import { connections } from "../../platform/connections.ts";
 import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -51,7 +50,7 @@ async function tombstoneFile(
   { id, tenantId }: FileTombstoneTarget,
   isUnused: boolean,
 ): Promise<void> {
-  await callBinding("storage", () => invocation.bucket.put(fileKey(id), new Uint8Array()));
+  await invocation.bucket.put(fileKey(id), new Uint8Array());
   try {
     await invocation.tenant(tenantId).dropFile(id, isUnused);
   } catch (error) {
@@ -81,7 +80,7 @@ const expiredAtOnce = 1_000;
 export async function expireFiles({ db, bucket, now }: Invocation): Promise<boolean> {
   const ids = await expiredFiles(db, now(), expiredAtOnce);
   if (ids.length === 0) return false;
-  await callBinding("storage", () => bucket.delete(ids.map(fileKey)));
+  await bucket.delete(ids.map(fileKey));
   await deleteFileRows(db, ids, now());
   return ids.length === expiredAtOnce;
 }

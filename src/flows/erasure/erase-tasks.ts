@@ -21,7 +21,6 @@ import {
 import { dropDeliveriesOf } from "../../d1/webhooks/attempts.ts";
 import type { SkipUnreadable } from "../../domain/stored.ts";
 import { imageKey } from "../../domain/task.ts";
-import { callBinding } from "../../platform/binding.ts";
 import { connections } from "../../platform/connections.ts";
 import { inParallel } from "../../platform/in-parallel.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -99,9 +98,7 @@ async function putTombstones(invocation: Invocation, tasks: ErasingTask[]) {
       const given = image.stored ? { httpMetadata: { contentType: image.stored.contentType } } : {};
       try {
         if (failed.size >= mostFailures) throw new Error("storage");
-        await callBinding("storage", () =>
-          invocation.bucket.put(imageKey(image.id), new Uint8Array(), given),
-        );
+        await invocation.bucket.put(imageKey(image.id), new Uint8Array(), given);
       } catch (error) {
         if (!failed.has(id)) failed.set(id, { tenantId, taskId: id, error });
       }

@@ -5,7 +5,6 @@
  */
 import { sha256Hex } from "../../domain/signing.ts";
 import { endUserTag } from "../../domain/task-part.ts";
-import { callBinding } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 
 export interface RestoreNote {
@@ -37,7 +36,7 @@ export async function noteForRestore(
   atMs = now(),
 ): Promise<void> {
   const key = `${prefix(tenantId)}${new Date(atMs).toISOString()}/${what}`;
-  await callBinding("storage", () => bucket.put(key, new Uint8Array()));
+  await bucket.put(key, new Uint8Array());
 }
 
 /** No tenant's id: what is noted there is the ids of tenants that were made. */
@@ -71,19 +70,17 @@ export async function* readNotes(
 ): AsyncGenerator<RestoreNote[]> {
   let cursor: string | undefined;
   do {
-    const page = await callBinding("storage", () =>
-      bucket.list({
-        prefix: prefix(tenantId),
-        startAfter: prefix(tenantId) + new Date(sinceMs).toISOString(),
-        ...(cursor !== undefined && { cursor }),
-      }),
-    );
+    const page = await bucket.list({
+      prefix: prefix(tenantId),
+      startAfter: prefix(tenantId) + new Date(sinceMs).toISOString(),
+      ...(cursor !== undefined && { cursor }),
+    });
     const notes = page.objects.map(({ key }) => {
       const [time = "", what = ""] = key.slice(prefix(tenantId).length).split("/");
       return { key, atMs: Date.parse(time), what };
     });
     const old = notes.filter(({ atMs }) => atMs < now() - keptMs).map(({ key }) => key);
-    if (deletesOld && old.length > 0) await callBinding("storage", () => bucket.delete(old));
+    if (deletesOld && old.length > 0) await bucket.delete(old);
     yield notes.slice(old.length);
     cursor = page.truncated ? page.cursor : undefined;
   } while (cursor !== undefined);

@@ -20,7 +20,7 @@
 import { insertFile } from "../../d1/files/files.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import { fileKey, fileLifeMs, type Picture, readPicture, type StoredFile } from "../../domain/uploads.ts";
-import { BindingUnavailable, callBinding } from "../../platform/binding.ts";
+import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { type FileHold, releaseFileHold } from "./admit-file.ts";
 import { dropFile } from "./delete-file.ts";
@@ -91,13 +91,11 @@ async function putOnce(
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<boolean> {
   const sha256 = await sha256Hex(bytes);
-  const put = await callBinding("storage", () =>
-    invocation.bucket.put(fileKey(file.id), bytes, {
-      onlyIf: { etagDoesNotMatch: "*" },
-      sha256,
-      httpMetadata: { contentType: file.contentType, cacheControl: "no-store" },
-      customMetadata: { expires_ms: String(file.expiresMs) },
-    }),
-  );
+  const put = await invocation.bucket.put(fileKey(file.id), bytes, {
+    onlyIf: { etagDoesNotMatch: "*" },
+    sha256,
+    httpMetadata: { contentType: file.contentType, cacheControl: "no-store" },
+    customMetadata: { expires_ms: String(file.expiresMs) },
+  });
   return put !== null;
 }

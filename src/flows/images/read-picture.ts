@@ -4,7 +4,6 @@
  */
 
 import { type ImageContentType, imageKey } from "../../domain/task.ts";
-import { callBinding } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
 import { type Copy, copyAddress, findCopy, keepCopy, partOfCopy } from "./edge-copy.ts";
 
@@ -52,7 +51,7 @@ export async function readPicture(invocation: Invocation, wanted: PictureWanted)
     const picture = await fromCopy(invocation, address, wanted, copy);
     if (picture) return picture;
   }
-  const read = await callBinding("storage", () => readObject(invocation.bucket, wanted));
+  const read = await readObject(invocation.bucket, wanted);
   if (read === "too_many") return { kind: "too_many" };
   // The wrong extension is as good as none.
   if (read?.object.httpMetadata?.contentType !== wanted.contentType) {

@@ -1,6 +1,7 @@
 /** `POST /v1/client-tokens`: mints a token for one end user's page. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { endUser } from "../../domain/generation-fields.ts";
 import { defaultTokenSettings } from "../../domain/keys.ts";
 import { toSeconds } from "../../domain/task.ts";
@@ -8,7 +9,6 @@ import { ApiError } from "../../errors.ts";
 import { type Minted, mintByTurnstile, mintToken } from "../../flows/tenants/mint-token.ts";
 import { networkAddress } from "../../http/call-limits.ts";
 import type { Api, AppContext } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { type Issue, invalidRequest, jsonBody } from "../../http/validation.ts";

@@ -1,9 +1,9 @@
 /** `POST /v1/keys`: makes a key that may do no more than the key it is made with. */
 import { createRoute } from "@hono/zod-openapi";
+import { documented } from "../../domain/documented.ts";
 import { keyProblem } from "../../domain/keys.ts";
 import { createKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { invalidRequest, jsonBody } from "../../http/validation.ts";

@@ -1,7 +1,7 @@
 /** `GET /v1/ledger`: a tenant's own ledger, by its key of scope `manage`. */
 import { createRoute } from "@hono/zod-openapi";
+import { documented } from "../../domain/documented.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { ledgerQuery, ledgerReply, replyWithLedger } from "./ledger-reply.ts";
 import { authorizeManager } from "./managing-key.ts";

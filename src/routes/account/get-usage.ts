@@ -11,10 +11,10 @@ import {
   UsageTooLarge,
 } from "../../d1/tenants/usage.ts";
 import { defaultLimits } from "../../domain/admission.ts";
+import { documented } from "../../domain/documented.ts";
 import { defaultModel, models } from "../../domain/model-catalog.ts";
 import type { Api } from "../../http/context.ts";
 import { csvReply, formatQuery, onePage, orCsv } from "../../http/csv.ts";
-import { documented } from "../../http/documented.ts";
 import { periodName, periodOf, periodQuery } from "../../http/period.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";

@@ -1,6 +1,7 @@
 /** A tenant's keys as they are asked for and shown, in the operator's routes and in the tenant's own. */
 import * as z from "zod";
 import type { ListedKey } from "../../d1/tenants/keys.ts";
+import { documented } from "../../domain/documented.ts";
 import {
   browserKeyLimits,
   defaultTokenSettings,
@@ -12,7 +13,6 @@ import {
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import type { WantedKey } from "../../flows/tenants/tenant-keys.ts";
-import { documented } from "../../http/documented.ts";
 import { type Issue, invalidRequest } from "../../http/validation.ts";
 import { allowedOrigins, givenKeyLimits, modelList, unixSeconds } from "./limit-fields.ts";
 

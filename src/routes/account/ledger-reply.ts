@@ -1,5 +1,6 @@
 /** The ledger as the operator and the tenant see it. */
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import {
   formatLedgerCursor,
   type LedgerLine,
@@ -11,7 +12,6 @@ import { toSeconds } from "../../domain/task.ts";
 import { ledgerPages, listLedger } from "../../flows/tenants/ledger-listing.ts";
 import type { AppContext } from "../../http/context.ts";
 import { csvReply, formatQuery, orCsv } from "../../http/csv.ts";
-import { documented } from "../../http/documented.ts";
 import { pageLimit, walkedPages } from "../../http/paging.ts";
 import { periodName, periodOf, periodQuery } from "../../http/period.ts";
 import { json, listReply } from "../../http/replies.ts";

@@ -1,10 +1,10 @@
 /** The settings that tenants and keys have in common, as the API takes and shows them. */
 import * as z from "zod";
 import { defaultLimits, type LimitName, type Limits, limitNames } from "../../domain/admission.ts";
+import { documented } from "../../domain/documented.ts";
 import { maxPrice, models } from "../../domain/model-catalog.ts";
 import { maxOriginCharacters, originProblem } from "../../domain/origins.ts";
 import { maxLimit } from "../../domain/rate-bucket.ts";
-import { documented } from "../../http/documented.ts";
 
 /** The default of `file_bytes` is above the usual bound, and a limit that is shown can be given back. */
 const limit = (name: LimitName) =>

@@ -3,10 +3,10 @@ import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
 import { allowedModels } from "../../domain/access.ts";
+import { documented } from "../../domain/documented.ts";
 import { defaultModel, imagePrice, modelCatalog, models } from "../../domain/model-catalog.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { keyRefused } from "../tasks/refusals.ts";
 

@@ -1,8 +1,8 @@
 /** `GET /v1/keys`: lists a tenant's keys. */
 import { createRoute } from "@hono/zod-openapi";
 import { listKeys } from "../../d1/tenants/keys.ts";
+import { documented } from "../../domain/documented.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { pageQuery, toPage } from "../../http/paging.ts";
 import { errorReplies, json, keyErrors, listReply } from "../../http/replies.ts";
 import { keyReply, viewKey } from "./key-fields.ts";

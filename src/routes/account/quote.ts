@@ -2,10 +2,10 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
+import { documented } from "../../domain/documented.ts";
 import { imagePrice } from "../../domain/model-catalog.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { jsonBody } from "../../http/validation.ts";
 import { checkGeneration, refuseToPublic } from "../tasks/generation-checks.ts";

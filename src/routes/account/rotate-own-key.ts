@@ -2,11 +2,11 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { findKey } from "../../d1/tenants/keys.ts";
+import { documented } from "../../domain/documented.ts";
 import { mayDoMore } from "../../domain/keys.ts";
 import { ApiError } from "../../errors.ts";
 import { rotateKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";

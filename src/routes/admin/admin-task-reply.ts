@@ -1,11 +1,11 @@
 /** A task as the operator sees it. */
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { upstreamLinkLifeMs } from "../../domain/poll.ts";
 import { type Task, toSeconds, viewTask } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import { type AnyTask, isSettled } from "../../flows/tasks/operator.ts";
 import type { AppContext } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { type Issue, invalidRequest } from "../../http/validation.ts";
 import { linkBases } from "../../platform/link-bases.ts";

@@ -1,10 +1,10 @@
 /** What reconciliation has found, and a page of the audit log: the reply to `GET` and `POST /admin/api/audit`. */
 import * as z from "zod";
 import { type AuditEntry, listAuditEntries } from "../../d1/tenants/audit-log.ts";
+import { documented } from "../../domain/documented.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { discrepancyKinds } from "../../flows/cron/discrepancy.ts";
 import { reconcile } from "../../flows/cron/reconcile.ts";
-import { documented } from "../../http/documented.ts";
 import { pageLimit, toPage } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import type { Invocation } from "../../platform/invocation.ts";

@@ -1,10 +1,10 @@
 /** `DELETE /admin/api/tenants/{id}`: deletes a tenant whose tasks have ended. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { ApiError } from "../../errors.ts";
 import { dropTenant } from "../../flows/erasure/erase.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies } from "../../http/replies.ts";
 import { adminActor, adminErrors, adminSecurity } from "./admin-route.ts";
 import { noSuchTenant } from "./tenant-reply.ts";

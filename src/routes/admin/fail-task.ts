@@ -1,8 +1,8 @@
 /** `POST /admin/api/tasks/{id}/fail`: ends a task as failed. */
 import { createRoute } from "@hono/zod-openapi";
+import { documented } from "../../domain/documented.ts";
 import { failTask } from "../../flows/tasks/operator.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { adminActor, adminSecurity } from "./admin-route.ts";
 import { adminTaskReplies, adminTaskRequest, adminTaskTenant, replyWithTask } from "./admin-task-reply.ts";
 

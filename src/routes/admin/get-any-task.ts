@@ -1,8 +1,8 @@
 /** `GET /admin/api/tasks/{id}`: reads a task. */
 import { createRoute } from "@hono/zod-openapi";
+import { documented } from "../../domain/documented.ts";
 import { findAnyTask } from "../../flows/tasks/operator.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { adminSecurity } from "./admin-route.ts";
 import { adminTaskReplies, adminTaskRequest, adminTaskTenant, replyWithTask } from "./admin-task-reply.ts";
 

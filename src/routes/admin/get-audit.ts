@@ -1,7 +1,7 @@
 /** `GET /admin/api/audit`: reconciles a few tenants and changes nothing, and lists the audit log. */
 import { createRoute } from "@hono/zod-openapi";
+import { documented } from "../../domain/documented.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { audit, auditContract } from "./audit-reply.ts";
 
 const contract = createRoute({

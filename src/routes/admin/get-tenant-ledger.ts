@@ -2,8 +2,8 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { findTenant } from "../../d1/tenants/tenants.ts";
+import { documented } from "../../domain/documented.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies } from "../../http/replies.ts";
 import { ledgerQuery, ledgerReply, replyWithLedger } from "../account/ledger-reply.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";

@@ -1,12 +1,12 @@
 /** `GET /admin/api/tasks`: tasks of all tenants. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { endUser } from "../../domain/generation-fields.ts";
 import { behindAllTasks } from "../../domain/ids.ts";
 import { taskStatuses } from "../../domain/task.ts";
 import { listTasks } from "../../flows/tasks/list-tasks.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { pageQuery, toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";

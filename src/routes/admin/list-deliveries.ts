@@ -2,8 +2,8 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { listDeliveries } from "../../d1/webhooks/delivery-log.ts";
+import { documented } from "../../domain/documented.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import {

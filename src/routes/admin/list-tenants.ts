@@ -1,8 +1,8 @@
 /** `GET /admin/api/tenants`: lists tenants. */
 import { createRoute } from "@hono/zod-openapi";
 import { listTenants } from "../../d1/tenants/tenants.ts";
+import { documented } from "../../domain/documented.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { pageQuery, toPage } from "../../http/paging.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";

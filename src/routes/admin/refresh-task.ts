@@ -1,8 +1,8 @@
 /** `POST /admin/api/tasks/{id}/refresh`: polls a task at once. */
 import { createRoute } from "@hono/zod-openapi";
+import { documented } from "../../domain/documented.ts";
 import { refreshTask } from "../../flows/tasks/operator.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { adminActor, adminSecurity } from "./admin-route.ts";
 import { adminTaskReplies, adminTaskRequest, adminTaskTenant, replyWithTask } from "./admin-task-reply.ts";
 

@@ -2,9 +2,9 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { findTenant } from "../../d1/tenants/tenants.ts";
+import { documented } from "../../domain/documented.ts";
 import { restoreArchive } from "../../flows/archive/restore-archive.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { periodOf, periodQuery } from "../../http/period.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";

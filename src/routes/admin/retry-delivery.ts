@@ -1,9 +1,9 @@
 /** `POST /admin/api/webhooks/{id}/retry`: attempts a delivery again, for any tenant. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { retryNow } from "../../flows/webhooks/retry-delivery.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { deliveryReply, noSuchDelivery, viewDelivery } from "../webhooks/delivery-reply.ts";
 import { adminActor, adminErrors, adminSecurity } from "./admin-route.ts";

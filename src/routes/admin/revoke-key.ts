@@ -1,9 +1,9 @@
 /** `DELETE /admin/api/tenants/{id}/keys/{key}`: revokes a tenant's key. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { dropKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies } from "../../http/replies.ts";
 import { noSuchKey } from "../account/key-fields.ts";
 import { adminActor, adminErrors, adminSecurity } from "./admin-route.ts";

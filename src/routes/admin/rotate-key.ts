@@ -1,9 +1,9 @@
 /** `POST /admin/api/tenants/{id}/keys/{key}/rotate`: replaces a tenant's key. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { rotateKey } from "../../flows/tenants/tenant-keys.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";

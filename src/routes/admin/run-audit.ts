@@ -1,7 +1,7 @@
 /** `POST /admin/api/audit`: reconciles a few tenants, and repairs what it can, as cron does in turn. */
 import { createRoute } from "@hono/zod-openapi";
+import { documented } from "../../domain/documented.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { audit, auditContract } from "./audit-reply.ts";
 
 const contract = createRoute({

@@ -2,10 +2,10 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import { findTenant } from "../../d1/tenants/tenants.ts";
+import { documented } from "../../domain/documented.ts";
 import { auditFully } from "../../flows/cron/audit-fully.ts";
 import { formatPlace, readPlace } from "../../flows/cron/reconcile.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, json, listReply } from "../../http/replies.ts";
 import { adminErrors, adminSecurity } from "./admin-route.ts";
 import { discrepancyReply } from "./audit-reply.ts";

@@ -2,12 +2,12 @@
 import * as z from "zod";
 import type { Config } from "../../config.ts";
 import { maxAmount } from "../../domain/account.ts";
+import { documented } from "../../domain/documented.ts";
 import { tenantIdPattern } from "../../domain/ids.ts";
 import { keyCounts } from "../../domain/keys.ts";
 import { locationHints } from "../../domain/location-hints.ts";
 import { defaultModel } from "../../domain/model-catalog.ts";
 import { tenantStatuses } from "../../domain/tenant.ts";
-import { documented } from "../../http/documented.ts";
 import { givenLimits, modelList, prices } from "../account/limit-fields.ts";
 import { givenWebhook } from "../webhooks/webhook-fields.ts";
 

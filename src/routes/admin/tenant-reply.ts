@@ -3,13 +3,13 @@
 import * as z from "zod";
 import type { Tenant } from "../../d1/tenants/tenants.ts";
 import { defaultLimits } from "../../domain/admission.ts";
+import { documented } from "../../domain/documented.ts";
 import { keyCounts } from "../../domain/keys.ts";
 import { locationHints } from "../../domain/location-hints.ts";
 import { defaultModel } from "../../domain/model-catalog.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
 import type { AppContext } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { modelList, prices, shownLimits } from "../account/limit-fields.ts";
 import { viewWebhook, webhookReply } from "../webhooks/webhook-fields.ts";
 import { tenantStatus } from "./tenant-fields.ts";

@@ -1,10 +1,10 @@
 /** `DELETE /v1/files/{id}`: erases an uploaded file before it expires. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { ApiError } from "../../errors.ts";
 import { deleteFile } from "../../flows/files/delete-file.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { unlessKeyRefused } from "../tasks/refusals.ts";
 

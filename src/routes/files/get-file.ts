@@ -1,12 +1,12 @@
 /** `GET /files/{id}.{ext}`: serves an uploaded file by its URL, without a key, since the upstream fetches it. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { fileLifeHours } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
 import { readFile } from "../../flows/files/read-file.ts";
 import { missed } from "../../http/call-limits.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies } from "../../http/replies.ts";
 import { headers, notStored } from "../../http/reply-headers.ts";
 

@@ -4,6 +4,7 @@
  */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { imageIdPattern } from "../../domain/ids.ts";
 import { type ImageContentType, imageExtensions } from "../../domain/task.ts";
 import { ApiError } from "../../errors.ts";
@@ -11,7 +12,6 @@ import { readPicture } from "../../flows/images/read-picture.ts";
 import { hasMissedTooMuch, missed, tooManyOf } from "../../http/call-limits.ts";
 import { entityTags, ifNoneMatch, matchesEtag } from "../../http/conditional.ts";
 import { type Api, originOf } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies } from "../../http/replies.ts";
 import { headers, type ReplyHeader } from "../../http/reply-headers.ts";
 

@@ -1,8 +1,8 @@
 /** `GET /healthz`: whether the Worker runs. It does no I/O. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { json } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 

@@ -4,9 +4,9 @@
  */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { ApiError } from "../../errors.ts";
 import { type Api, originOf } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { callBinding } from "../../platform/binding.ts";
 

@@ -1,10 +1,10 @@
 /** `GET /readyz`: whether everything answers that a request needs. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { checkReadiness, type Readiness } from "../../flows/cron/readiness.ts";
 import { isOperators } from "../../http/authenticate.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 

@@ -2,8 +2,8 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
+import { documented } from "../../domain/documented.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { json } from "../../http/replies.ts";
 import { jsonBody } from "../../http/validation.ts";
 import { checkGeneration } from "../tasks/generation-checks.ts";

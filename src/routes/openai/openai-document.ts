@@ -1,8 +1,8 @@
 /** What the OpenAI routes answer, for the document. */
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { taskFailureCodes } from "../../domain/failures.ts";
 import { errorCodes } from "../../errors.ts";
-import { documented } from "../../http/documented.ts";
 import { errorEnvelope, errorReplies } from "../../http/replies.ts";
 import { headers, limitFields, withHeaders } from "../../http/reply-headers.ts";
 import { submissionErrors } from "../tasks/submission.ts";

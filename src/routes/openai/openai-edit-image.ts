@@ -2,6 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
+import { documented } from "../../domain/documented.ts";
 import { sha256Hex } from "../../domain/signing.ts";
 import { fileLifeHours, fileUrl } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
@@ -9,7 +10,6 @@ import { dropReferences, keepReferences } from "../../flows/files/keep-reference
 import { countSubmission } from "../../flows/tasks/count-submission.ts";
 import { countCall, networkAddress } from "../../http/call-limits.ts";
 import { type Api, type AppContext, originOf } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { setLimitHeaders } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { linkBases } from "../../platform/link-bases.ts";

@@ -2,12 +2,12 @@
 import type { MultipartPart } from "@remix-run/multipart-parser";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
+import { documented } from "../../domain/documented.ts";
 import { widestBounds } from "../../domain/model-catalog.ts";
 import { referenceSides } from "../../domain/uploads.ts";
 import { ApiError } from "../../errors.ts";
 import { readBody } from "../../http/body.ts";
 import type { AppContext } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { bytesOf, isFile, isForm, partsOf } from "../../http/form.ts";
 import { invalidRequest, lossyPart } from "../../http/validation.ts";
 import { ownCallback } from "../tasks/generation-checks.ts";

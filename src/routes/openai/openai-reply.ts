@@ -19,7 +19,6 @@ import { authorize } from "../../flows/tenants/authorize.ts";
 import type { AppContext } from "../../http/context.ts";
 import { takePlace } from "../../http/following.ts";
 import { encode, streamOf } from "../../http/streams.ts";
-import { callBinding } from "../../platform/binding.ts";
 import { linkBases } from "../../platform/link-bases.ts";
 import type { Place } from "../../platform/places.ts";
 import { keyRefused, taskDeleted } from "../tasks/refusals.ts";
@@ -225,7 +224,7 @@ async function* writeEvents(c: AppContext, task: Task, event: string): AsyncGene
 
 /** Before anything is written of it, so that what is wrong with the first one still has a status of its own. */
 async function openPicture(c: AppContext, id: string): Promise<R2ObjectBody> {
-  const object = await callBinding("storage", () => c.get("invocation").bucket.get(imageKey(id)));
+  const object = await c.get("invocation").bucket.get(imageKey(id));
   // A picture is never empty: this is what is left of one that was deleted.
   if (!object || object.size === 0) throw new ApiError("deleted", "This picture was deleted.");
   return object;

@@ -5,6 +5,7 @@
  */
 import * as z from "zod";
 import type { Config } from "../../config.ts";
+import { documented } from "../../domain/documented.ts";
 import {
   endUser,
   generationFields,
@@ -14,7 +15,6 @@ import {
 } from "../../domain/generation-fields.ts";
 import { defaultModel, type Model, models, widestBounds } from "../../domain/model-catalog.ts";
 import { clashes, type ImageSize, inputOf, schemasOf, type TaskRequest } from "../../domain/task-request.ts";
-import { documented } from "../../http/documented.ts";
 import { addClashes, always } from "../tasks/generation-request.ts";
 
 export const responseFormats = ["url", "b64_json"] as const;

@@ -1,10 +1,10 @@
 /** `POST /v1/tasks/{id}/cancel`: calls a task off that the upstream does not have. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { ApiError } from "../../errors.ts";
 import { cancelTask } from "../../flows/tasks/cancel.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { unlessTaskRefused } from "./refusals.ts";
 import { showTask } from "./show-task.ts";

@@ -2,8 +2,8 @@
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
 import type { Config } from "../../config.ts";
+import { documented } from "../../domain/documented.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, json } from "../../http/replies.ts";
 import { headers, limitFields, withHeaders } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";

@@ -1,10 +1,10 @@
 /** `DELETE /v1/end-users/{id}`: erases all of an end user's tasks. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { endUser } from "../../domain/generation-fields.ts";
 import { deleteEndUser } from "../../flows/erasure/delete-task.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { keyRefused } from "./refusals.ts";
 

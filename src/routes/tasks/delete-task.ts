@@ -1,10 +1,10 @@
 /** `DELETE /v1/tasks/{id}`: erases a task that has ended. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { ApiError } from "../../errors.ts";
 import { deleteTask } from "../../flows/erasure/delete-task.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { unlessTaskRefused } from "./refusals.ts";
 

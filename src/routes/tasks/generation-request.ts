@@ -1,10 +1,10 @@
 /** The body of a generation, made of the table of fields: what is taken, and the request that it makes. */
 import * as z from "zod";
 import type { AddressPolicy } from "../../domain/address.ts";
+import { documented } from "../../domain/documented.ts";
 import { generationFields } from "../../domain/generation-fields.ts";
 import { models } from "../../domain/model-catalog.ts";
 import { clashes, inputOf, inputSchemas, schemasOf, type TaskRequest } from "../../domain/task-request.ts";
-import { documented } from "../../http/documented.ts";
 
 /** @param policy Where `image_urls` and `callback_url` may point to. */
 export function generationBody(policy: Pick<AddressPolicy, "allowPrivate">) {

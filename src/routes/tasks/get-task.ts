@@ -1,12 +1,12 @@
 /** `GET /v1/tasks/{id}`: reads a task. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { refreshIntervalMs } from "../../domain/poll.ts";
 import { isFinished } from "../../domain/task.ts";
 import { readTask } from "../../flows/tasks/read-task.ts";
 import { ifNoneMatch, matchesEtag } from "../../http/conditional.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { headers } from "../../http/reply-headers.ts";
 import { unlessTaskRefused } from "./refusals.ts";

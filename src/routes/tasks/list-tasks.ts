@@ -1,6 +1,7 @@
 /** `GET /v1/tasks`: the tenant's tasks, newest first. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { endUser } from "../../domain/generation-fields.ts";
 import { behindAllTasks } from "../../domain/ids.ts";
 import { models } from "../../domain/model-catalog.ts";
@@ -8,7 +9,6 @@ import { taskStatuses } from "../../domain/task.ts";
 import { listTasks as readTasks } from "../../flows/tasks/list-tasks.ts";
 import { authorize } from "../../flows/tenants/authorize.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { pageLimit, toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, keyErrors, listReply } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";

@@ -1,5 +1,6 @@
 /** Submitting a task on behalf of a request, in whichever dialect it came. */
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { idempotencyLifeMs } from "../../domain/replay-life.ts";
 import { isFinished, type Task } from "../../domain/task.ts";
 import type { TaskRequest } from "../../domain/task-request.ts";
@@ -7,7 +8,6 @@ import type { ApiError, ErrorCode } from "../../errors.ts";
 import { submit } from "../../flows/tasks/submit.ts";
 import { countCall, networkAddress } from "../../http/call-limits.ts";
 import { type AppContext, originOf } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { bodyErrors, keyErrors, limitHeaders } from "../../http/replies.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { refusalCodes } from "../../upstream/errors.ts";

@@ -1,11 +1,11 @@
 /** `GET /v1/tasks/{id}/events`: a task's life as server-sent events (WHATWG HTML, 9.2). */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { isFinished, type Task } from "../../domain/task.ts";
 import { readTask } from "../../flows/tasks/read-task.ts";
 import { type StreamEvent, streamTask } from "../../flows/tasks/stream.ts";
 import type { Api, AppContext } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { requirePlace } from "../../http/following.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { encode, streamOf } from "../../http/streams.ts";

@@ -1,9 +1,9 @@
 /** A task in replies: its shape in the OpenAPI document, and the example shown there. */
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { taskFailureCodes } from "../../domain/failures.ts";
 import { defaultModel, models } from "../../domain/model-catalog.ts";
 import { imageExtensions, type TaskView, taskStatuses } from "../../domain/task.ts";
-import { documented } from "../../http/documented.ts";
 import { taskInput } from "./generation-request.ts";
 
 const unixSeconds = z.int().meta(documented(() => ({ description: "Unix seconds." })));

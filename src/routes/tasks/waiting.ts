@@ -1,9 +1,9 @@
 /** `Prefer: wait=N` (RFC 7240, 4.3) and `?wait=N`: a reply that is held until the task has ended, or N seconds. */
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import type { Task } from "../../domain/task.ts";
 import { waitForTask } from "../../flows/tasks/wait.ts";
 import type { AppContext } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { noPlace, requirePlace, takePlace } from "../../http/following.ts";
 import type { Place } from "../../platform/places.ts";
 

@@ -1,10 +1,10 @@
 /** Deliveries as the operator and the tenant list them. */
 import * as z from "zod";
 import type { Delivery } from "../../d1/webhooks/delivery-log.ts";
+import { documented } from "../../domain/documented.ts";
 import { toSeconds } from "../../domain/task.ts";
 import { deliveryEvents, deliveryStates } from "../../domain/webhooks.ts";
 import { ApiError } from "../../errors.ts";
-import { documented } from "../../http/documented.ts";
 import { pageQuery } from "../../http/paging.ts";
 
 /** Sorts after every delivery's id. */

@@ -1,7 +1,7 @@
 /** `GET /v1/webhook`: reads the tenant's webhook. */
 import { createRoute } from "@hono/zod-openapi";
+import { documented } from "../../domain/documented.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { ownTenant } from "./own-webhook.ts";
 import { viewWebhook, webhookReply } from "./webhook-fields.ts";

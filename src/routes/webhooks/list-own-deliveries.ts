@@ -1,8 +1,8 @@
 /** `GET /v1/webhook/deliveries`: the tenant's delivery log. */
 import { createRoute } from "@hono/zod-openapi";
 import { listDeliveries } from "../../d1/webhooks/delivery-log.ts";
+import { documented } from "../../domain/documented.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { toWalkedPage, walkedPages } from "../../http/paging.ts";
 import { errorReplies, json, keyErrors, listReply } from "../../http/replies.ts";
 import { authorizeManager } from "../account/managing-key.ts";

@@ -1,7 +1,7 @@
 /** `DELETE /v1/webhook`: removes the tenant's webhook. */
 import { createRoute } from "@hono/zod-openapi";
+import { documented } from "../../domain/documented.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, keyErrors } from "../../http/replies.ts";
 import { changeOwnWebhook } from "./own-webhook.ts";
 

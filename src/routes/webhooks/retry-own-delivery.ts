@@ -1,9 +1,9 @@
 /** `POST /v1/webhook/deliveries/{id}/retry`: attempts a delivery of the tenant's again. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { retryNow } from "../../flows/webhooks/retry-delivery.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { authorizeManager } from "../account/managing-key.ts";
 import { deliveryReply, noSuchDelivery, viewDelivery } from "./delivery-reply.ts";

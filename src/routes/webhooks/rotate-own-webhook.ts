@@ -1,9 +1,9 @@
 /** `POST /v1/webhook/rotate`: replaces the secret that signs webhooks and callbacks. */
 import { createRoute } from "@hono/zod-openapi";
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { newSecret, newWebhookSecret, secretOverlapMs } from "../../flows/webhooks/webhook-settings.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";

@@ -2,9 +2,9 @@
 import { createRoute } from "@hono/zod-openapi";
 import type { Config } from "../../config.ts";
 import type { Tenant } from "../../d1/tenants/tenants.ts";
+import { documented } from "../../domain/documented.ts";
 import { webhookChange } from "../../flows/webhooks/webhook-settings.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { bodyErrors, errorReplies, json, keyErrors } from "../../http/replies.ts";
 import { notStored } from "../../http/reply-headers.ts";
 import { jsonBody } from "../../http/validation.ts";

@@ -1,5 +1,6 @@
 /** The requests that the gateway sends, for the OpenAPI document: the webhooks, and the callback of a task. */
 import * as z from "zod";
+import { documented } from "../../domain/documented.ts";
 import { taskFailures } from "../../domain/failures.ts";
 import type { TaskStatus } from "../../domain/task.ts";
 import {
@@ -11,7 +12,6 @@ import {
   webhookEvents,
 } from "../../domain/webhooks.ts";
 import type { Api } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { json } from "../../http/replies.ts";
 import { exampleTask, taskReply } from "../tasks/task-reply.ts";
 

@@ -3,6 +3,7 @@ import * as z from "zod";
 import type { Config } from "../../config.ts";
 import type { TenantWebhook } from "../../d1/tenants/tenants.ts";
 import { checkAddress, maxUrlCharacters } from "../../domain/address.ts";
+import { documented } from "../../domain/documented.ts";
 import { toSeconds } from "../../domain/task.ts";
 import {
   offReasons,
@@ -13,7 +14,6 @@ import {
 } from "../../domain/webhooks.ts";
 import { secretOverlapMs, type WantedWebhook } from "../../flows/webhooks/webhook-settings.ts";
 import type { AppContext } from "../../http/context.ts";
-import { documented } from "../../http/documented.ts";
 import { invalidRequest } from "../../http/validation.ts";
 import { isOwnAddress, ownAddress } from "../tasks/generation-checks.ts";
 

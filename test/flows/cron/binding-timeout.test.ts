@@ -1,6 +1,11 @@
 /** A binding that does not answer holds up no request: its outcome stays unknown. */
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { BindingUnavailable, callBinding } from "../../../src/platform/binding.ts";
+import {
+  BindingUnavailable,
+  callBinding,
+  limitedBucket,
+  queueLimitMs,
+} from "../../../src/platform/binding.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -27,4 +32,22 @@ it("one that answers leaves no timer behind", async () => {
     "tenant: reset",
   );
   expect(vi.getTimerCount()).toBe(0);
+});
+
+it("a bucket that hangs fails a call after ten seconds, and a Queue after two: who waits goes on", async () => {
+  const hangs = () => new Promise<never>(() => undefined);
+  const hanging = Object.fromEntries(["put", "get", "head", "list", "delete"].map((name) => [name, hangs]));
+  const bucket = limitedBucket(hanging as unknown as R2Bucket);
+  const failed: string[] = [];
+  const note = (error: Error) => void failed.push(error.message);
+  const calls = [
+    bucket.put("a", "b").catch(note),
+    bucket.head("a").catch(note),
+    callBinding("queue", hangs, undefined, queueLimitMs).catch(note),
+  ];
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(failed).toEqual(["queue: no answer in time"]);
+  await vi.advanceTimersByTimeAsync(8_000);
+  await Promise.all(calls);
+  expect(failed.slice(1)).toEqual(["storage: no answer in time", "storage: no answer in time"]);
 });

@@ -208,7 +208,7 @@ describe("D1, restored to an hour before,", () => {
     expect(await audit()).toEqual([]);
   });
 
-  it("has a tenant that was made since named, though nobody makes tasks there, and its ledger goes on when it is made again", async () => {
+  it("has a tenant that was made since named, though no tasks are made there, and its ledger goes on when it is made again", async () => {
     const restore = await backUpDatabase();
     const late = await gateway.makeTenant({ balance: 500 });
     await gateway.admin("POST", `/tenants/${late.id}/credits`, {
