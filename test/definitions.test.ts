@@ -257,3 +257,16 @@ describe("a line that `npm run mutations` breaks", () => {
     expect(tests).not.toEqual([]);
   });
 });
+
+describe("what is deployed", () => {
+  it.each([
+    [
+      "reaches hosts as the public does, also those of its own zone",
+      /^compatibility_flags = \["global_fetch_strictly_public"\]$/m,
+    ],
+    ["leaves URLs in no trace", /^\[observability\.traces\]\n(?:#.*\n)*enabled = false$/m],
+    ["leaves URLs in no log of the platform's own", /^invocation_logs = false$/m],
+  ])("%s", (_what, setting) => {
+    expect(read("wrangler.toml")).toMatch(setting);
+  });
+});
