@@ -7,7 +7,14 @@ import * as z from "zod";
 import { type AddressPolicy, checkAddress, maxUrlCharacters } from "./address.ts";
 import { documented } from "./documented.ts";
 import { hasFilePath } from "./file-addresses.ts";
-import { type Catalog, type Model, modelCatalog, namesOf, widestBounds } from "./model-catalog.ts";
+import {
+  type Catalog,
+  describeModels,
+  type Model,
+  modelCatalog,
+  namesOf,
+  widestBounds,
+} from "./model-catalog.ts";
 
 export const presetSizes = [
   "square_hd",
@@ -96,11 +103,9 @@ export function generationFields(
   return {
     model: field(
       "task",
-      z.enum(names, { error: ({ input }) => (input === undefined ? "is required" : undefined) }).meta(
-        documented(() => ({
-          description: names.map((name) => `\`${name}\`: ${catalog[name].label.toLowerCase()}.`).join(" "),
-        })),
-      ),
+      z
+        .enum(names, { error: ({ input }) => (input === undefined ? "is required" : undefined) })
+        .meta(documented(() => ({ description: describeModels(catalog) }))),
     ),
     prompt: field(
       "upstream",

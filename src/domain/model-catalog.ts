@@ -97,3 +97,10 @@ export function widestBounds(catalog: Catalog = modelCatalog): ModelBounds {
 export function imagePrice(model: Model, own: Partial<Prices>, gatewayPrice: number): number {
   return own[model] ?? gatewayPrice;
 }
+
+/** What the document says of the models: each by its name and its label. */
+export function describeModels<Name extends string>(catalog: Catalog<Name>): string {
+  return namesOf(catalog)
+    .map((name) => `\`${name}\`: ${catalog[name].label.toLowerCase()}.`)
+    .join(" ");
+}

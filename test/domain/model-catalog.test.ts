@@ -6,6 +6,7 @@ import {
   type Catalog,
   defaultModel,
   defaultPrices,
+  describeModels,
   imagePrice,
   type Model,
   modelCatalog,
@@ -66,7 +67,7 @@ describe("a third model", () => {
     const { schema } = generationFields({ allowPrivate: false }, asCatalog).model;
     expect(namesOf(withThird)).toEqual([...models, "third"]);
     expect(schema.options).toEqual([...models, "third"]);
-    expect(schema.meta()?.description).toContain("`third`: small, for thumbnails.");
+    expect(describeModels(asCatalog)).toContain("`third`: small, for thumbnails.");
     expect(schema.safeParse("fourth").success).toBe(false);
   });
 
