@@ -32,6 +32,16 @@ export function selectPartOf(db: D1Database, tenantId: string, id: string): D1Pr
 export const isWhereAPartIs = (tenantId: string, id: string) =>
   `ifnull(${id} >= (SELECT first_id FROM task_parts WHERE tenant_id = ${tenantId} AND last_id >= ${id} ORDER BY last_id LIMIT 1), 0)`;
 
+/** Those of some tasks that are where a part of the tenant's archive is. */
+export async function archivedOf(db: D1Database, tenantId: string, ids: string[]): Promise<string[]> {
+  if (ids.length === 0) return [];
+  const { results } = await db
+    .prepare(`SELECT value AS id FROM json_each(?2) WHERE ${isWhereAPartIs("?1", "value")}`)
+    .bind(tenantId, JSON.stringify(ids))
+    .all<{ id: string }>();
+  return results.map(({ id }) => id);
+}
+
 /** Those of some tasks that D1 lacks, and that are where no part of the tenant's archive is. */
 export async function lostOf(db: D1Database, tenantId: string, ids: string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();

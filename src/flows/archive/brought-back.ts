@@ -2,7 +2,7 @@
  * Archived text that was erased and is back, since D1 was restored to a time when a part's former object, with that text, was
  * still the part. It takes a read of each part that a note may mean, so it is for when D1 may have been restored.
  */
-import { partsFrom, partsToErase, selectPartOf } from "../../d1/archive/task-parts.ts";
+import { archivedOf, partsFrom, partsToErase, selectPartOf } from "../../d1/archive/task-parts.ts";
 import type { ArchivedRow, TaskPart } from "../../domain/task-part.ts";
 import { BindingUnavailable } from "../../platform/binding.ts";
 import type { Invocation } from "../../platform/invocation.ts";
@@ -24,10 +24,17 @@ export async function findArchivedAgain(
 ): Promise<ArchivedAgain> {
   const found: ArchivedAgain = { tasks: [], users: new Map() };
   const ids = notes.map(({ what }) => what).filter((what) => what.startsWith("task-"));
-  for (const id of ids) {
-    const [part] = partsFrom(await selectPartOf(invocation.db, tenantId, id).all());
-    const row = part && (await rowsUnlessLost(invocation, part)).find((one) => one.id === id);
-    if (row?.erasure === "none") found.tasks.push(id);
+  for (let rest = await archivedOf(invocation.db, tenantId, ids); rest[0] !== undefined; ) {
+    const [first] = rest;
+    const [part] = partsFrom(await selectPartOf(invocation.db, tenantId, first).all());
+    const inPart = new Set(
+      rest.filter((id) => id === first || (part && id >= part.firstId && id <= part.lastId)),
+    );
+    rest = rest.filter((id) => !inPart.has(id));
+    const rows = part ? await rowsUnlessLost(invocation, part) : [];
+    found.tasks.push(
+      ...rows.flatMap(({ id, erasure }) => (inPart.has(id) && erasure === "none" ? [id] : [])),
+    );
   }
   for (const note of notes) await findUser(invocation, tenantId, note, found.users);
   return found;
